@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+# `make help` says what there is. One Makefile, not recursive, but for the two commands that
+# may first have to install a compiler: demo and test.
+
+.DEFAULT_GOAL := all
+include common.mk
+include libobjstore/module.mk libsched/module.mk libforest/module.mk
+
+# ---- libraries: build/lib/libX.a, libX.so.0 ------------------------------------------------
+# X.a is one object whose hidden names are made local, so that linking it brings in the public
+# names and nothing else. Tests link X-test.a instead: all names, with the kill points in.
+
+define library
+$(1).version := $$(call version_of,$$($(1).header),$$($(1).macro))
+$(1).obj     := $$($(1).src:%.c=$(O)/obj/%.o)
+$(1).testobj := $$($(1).src:%.c=$(O)/testobj/%.o)
+$(1).a       := $(O)/lib/$(1).a
+$(1).so      := $(O)/lib/$(1).so.$$($(1).version)
+OBJS += $$($(1).obj) $$($(1).testobj)
+
+$$($(1).obj): $(O)/obj/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(say) CC $$<
+	$$(Q)$$(call compile,-Icommon -I$(1)/include $$($(1).cflags))
+
+$$($(1).testobj): $(O)/testobj/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(say) CC "$$< (test)"
+	$$(Q)$$(call compile,-DTEST_POINTS -Icommon -I$(1)/include $$($(1).cflags))
+
+$$($(1).a): $$($(1).obj)
+	@mkdir -p $$(@D)
+	$$(say) AR $$@
+	$$(Q)rm -f $$@ && $(LD) -r -o $(O)/obj/$(1).o $$^ && \
+	  $(OBJCOPY) --localize-hidden $(O)/obj/$(1).o && $(AR) rcs $$@ $(O)/obj/$(1).o
+
+$(O)/lib/$(1)-test.a: $$($(1).testobj)
+	@mkdir -p $$(@D)
+	$$(say) AR $$@
+	$$(Q)rm -f $$@ && $(AR) rcs $$@ $$^
+
+$$($(1).so): $$($(1).obj) $(1)/$$($(1).name).map
+	@mkdir -p $$(@D)
+	$$(say) LD $$@
+	$$(Q)$(CC) -shared -o $$@ $$($(1).obj) -Wl,-soname,$(1).so.0 \
+	  -Wl,--version-script,$(1)/$$($(1).name).map $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+	  $(BASE_LDFLAGS) $$(LDFLAGS) $$($(1).libs)
+	$$(Q)ln -sf $$(@F) $(O)/lib/$(1).so.0 && ln -sf $$(@F) $(O)/lib/$(1).so
+
+$(O)/lib/pkgconfig/$(1).pc: $(1)/$(1).pc.in $$($(1).header) common.mk
+	@mkdir -p $$(@D)
+	$$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	  -e 's|@VERSION@|$$($(1).version)|; s|@LIBS@|$$($(1).libs)|' $$< > $$@
+
+.PHONY: $(1)
+$(1): $$($(1).a) $$($(1).so) ## Build one library alone
+endef
+comma := ,
+$(foreach lib,$(LIBS_ALL),$(eval $(call library,$(lib))))
+
+# ---- tools: build/bin -----------------------------------------------------------------------
+
+TOOL_LIB := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tools/lib/*.c))
+OBJS += $(TOOL_LIB)
+# $(call tool,name,libraries)
+define tool
+$(1).obj := $$(patsubst %.c,$(O)/obj/%.o,$$(wildcard tools/$(1)/*.c))
+OBJS += $$($(1).obj)
+ifneq ($$($(1).obj),)
+TOOLS += $(O)/bin/$(1)
+endif
+$(O)/bin/$(1): $$($(1).obj) $(TOOL_LIB) $(foreach l,$(2),$(O)/lib/$(l).a)
+	@mkdir -p $$(@D)
+	$$(say) LD $$@
+	$$(Q)$(CC) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) $(foreach l,$(2),$$($(l).libs)) -lm
+endef
+$(eval $(call tool,objstore,libobjstore))
+$(eval $(call tool,forest,libobjstore libsched libforest))
+
+$(O)/obj/tools/%.o: tools/%.c
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(call compile,-Icommon -Itools/lib $(foreach l,$(LIBS_ALL),-I$(l)/include))
+
+# ---- tests, examples and benches: each .c is a program ----------------------------------------
+# tests/<lib>/test_x.c links that library's -test.a; test_api_x.c its .so, as a user would.
+# tests/tools/test_x.c links tools/lib. Other .c files of a test folder are linked to all of its programs.
+
+TESTS :=
+define test_folder
+tests/$(1).help := $$(patsubst %.c,$(O)/obj/%.o,$$(filter-out $$(wildcard tests/$(1)/test_*.c),\
+                     $$(wildcard tests/$(1)/*.c tests/support/*.c)))
+$(1).tests := $$(patsubst tests/$(1)/%.c,$(O)/tests/$(1)/%,$$(wildcard tests/$(1)/test_*.c))
+TESTS += $$($(1).tests)
+OBJS += $$(tests/$(1).help) $$(patsubst tests/$(1)/%.c,$(O)/obj/tests/$(1)/%.o,$$(wildcard tests/$(1)/test_*.c))
+$$(filter-out $(O)/tests/$(1)/test_api%,$$($(1).tests)): $(O)/tests/$(1)/%: $(O)/obj/tests/$(1)/%.o $$(tests/$(1).help) $(2)
+	@mkdir -p $$(@D)
+	$$(say) LD $$@
+	$$(Q)$(CC) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) -lcunit -ldl $$($(3).libs) -lm
+$$(filter $(O)/tests/$(1)/test_api%,$$($(1).tests)): $(O)/tests/$(1)/%: $(O)/obj/tests/$(1)/%.o $$(tests/$(1).help) $$($(3).so)
+	@mkdir -p $$(@D)
+	$$(say) LD $$@
+	$$(Q)$(CC) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) -Wl,-rpath,$(CURDIR)/$(O)/lib -lcunit -lm
+endef
+$(eval $(call test_folder,objstore,$(O)/lib/libobjstore-test.a,libobjstore))
+$(eval $(call test_folder,sched,$(O)/lib/libsched-test.a,libsched))
+$(eval $(call test_folder,forest,$(O)/lib/libforest-test.a,libforest))
+$(eval $(call test_folder,tools,$(TOOL_LIB),))
+
+$(O)/obj/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(call compile,-DTEST_POINTS -Icommon -Itests/support -Itools/lib $(foreach l,$(LIBS_ALL),-I$(l)/include -I$(l)/src))
+
+EXAMPLES :=
+define examples
+$(1).examples := $$(patsubst $(1)/examples/%.c,$(O)/examples/%,$$(wildcard $(1)/examples/*.c))
+EXAMPLES += $$($(1).examples)
+$$($(1).examples): $(O)/examples/%: $(1)/examples/%.c $$($(1).a)
+	@mkdir -p $$(@D)
+	$$(say) CC $$@
+	$$(Q)$(CC) $(BASE_CFLAGS) -I$(1)/include $$(CPPFLAGS) $$(CFLAGS) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) $$($(1).libs)
+endef
+$(foreach lib,$(LIBS_ALL),$(eval $(call examples,$(lib))))
+
+# bench/<suite>/x.c is the program build/bench/<suite>/x, linked to the static libraries.
+BENCHES := $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/store/*.c bench/sched/*.c bench/forest/*.c))
+$(BENCHES): $(O)/bench/%: bench/%.c $(foreach l,$(LIBS_ALL),$($(l).a)) $(TOOL_LIB)
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(BASE_CFLAGS) -Icommon -Itools/lib $(foreach l,$(LIBS_ALL),-I$(l)/include) $(CPPFLAGS) $(CFLAGS) \
+	  -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) $(foreach l,$(LIBS_ALL),$($(l).libs)) -lm
+
+# ---- what people call ---------------------------------------------------------------------------
+
+.PHONY: all demo test deps install uninstall clean help check-layers bench bench-forest programs run-tests run-demo
+
+all: $(foreach l,$(LIBS_ALL),$($(l).a) $($(l).so)) $(TOOLS) ## Build the libraries and the tools (build/lib, build/bin)
+
+programs: all $(TESTS) $(EXAMPLES)
+
+deps: ## Install what is missing to build and test (apt-get; through sudo when not root)
+	@scripts/deps
+
+demo: deps ## The headline job: 20 forests in parallel on California housing (DATA=file.csv to choose)
+	@$(MAKE) --no-print-directory run-demo
+
+run-demo: all
+	@scripts/demo $(O)/bin $(DATA)
+
+test: deps ## Build everything and run every test (SAN=address|undefined|thread, TEST=pattern)
+	@$(MAKE) --no-print-directory run-tests
+
+run-tests: programs
+	@tests/support/run.sh $(O) '$(TEST)' $(TESTS) $(EXAMPLES)
+
+check-layers: ## Check that the libraries do not know each other
+	@scripts/check-layers
+
+bench: bench-forest ## Run every bench
+
+bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against scikit-learn, in one run
+	@bench/forest/run.sh $(O) $(DATA)
+
+install: all $(foreach l,$(LIBS_ALL),$(O)/lib/pkgconfig/$(l).pc) ## Install to PREFIX (/usr/local), under DESTDIR
+	@scripts/install $(O) "$(DESTDIR)" "$(BINDIR)" "$(LIBDIR)" "$(INCLUDEDIR)" "$(MANDIR)"
+
+uninstall: ## Take away what install put there
+	@scripts/install --remove $(O) "$(DESTDIR)" "$(BINDIR)" "$(LIBDIR)" "$(INCLUDEDIR)" "$(MANDIR)"
+
+clean: ## Remove build/
+	rm -rf build
+
+help: ## Say what there is
+	@echo 'make [target] [variable=value ...]'; echo
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+	@printf '  %-14s %s\n' 'lib<name>' 'Build one library alone: libobjstore, libsched, libforest'
+	@echo; echo 'Variables: BUILD=release|debug  SAN=address|undefined|thread  V=1 (show commands)'
+	@echo '           PREFIX DESTDIR LIBDIR CC CFLAGS CPPFLAGS LDFLAGS  DATA=california_housing.csv'
+
+-include $(OBJS:.o=.d)

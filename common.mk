@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+# Flags, variants and the rules that every part shares. Nothing here is specific to one library.
+
+BUILD  ?= release
+SAN    ?=
+V      ?= 0
+
+CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+AR       ?= ar
+LD       ?= ld
+OBJCOPY  ?= objcopy
+INSTALL  ?= install
+SHELL    := /bin/bash
+
+PREFIX      ?= /usr/local
+BINDIR      ?= $(PREFIX)/bin
+LIBDIR      ?= $(PREFIX)/lib
+INCLUDEDIR  ?= $(PREFIX)/include
+MANDIR      ?= $(PREFIX)/share/man
+
+# Variants never mix: each has its own tree. The plain release build is build/ itself.
+ifneq ($(SAN),)
+  ifeq ($(filter $(SAN),address undefined thread),)
+    $(error SAN=$(SAN): use address, undefined or thread)
+  endif
+  O := build/$(SAN)
+else ifeq ($(BUILD),release)
+  O := build
+else ifeq ($(BUILD),debug)
+  O := build/debug
+else
+  $(error BUILD=$(BUILD): use release or debug)
+endif
+
+OPT := -O2 -g
+ifeq ($(BUILD),debug)
+  OPT := -Og -g3 -DCHECK=2
+endif
+ifneq ($(SAN),)
+  OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DCHECK=2
+  ifeq ($(SAN),undefined)
+    OPT += -fno-sanitize-recover=undefined
+  endif
+  SAN_LD := -fsanitize=$(SAN)
+endif
+
+WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wcast-qual -Wstrict-prototypes \
+        -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 \
+        -Wimplicit-fallthrough=5 -Wdouble-promotion -Wlogical-op -Wduplicated-cond
+ifneq ($(CI),)
+  WARN += -Werror
+endif
+
+# Ours first, the user's CFLAGS, CPPFLAGS and LDFLAGS last, so that they win.
+BASE_CFLAGS := -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -fno-common -pthread \
+               -ffp-contract=off
+BASE_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(SAN_LD)
+
+ifeq ($(V),1)
+  Q :=
+  say :=
+else
+  Q := @
+  say = @printf '  %-8s %s\n'
+endif
+
+# $(call compile,flags): one .c to one .o, with its dependencies noted.
+compile = $(CC) $(BASE_CFLAGS) $(1) -MMD -MP $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# $(call version_of,header,PREFIX): MAJOR.MINOR.PATCH from a public header, the only source of it.
+version_of = $(shell awk '/define $(2)_VERSION_(MAJOR|MINOR|PATCH)/ {v = v s $$3; s = "."} END {print v}' $(1))

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# libsched: work-stealing scheduler whose workers are processes.
+LIBS_ALL += libsched
+libsched.name    := wsched
+libsched.header  := libsched/include/wsched.h
+libsched.macro   := WSCHED
+libsched.src     := $(wildcard libsched/src/*.c)
+libsched.libs    := 
+libsched.cflags  :=
