@@ -82,6 +82,14 @@ $(O)/obj/tools/%.o: tools/%.c
 	$(say) CC $<
 	$(Q)$(call compile,-Icommon -Itools/lib $(foreach l,$(LIBS_ALL),-I$(l)/include))
 
+# A helper of the demo: verifies and converts the California housing data.
+HOUSING := $(O)/libexec/housing
+$(HOUSING): $(O)/obj/tools/data/housing.o
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) -lm
+OBJS += $(O)/obj/tools/data/housing.o
+
 # ---- tests, examples and benches: each .c is a program ----------------------------------------
 # tests/<lib>/test_x.c links that library's -test.a; test_api_x.c its .so, as a user would.
 # tests/tools/test_x.c links tools/lib. Other .c files of a test folder are linked to all of its programs.
@@ -137,7 +145,7 @@ $(BENCHES): $(O)/bench/%: bench/%.c $(foreach l,$(LIBS_ALL),$($(l).a)) $(TOOL_LI
 
 all: $(foreach l,$(LIBS_ALL),$($(l).a) $($(l).so)) $(TOOLS) ## Build the libraries and the tools (build/lib, build/bin)
 
-programs: all $(TESTS) $(EXAMPLES)
+programs: all $(HOUSING) $(TESTS) $(EXAMPLES)
 
 deps: ## Install what is missing to build and test (apt-get; through sudo when not root)
 	@scripts/deps
@@ -145,8 +153,8 @@ deps: ## Install what is missing to build and test (apt-get; through sudo when n
 demo: deps ## The headline job: 20 forests in parallel on California housing (DATA=file.csv to choose)
 	@$(MAKE) --no-print-directory run-demo
 
-run-demo: all
-	@scripts/demo $(O)/bin $(DATA)
+run-demo: all $(HOUSING)
+	@scripts/demo $(O) $(DATA)
 
 test: deps ## Build everything and run every test (SAN=address|undefined|thread, TEST=pattern)
 	@$(MAKE) --no-print-directory run-tests
