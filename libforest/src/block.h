@@ -33,7 +33,7 @@ struct block {
     void *order;       /* entries */
     void *lists;       /* features x stride entries */
     void *ranks;       /* features x stride: rank of each slot, half an entry wide */
-    void *temp, *temp2; /* stride entries each */
+    void *temp, *temp2, *temp3; /* stride entries each */
     uint64_t *ties;    /* a bit per position of the list at hand: its rank is that of the one before */
     double *wy, *w;    /* by slot: weight times target, weight */
     double *wyy;       /* (w * y) * y */
@@ -47,11 +47,32 @@ struct search {
     uint32_t count;
     uint32_t min_samples_leaf;
     double min_weight_leaf;
-    double sum, weight;
-    bool tied;  /* some of these features have ties in this node */
-    bool close; /* some have values too close to tell apart: look at values, not at ranks */
-    double slack; /* how uncertain an estimate is, by rounding; infinite: do not estimate */
+    double sum, sumsq, weight;
+    double weight_min; /* of any row of the tree; 0: do not estimate, numbers may be out of hand */
+    bool tied;         /* some of these features have ties in this node */
+    bool close;        /* some have values too close to tell apart: look at values, not at ranks */
 };
+
+/*
+ * How far apart two estimates of cuts must be to tell which is better. An estimate is
+ *     (sl - m * wl)^2 / (wl * wr),   sl, wl, wr: sum and weights of the sides, m: mean of the node
+ * which, up to a factor and a constant of the node, is what the rules compare. It is off by
+ *   - its own arithmetic, 2^-27 of itself at most;
+ *   - the rounding of m and of the rules' formula, which counts as often as the sides differ in
+ *     weight: 2^-52 * sqrt(wl / wr) of m^2 and itself;
+ *   - the rounding of sl and wl, which may have been added up in another order than the rules
+ *     would: of n numbers of absolute sum A that is n * 2^-53 * A, and A^2 <= weight * sumsq.
+ * Each is taken several times larger than that.
+ */
+static inline double estimate_error(const struct search *s, double best)
+{
+    double ratio = s->weight / s->weight_min, n = s->n, mean = s->sum / s->weight;
+    double own = (0x1p-24 + 0x1p-50 * n * ratio) * best;
+    double formula = 0x1p-50 * __builtin_sqrt(ratio) * (mean * mean + best);
+    double sum = 0x1p-49 * n * __builtin_sqrt(s->weight * s->sumsq);
+    double sides = s->weight_min * s->weight * 0.5; /* wl * wr at the least */
+    return own + formula + 2 * __builtin_sqrt(best / sides) * sum + sum * sum / sides;
+}
 
 struct found {
     uint32_t feature;
@@ -75,7 +96,10 @@ struct kernels {
     /* Reorder the ties of `list` as the rules' sort would, which sees the samples as `from`. */
     void (*sort_ties)(const struct block *b, uint32_t feature, const void *from, void *list,
                       uint32_t n);
-    struct found (*scan)(const struct block *b, const struct search *s);
+    /* The best cut if it is clear without the order of ties; else pos is 0. May be NULL. */
+    struct found (*estimate)(const struct block *b, const struct search *s);
+    /* The best cut as the rules find it. Ties must be in order. */
+    struct found (*rate)(const struct block *b, const struct search *s);
     /* Copy `from` to `order`, parted by the cut as the rules do. */
     void (*split_order)(const struct block *b, const struct cut *c, const void *from, void *order);
     /* Part the list; both sides keep their order. */

@@ -24,6 +24,7 @@ struct arena {
 
 struct grow_scratch {
     struct arena block, features, pending;
+    bool plain;
 };
 
 struct grow_scratch *grow_scratch_new(void)
@@ -39,6 +40,11 @@ void grow_scratch_free(struct grow_scratch *scratch)
     free(scratch->features.memory);
     free(scratch->pending.memory);
     free(scratch);
+}
+
+void grow_scratch_plain(struct grow_scratch *scratch)
+{
+    scratch->plain = true;
 }
 
 /* At least `bytes`, aligned to 64; what was there is lost. */
@@ -97,7 +103,8 @@ static size_t lay_out(struct block *b, char *base, size_t entry)
     size_t used = 0, per = b->stride;
     b->order = take(base, &used, per * entry);
     b->temp = take(base, &used, per * entry);
-    b->temp2 = take(base, &used, per * entry);
+    b->temp2 = take(base, &used, (per + 2 * BLOCK_PAD) * entry);
+    b->temp3 = take(base, &used, per * entry);
     b->lists = take(base, &used, b->features * per * entry);
     b->ranks = take(base, &used, b->features * per * entry / 2);
     b->ties = take(base, &used, (per / 64 + 2) * sizeof *b->ties);
@@ -151,32 +158,26 @@ static void fill_wide(struct block *b, const uint32_t *slot_of, uint32_t f)
 struct rows {
     const double *y, *w;
     uint32_t count; /* that take part */
-    double slack; /* see struct search */
+    double weight_min; /* see struct search */
 };
 
 /* -EINVAL: no row takes part, or something is not finite. */
 static int look_at_rows(const struct prep *p, const double *y, const double *w, struct rows *r)
 {
     double weight_min = INFINITY, weight_max = 0.0, y_max = 0.0;
-    *r = (struct rows){ y, w, 0, INFINITY };
-    double weight = 0.0;
+    *r = (struct rows){ y, w, 0, 0.0 };
     for (uint32_t i = 0; i < p->rows; i++) {
         if (!isfinite(w[i]) || !isfinite(y[i]))
             return -EINVAL;
         if (w[i] == 0.0)
             continue;
         r->count++;
-        weight += w[i];
         weight_min = fmin(weight_min, w[i]);
         weight_max = fmax(weight_max, w[i]);
         y_max = fmax(y_max, fabs(y[i]));
     }
-    /*
-     * An estimate of a cut takes one mean for all, whose rounding counts as often as the one
-     * side outweighs the other. Where products might overflow or vanish there are no estimates.
-     */
     if (weight_min >= 1e-20 && weight_max <= 1e20 && y_max <= 1e50)
-        r->slack = 0x1p-50 * sqrt(weight / weight_min);
+        r->weight_min = weight_min; /* else products might overflow or vanish */
     return r->count ? 0 : -EINVAL;
 }
 
@@ -266,8 +267,10 @@ static int grow(struct grower *g, const struct rows *r)
     if (err)
         return err;
     struct pending root = make_root(g, &b);
-    return grow_block(g, &b, r->count <= NARROW_ROWS_MAX ? kernels_for_narrow() : &kernels_wide,
-                      &root, 0);
+    const struct kernels *k = r->count > NARROW_ROWS_MAX ? &kernels_wide
+                              : g->scratch->plain        ? &kernels_narrow
+                                                         : kernels_for_narrow();
+    return grow_block(g, &b, k, &root, 0);
 }
 
 int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
@@ -279,7 +282,7 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
     if (err)
         return err;
     struct grower g = { .prep = p, .limits = limits, .scratch = scratch, .out = out,
-                        .features_count = p->features, .state = splitter_seed, .slack = r.slack };
+                        .features_count = p->features, .state = splitter_seed, .weight_min = r.weight_min };
     err = grow(&g, &r);
     if (err)
         out->count = 0;

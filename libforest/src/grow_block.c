@@ -61,25 +61,63 @@ static void *list_of(const struct range *r, uint32_t feature)
     return entries(r, r->b->lists, (size_t)feature * r->b->stride + r->start);
 }
 
-/* Take the order of the samples through all sorts; returns where it is then. */
+/* Take the order of the samples through the sorts by some of the visited features. */
 static const void *sort_visited(const struct grower *g, const struct range *r,
-                                const struct kernels *k, const struct drawn *d, struct search *s)
+                                const struct kernels *k, uint32_t from, uint32_t to,
+                                const void *order)
 {
-    const struct block *b = r->b;
-    const void *order = entries(r, b->order, r->start);
-    for (uint32_t i = 0; i < d->visited; i++) {
+    for (uint32_t i = from; i < to; i++) {
         uint32_t feature = g->visited[i];
         void *list = list_of(r, feature);
         if (all_equal(r, feature))
             continue; /* that sort leaves everything where it is */
-        if (k->find_ties(b, list, s->n)) {
-            k->sort_ties(b, feature, order, list, s->n);
-            s->tied = true;
-        }
-        s->close |= b->prep->close[feature];
+        if (k->find_ties(r->b, list, r->end - r->start))
+            k->sort_ties(r->b, feature, order, list, r->end - r->start);
         order = list;
     }
     return order;
+}
+
+/*
+ * How many of the visited features come before the last one without ties, that included. After
+ * it the order of the samples is what its list says, whatever it was before.
+ */
+static uint32_t count_forgotten(const struct grower *g, const struct range *r,
+                                const struct kernels *k, const struct drawn *d, struct search *s)
+{
+    uint32_t forgotten = 0;
+    for (uint32_t i = 0; i < d->visited; i++) {
+        uint32_t feature = g->visited[i];
+        s->close |= r->b->prep->close[feature];
+        if (all_equal(r, feature))
+            continue;
+        if (k->find_ties(r->b, list_of(r, feature), s->n))
+            s->tied = true;
+        else
+            forgotten = i + 1;
+    }
+    return forgotten;
+}
+
+/*
+ * Find the best cut, and the order in which the sorts leave the samples. Often the best cut is
+ * clear without knowing how ties are ordered; then only the sorts after the last feature
+ * without ties need to be done, for the order of the samples in the children.
+ */
+static struct found search(const struct grower *g, const struct range *r, const struct kernels *k,
+                           const struct drawn *d, struct search *s, const void **order)
+{
+    struct found found = { 0, 0 };
+    uint32_t forgotten = count_forgotten(g, r, k, d, s);
+    const void *samples = entries(r, r->b->order, r->start);
+    if (k->estimate && !s->close && s->weight_min > 0.0)
+        found = k->estimate(r->b, s);
+    if (!found.pos)
+        samples = sort_visited(g, r, k, 0, forgotten, samples);
+    else if (forgotten > 0)
+        samples = list_of(r, g->visited[forgotten - 1]);
+    *order = sort_visited(g, r, k, forgotten, d->visited, samples);
+    return found.pos ? found : k->rate(r->b, s);
 }
 
 static void split_lists(const struct range *r, const struct kernels *k, const struct cut *c)
@@ -104,10 +142,11 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
                         .min_samples_leaf = g->limits->min_samples_leaf,
                         .min_weight_leaf = g->limits->min_weight_leaf,
                         .sum = node->sums.sum,
+                        .sumsq = node->sums.sumsq,
                         .weight = node->sums.weight,
-                        .slack = g->slack };
-    const void *sorted = sort_visited(g, &r, k, &d, &s);
-    struct found found = k->scan(b, &s);
+                        .weight_min = g->weight_min };
+    const void *sorted;
+    struct found found = search(g, &r, k, &d, &s, &sorted);
     if (found.pos == 0)
         return false;
     uint32_t at = node->start + found.pos;

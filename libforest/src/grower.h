@@ -35,7 +35,7 @@ struct grower {
     uint32_t *scanned;           /* those of them that are not constant */
     uint32_t state;              /* of the small generator */
     double weight_all;
-    double slack; /* see struct search */
+    double weight_min; /* see struct search */
 };
 
 struct drawn {

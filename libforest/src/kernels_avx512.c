@@ -107,7 +107,7 @@ static __attribute__((noinline)) void add_backwards(const struct scan *c, struct
     l->weight = _mm512_loadu_pd(weight);
 }
 
-static inline __attribute__((always_inline)) __m512d estimate(__m512d sum, __m512d weight,
+static inline __attribute__((always_inline)) __m512d estimate_merit(__m512d sum, __m512d weight,
                                                               __m512d mean, __m512d weight_right)
 {
     __m512d excess = _mm512_fnmadd_pd(mean, weight, sum), product = _mm512_mul_pd(weight, weight_right);
@@ -116,7 +116,7 @@ static inline __attribute__((always_inline)) __m512d estimate(__m512d sum, __m51
     return _mm512_mul_pd(_mm512_mul_pd(excess, excess), r);
 }
 
-static inline __attribute__((always_inline)) __m512d rate(__m512d sum, __m512d weight, __m512d total,
+static inline __attribute__((always_inline)) __m512d rate_merit(__m512d sum, __m512d weight, __m512d total,
                                                           __m512d weight_right)
 {
     __m512d right = _mm512_sub_pd(total, sum);
@@ -146,18 +146,20 @@ static inline __attribute__((always_inline)) void scan_lanes(const struct scan *
             __m256i at = _mm256_set1_epi32((int)p);
             if (tied) {
                 is_cut = _mm256_mask_cmpgt_epu32_mask(is_cut, _mm256_xor_si256(row[i], l.before), slots);
+                l.before = row[i];
+            }
+            if (exact) {
                 __m256i bound = _mm256_set1_epi32((int)(2 * p - n));
                 __mmask8 far = _mm256_mask_cmplt_epi32_mask(is_cut, l.done, bound);
                 if (__builtin_expect(far, 0))
                     add_backwards(c, &l, p, far);
                 l.done = _mm256_mask_mov_epi32(l.done, is_cut, at);
-                l.before = row[i];
             }
             __m512d right = _mm512_sub_pd(all, l.weight);
             is_cut = _mm512_mask_cmp_pd_mask(is_cut, l.weight, least, _CMP_NLT_UQ);
             is_cut = _mm512_mask_cmp_pd_mask(is_cut, right, least, _CMP_NLT_UQ);
-            __m512d merit = exact ? rate(l.sum, l.weight, total, right)
-                                  : estimate(l.sum, l.weight, mean, right);
+            __m512d merit = exact ? rate_merit(l.sum, l.weight, total, right)
+                                  : estimate_merit(l.sum, l.weight, mean, right);
             __mmask8 better = _mm512_mask_cmp_pd_mask(is_cut, merit, l.best, _CMP_GT_OQ);
             if (!exact) {
                 merit = _mm512_mask_mov_pd(none, is_cut, merit);
@@ -188,12 +190,12 @@ static unsigned set_lanes(struct scan *c, uint32_t from)
 }
 
 /* The best cut by estimate; pos 0 if another one might be better. */
-static struct found scan_estimating(const struct block *b, const struct search *s)
+static struct found estimate(const struct block *b, const struct search *s)
 {
     struct scan c = { .b = b, .s = s };
     struct rated r;
     struct found found = { 0, 0 };
-    double best = -1.0, second = -1.0, mean = s->sum / s->weight;
+    double best = -1.0, second = -1.0;
     for (uint32_t from = 0; from < s->count; from += 8) {
         unsigned count = set_lanes(&c, from);
         if (s->tied)
@@ -209,18 +211,19 @@ static struct found scan_estimating(const struct block *b, const struct search *
             second = fmax(second, fmax(other, r.second[i]));
         }
     }
-    double error = 0x1p-24 * best + s->slack * (mean * mean + best);
-    if (!(best - second > error) || !(best > 1e-200))
+    if (!(best - second > estimate_error(s, best)) || !(best > 1e-200))
         found.pos = 0;
     return found;
 }
 
-static struct found scan_exactly(const struct block *b, const struct search *s)
+static struct found rate(const struct block *b, const struct search *s)
 {
+    if (s->close)
+        return kernels_narrow.rate(b, s);
     struct scan c = { .b = b, .s = s };
     struct rated r;
     struct found found = { 0, 0 };
-    double best = -INFINITY;
+    double best = -HUGE_VAL;
     for (uint32_t from = 0; from < s->count; from += 8) {
         unsigned count = set_lanes(&c, from);
         scan_lanes(&c, &r, true, true);
@@ -232,16 +235,6 @@ static struct found scan_exactly(const struct block *b, const struct search *s)
         }
     }
     return found;
-}
-
-static struct found scan(const struct block *b, const struct search *s)
-{
-    if (s->close)
-        return kernels_narrow.scan(b, s);
-    struct found found = { 0, 0 };
-    if (s->slack < 1.0)
-        found = scan_estimating(b, s);
-    return found.pos ? found : scan_exactly(b, s);
 }
 
 /* ---- the split --------------------------------------------------------------------------- */
@@ -283,8 +276,9 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
     kernels_narrow.sum_children(b, c, order, child, rest);
 }
 
-const struct kernels kernels_narrow_avx512 = { find_ties,   sort_ties_avx512, scan,
-                                               split_order, split_list,       sum_children };
+const struct kernels kernels_narrow_avx512 = {
+    find_ties, sort_ties_avx512, estimate, rate, split_order, split_list, sum_children
+};
 
 #pragma GCC pop_options
 #endif

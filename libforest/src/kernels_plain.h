@@ -12,6 +12,7 @@
  * one sorted order, and the list has it. So the sort's steps are carried out on a copy, only in
  * those ranges that contain ties, and only the runs of ties are written back to the list.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -173,7 +174,7 @@ static bool scan_feature(const struct block *b, const struct search *s, uint32_t
     return better;
 }
 
-static struct found scan(const struct block *b, const struct search *s)
+static struct found rate(const struct block *b, const struct search *s)
 {
     struct scanned best = { -__builtin_inf(), 0 };
     struct found found = { 0, 0 };
@@ -248,4 +249,4 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
     }
 }
 
-const struct kernels KERNELS = { find_ties, sort_ties, scan, split_order, split_list, sum_children };
+const struct kernels KERNELS = { find_ties, sort_ties, NULL, rate, split_order, split_list, sum_children };
