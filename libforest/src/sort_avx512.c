@@ -245,7 +245,7 @@ static void heap_sort_register(uint32_t *list, uint64_t ties, __m512i v, uint32_
 /* Sort lanes 0..n-1, the range `off` and up of the `ties` and the list. */
 static void sort_register(uint32_t *list, uint64_t ties, __m512i v, uint32_t off, uint32_t n, int depth)
 {
-    for (;;) {
+    while (n > 1) {
         uint64_t all = low_bits64(n) & ~UINT64_C(1), tied = ties >> off & all;
         if (!tied)
             return;
