@@ -39,6 +39,30 @@ static inline __m512i reverse(__m512i v, unsigned count)
     return _mm512_permutexvar_epi32(from, v);
 }
 
+/*
+ * P3 of sort_avx512.c for up to 16 equal ones, whose places in a front of `left` are given as bits:
+ * who is at each place of the queue, in bytes.
+ */
+static inline __m128i small_queue(uint64_t equal, uint32_t left)
+{
+    uint64_t queue = 0; /* a nibble per member */
+    unsigned size = 0;
+    while (equal) {
+        uint32_t at = (uint32_t)_tzcnt_u64(equal);
+        equal &= equal - 1;
+        queue |= (uint64_t)size << 4 * size;
+        size++;
+        uint32_t next = equal ? (uint32_t)_tzcnt_u64(equal) : left;
+        unsigned passed = next - at - 1;
+        if (passed >= size)
+            passed %= size;
+        if (passed)
+            queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed), 4 * size);
+    }
+    const uint64_t nibbles = UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return _mm_set_epi64x((long long)_pdep_u64(queue >> 32, nibbles), (long long)_pdep_u64(queue, nibbles));
+}
+
 /* Entries made of the ranks of 16 slots; `ranks` is read two bytes beyond each. */
 static inline __m512i look_up_entries(const uint16_t *ranks, __m512i entries)
 {
@@ -51,6 +75,9 @@ static inline __m512i look_up_entries(const uint16_t *ranks, __m512i entries)
 void part_avx512(uint32_t *a, uint32_t n, uint32_t left, uint32_t pivot, uint32_t *temp);
 void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
                       uint32_t n);
+/* Scratch memory of small subtrees, and the subtree of a node of up to SMALL_ROWS. small_avx512.c */
+size_t small_bytes(uint32_t features);
+int grow_small_avx512(struct grower *g, const struct block *b, const struct pending *root);
 
 #endif
 #endif

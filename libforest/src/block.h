@@ -26,6 +26,9 @@
 #define NARROW_ROWS_MAX 65536u
 #define BLOCK_PAD 64u
 
+struct grower;
+struct pending;
+
 struct block {
     const struct prep *prep;
     uint32_t rows, features;
@@ -38,6 +41,7 @@ struct block {
     double *wy, *w;    /* by slot: weight times target, weight */
     double *wyy;       /* (w * y) * y */
     uint32_t *row;     /* by slot: row of the data set */
+    void *small;       /* for subtrees of a few rows */
 };
 
 /* What a split search needs to know of a node, and what it finds. */
@@ -107,6 +111,10 @@ struct kernels {
     /* Sums of both children, and what is left of the parent's after taking the right's away. */
     void (*sum_children)(const struct block *b, const struct cut *c, const void *order,
                          struct sums child[2], struct sums *rest);
+    /* Subtrees of up to so many rows may be handed over, if no feature is `close`. */
+    uint32_t small_rows;
+    size_t (*small_bytes)(uint32_t features);
+    int (*grow_small)(struct grower *g, const struct block *b, const struct pending *root);
 };
 
 #endif

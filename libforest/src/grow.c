@@ -98,7 +98,7 @@ static void *take(char *base, size_t *used, size_t bytes)
     return at;
 }
 
-static size_t lay_out(struct block *b, char *base, size_t entry)
+static size_t lay_out(struct block *b, char *base, size_t entry, size_t small)
 {
     size_t used = 0, per = b->stride;
     b->order = take(base, &used, per * entry);
@@ -112,6 +112,7 @@ static size_t lay_out(struct block *b, char *base, size_t entry)
     b->w = take(base, &used, per * sizeof *b->w);
     b->wyy = take(base, &used, per * sizeof *b->wyy);
     b->row = take(base, &used, per * sizeof *b->row);
+    b->small = take(base, &used, small);
     return used;
 }
 
@@ -204,18 +205,19 @@ static void fill_rows(struct block *b, const struct rows *r, uint32_t *slot_of, 
         (narrow ? fill_narrow : fill_wide)(b, slot_of, f);
 }
 
-static int make_block(struct grower *g, const struct rows *r, struct block *b)
+static int make_block(struct grower *g, const struct rows *r, const struct kernels *k, struct block *b)
 {
     struct grow_scratch *scratch = g->scratch;
     bool narrow = r->count <= NARROW_ROWS_MAX;
     size_t entry = narrow ? sizeof(uint32_t) : sizeof(uint64_t);
     *b = (struct block){ .prep = g->prep, .rows = r->count, .features = g->features_count };
     b->stride = ((size_t)r->count + BLOCK_PAD + 63) & ~(size_t)63;
-    size_t bytes = lay_out(b, NULL, entry), slots = g->prep->rows * sizeof(uint32_t);
+    size_t small = k->small_bytes ? k->small_bytes(b->features) : 0;
+    size_t bytes = lay_out(b, NULL, entry, small), slots = g->prep->rows * sizeof(uint32_t);
     if (arena_reserve(&scratch->block, bytes + slots))
         return -ENOMEM;
     char *base = scratch->block.memory;
-    lay_out(b, base, entry);
+    lay_out(b, base, entry, small);
     fill_rows(b, r, (uint32_t *)(void *)(base + bytes), narrow);
     return 0;
 }
@@ -258,18 +260,27 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
            isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
 }
 
+static bool any_close(const struct prep *p)
+{
+    for (uint32_t f = 0; f < p->features; f++)
+        if (p->close[f])
+            return true;
+    return false;
+}
+
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
-    int err = make_features(g);
-    if (!err)
-        err = make_block(g, r, &b);
-    if (err)
-        return err;
-    struct pending root = make_root(g, &b);
     const struct kernels *k = r->count > NARROW_ROWS_MAX ? &kernels_wide
                               : g->scratch->plain        ? &kernels_narrow
                                                          : kernels_for_narrow();
+    int err = make_features(g);
+    if (!err)
+        err = make_block(g, r, k, &b);
+    if (err)
+        return err;
+    g->small_rows = any_close(g->prep) ? 0 : k->small_rows;
+    struct pending root = make_root(g, &b);
     return grow_block(g, &b, k, &root, 0);
 }
 

@@ -169,6 +169,19 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     return true;
 }
 
+/* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error. */
+static int grow_node(struct grower *g, const struct block *b, const struct kernels *k,
+                     const struct pending *node, struct verdict *v)
+{
+    if (!node->is_leaf && node->end - node->start <= g->small_rows)
+        return k->grow_small(g, b, node);
+    int err = reserve_nodes(g->out, 1);
+    if (err)
+        return err;
+    uint32_t id = add_node(g->out, node);
+    return !node->is_leaf && split(g, b, k, node, id, v);
+}
+
 int grow_block(struct grower *g, const struct block *b, const struct kernels *k,
                const struct pending *root, size_t bottom)
 {
@@ -176,10 +189,10 @@ int grow_block(struct grower *g, const struct block *b, const struct kernels *k,
     size_t top = bottom;
     for (;;) {
         struct verdict v;
-        if (reserve_nodes(g->out, 1))
-            return -ENOMEM;
-        uint32_t id = add_node(g->out, &node);
-        if (!node.is_leaf && split(g, b, k, &node, id, &v)) {
+        int parted = grow_node(g, b, k, &node, &v);
+        if (parted < 0)
+            return parted;
+        if (parted) {
             if (reserve_pending(g->scratch, top + 1))
                 return -ENOMEM;
             pending_nodes(g->scratch)[top++] = v.right;

@@ -36,6 +36,7 @@ struct grower {
     uint32_t state;              /* of the small generator */
     double weight_all;
     double weight_min; /* see struct search */
+    uint32_t small_rows; /* subtrees of up to so many rows are handed over; 0: none */
 };
 
 struct drawn {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "small.h"
 
 static bool find_ties(const struct block *b, const void *list, uint32_t n)
 {
@@ -277,7 +278,8 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
 }
 
 const struct kernels kernels_narrow_avx512 = {
-    find_ties, sort_ties_avx512, estimate, rate, split_order, split_list, sum_children
+    find_ties,    sort_ties_avx512, estimate,    rate,           split_order, split_list,
+    sum_children, SMALL_ROWS,       small_bytes, grow_small_avx512,
 };
 
 #pragma GCC pop_options

@@ -249,4 +249,5 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
     }
 }
 
-const struct kernels KERNELS = { find_ties, sort_ties, NULL, rate, split_order, split_list, sum_children };
+const struct kernels KERNELS = { find_ties,  sort_ties,    NULL, rate, split_order,
+                                 split_list, sum_children, 0,    NULL, NULL };

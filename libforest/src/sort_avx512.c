@@ -146,27 +146,6 @@ static inline void reorder_few(uint32_t *list, uint32_t low, __m128i names, uint
     _mm512_mask_storeu_epi32(list + low, (__mmask16)low_bits(count), entries);
 }
 
-/* As queue_indices, for 2 to 16 places given as bits: who is at each index, in bytes. */
-static inline __m128i small_queue(uint64_t equal, uint32_t left)
-{
-    uint64_t queue = 0; /* a nibble per member */
-    unsigned size = 0;
-    while (equal) {
-        uint32_t at = (uint32_t)_tzcnt_u64(equal);
-        equal &= equal - 1;
-        queue |= (uint64_t)size << 4 * size;
-        size++;
-        uint32_t next = equal ? (uint32_t)_tzcnt_u64(equal) : left;
-        unsigned passed = next - at - 1;
-        if (passed >= size)
-            passed %= size;
-        if (passed)
-            queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed), 4 * size);
-    }
-    const uint64_t nibbles = UINT64_C(0x0f0f0f0f0f0f0f0f);
-    return _mm_set_epi64x((long long)_pdep_u64(queue >> 32, nibbles), (long long)_pdep_u64(queue, nibbles));
-}
-
 /* Lanes of `v` that `equal` marks form the queue in a front of `left`. */
 static void reorder_queue(uint32_t *list, uint32_t low, __m512i v, uint64_t equal, uint32_t left)
 {
@@ -245,7 +224,7 @@ static void heap_sort_register(uint32_t *list, uint64_t ties, __m512i v, uint32_
 /* Sort lanes 0..n-1, the range `off` and up of the `ties` and the list. */
 static void sort_register(uint32_t *list, uint64_t ties, __m512i v, uint32_t off, uint32_t n, int depth)
 {
-    for (;;) {
+    while (n > 1) {
         uint64_t all = low_bits64(n) & ~UINT64_C(1), tied = ties >> off & all;
         if (!tied)
             return;
