@@ -2,8 +2,9 @@
 /*
  * forest_bench.c -- the library and the tool against scikit-learn, round by round in turn.
  *
- * scikit-learn runs as a child that has its data loaded and takes commands through a pipe, so that only
- * the work is timed, and by its own clock. All train the same forests; the errors are compared first.
+ * scikit-learn runs as a child that has its data loaded and takes commands through a pipe, so that
+ * only the work is timed, and by its own clock. All train the same forests; the errors are compared
+ * first.
  */
 #define _GNU_SOURCE /* pipe2 */
 #include <errno.h>
@@ -259,8 +260,10 @@ static double predict(const struct data *d, const struct model *m, double *out)
 static void bench_fit(const struct data *d, struct peer *peer, int threads, int rounds, FILE *out)
 {
     char params[96], name[96];
-    struct comparison c = { threads == 1 ? "fit-1" : "fit-2", params, "time per tree", "ms",
-                            "lower", { { .impl = "ours" }, { .impl = name } }, 2 };
+    struct comparison c = {
+        threads == 1 ? "fit-1" : "fit-2",         params, "time per tree", "ms", "lower",
+        { { .impl = "ours" }, { .impl = name } }, 2
+    };
 
     snprintf(params, sizeof params, "%d trees, %llu x %llu rows, %d thread%s", FIT_TREES,
              (unsigned long long)(d->rows - d->test_rows), (unsigned long long)d->cols, threads,
@@ -278,8 +281,11 @@ static void bench_fit(const struct data *d, struct peer *peer, int threads, int 
 static void bench_predict(const struct data *d, struct peer *peer, int rounds, FILE *out)
 {
     char params[96], one[96], two[96];
-    struct comparison c = { "predict", params, "time", "ms", "lower",
-                            { { .impl = "ours, 1 thread" }, { .impl = one }, { .impl = two } }, 3 };
+    struct comparison c = {
+        "predict", params,  "time",
+        "ms",      "lower", { { .impl = "ours, 1 thread" }, { .impl = one }, { .impl = two } },
+        3
+    };
     double *p = malloc(d->test_rows * sizeof *p);
     struct model m;
 
@@ -339,12 +345,22 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
                         int rounds, FILE *out)
 {
     char name[96];
-    struct comparison c = { "sweep", "20 models of 8 to 84 trees, seed 201", "time", "s", "lower",
-                            { { .impl = "ours, 2 workers" },
-                              { .impl = "ours, sequential" },
-                              { .impl = name } }, 3 };
-    struct comparison s = { "sweep-speedup", "20 models, 2 workers", "sequential over parallel",
-                            "times", "higher", { { .impl = "ours" } }, 1 };
+    struct comparison c = {
+        "sweep",
+        "20 models of 8 to 84 trees, seed 201",
+        "time",
+        "s",
+        "lower",
+        { { .impl = "ours, 2 workers" }, { .impl = "ours, sequential" }, { .impl = name } },
+        3
+    };
+    struct comparison s = { "sweep-speedup",
+                            "20 models, 2 workers",
+                            "sequential over parallel",
+                            "times",
+                            "higher",
+                            { { .impl = "ours" } },
+                            1 };
 
     if (access(tool, X_OK)) {
         printf("\nsweep: skipped (there is no tool %s)\n", tool);

@@ -49,7 +49,8 @@ static inline void comparison_report(struct comparison *c, FILE *jsonl)
 {
     double ours = series_median(&c->series[0]);
 
-    printf("\n%s (%s), %s in %s, %s is better\n", c->name, c->params, c->metric, c->unit, c->better);
+    printf("\n%s (%s), %s in %s, %s is better\n", c->name, c->params, c->metric, c->unit,
+           c->better);
     printf("  %-24s %11s %11s %11s %7s  %s\n", "", "median", "min", "max", "rounds", "ours is");
     for (int i = 0; i < c->count; i++) {
         struct series *s = &c->series[i];

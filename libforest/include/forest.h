@@ -55,8 +55,8 @@ struct forest_matrix {
 };
 
 /* A row-major matrix without gaps. */
-static inline struct forest_matrix forest_matrix_rows(const void *data, uint64_t rows, uint64_t cols,
-                                                      enum forest_dtype dtype)
+static inline struct forest_matrix forest_matrix_rows(const void *data, uint64_t rows,
+                                                      uint64_t cols, enum forest_dtype dtype)
 {
     int64_t size = dtype == FOREST_FLOAT64 ? 8 : 4;
     struct forest_matrix m = { data, rows, cols, (int64_t)cols * size, size, (uint32_t)dtype, 0 };
@@ -92,22 +92,23 @@ enum forest_max_features {
  * features means all of them, and max_samples cannot go with no_bootstrap.
  */
 struct forest_params {
-    uint32_t struct_size;        /* sizeof(struct forest_params) */
-    uint32_t task;               /* enum forest_task */
-    uint32_t n_estimators;       /* 0: 100 */
-    uint32_t seed;               /* random_state */
-    uint32_t max_depth;          /* 0: no limit */
-    uint32_t min_samples_split;  /* 0: 2; 1 is out of range */
-    uint32_t min_samples_leaf;   /* 0: 1 */
-    uint32_t max_features;       /* enum forest_max_features */
+    uint32_t struct_size;       /* sizeof(struct forest_params) */
+    uint32_t task;              /* enum forest_task */
+    uint32_t n_estimators;      /* 0: 100 */
+    uint32_t seed;              /* random_state */
+    uint32_t max_depth;         /* 0: no limit */
+    uint32_t min_samples_split; /* 0: 2; 1 is out of range */
+    uint32_t min_samples_leaf;  /* 0: 1 */
+    uint32_t max_features;      /* enum forest_max_features */
     double max_features_value;
     double min_weight_fraction_leaf; /* up to 0.5 */
     double min_impurity_decrease;
-    double max_samples;          /* 0: all rows; (0, 1]: this fraction; > 1: this number of draws */
-    uint32_t no_bootstrap;       /* 1: every tree sees every row once */
-    uint32_t keep_stats;         /* 1: keep each node's impurity, counts and value: 48 bytes a node, not 16 */
+    double max_samples;    /* 0: all rows; (0, 1]: this fraction; > 1: this number of draws */
+    uint32_t no_bootstrap; /* 1: every tree sees every row once */
+    uint32_t keep_stats;   /* 1: keep each node's impurity, counts and value; 48 bytes a node */
 };
-#define FOREST_PARAMS_INIT { sizeof(struct forest_params), 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0, 0 }
+#define FOREST_PARAMS_INIT                                                                \
+    { sizeof(struct forest_params), 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0, 0 }
 
 /* ---- training ---------------------------------------------------------------------- */
 
@@ -122,14 +123,15 @@ FOREST_CHECKED int forest_prepare(const struct forest_matrix *x, void *block, si
 
 /* A checked view of a prepared block, which must outlive it. Free with forest_prepared_close(). */
 struct forest_prepared;
-FOREST_CHECKED int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared **out);
+FOREST_CHECKED int forest_prepared_open(const void *block, size_t bytes,
+                                        struct forest_prepared **out);
 FOREST_API void forest_prepared_close(struct forest_prepared *prepared); /* NULL is allowed */
 FOREST_API uint64_t forest_prepared_rows(const struct forest_prepared *prepared);
 FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared);
 
 /* Work space of one thread, grown on demand and kept from tree to tree. */
 struct forest_scratch;
-FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out); /* -ENOMEM */
+FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */
 FOREST_API void forest_scratch_free(struct forest_scratch *scratch); /* NULL is allowed */
 
 /*
@@ -141,9 +143,10 @@ FOREST_API void forest_scratch_free(struct forest_scratch *scratch); /* NULL is 
  *   -ENOMEM
  */
 FOREST_CHECKED int forest_tree_train(const struct forest_prepared *x, const double *y,
-                                     const double *sample_weight, const struct forest_params *params,
-                                     uint32_t index, struct forest_scratch *scratch,
-                                     const void **tree, size_t *bytes);
+                                     const double *sample_weight,
+                                     const struct forest_params *params, uint32_t index,
+                                     struct forest_scratch *scratch, const void **tree,
+                                     size_t *bytes);
 
 /* One flat tree, as forest_tree_train() makes it, at an 8-byte aligned address. */
 struct forest_tree {
@@ -158,7 +161,8 @@ struct forest_tree {
  * if all trees are right.
  *   -EBADMSG  a tree is damaged, or not one of such a forest     -EINVAL     -ENOMEM
  */
-FOREST_CHECKED int forest_assemble_size(const struct forest_tree *trees, uint32_t count, size_t *bytes);
+FOREST_CHECKED int forest_assemble_size(const struct forest_tree *trees, uint32_t count,
+                                        size_t *bytes);
 FOREST_CHECKED int forest_assemble(const struct forest_params *params, uint64_t features,
                                    const struct forest_tree *trees, uint32_t count, void *block,
                                    size_t bytes);
@@ -179,7 +183,8 @@ struct forest_executor {
  */
 FOREST_CHECKED int forest_train(const struct forest_matrix *x, const double *y,
                                 const double *sample_weight, const struct forest_params *params,
-                                const struct forest_executor *executor, void **model, size_t *bytes);
+                                const struct forest_executor *executor, void **model,
+                                size_t *bytes);
 
 /* ---- models -------------------------------------------------------------------------- */
 
@@ -213,10 +218,10 @@ FOREST_API void forest_describe(const struct forest *model, struct forest_info *
  * are NaN or 0 unless the forest was trained with keep_stats. -ERANGE: no such tree or node.
  */
 struct forest_node {
-    int64_t left, right;  /* -1: a leaf */
-    int64_t feature;      /* -2: a leaf */
-    double threshold;     /* -2.0: a leaf */
-    double value;         /* the leaf's prediction; with keep_stats every node's */
+    int64_t left, right; /* -1: a leaf */
+    int64_t feature;     /* -2: a leaf */
+    double threshold;    /* -2.0: a leaf */
+    double value;        /* the leaf's prediction; with keep_stats every node's */
     double impurity;
     double weighted_rows;
     uint64_t rows;
@@ -228,10 +233,11 @@ FOREST_CHECKED int forest_tree_node(const struct forest *model, uint32_t tree, u
 /*
  * Predict each row of x: out[i] is the mean over the trees, in tree order. Rows are rounded
  * to float32 as in training. A NaN goes right at every split; infinities compare as they do.
- * No rows are no error. Does not allocate for small tables or rows of float32 without gaps.
+ * No rows are no error. Does not allocate for small tables.
  *   -EINVAL  x has another number of columns than the model     -ENOMEM
  */
-FOREST_CHECKED int forest_predict(const struct forest *model, const struct forest_matrix *x, double *out);
+FOREST_CHECKED int forest_predict(const struct forest *model, const struct forest_matrix *x,
+                                  double *out);
 
 /* mean_squared_error(y, p), with numpy's order of summation; NaN if n is 0. */
 FOREST_API double forest_mean_squared_error(const double *y, const double *p, uint64_t n);

@@ -84,7 +84,8 @@ int forest_assemble(const struct forest_params *params, uint64_t features,
         err = forest_assemble_size(trees, count, &needed);
     if (err)
         return err;
-    if (!block || (uintptr_t)block % LAYOUT_ALIGN || bytes != needed || stored.n_estimators != count)
+    if (!block || (uintptr_t)block % LAYOUT_ALIGN || bytes != needed ||
+        stored.n_estimators != count)
         return -EINVAL;
     err = check_all(&stored, flags, features, trees, count);
     if (err)

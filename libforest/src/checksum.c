@@ -4,8 +4,8 @@
  *
  * Word i goes to lane i mod 8. A step is a bijection of the lane for a given word and of the word
  * for a given lane, and so is the folding of the lanes into the result: hence a change within one
- * word cannot be lost. The shift brings high bits down, where the multiplication cannot. Eight lanes
- * hide the latency of the multiplication, so that this runs at the speed of memory.
+ * word cannot be lost. The shift brings high bits down, where the multiplication cannot. Eight
+ * lanes hide the latency of the multiplication, so that this runs at the speed of memory.
  */
 #include "checksum.h"
 

@@ -27,7 +27,8 @@ struct flat_identity {
 int flat_write(const struct tree *tree, const struct flat_identity *identity, uint32_t *depths,
                void *block);
 
-/* Check a tree block's header, not its body. -EBADMSG (also for what is no tree block), -EINVAL: misaligned */
+/* Check a tree block's header, not its body. -EBADMSG (also for what is no tree block), -EINVAL:
+ * misaligned */
 int flat_header_check(const void *block, size_t bytes);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * forest_train.c -- the whole forest in one call: prepare, train each tree, assemble.
  *
- * The executor may run bodies at once on any threads, as many as it likes. Each needs a scratch while it
- * runs: it takes one from a small pool by setting its flag, or makes a new one for itself when all are
- * taken.
+ * The executor may run bodies at once on any threads, as many as it likes. Each needs a scratch
+ * while it runs: it takes one from a small pool by setting its flag, or makes a new one for itself
+ * when all are taken.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -115,8 +115,8 @@ static int train_all(struct job *job, uint64_t features, uint32_t n,
     job->trees = calloc(n, sizeof *job->trees);
     if (!job->trees)
         return -ENOMEM;
-    int err = executor ? executor->for_each(executor->ctx, n, train_one, job)
-                       : train_serially(job, n);
+    int err =
+        executor ? executor->for_each(executor->ctx, n, train_one, job) : train_serially(job, n);
     if (!err)
         err = assemble(job, features, n, model, bytes);
     for (uint32_t i = 0; i < n; i++)

@@ -16,10 +16,9 @@ void diag_say(struct forest_diag *diag, const char *format, ...)
 void prologue_write(struct prologue *prologue, const char *magic, uint64_t bytes);
 
 /*
- * Check the prologue of a block that has `bytes` bytes, header_bytes of them its header. `what` names it in diag.
- *   -EINVAL   not aligned to 8 bytes
- *   -EPROTO   something else, another layout version or byte order
- *   -EBADMSG  damaged, or not so long
+ * Check the prologue of a block that has `bytes` bytes, header_bytes of them its header. `what`
+ * names it in diag. -EINVAL   not aligned to 8 bytes -EPROTO   something else, another layout
+ * version or byte order -EBADMSG  damaged, or not so long
  */
 int prologue_check(const void *block, size_t bytes, size_t header_bytes, const char *magic,
                    const char *what, struct forest_diag *diag);
@@ -31,8 +30,8 @@ size_t body_stats_offset(uint64_t nodes);
 
 /*
  * Check a body that lies within its block: the checksum, and that its nodes are a tree in
- * preorder of the depth and with the leaves that its entry says, on that many features. Number `index` is for diag.
- *   -EBADMSG     -ENOMEM
+ * preorder of the depth and with the leaves that its entry says, on that many features. Number
+ * `index` is for diag. -EBADMSG     -ENOMEM
  */
 int body_check(const void *body, const struct tree_entry *entry, uint32_t flags, uint64_t features,
                uint32_t index, struct forest_diag *diag);

@@ -16,8 +16,8 @@
 #define LAYOUT_BYTE_ORDER 0x01020304u
 #define LAYOUT_ALIGN 64u
 
-#define MODEL_MAGIC "\x89" "FOREST\n"
-#define TREE_MAGIC "\x89" "F-TREE\n"
+#define MODEL_MAGIC "\211FOREST\n"
+#define TREE_MAGIC "\211F-TREE\n"
 
 #define HAS_STATS 1u /* in .flags */
 
@@ -53,7 +53,7 @@ struct node_stats {
     uint64_t rows;
 };
 
-/* The body of a tree: its nodes, then its statistics if any, each filled up with zeros to 64 bytes. */
+/* The body of a tree: its nodes, then its statistics if any, each filled up to 64 bytes. */
 struct tree_entry {
     uint64_t offset; /* of the body, from the start of the block */
     uint64_t check;  /* of the body */
@@ -114,7 +114,8 @@ _Static_assert(sizeof(struct node_stats) == 32, "format-forest.md: node statisti
 _Static_assert(sizeof(struct tree_entry) == 32, "format-forest.md: tree entry");
 _Static_assert(offsetof(struct tree_entry, nodes) == 16, "format-forest.md: tree entry");
 _Static_assert(sizeof(struct stored_params) == 64, "format-forest.md: parameters");
-_Static_assert(offsetof(struct stored_params, max_features_value) == 32, "format-forest.md: parameters");
+_Static_assert(offsetof(struct stored_params, max_features_value) == 32,
+               "format-forest.md: parameters");
 _Static_assert(sizeof(struct tree_header) == 128, "format-forest.md: tree header");
 _Static_assert(offsetof(struct tree_header, features) == 48, "format-forest.md: tree header");
 _Static_assert(offsetof(struct tree_header, entry) == 64, "format-forest.md: tree header");

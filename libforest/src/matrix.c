@@ -40,16 +40,14 @@ void matrix_read(const struct forest_matrix *x, uint64_t first, uint64_t count, 
     if (llabs(x->row_stride) < llabs(x->col_stride)) {
         for (uint64_t j = 0; j < cols; j++)
             for (uint64_t i = 0; i < count; i++)
-                out[i * cols + j] = element(base + (int64_t)i * x->row_stride +
-                                                (int64_t)j * x->col_stride,
-                                            is_double);
+                out[i * cols + j] = element(
+                    base + (int64_t)i * x->row_stride + (int64_t)j * x->col_stride, is_double);
         return;
     }
     for (uint64_t i = 0; i < count; i++)
         for (uint64_t j = 0; j < cols; j++)
-            out[i * cols + j] = element(base + (int64_t)i * x->row_stride +
-                                            (int64_t)j * x->col_stride,
-                                        is_double);
+            out[i * cols + j] =
+                element(base + (int64_t)i * x->row_stride + (int64_t)j * x->col_stride, is_double);
 }
 
 const float *matrix_rows_in_place(const struct forest_matrix *x, uint64_t first)

@@ -23,7 +23,8 @@ static int header_check(const struct model_header *header, struct forest_diag *d
     size_t bytes = (size_t)header->prologue.bytes;
     struct stored_params params;
 
-    if (header->trees == 0 || (bytes - sizeof *header) / sizeof(struct tree_entry) < header->trees ||
+    if (header->trees == 0 ||
+        (bytes - sizeof *header) / sizeof(struct tree_entry) < header->trees ||
         model_bodies_offset(header->trees) > bytes || header->check != model_checksum(header)) {
         diag_say(diag, "the model's header is damaged");
         return -EBADMSG;

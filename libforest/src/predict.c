@@ -2,16 +2,17 @@
 /*
  * predict.c -- many rows down many trees.
  *
- * A walk down one tree is a chain of loads, each waiting for the one before, and no branch in it can
- * be predicted. So the rows of a chunk go down a tree together, in two phases:
+ * A walk down one tree is a chain of loads, each waiting for the one before, and no branch in it
+ * can be predicted. So the rows of a chunk go down a tree together, in two phases:
  *
  *   spread  While many rows share a node, split their list there by the one column it asks about,
  *           left rows first. At the end the list is in the order of the tree.
  *   walk    From where only a few are together, blocks of neighbours walk on, one level per
- *           pass: independent of each other, in a part of the tree that fits the nearest cache. What
- *           the next tree needs is fetched meanwhile.
+ *           pass: independent of each other, in a part of the tree that fits the nearest cache.
+ * What the next tree needs is fetched meanwhile.
  *
- * Each row's sum runs over the trees in order, from 0.0: its bits depend neither on chunks nor on blocks.
+ * Each row's sum runs over the trees in order, from 0.0: its bits depend neither on chunks nor on
+ * blocks.
  */
 #include "predict.h"
 
@@ -22,20 +23,20 @@
 #include "matrix.h"
 #include "model.h"
 
-#define TOGETHER 64              /* up to so many rows walk */
-#define CHUNK_FLOATS (1u << 17)  /* values of a chunk of rows: 512 KiB */
+#define TOGETHER 64             /* up to so many rows walk */
+#define CHUNK_FLOATS (1u << 17) /* values of a chunk of rows: 512 KiB */
 #define CHUNK_ROWS_MIN 16
 #define CHUNK_ROWS_MAX 16384
-#define SMALL_FLOATS 4096        /* so little needs no malloc() */
+#define SMALL_FLOATS 4096 /* so little needs no malloc() */
 #define PENDING_MAX (CHUNK_ROWS_MAX / TOGETHER + 1)
 
 /* A chunk of rows and the lists of those on their way. */
 struct chunk {
     uint32_t count;
-    const float *rows;    /* row after row */
-    float *columns;       /* column after column; NULL if no more than TOGETHER rows */
-    uint32_t *row;        /* numbers of the rows, reordered per tree */
-    uint32_t *at;         /* the node where row[k] is */
+    const float *rows; /* row after row */
+    float *columns;    /* column after column; NULL if no more than TOGETHER rows */
+    uint32_t *row;     /* numbers of the rows, reordered per tree */
+    uint32_t *at;      /* the node where row[k] is */
     uint32_t *spare;
 };
 
@@ -55,8 +56,8 @@ static float round_down(double threshold)
 }
 
 /*
- * Pending ranges do not overlap and have more than TOGETHER rows each (smaller ones are settled at once),
- * so there are never more than PENDING_MAX.
+ * Pending ranges do not overlap and have more than TOGETHER rows each (smaller ones are settled at
+ * once), so there are never more than PENDING_MAX.
  */
 static void spread(const struct node *tree, const struct chunk *chunk,
                    const struct predict_kernels *kernels)
@@ -70,8 +71,9 @@ static void spread(const struct node *tree, const struct chunk *chunk,
         const struct node *node = &tree[r.node];
         if (r.to - r.from > TOGETHER && !node_is_leaf(node)) {
             const float *column = chunk->columns + (size_t)node->feature * chunk->count;
-            uint32_t mid = r.from + kernels->split(column, round_down(node->number),
-                                                   chunk->row + r.from, r.to - r.from, chunk->spare);
+            uint32_t mid =
+                r.from + kernels->split(column, round_down(node->number), chunk->row + r.from,
+                                        r.to - r.from, chunk->spare);
             if (r.to - mid > TOGETHER)
                 pending[top++] = (struct range){ node->right, mid, r.to };
             else
@@ -110,7 +112,8 @@ static void predict_chunk(const struct forest *model, const struct chunk *chunk,
         const struct node *tree = forest_nodes(model, t);
         uint32_t next = t + 1 < trees ? t + 1 : t;
         const char *next_tree = (const char *)forest_nodes(model, next);
-        size_t next_bytes = next > t && chunk->columns ? model->trees[next].nodes * sizeof *tree : 0;
+        size_t next_bytes =
+            next > t && chunk->columns ? model->trees[next].nodes * sizeof *tree : 0;
         spread(tree, chunk, kernels);
         for (uint32_t i = 0; i < chunk->count; i += WALK_BLOCK) {
             uint32_t n = chunk->count - i < WALK_BLOCK ? chunk->count - i : WALK_BLOCK;
@@ -151,7 +154,8 @@ static uint32_t chunk_rows(const struct forest_matrix *x)
     return (uint32_t)(rows < x->rows ? rows : x->rows);
 }
 
-/* Predict chunk by chunk. `values` has room for one chunk's rows; columns may be NULL, as in struct chunk. */
+/* Predict chunk by chunk. `values` has room for one chunk's rows; columns may be NULL, as in struct
+ * chunk. */
 static void predict_all(const struct forest *model, const struct forest_matrix *x, uint32_t most,
                         struct chunk chunk, float *values, double *out)
 {

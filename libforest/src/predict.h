@@ -14,8 +14,8 @@
 
 struct predict_kernels {
     /*
-     * Reorder the n row numbers in `row`: first those whose value in `column` is <= threshold, whose
-     * number is returned, then the others. `spare` has room for n + PREDICT_SLACK numbers.
+     * Reorder the n row numbers in `row`: first those whose value in `column` is <= threshold,
+     * whose number is returned, then the others. `spare` has room for n + PREDICT_SLACK numbers.
      */
     uint32_t (*split)(const float *column, float threshold, uint32_t *row, uint32_t n,
                       uint32_t *spare);

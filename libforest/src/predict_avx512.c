@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * predict_avx512.c -- the loops of predict_plain.c, eight or sixteen rows at a time. What is kept is
- * moved together by compressing; a store goes up to the end of the vector it came from or less, so
- * that it never runs over rows not yet read.
+ * predict_avx512.c -- the loops of predict_plain.c, eight or sixteen rows at a time. What is kept
+ * is moved together by compressing; a store goes up to the end of the vector it came from or less,
+ * so that it never runs over rows not yet read.
  */
 #include "predict.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * predict_plain.c -- the loops of prediction in plain C, without a branch that depends on data: which
- * way a row goes, and when it arrives, no predictor can foresee.
+ * predict_plain.c -- the loops of prediction in plain C, without a branch that depends on data:
+ * which way a row goes, and when it arrives, no predictor can foresee.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sampling.h -- what scikit-learn draws for a forest: one seed per tree, and what follows from it. */
+/* sampling.h -- what scikit-learn draws for a forest: a seed per tree, and what follows from it. */
 #ifndef SAMPLING_H
 #define SAMPLING_H
 

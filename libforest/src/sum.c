@@ -2,8 +2,8 @@
 /*
  * sum.c -- numpy's order of summation.
  *
- * A long array is added in runs of 8192 elements, the size of numpy's buffer, one after the other. A
- * run is summed pairwise: cut in two at a multiple of eight until no more than 128 elements are
+ * A long array is added in runs of 8192 elements, the size of numpy's buffer, one after the other.
+ * A run is summed pairwise: cut in two at a multiple of eight until no more than 128 elements are
  * left, and those go to eight partial sums in turn.
  */
 #include "sum.h"

@@ -139,8 +139,7 @@ static int flatten(struct forest_scratch *scratch, const struct flat_identity *i
 }
 
 static int train(const struct prep *prep, const double *y, const double *sample_weight,
-                 const struct stored_params *params, uint32_t index,
-                 struct forest_scratch *scratch)
+                 const struct stored_params *params, uint32_t index, struct forest_scratch *scratch)
 {
     uint32_t seed = tree_seed(&scratch->seeds, params->seed, index);
     void *weights = scratch->weights;
@@ -156,10 +155,9 @@ static int train(const struct prep *prep, const double *y, const double *sample_
                       &scratch->tree);
 }
 
-int forest_tree_train(const struct forest_prepared *x, const double *y,
-                      const double *sample_weight, const struct forest_params *params,
-                      uint32_t index, struct forest_scratch *scratch, const void **tree,
-                      size_t *bytes)
+int forest_tree_train(const struct forest_prepared *x, const double *y, const double *sample_weight,
+                      const struct forest_params *params, uint32_t index,
+                      struct forest_scratch *scratch, const void **tree, size_t *bytes)
 {
     struct stored_params stored;
 

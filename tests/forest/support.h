@@ -20,7 +20,7 @@ struct table table_made(uint64_t seed, uint64_t rows, uint64_t cols, const unsig
 /* A table of `cols` columns of mixed kinds, for tests that only need one. */
 struct table table_mixed(uint64_t seed, uint64_t rows, uint64_t cols);
 
-/* The California housing data from $FOREST_DATA or data/california_housing.csv; rows 0: not there. */
+/* California housing from $FOREST_DATA or data/california_housing.csv; rows 0: not there. */
 struct table table_california(void);
 /* The rows that `order` names. */
 struct table table_rows(const struct table *t, const uint32_t *order, uint64_t count);

@@ -177,12 +177,11 @@ static void errors_have_words(void)
     CHECK(strcmp(forest_strerror(-100000), "unknown error") == 0);
     CHECK(strcmp(forest_strerror(INT_MIN), "unknown error") == 0);
     CHECK(strcmp(forest_strerror(-EINVAL), forest_strerror(EINVAL)) == 0);
-    CHECK_EQ(forest_version(), FOREST_VERSION_MAJOR * 10000 + FOREST_VERSION_MINOR * 100 +
-                                   FOREST_VERSION_PATCH);
+    CHECK_EQ(forest_version(),
+             FOREST_VERSION_MAJOR * 10000 + FOREST_VERSION_MINOR * 100 + FOREST_VERSION_PATCH);
 }
 
-TESTS("errors",
-      { "bad tables are refused", bad_tables_are_refused },
+TESTS("errors", { "bad tables are refused", bad_tables_are_refused },
       { "bad prepared blocks are refused", bad_blocks_are_refused },
       { "bad targets, weights and parameters are refused", bad_training_is_refused },
       { "bad trees are refused", bad_trees_are_refused },

@@ -150,7 +150,8 @@ static void sklearn_reckons_the_same_error(void)
             p[i] = (double)(test_random(&state) >> 11) * 0x1p-53 * 5.0;
         }
         if (forest_mean_squared_error(y, p, n) != expected)
-            fprintf(stderr, "of %llu: %.17g, not %.17g\n", n, forest_mean_squared_error(y, p, n), expected);
+            fprintf(stderr, "of %llu: %.17g, not %.17g\n", n, forest_mean_squared_error(y, p, n),
+                    expected);
         CHECK(forest_mean_squared_error(y, p, n) == expected);
     }
     CHECK_EQ(lines, 52);
@@ -160,7 +161,8 @@ static void sklearn_reckons_the_same_error(void)
 
 /* ---- California housing -------------------------------------------------------------- */
 
-/* One forest per seed, the largest; the smaller ones are its first trees, and are assembled from them. */
+/* One forest per seed, the largest; the smaller ones are its first trees, and are assembled from
+ * them. */
 struct line {
     unsigned seed, n;
     double mse;
@@ -195,8 +197,8 @@ static struct forest_tree *train_trees(const struct table *t, const struct fores
     REQUIRE_OK(forest_scratch_new(&scratch));
     for (uint32_t i = 0; i < params->n_estimators; i++) {
         const void *tree;
-        REQUIRE_OK(forest_tree_train(prepared, t->y, NULL, params, i, scratch, &tree,
-                                     &trees[i].bytes));
+        REQUIRE_OK(
+            forest_tree_train(prepared, t->y, NULL, params, i, scratch, &tree, &trees[i].bytes));
         void *copy = malloc(trees[i].bytes);
         trees[i].data = memcpy(copy, tree, trees[i].bytes);
     }

@@ -29,7 +29,8 @@ static double naive(const struct forest *forest, const float *row)
 /* Every count of rows around the sizes of batches and chunks. */
 static void batches_do_not_matter(void)
 {
-    const uint64_t counts[] = { 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 255, 256, 257, 511, 513, 1000, 3000 };
+    const uint64_t counts[] = { 1,  2,  3,  7,   8,   9,   15,  16,  17,  31,   33,
+                                63, 64, 65, 127, 255, 256, 257, 511, 513, 1000, 3000 };
     const uint64_t cols[] = { 1, 3, 8, 67, 5000 };
 
     for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) {
@@ -72,8 +73,10 @@ static void odd_values_go_where_they_should(void)
 {
     struct table t = table_mixed(33, 200, 3);
     struct forest_params params = FOREST_PARAMS_INIT;
-    const double odd[] = { (double)NAN, -(double)NAN, (double)INFINITY, -(double)INFINITY, 1e300, -1e300,
-                           1e-320, -0.0, 0.0, 3.4028235677973366e38 };
+    const double odd[] = {
+        (double)NAN, -(double)NAN, (double)INFINITY,     -(double)INFINITY, 1e300, -1e300, 1e-320,
+        -0.0,        0.0,          3.4028235677973366e38
+    };
     enum { N = sizeof odd / sizeof *odd, ROWS = N * N * N };
     static double x[ROWS * 3], p[ROWS];
 
@@ -102,13 +105,13 @@ static void strides_are_followed(void)
     static char memory[4 * BYTES];
     static double expected[ROWS], p[ROWS];
     const int64_t strides[][2] = {
-        { COLS * 8, 8 },           /* rows */
-        { 8, ROWS * 8 },           /* columns */
-        { COLS * 16 + 8, 16 },     /* with gaps */
-        { -COLS * 8, 8 },          /* from the last row up */
-        { COLS * 8, -8 },          /* from the last column */
-        { COLS * 9 + 1, 9 },       /* aligned to nothing */
-        { 0, 8 },                  /* one row again and again */
+        { COLS * 8, 8 },       /* rows */
+        { 8, ROWS * 8 },       /* columns */
+        { COLS * 16 + 8, 16 }, /* with gaps */
+        { -COLS * 8, 8 },      /* from the last row up */
+        { COLS * 8, -8 },      /* from the last column */
+        { COLS * 9 + 1, 9 },   /* aligned to nothing */
+        { 0, 8 },              /* one row again and again */
     };
 
     params.n_estimators = 3;
@@ -149,6 +152,7 @@ static void no_rows_are_no_error(void)
 
 TESTS("predict",
       { "any number of rows and columns gives what a naive walk gives", batches_do_not_matter },
-      { "NaN, infinities, zeros and denormals go where they should", odd_values_go_where_they_should },
+      { "NaN, infinities, zeros and denormals go where they should",
+        odd_values_go_where_they_should },
       { "any strides are followed", strides_are_followed },
       { "no rows are no error", no_rows_are_no_error })

@@ -14,7 +14,8 @@ static void sklearn_splits_the_same(void)
     unsigned seed, lines = 0;
     double size;
 
-    for (; fscanf(f, " split %llu %lf %u %llu %llx", &rows, &size, &seed, &expected_count, &hash) == 5;
+    for (; fscanf(f, " split %llu %lf %u %llu %llx", &rows, &size, &seed, &expected_count, &hash) ==
+           5;
          lines++) {
         uint64_t count = 0;
         REQUIRE(rows <= 20640);
@@ -33,8 +34,8 @@ static void both_parts_have_rows(void)
         uint64_t rows;
         double size;
     } bad[] = {
-        { 10, 0.0 }, { 10, 1.0 }, { 10, -0.5 }, { 10, (double)NAN }, { 10, 0.95 }, { 10, 1e9 },
-        { 1, 0.5 },  { 0, 0.5 },  { UINT64_C(1) << 32, 0.5 },
+        { 10, 0.0 }, { 10, 1.0 }, { 10, -0.5 }, { 10, (double)NAN },        { 10, 0.95 },
+        { 10, 1e9 }, { 1, 0.5 },  { 0, 0.5 },   { UINT64_C(1) << 32, 0.5 },
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -46,6 +47,5 @@ static void both_parts_have_rows(void)
     }
 }
 
-TESTS("split",
-      { "scikit-learn splits the same", sklearn_splits_the_same },
+TESTS("split", { "scikit-learn splits the same", sklearn_splits_the_same },
       { "a split with an empty part is refused, and nothing is written", both_parts_have_rows })

@@ -261,8 +261,8 @@ static void only_the_right_trees_assemble(void)
     REQUIRE_OK(forest_scratch_new(&scratch));
     for (uint32_t i = 0; i < 3; i++) {
         const void *lent;
-        REQUIRE_OK(forest_tree_train(p.view, p.table.y, NULL, &params, i, scratch, &lent,
-                                     &tree[i].bytes));
+        REQUIRE_OK(
+            forest_tree_train(p.view, p.table.y, NULL, &params, i, scratch, &lent, &tree[i].bytes));
         tree[i].data = memcpy(aligned_alloc(64, tree[i].bytes), lent, tree[i].bytes);
     }
     REQUIRE_OK(forest_assemble_size(tree, 3, &bytes));
@@ -332,7 +332,8 @@ static void small_forests_are_prefixes(void)
 }
 
 TESTS("train",
-      { "a tree is the same in any order and with a dirty scratch", order_and_scratch_do_not_matter },
+      { "a tree is the same in any order and with a dirty scratch",
+        order_and_scratch_do_not_matter },
       { "a prepared block can be moved", prepared_blocks_can_be_moved },
       { "the layout of the matrix does not matter", layouts_do_not_matter },
       { "a forest is the same on any number of threads", executors_do_not_matter },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Model blocks are untrusted bytes: damaged or hostile ones are refused, and nothing is read outside. */
+/* Model blocks are untrusted bytes: damaged or hostile ones are refused, and nothing is read
+ * outside. */
 #include "checksum.h"
 #include "model.h"
 #include "frame.h"
@@ -12,8 +13,8 @@
 static void *fenced(const void *data, size_t bytes, void **region, size_t *region_bytes)
 {
     size_t pages = (bytes + 4095) / 4096 * 4096;
-    char *memory = mmap(NULL, pages + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                        0);
+    char *memory =
+        mmap(NULL, pages + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(memory != MAP_FAILED);
     REQUIRE(mprotect(memory + pages, 4096, PROT_NONE) == 0);
     *region = memory;
@@ -155,13 +156,13 @@ static void refused(struct trained *m, const char *what)
 }
 
 /* Change one field, see it refused, change it back. */
-#define HOSTILE(m, field, value)          \
-    do {                                  \
-        __auto_type saved_ = (field);     \
-        (field) = (value);                \
-        refused(m, #field " = " #value);  \
-        (field) = saved_;                 \
-        seal((m)->block, (m)->bytes);     \
+#define HOSTILE(m, field, value)         \
+    do {                                 \
+        __auto_type saved_ = (field);    \
+        (field) = (value);               \
+        refused(m, #field " = " #value); \
+        (field) = saved_;                \
+        seal((m)->block, (m)->bytes);    \
     } while (0)
 
 static void hostile_headers_are_refused(void)
@@ -221,21 +222,21 @@ static void hostile_trees_are_refused(void)
             inner = i;
     }
     REQUIRE(inner && leaf && !node_is_leaf(&n[0]));
-    HOSTILE(&m, n[inner].right, inner);         /* itself: a cycle */
-    HOSTILE(&m, n[inner].right, 0);             /* a leaf too many */
-    HOSTILE(&m, n[inner].right, 1);             /* back up: a cycle */
-    HOSTILE(&m, n[inner].right, inner + 1);     /* both children the same */
+    HOSTILE(&m, n[inner].right, inner);     /* itself: a cycle */
+    HOSTILE(&m, n[inner].right, 0);         /* a leaf too many */
+    HOSTILE(&m, n[inner].right, 1);         /* back up: a cycle */
+    HOSTILE(&m, n[inner].right, inner + 1); /* both children the same */
     HOSTILE(&m, n[inner].right, n[inner].right + 1);
     HOSTILE(&m, n[inner].right, n[inner].right - 1);
-    HOSTILE(&m, n[inner].right, count);         /* outside */
+    HOSTILE(&m, n[inner].right, count); /* outside */
     HOSTILE(&m, n[inner].right, UINT32_MAX);
-    HOSTILE(&m, n[0].right, n[inner].right);    /* two parents */
+    HOSTILE(&m, n[0].right, n[inner].right); /* two parents */
     HOSTILE(&m, n[inner].feature, 3);
     HOSTILE(&m, n[inner].feature, UINT32_MAX);
     HOSTILE(&m, n[leaf].feature, 1);
-    HOSTILE(&m, n[leaf].right, leaf + 1);       /* a leaf too few */
-    HOSTILE(&m, n[count - 1].right, count);     /* left child outside */
-    HOSTILE(&m, n[0].right, 0);                 /* the root a leaf, the rest unreachable */
+    HOSTILE(&m, n[leaf].right, leaf + 1);   /* a leaf too few */
+    HOSTILE(&m, n[count - 1].right, count); /* left child outside */
+    HOSTILE(&m, n[0].right, 0);             /* the root a leaf, the rest unreachable */
     trained_free(&m);
 }
 
@@ -311,7 +312,8 @@ static void a_chain_can_be_opened(void)
         h->nodes = NODES;
         h->leaves = NODES / 2 + 1;
         h->depth = NODES / 2;
-        h->params = (struct stored_params){ .n_estimators = 1, .min_samples_split = 2,
+        h->params = (struct stored_params){ .n_estimators = 1,
+                                            .min_samples_split = 2,
                                             .min_samples_leaf = 1 };
         *(struct tree_entry *)(h + 1) = (struct tree_entry){
             .offset = offset, .nodes = NODES, .leaves = NODES / 2 + 1, .depth = NODES / 2
@@ -346,8 +348,7 @@ static void every_word_counts(void)
     }
 }
 
-TESTS("model",
-      { "a checksum sees every bit", every_word_counts },
+TESTS("model", { "a checksum sees every bit", every_word_counts },
       { "every flipped bit is refused", every_flipped_bit_is_refused },
       { "every truncation is refused", every_truncation_is_refused },
       { "a block with more behind it is refused", longer_blocks_are_refused },

@@ -40,7 +40,8 @@ static void parameters_survive_storing(void)
     CHECK(memcmp(&a, &b, sizeof a) == 0);
 }
 
-#define WITH(...) ((struct forest_params){ .struct_size = sizeof(struct forest_params), __VA_ARGS__ })
+#define WITH(...) \
+    ((struct forest_params){ .struct_size = sizeof(struct forest_params), __VA_ARGS__ })
 
 static void bad_values_are_refused(void)
 {
@@ -181,11 +182,11 @@ static void kinds_differ_unless_only_the_size_does(void)
     CHECK(params_kind(&s, 9) != kind[0]);
 }
 
-TESTS("params",
-      { "zero is the default of every field", zero_is_default },
+TESTS("params", { "zero is the default of every field", zero_is_default },
       { "parameters survive being stored", parameters_survive_storing },
       { "bad values are refused and nothing is written", bad_values_are_refused },
       { "older and newer callers are understood", other_struct_sizes_are_understood },
       { "max_features counts features as scikit-learn does", max_features_are_counted },
       { "max_samples counts draws as scikit-learn does", draws_are_counted },
-      { "trees are told by everything but the forest's size", kinds_differ_unless_only_the_size_does })
+      { "trees are told by everything but the forest's size",
+        kinds_differ_unless_only_the_size_does })

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The plain and the vector loops of prediction do the same; test_api_predict compares their user with a naive walk. */
+/* The plain and the vector loops of prediction do the same; test_api_predict compares their user
+ * with a naive walk. */
 #include "model.h"
 #include "predict.h"
 #include "support.h"
@@ -70,7 +71,8 @@ static void walking_arrives(void)
             for (int i = 0; i < 500; i++)
                 sums[i] = expected[i] = 0.25;
             for (uint32_t i = 0; i < n; i++) {
-                uint32_t here = n % 2 ? (uint32_t)(test_random(&state) % m.forest->trees[0].nodes) : 0;
+                uint32_t here =
+                    n % 2 ? (uint32_t)(test_random(&state) % m.forest->trees[0].nodes) : 0;
                 row[i] = (i * 7 + n) % 500;
                 at[i] = here;
                 while (!node_is_leaf(&tree[here]))
@@ -86,6 +88,5 @@ static void walking_arrives(void)
     table_free(&t);
 }
 
-TESTS("predict loops",
-      { "splitting puts the left rows first and loses none", splitting_separates },
+TESTS("predict loops", { "splitting puts the left rows first and loses none", splitting_separates },
       { "walking adds each row's leaf", walking_arrives })

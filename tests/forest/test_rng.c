@@ -122,8 +122,7 @@ static void seeds_do_not_depend_on_history(void)
     }
 }
 
-TESTS("rng",
-      { "numpy draws the same numbers", numpy_draws_the_same },
+TESTS("rng", { "numpy draws the same numbers", numpy_draws_the_same },
       { "counting draws is drawing and counting", counting_is_drawing },
       { "the seed of a tree does not depend on what was asked before",
         seeds_do_not_depend_on_history })
