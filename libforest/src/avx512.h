@@ -45,29 +45,46 @@ static inline __m512i reverse(__m512i v, unsigned count)
  */
 static inline __m128i small_queue(uint64_t equal, uint32_t left)
 {
+    static const uint16_t inverse[17] = { 0,     65535, 32768, 21846, 16384, 13108, 10923, 9363, 8192,
+                                          7282,  6554,  5958,  5462,  5042,  4682,  4370,  4096 };
     uint64_t queue = 0; /* a nibble per member */
-    unsigned size = 0;
-    while (equal) {
+    for (uint32_t size = 1; equal; size++) {
         uint32_t at = (uint32_t)_tzcnt_u64(equal);
         equal &= equal - 1;
-        queue |= (uint64_t)size << 4 * size;
-        size++;
-        uint32_t next = equal ? (uint32_t)_tzcnt_u64(equal) : left;
-        unsigned passed = next - at - 1;
-        if (passed >= size)
-            passed %= size;
-        if (passed)
-            queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed), 4 * size);
+        uint32_t next = equal ? (uint32_t)_tzcnt_u64(equal) : left, passed = next - at - 1;
+        passed = size == 1 ? 0 : passed - (passed * inverse[size] >> 16) * size; /* modulo size */
+        queue |= (uint64_t)(size - 1) << 4 * (size - 1);
+        queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed - 1) << 4, 4 * size);
     }
     const uint64_t nibbles = UINT64_C(0x0f0f0f0f0f0f0f0f);
     return _mm_set_epi64x((long long)_pdep_u64(queue >> 32, nibbles), (long long)_pdep_u64(queue, nibbles));
+}
+
+/*
+ * Gathers into a register that was cleared. A gather merges into its target, so it waits for
+ * whatever was last in that register; the compiler takes any, for all lanes are replaced. The
+ * empty asm keeps it from knowing.
+ */
+static inline __m512d gather_doubles(const double *from, __m256i at)
+{
+    __mmask8 all = 0xff;
+    __asm__("" : "+Yk"(all));
+    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), all, at, from, 8);
+}
+
+/* 16 words, the high halves of the lanes being what follows in memory. */
+static inline __m512i gather_words(const uint16_t *from, __m512i at)
+{
+    __mmask16 all = 0xffff;
+    __asm__("" : "+Yk"(all));
+    return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), all, at, from, 2);
 }
 
 /* Entries made of the ranks of 16 slots; `ranks` is read two bytes beyond each. */
 static inline __m512i look_up_entries(const uint16_t *ranks, __m512i entries)
 {
     __m512i slot = _mm512_and_si512(entries, _mm512_set1_epi32(0xffff));
-    __m512i rank = _mm512_i32gather_epi32(slot, ranks, 2);
+    __m512i rank = gather_words(ranks, slot);
     return _mm512_or_si512(_mm512_slli_epi32(rank, 16), slot);
 }
 

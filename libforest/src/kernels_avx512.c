@@ -169,8 +169,8 @@ static inline __attribute__((always_inline)) void scan_lanes(const struct scan *
             l.best = _mm512_mask_mov_pd(l.best, better, merit);
             l.pos = _mm256_mask_mov_epi32(l.pos, better, at);
             __m256i slot = _mm256_and_si256(row[i], slots);
-            l.sum = _mm512_add_pd(l.sum, _mm512_i32gather_pd(slot, c->b->wy, 8));
-            l.weight = _mm512_add_pd(l.weight, _mm512_i32gather_pd(slot, c->b->w, 8));
+            l.sum = _mm512_add_pd(l.sum, gather_doubles(c->b->wy, slot));
+            l.weight = _mm512_add_pd(l.weight, gather_doubles(c->b->w, slot));
         }
     }
     _mm512_storeu_pd(out->best, l.best);
@@ -260,7 +260,7 @@ static void split_list(const struct block *b, const struct cut *c, void *list)
     for (uint32_t i = 0; i < c->n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(c->n - i < 16 ? c->n - i : 16);
         __m512i v = _mm512_loadu_si512(e + i);
-        __m512i rank = _mm512_i32gather_epi32(_mm512_and_si512(v, slots), ranks, 2);
+        __m512i rank = gather_words(ranks, _mm512_and_si512(v, slots));
         __mmask16 left = _mm512_mask_cmple_epu32_mask(valid, _mm512_and_si512(rank, slots), last);
         unsigned count = count_bits(left);
         _mm512_mask_storeu_epi32(e + l, (__mmask16)low_bits(count), _mm512_maskz_compress_epi32(left, v));

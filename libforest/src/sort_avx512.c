@@ -23,9 +23,9 @@
  *       which goes to the end of the queue.
  *
  * P1 and P2 are compressions and expansions. For P3 it is enough to know how many lesser ones
- * pass between two equal ones. Ranges of up to 64 stay in one register until they are sorted.
+ * pass between two equal ones. Ranges of up to 64 are sorted in a register: window_avx512.c.
  */
-#include "avx512.h"
+#include "window_avx512.h"
 
 #ifdef HAVE_AVX512
 #include <string.h>
@@ -34,7 +34,7 @@
 
 #define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
 #define WORDS 32u
-#define BYTES 64u
+#define BYTES WINDOW
 
 struct sorter {
     uint16_t *names;  /* the samples in their present order */
@@ -42,6 +42,7 @@ struct sorter {
     uint32_t *list;    /* the sorted entries, of which only runs of ties are changed */
     uint32_t *entries; /* room for as many */
     const uint64_t *ties;
+    struct window window; /* ranges that wait to be sorted together */
 };
 
 static inline uint64_t low_bits64(uint32_t n)
@@ -77,13 +78,6 @@ static inline __m512i load_reversed(const uint16_t *end)
 {
     __m512i from = _mm512_sub_epi16(_mm512_set1_epi16(WORDS - 1), word_numbers());
     return _mm512_permutexvar_epi16(from, _mm512_loadu_si512(end - WORDS));
-}
-
-/* Lanes count-1..0 of v; what follows is of no meaning. */
-static inline __m512i reverse_bytes(__m512i v, unsigned count)
-{
-    __m512i from = _mm512_sub_epi8(_mm512_set1_epi8((char)(count - 1)), byte_numbers());
-    return _mm512_permutexvar_epi8(from, v);
 }
 
 static inline __mmask32 valid_words(uint32_t rest)
@@ -136,18 +130,7 @@ static void reorder_run(uint32_t *list, uint32_t low, const uint16_t *names, uin
     memcpy(list + low, temp, count * sizeof *list);
 }
 
-/* ---- ranges of up to 64, in a register ----------------------------------------------------- */
-
-/* Reorder up to 16 ties: their entries take the order of the first bytes of `names`. */
-static inline void reorder_few(uint32_t *list, uint32_t low, __m128i names, uint32_t count)
-{
-    __m512i from = _mm512_cvtepu8_epi32(_mm_sub_epi8(names, _mm_set1_epi8((char)low)));
-    __m512i entries = _mm512_permutexvar_epi32(from, _mm512_loadu_si512(list + low));
-    _mm512_mask_storeu_epi32(list + low, (__mmask16)low_bits(count), entries);
-}
-
-/* Lanes of `v` that `equal` marks form the queue in a front of `left`. */
-static void reorder_queue(uint32_t *list, uint32_t low, __m512i v, uint64_t equal, uint32_t left)
+__m512i order_queue(__m512i v, uint64_t equal, uint32_t left)
 {
     uint32_t count = count_bits64(equal);
     v = _mm512_maskz_compress_epi8(equal, v);
@@ -155,104 +138,19 @@ static void reorder_queue(uint32_t *list, uint32_t low, __m512i v, uint64_t equa
     if (count == 2) { /* of all queues the most frequent: swapped if an odd number passes last */
         if ((left + (unsigned)__builtin_clzll(equal)) & 1)
             few = _mm_or_si128(_mm_slli_epi16(few, 8), _mm_srli_epi16(few, 8));
-        reorder_few(list, low, few, count);
-        return;
+        return _mm512_castsi128_si512(few);
     }
-    if (count <= 16) {
-        reorder_few(list, low, _mm_shuffle_epi8(few, small_queue(equal, left)), count);
-        return;
-    }
-    uint32_t entries[BYTES];
-    uint8_t names[BYTES], index[BYTES];
+    if (count <= 16)
+        return _mm512_castsi128_si512(_mm_shuffle_epi8(few, small_queue(equal, left)));
+    uint8_t names[BYTES], index[BYTES], ordered[BYTES];
     uint16_t places[BYTES] = { 0 };
     _mm512_storeu_si512(names, v);
     for (uint32_t i = 0; i < count; i++, equal &= equal - 1)
         places[i] = (uint16_t)_tzcnt_u64(equal);
     queue_indices(places, count, left, index);
     for (uint32_t i = 0; i < count; i++)
-        entries[index[i]] = list[names[i]];
-    memcpy(list + low, entries, count * sizeof *list);
-}
-
-/* A range of nothing but ties stays as it is. */
-static void reorder_all(uint32_t *list, uint32_t low, __m512i v, uint32_t count)
-{
-    uint8_t names[BYTES];
-    uint32_t entries[BYTES];
-    if (count <= 16) {
-        reorder_few(list, low, _mm512_castsi512_si128(v), count);
-        return;
-    }
-    _mm512_storeu_si512(names, v);
-    for (uint32_t i = 0; i < count; i++)
-        entries[i] = list[names[i]];
-    memcpy(list + low, entries, count * sizeof *list);
-}
-
-/* P1 and P2. */
-static __m512i part_register(__m512i v, uint64_t greater, uint32_t n, uint32_t left)
-{
-    uint64_t valid = low_bits64(n), front = low_bits64(left), not_greater = valid & ~greater;
-    uint64_t from_front = greater & low_bits64(left + 1), from_back = not_greater & ~front;
-    uint64_t take = valid & ~front & (not_greater >> 1 | UINT64_C(1) << (n - 1));
-    __m512i next = _mm512_add_epi8(byte_numbers(), _mm512_set1_epi8(1));
-    __m512i g = reverse_bytes(_mm512_maskz_compress_epi8(from_front, v), count_bits64(from_front));
-    __m512i back = _mm512_mask_expand_epi8(_mm512_permutexvar_epi8(next, v), take, g);
-    if (from_back) {
-        __m512i l = reverse_bytes(_mm512_maskz_compress_epi8(from_back, v), count_bits64(from_back));
-        v = _mm512_mask_expand_epi8(v, greater & front, l);
-    }
-    return _mm512_mask_mov_epi8(v, valid & ~front, back);
-}
-
-static uint32_t median3(uint32_t a, uint32_t b, uint32_t c)
-{
-    uint32_t min = a < b ? a : b, max = a < b ? b : a;
-    return max < c ? max : c > min ? c : min;
-}
-
-/* Name of the pivot of lanes 0..n-1. */
-static inline uint32_t pivot_of_register(__m512i v, uint32_t n)
-{
-    __m512i at = _mm512_castsi128_si512(_mm_cvtsi32_si128((int)(n / 2 << 8 | (n - 1) << 16)));
-    uint32_t x = (uint32_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(_mm512_permutexvar_epi8(at, v)));
-    return median3(x & 0xff, x >> 8 & 0xff, x >> 16 & 0xff);
-}
-
-static void heap_sort_register(uint32_t *list, uint64_t ties, __m512i v, uint32_t off, uint32_t n);
-
-/* Sort lanes 0..n-1, the range `off` and up of the `ties` and the list. */
-static void sort_register(uint32_t *list, uint64_t ties, __m512i v, uint32_t off, uint32_t n, int depth)
-{
-    while (n > 1) {
-        uint64_t all = low_bits64(n) & ~UINT64_C(1), tied = ties >> off & all;
-        if (!tied)
-            return;
-        if (depth-- <= 0) {
-            heap_sort_register(list, ties, v, off, n);
-            return;
-        }
-        if (tied == all) {
-            reorder_all(list, off, v, n);
-            return;
-        }
-        uint32_t pivot = pivot_of_register(v, n);
-        uint32_t low = 63 - (uint32_t)__builtin_clzll(~ties & ((UINT64_C(2) << pivot) - 1));
-        uint32_t end = pivot + 1 + (uint32_t)_tzcnt_u64(~ties >> pivot >> 1);
-        end = end < off + n ? end : off + n;
-        uint32_t lesser = low - off, left = end - off;
-        uint64_t greater = _mm512_cmpge_epu8_mask(v, _mm512_set1_epi8((char)end)) & low_bits64(n);
-        if (left < n)
-            v = part_register(v, greater, n, left);
-        uint64_t less = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8((char)low)) & low_bits64(left);
-        if (left - lesser > 1)
-            reorder_queue(list, low, v, low_bits64(left) & ~less, left);
-        if (ties >> off & low_bits64(lesser) & ~UINT64_C(1))
-            sort_register(list, ties, _mm512_maskz_compress_epi8(less, v), off, lesser, depth);
-        v = _mm512_permutexvar_epi8(_mm512_add_epi8(byte_numbers(), _mm512_set1_epi8((char)left)), v);
-        off += left;
-        n -= left;
-    }
+        ordered[index[i]] = names[i];
+    return _mm512_loadu_si512(ordered);
 }
 
 /* ---- parting in memory ------------------------------------------------------------------- */
@@ -284,7 +182,10 @@ static uint32_t part_back(uint16_t *a, uint32_t n, uint32_t left, __m512i high,
         greater_end -= count_bits(take);
         _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi16(lesser, v));
         count += count_bits(lesser);
-        _mm512_mask_storeu_epi16(a + i, valid, next);
+        if (n - i >= WORDS) /* what was stored whole can be loaded again sooner */
+            _mm512_storeu_si512(a + i, next);
+        else
+            _mm512_mask_storeu_epi16(a + i, valid, next);
     }
     return count;
 }
@@ -302,6 +203,24 @@ static inline void join_queue(struct queue *q, __m512i v, __mmask32 same, uint32
     q->count += count_bits(same);
 }
 
+/* Give a run of `list` the order in which the queue's members are when a front of `left` is done. */
+static void reorder_members(uint32_t *list, uint32_t low, const struct queue *q, uint32_t left)
+{
+    uint32_t entries[QUEUE_MAX];
+    uint8_t index[BYTES];
+    if (q->count == 2) {
+        bool swapped = (left - q->places[1] - 1u) & 1;
+        uint32_t a = list[q->names[swapped]], b = list[q->names[!swapped]];
+        list[low] = a;
+        list[low + 1] = b;
+        return;
+    }
+    queue_indices(q->places, q->count, left, index);
+    for (uint32_t i = 0; i < q->count; i++)
+        entries[index[i]] = list[q->names[i]];
+    memcpy(list + low, entries, q->count * sizeof *entries);
+}
+
 /* P1 and P3 for a[0..left): takes down from `lesser_end`; equal ones join the queue, if given. */
 static void part_front(uint16_t *a, uint32_t left, uint32_t low, __m512i high,
                        const uint16_t *lesser_end, struct queue *q)
@@ -316,7 +235,10 @@ static void part_front(uint16_t *a, uint32_t left, uint32_t low, __m512i high,
         lesser_end -= count_bits(greater);
         __mmask32 less = _mm512_mask_cmplt_epu16_mask(valid, v, bound);
         unsigned count = count_bits(less);
-        _mm512_mask_storeu_epi16(a + l, low_bits(count), _mm512_maskz_compress_epi16(less, v));
+        if (l + WORDS <= left) /* what is behind has been read */
+            _mm512_storeu_si512(a + l, _mm512_maskz_compress_epi16(less, v));
+        else
+            _mm512_mask_storeu_epi16(a + l, low_bits(count), _mm512_maskz_compress_epi16(less, v));
         l += count;
         if (q && valid & ~less)
             join_queue(q, v, valid & ~less, i);
@@ -350,20 +272,16 @@ static const uint16_t *part_greater(uint16_t *a, uint32_t n, uint32_t left, __m5
 static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
 {
     uint16_t *a = s->names + from;
-    uint32_t left = end - from, count = end - low, entries[QUEUE_MAX];
+    uint32_t left = end - from, count = end - low;
     __m512i high = _mm512_set1_epi16((short)(end - 1));
     const uint16_t *lesser_end = part_greater(a, n, left, high, s->temp);
     if (count == 1) {
         part_front(a, left, low, high, lesser_end, NULL);
     } else if (count <= QUEUE_MAX) {
         struct queue q;
-        uint8_t index[BYTES];
         q.count = 0;
         part_front(a, left, low, high, lesser_end, &q);
-        queue_indices(q.places, count, left, index);
-        for (uint32_t i = 0; i < count; i++)
-            entries[index[i]] = s->list[q.names[i]];
-        memcpy(s->list + low, entries, count * sizeof *entries);
+        reorder_members(s->list, low, &q, left);
     } else {
         fill_front(a, left, high, lesser_end);
         part_lesser_plainly(a, left, low);
@@ -422,17 +340,56 @@ static void heap_sort(const uint64_t *ties, uint16_t *a, uint32_t n)
     }
 }
 
-static void heap_sort_register(uint32_t *list, uint64_t ties, __m512i v, uint32_t off, uint32_t n)
+static void sift_down_bytes(uint8_t *a, const uint8_t *low, uint32_t root, uint32_t n)
 {
-    uint16_t names[BYTES];
-    uint32_t entries[BYTES];
-    _mm512_storeu_si512(names, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(v)));
-    _mm512_storeu_si512(names + 32, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(v, 1)));
-    heap_sort(&ties, names, n);
-    reorder_run(list, off, names, n, entries);
+    for (;;) {
+        uint32_t child = root * 2 + 1, largest = root;
+        if (child < n && low[a[largest]] < low[a[child]])
+            largest = child;
+        if (child + 1 < n && low[a[largest]] < low[a[child + 1]])
+            largest = child + 1;
+        if (largest == root)
+            return;
+        uint8_t t = a[root];
+        a[root] = a[largest];
+        a[largest] = t;
+        root = largest;
+    }
+}
+
+void heap_sort_bytes(uint8_t *names, const uint8_t *low, uint32_t n)
+{
+    for (uint32_t root = n / 2; root-- > 0;)
+        sift_down_bytes(names, low, root, n);
+    for (uint32_t last = n - 1; last > 0; last--) {
+        uint8_t t = names[0];
+        names[0] = names[last];
+        names[last] = t;
+        sift_down_bytes(names, low, 0, last);
+    }
 }
 
 /* ---- the sort ---------------------------------------------------------------------------- */
+
+/* list[i] = list[names[i]] for the first n lanes, up to 64. */
+static void reorder_range(uint32_t *list, __m512i names, uint32_t n)
+{
+    __m512i e[4], bit5 = _mm512_set1_epi32(32);
+    uint8_t name[BYTES];
+    for (int i = 0; i < 4; i++)
+        e[i] = _mm512_loadu_si512(list + 16 * i);
+    _mm512_storeu_si512(name, names);
+    for (uint32_t i = 0; i < n; i += 16) {
+        __m512i at = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(name + i)));
+        __m512i low = _mm512_permutex2var_epi32(e[0], at, e[1]);
+        __m512i to = _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(at, bit5),
+                                           _mm512_permutex2var_epi32(e[2], at, e[3]));
+        if (n - i >= 16)
+            _mm512_storeu_si512(list + i, to);
+        else
+            _mm512_mask_storeu_epi32(list + i, (__mmask16)low_bits(n - i), to);
+    }
+}
 
 /* 64 bits from any place; what lies beyond the last word is 0. */
 static uint64_t ties_from(const uint64_t *ties, uint32_t from)
@@ -441,8 +398,12 @@ static uint64_t ties_from(const uint64_t *ties, uint32_t from)
     return from % 64 ? bits | ties[from / 64 + 1] << (64 - from % 64) : bits;
 }
 
-static void sort_small(const struct sorter *s, uint32_t from, uint32_t n, int depth)
+/* Sort the ranges gathered in the window. */
+static void flush_window(struct sorter *s)
 {
+    uint32_t from = s->window.from, n = WINDOW - (uint32_t)_lzcnt_u64(s->window.lanes);
+    if (!s->window.lanes)
+        return;
     const uint16_t *a = s->names + from;
     __m512i base = _mm512_set1_epi16((short)from);
     __m512i l = _mm512_sub_epi16(_mm512_loadu_si512(a), base);
@@ -450,16 +411,25 @@ static void sort_small(const struct sorter *s, uint32_t from, uint32_t n, int de
     __m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(l)),
                                    _mm512_cvtepi16_epi8(h), 1);
     uint64_t ties = ties_from(s->ties, from) & low_bits64(n) & ~UINT64_C(1);
-    sort_register(s->list + from, ties, v, 0, n, depth);
+    reorder_range(s->list + from, window_sort(&s->window, v, ties), n);
+    window_clear(&s->window);
 }
 
-static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int depth)
+static uint32_t median3(uint32_t a, uint32_t b, uint32_t c)
+{
+    uint32_t min = a < b ? a : b, max = a < b ? b : a;
+    return max < c ? max : c > min ? c : min;
+}
+
+static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
 {
     while (has_tie(s->ties, from, to)) {
         uint32_t n = to - from;
         const uint16_t *a = s->names + from;
-        if (n <= BYTES) {
-            sort_small(s, from, n, depth);
+        if (n <= WINDOW) {
+            if (s->window.lanes && to - s->window.from > WINDOW)
+                flush_window(s);
+            window_add(&s->window, from, to, depth);
             return;
         }
         if (depth-- <= 0) {
@@ -484,7 +454,7 @@ static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n,
         place[list[i] & 0xffff] = (uint16_t)i;
     for (uint32_t i = 0; i < n; i += 16) {
         __m512i slot = _mm512_and_si512(_mm512_loadu_si512(from + i), slots);
-        __m512i name = _mm512_i32gather_epi32(slot, place, 2);
+        __m512i name = gather_words(place, slot);
         _mm256_storeu_si256((__m256i *)(void *)(names + i), _mm512_cvtepi32_epi16(name));
     }
 }
@@ -494,9 +464,11 @@ void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from,
 {
     (void)feature;
     uint16_t *names = b->temp, *place = names + b->stride;
-    struct sorter s = { names, b->temp2, list, b->temp3, b->ties };
+    struct sorter s = { .names = names, .temp = b->temp2, .list = list, .entries = b->temp3, .ties = b->ties };
+    window_clear(&s.window);
     name_samples(from, list, n, place, names);
     sort_range(&s, 0, n, sort_depth(n));
+    flush_window(&s);
 }
 
 #pragma GCC pop_options
