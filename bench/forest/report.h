@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* report.h -- series of measurements: medians, ratios, a table and JSON lines. */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROUNDS_MAX 64
+
+struct series {
+    const char *impl;
+    double value[ROUNDS_MAX];
+    int rounds;
+};
+
+/* One case: what is measured, and everybody's series; the first is ours. */
+struct comparison {
+    const char *name, *params, *metric, *unit, *better;
+    struct series series[4];
+    int count;
+};
+
+static inline int series_order(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static inline void series_add(struct series *s, double value)
+{
+    if (s->rounds < ROUNDS_MAX && value > 0.0)
+        s->value[s->rounds++] = value;
+}
+
+/* Sorts the values. 0 if there are none. */
+static inline double series_median(struct series *s)
+{
+    int n = s->rounds;
+
+    if (n == 0)
+        return 0.0;
+    qsort(s->value, (size_t)n, sizeof *s->value, series_order);
+    return n % 2 ? s->value[n / 2] : (s->value[n / 2 - 1] + s->value[n / 2]) / 2.0;
+}
+
+static inline void comparison_report(struct comparison *c, FILE *jsonl)
+{
+    double ours = series_median(&c->series[0]);
+
+    printf("\n%s (%s), %s in %s, %s is better\n", c->name, c->params, c->metric, c->unit,
+           c->better);
+    printf("  %-24s %11s %11s %11s %7s  %s\n", "", "median", "min", "max", "rounds", "ours is");
+    for (int i = 0; i < c->count; i++) {
+        struct series *s = &c->series[i];
+        double median = series_median(s);
+        if (s->rounds == 0) {
+            printf("  %-24s not measured\n", s->impl);
+            continue;
+        }
+        double low = s->value[0], high = s->value[s->rounds - 1];
+        printf("  %-24s %11.3f %11.3f %11.3f %7d", s->impl, median, low, high, s->rounds);
+        if (i && ours > 0.0)
+            printf("  %.1f times as fast", median / ours);
+        printf("\n");
+        fprintf(jsonl,
+                "{\"suite\":\"forest\",\"case\":\"%s\",\"params\":\"%s\",\"impl\":\"%s\","
+                "\"metric\":\"%s\",\"unit\":\"%s\",\"better\":\"%s\",\"median\":%.9g,"
+                "\"min\":%.9g,\"max\":%.9g,\"rounds\":%d}\n",
+                c->name, c->params, s->impl, c->metric, c->unit, c->better, median, low, high,
+                s->rounds);
+    }
+    fflush(stdout);
+}
+
+#endif

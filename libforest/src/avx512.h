@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * avx512.h -- include first in files whose functions run only where AVX-512 was found.
+ *
+ * The processors meant are those from Ice Lake and Zen 4 on, which have all of these parts.
+ */
+#ifndef AVX512_H
+#define AVX512_H
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define HAVE_AVX512 1
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,fma,bmi,bmi2,lzcnt,popcnt")
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "block.h"
+
+/* The lowest n bits, n <= 32. */
+static inline uint32_t low_bits(uint32_t n)
+{
+    return _bzhi_u32(~0u, n);
+}
+
+static inline unsigned count_bits(uint32_t bits)
+{
+    return (unsigned)__builtin_popcount(bits);
+}
+
+static inline __m512i lane_numbers(void)
+{
+    return _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+}
+
+/* Lanes count-1..0 of v; what follows is of no meaning. */
+static inline __m512i reverse(__m512i v, unsigned count)
+{
+    __m512i from = _mm512_sub_epi32(_mm512_set1_epi32((int)count - 1), lane_numbers());
+    return _mm512_permutexvar_epi32(from, v);
+}
+
+/*
+ * P3 of sort_avx512.c for up to 16 equal ones, whose places in a front of `left` are given as bits:
+ * who is at each place of the queue, in bytes.
+ */
+static inline __m128i small_queue(uint64_t equal, uint32_t left)
+{
+    static const uint16_t inverse[17] = { 0,     65535, 32768, 21846, 16384, 13108, 10923, 9363, 8192,
+                                          7282,  6554,  5958,  5462,  5042,  4682,  4370,  4096 };
+    uint64_t queue = 0; /* a nibble per member */
+    for (uint32_t size = 1; equal; size++) {
+        uint32_t at = (uint32_t)_tzcnt_u64(equal);
+        equal &= equal - 1;
+        uint32_t next = equal ? (uint32_t)_tzcnt_u64(equal) : left, passed = next - at - 1;
+        passed = size == 1 ? 0 : passed - (passed * inverse[size] >> 16) * size; /* modulo size */
+        queue |= (uint64_t)(size - 1) << 4 * (size - 1);
+        queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed - 1) << 4, 4 * size);
+    }
+    const uint64_t nibbles = UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return _mm_set_epi64x((long long)_pdep_u64(queue >> 32, nibbles), (long long)_pdep_u64(queue, nibbles));
+}
+
+/*
+ * Gathers into a register that was cleared. A gather merges into its target, so it waits for
+ * whatever was last in that register; the compiler takes any, for all lanes are replaced. The
+ * empty asm keeps it from knowing.
+ */
+static inline __m512d gather_doubles(const double *from, __m256i at)
+{
+    __mmask8 all = 0xff;
+    __asm__("" : "+Yk"(all));
+    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), all, at, from, 8);
+}
+
+/* 16 words, the high halves of the lanes being what follows in memory. */
+static inline __m512i gather_words(const uint16_t *from, __m512i at)
+{
+    __mmask16 all = 0xffff;
+    __asm__("" : "+Yk"(all));
+    return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), all, at, from, 2);
+}
+
+/* Entries made of the ranks of 16 slots; `ranks` is read two bytes beyond each. */
+static inline __m512i look_up_entries(const uint16_t *ranks, __m512i entries)
+{
+    __m512i slot = _mm512_and_si512(entries, _mm512_set1_epi32(0xffff));
+    __m512i rank = gather_words(ranks, slot);
+    return _mm512_or_si512(_mm512_slli_epi32(rank, 16), slot);
+}
+
+/* The rules' parting of a[0..n): entries up to `pivot` to the front, of which there are `left`. */
+void part_avx512(uint32_t *a, uint32_t n, uint32_t left, uint32_t pivot, uint32_t *temp);
+void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
+                      uint32_t n);
+/* Scratch memory of small subtrees, and the subtree of a node of up to SMALL_ROWS. small_avx512.c */
+size_t small_bytes(uint32_t features);
+int grow_small_avx512(struct grower *g, const struct block *b, const struct pending *root);
+
+#endif
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grow.c -- one tree: checks, memory, and the block that holds its rows at the start.
+ *
+ * Memory is kept in the scratch from tree to tree: one arena for the block, one for what has a
+ * size per feature, one for pending nodes. Each only ever grows.
+ */
+#include "grow.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "grower.h"
+#include "kernels.h"
+
+#define NO_SLOT UINT32_MAX
+
+struct arena {
+    void *memory;
+    size_t bytes;
+};
+
+struct grow_scratch {
+    struct arena block, features, pending;
+    bool plain;
+};
+
+struct grow_scratch *grow_scratch_new(void)
+{
+    return calloc(1, sizeof(struct grow_scratch));
+}
+
+void grow_scratch_free(struct grow_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    free(scratch->block.memory);
+    free(scratch->features.memory);
+    free(scratch->pending.memory);
+    free(scratch);
+}
+
+void grow_scratch_plain(struct grow_scratch *scratch)
+{
+    scratch->plain = true;
+}
+
+/* At least `bytes`, aligned to 64; what was there is lost. */
+static int arena_reserve(struct arena *a, size_t bytes)
+{
+    void *memory;
+    if (bytes <= a->bytes)
+        return 0;
+    if (bytes > SIZE_MAX - 64 || posix_memalign(&memory, 64, bytes))
+        return -ENOMEM;
+    free(a->memory);
+    memset(memory, 0, bytes); /* what lies in the padding is read, if never used */
+    *a = (struct arena){ memory, bytes };
+    return 0;
+}
+
+int reserve_pending(struct grow_scratch *scratch, size_t count)
+{
+    size_t bytes = count * sizeof(struct pending);
+    if (bytes <= scratch->pending.bytes)
+        return 0;
+    void *memory = realloc(scratch->pending.memory, 2 * bytes + 4096);
+    if (!memory)
+        return -ENOMEM;
+    scratch->pending = (struct arena){ memory, 2 * bytes + 4096 };
+    return 0;
+}
+
+struct pending *pending_nodes(struct grow_scratch *scratch)
+{
+    return scratch->pending.memory;
+}
+
+int reserve_nodes(struct tree *out, uint32_t more)
+{
+    uint32_t most = INT32_MAX, need = out->count + more;
+    if (need <= out->capacity)
+        return 0;
+    if (need > most)
+        return -ENOMEM;
+    return tree_reserve(out, need > most / 2 ? most : 2 * need + 64);
+}
+
+/* ---- the block of a whole tree ------------------------------------------------------------ */
+
+/* Cut the next array out of the arena; with a null base, only its size is counted. */
+static void *take(char *base, size_t *used, size_t bytes)
+{
+    void *at = base ? base + *used : NULL;
+    *used += (bytes + 63) & ~(size_t)63;
+    return at;
+}
+
+static size_t lay_out(struct block *b, char *base, size_t entry, size_t small)
+{
+    size_t used = 0, per = b->stride;
+    b->order = take(base, &used, per * entry);
+    b->temp = take(base, &used, per * entry);
+    b->temp2 = take(base, &used, (per + 2 * BLOCK_PAD) * entry);
+    b->temp3 = take(base, &used, per * entry);
+    b->lists = take(base, &used, b->features * per * entry);
+    b->ranks = take(base, &used, b->features * per * entry / 2);
+    b->ties = take(base, &used, (per / 64 + 2) * sizeof *b->ties);
+    b->wy = take(base, &used, per * sizeof *b->wy);
+    b->w = take(base, &used, per * sizeof *b->w);
+    b->wyy = take(base, &used, per * sizeof *b->wyy);
+    b->row = take(base, &used, per * sizeof *b->row);
+    b->small = take(base, &used, small);
+    return used;
+}
+
+static void fill_narrow(struct block *b, const uint32_t *slot_of, uint32_t f)
+{
+    const uint32_t *order = prep_order(b->prep, f);
+    uint32_t *list = (uint32_t *)b->lists + f * b->stride, k = 0;
+    uint16_t *ranks = (uint16_t *)b->ranks + f * b->stride;
+    uint32_t fresh = 0, rank = UINT32_MAX;
+    for (uint32_t i = 0; i < b->prep->rows; i++) {
+        uint32_t slot = slot_of[order[i] & PREP_ROW];
+        fresh |= order[i] < PREP_TIE;
+        if (slot == NO_SLOT)
+            continue;
+        rank += fresh;
+        fresh = 0;
+        list[k++] = rank << 16 | slot;
+        ranks[slot] = (uint16_t)rank;
+    }
+    for (uint32_t i = 0; i < BLOCK_PAD; i++)
+        list[k + i] = 0;
+}
+
+static void fill_wide(struct block *b, const uint32_t *slot_of, uint32_t f)
+{
+    const uint32_t *order = prep_order(b->prep, f);
+    uint64_t *list = (uint64_t *)b->lists + f * b->stride, k = 0;
+    uint32_t *ranks = (uint32_t *)b->ranks + f * b->stride;
+    uint32_t fresh = 0, rank = UINT32_MAX;
+    for (uint32_t i = 0; i < b->prep->rows; i++) {
+        uint32_t slot = slot_of[order[i] & PREP_ROW];
+        fresh |= order[i] < PREP_TIE;
+        if (slot == NO_SLOT)
+            continue;
+        rank += fresh;
+        fresh = 0;
+        list[k++] = (uint64_t)rank << 32 | slot;
+        ranks[slot] = rank;
+    }
+    for (uint32_t i = 0; i < BLOCK_PAD; i++)
+        list[k + i] = 0;
+}
+
+struct rows {
+    const double *y, *w;
+    uint32_t count; /* that take part */
+    double weight_min; /* see struct search */
+};
+
+/* -EINVAL: no row takes part, or something is not finite. */
+static int look_at_rows(const struct prep *p, const double *y, const double *w, struct rows *r)
+{
+    double weight_min = INFINITY, weight_max = 0.0, y_max = 0.0;
+    *r = (struct rows){ y, w, 0, 0.0 };
+    for (uint32_t i = 0; i < p->rows; i++) {
+        if (!isfinite(w[i]) || !isfinite(y[i]))
+            return -EINVAL;
+        if (w[i] == 0.0)
+            continue;
+        r->count++;
+        weight_min = fmin(weight_min, w[i]);
+        weight_max = fmax(weight_max, w[i]);
+        y_max = fmax(y_max, fabs(y[i]));
+    }
+    if (weight_min >= 1e-20 && weight_max <= 1e20 && y_max <= 1e50)
+        r->weight_min = weight_min; /* else products might overflow or vanish */
+    return r->count ? 0 : -EINVAL;
+}
+
+/* Slots are the rows that take part, ascending: that is the samples' order to begin with. */
+static void fill_rows(struct block *b, const struct rows *r, uint32_t *slot_of, bool narrow)
+{
+    uint32_t slot = 0;
+    for (uint32_t i = 0; i < b->prep->rows; i++) {
+        slot_of[i] = NO_SLOT;
+        if (r->w[i] == 0.0)
+            continue;
+        double wy = r->w[i] * r->y[i];
+        b->w[slot] = r->w[i];
+        b->wy[slot] = wy;
+        b->wyy[slot] = wy * r->y[i];
+        b->row[slot] = i;
+        if (narrow)
+            ((uint32_t *)b->order)[slot] = slot;
+        else
+            ((uint64_t *)b->order)[slot] = slot;
+        slot_of[i] = slot++;
+    }
+    for (uint32_t f = 0; f < b->features; f++)
+        (narrow ? fill_narrow : fill_wide)(b, slot_of, f);
+}
+
+static int make_block(struct grower *g, const struct rows *r, const struct kernels *k, struct block *b)
+{
+    struct grow_scratch *scratch = g->scratch;
+    bool narrow = r->count <= NARROW_ROWS_MAX;
+    size_t entry = narrow ? sizeof(uint32_t) : sizeof(uint64_t);
+    *b = (struct block){ .prep = g->prep, .rows = r->count, .features = g->features_count };
+    b->stride = ((size_t)r->count + BLOCK_PAD + 63) & ~(size_t)63;
+    size_t small = k->small_bytes ? k->small_bytes(b->features) : 0;
+    size_t bytes = lay_out(b, NULL, entry, small), slots = g->prep->rows * sizeof(uint32_t);
+    if (arena_reserve(&scratch->block, bytes + slots))
+        return -ENOMEM;
+    char *base = scratch->block.memory;
+    lay_out(b, base, entry, small);
+    fill_rows(b, r, (uint32_t *)(void *)(base + bytes), narrow);
+    return 0;
+}
+
+/* ---- the tree ---------------------------------------------------------------------------- */
+
+static int make_features(struct grower *g)
+{
+    uint32_t n = g->features_count;
+    int err = arena_reserve(&g->scratch->features, 4 * (size_t)n * sizeof(uint32_t));
+    if (err)
+        return err;
+    g->features = g->scratch->features.memory;
+    g->constant_features = g->features + n;
+    g->visited = g->constant_features + n;
+    g->scanned = g->visited + n;
+    for (uint32_t f = 0; f < n; f++)
+        g->features[f] = f;
+    return 0;
+}
+
+static struct pending make_root(struct grower *g, const struct block *b)
+{
+    struct sums s = { 0.0, 0.0, 0.0 };
+    for (uint32_t i = 0; i < b->rows; i++) {
+        s.sum += b->wy[i];
+        s.sumsq += b->wyy[i];
+        s.weight += b->w[i];
+    }
+    double mean = s.sum / s.weight, impurity = s.sumsq / s.weight - mean * mean;
+    g->weight_all = s.weight;
+    struct pending root = { .end = b->rows, .parent = -1, .impurity = impurity, .sums = s };
+    root.is_leaf = must_be_leaf(g, b->rows, 0, s.weight, impurity);
+    return root;
+}
+
+static bool bad_limits(const struct prep *p, const struct grow_limits *m)
+{
+    return m->max_features < 1 || m->max_features > p->features || m->min_samples_leaf < 1 ||
+           isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
+}
+
+static bool any_close(const struct prep *p)
+{
+    for (uint32_t f = 0; f < p->features; f++)
+        if (p->close[f])
+            return true;
+    return false;
+}
+
+static int grow(struct grower *g, const struct rows *r)
+{
+    struct block b;
+    const struct kernels *k = r->count > NARROW_ROWS_MAX ? &kernels_wide
+                              : g->scratch->plain        ? &kernels_narrow
+                                                         : kernels_for_narrow();
+    int err = make_features(g);
+    if (!err)
+        err = make_block(g, r, k, &b);
+    if (err)
+        return err;
+    g->small_rows = any_close(g->prep) ? 0 : k->small_rows;
+    struct pending root = make_root(g, &b);
+    return grow_block(g, &b, k, &root, 0);
+}
+
+int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
+               const struct grow_limits *limits, struct grow_scratch *scratch, struct tree *out)
+{
+    struct rows r;
+    out->count = 0;
+    int err = bad_limits(p, limits) ? -EINVAL : look_at_rows(p, y, w, &r);
+    if (err)
+        return err;
+    struct grower g = { .prep = p, .limits = limits, .scratch = scratch, .out = out,
+                        .features_count = p->features, .state = splitter_seed, .weight_min = r.weight_min };
+    err = grow(&g, &r);
+    if (err)
+        out->count = 0;
+    return err;
+}

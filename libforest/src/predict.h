@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* predict.h -- the two hot loops of prediction, in plain C and for AVX-512. */
+#ifndef PREDICT_H
+#define PREDICT_H
+
+#include <stdint.h>
+
+#include "layout.h"
+
+#define WALK_BLOCK 256 /* rows that walk together */
+
+/* Room that the vector loops may use behind an array's end. */
+#define PREDICT_SLACK 16
+
+struct predict_kernels {
+    /*
+     * Reorder the n row numbers in `row`: first those whose value in `column` is <= threshold,
+     * whose number is returned, then the others. `spare` has room for n + PREDICT_SLACK numbers.
+     */
+    uint32_t (*split)(const float *column, float threshold, uint32_t *row, uint32_t n,
+                      uint32_t *spare);
+    /*
+     * Walk n <= WALK_BLOCK rows down from the nodes `at`, and add the leaves' numbers to
+     * sums[row]. Row r's values are at rows + r * features. Destroys row and at.
+     */
+    void (*walk)(const struct node *tree, const float *rows, uint64_t features, uint32_t *row,
+                 uint32_t *at, uint32_t n, double *sums);
+};
+
+extern const struct predict_kernels predict_plain;
+
+/* NULL where the processor, or this build, cannot. */
+const struct predict_kernels *predict_avx512(void);
+
+#endif

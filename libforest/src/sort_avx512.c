@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sort_avx512.c -- the order that the rules' sort gives to ties, 32 or 64 samples at a time.
+ *
+ * A sample is called by its place in the node's sorted list, 16 bits, or 8 within a range of 64.
+ * Such names compare as the values do, but for ties: these lie between `low` and `high`, the first and
+ * last place of their run, which the tie bits give.
+ *
+ * The rules part a range around a pivot by looking at one sample after the other: at the front,
+ * until one is greater; this goes to the back, and what was there is looked at in its place.
+ * So they are looked at in an order of their own, but where each ends up can be said in full.
+ * Let `left` be how many are not greater, and call the range below that the front, that
+ * above the back.
+ *
+ *   P1  The k-th greater one of the front leaves its place to the k-th not greater one of
+ *       the back, counted from the end. The others of the front stay.
+ *   P2  Each place of the back takes what is one place further, if that is a greater one;
+ *       else (and at the very end) a greater one of the front, the last place the first
+ *       one and so on down. If the front has one less than needed, the last of them is what was at
+ *       place `left` itself.
+ *   P3  Of the front as it is then, lesser ones move ahead and keep their order. The equal
+ *       ones form a queue: a lesser one that passes takes the place of the first of them,
+ *       which goes to the end of the queue.
+ *
+ * P1 and P2 are compressions and expansions. For P3 it is enough to know how many lesser ones
+ * pass between two equal ones. Ranges of up to 64 are sorted in a register: window_avx512.c.
+ */
+#include "window_avx512.h"
+
+#ifdef HAVE_AVX512
+#include <string.h>
+
+#include "ties.h"
+
+#define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
+#define WORDS 32u
+#define BYTES WINDOW
+
+struct sorter {
+    uint16_t *names;  /* the samples in their present order */
+    uint16_t *temp;   /* room for as many and 4 * WORDS more */
+    uint32_t *list;    /* the sorted entries, of which only runs of ties are changed */
+    uint32_t *entries; /* room for as many */
+    const uint64_t *ties;
+    struct window window; /* ranges that wait to be sorted together */
+};
+
+static inline uint64_t low_bits64(uint32_t n)
+{
+    return _bzhi_u64(~UINT64_C(0), n);
+}
+
+static inline unsigned count_bits64(uint64_t bits)
+{
+    return (unsigned)__builtin_popcountll(bits);
+}
+
+static inline __m512i word_numbers(void)
+{
+    static const uint16_t numbers[WORDS] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                             11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                                             22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
+    return _mm512_loadu_si512(numbers);
+}
+
+static inline __m512i byte_numbers(void)
+{
+    static const uint8_t numbers[BYTES] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+    };
+    return _mm512_loadu_si512(numbers);
+}
+
+/* The 32 words that end at `end`, the last one first. */
+static inline __m512i load_reversed(const uint16_t *end)
+{
+    __m512i from = _mm512_sub_epi16(_mm512_set1_epi16(WORDS - 1), word_numbers());
+    return _mm512_permutexvar_epi16(from, _mm512_loadu_si512(end - WORDS));
+}
+
+static inline __mmask32 valid_words(uint32_t rest)
+{
+    return low_bits(rest < WORDS ? rest : WORDS);
+}
+
+/* ---- queues ------------------------------------------------------------------------------ */
+
+/*
+ * The queue of `count` equal samples, found at `places` of a front of `left`. Each one's
+ * index in the queue is followed: it falls by one, round and round, as a lesser one passes.
+ */
+static void queue_indices(const uint16_t *places, uint32_t count, uint32_t left, uint8_t index[BYTES])
+{
+    __m512i at = byte_numbers(); /* who is not yet in the queue will come in at its end */
+    for (uint32_t size = 2; size <= count; size++) {
+        uint32_t next = size < count ? places[size] : left;
+        uint32_t passed = next - places[size - 1] - 1u;
+        if (passed >= size)
+            passed %= size;
+        if (passed == 0)
+            continue;
+        __m512i by = _mm512_set1_epi8((char)passed), round = _mm512_set1_epi8((char)size);
+        __mmask64 in = low_bits64(size), wraps = _mm512_mask_cmplt_epu8_mask(in, at, by);
+        at = _mm512_mask_sub_epi8(at, in, at, by);
+        at = _mm512_mask_add_epi8(at, wraps, at, round);
+    }
+    _mm512_storeu_si512(index, at);
+}
+
+/* P3 one by one. */
+static void part_lesser_plainly(uint16_t *a, uint32_t left, uint32_t low)
+{
+    uint32_t l = 0;
+    for (uint32_t i = 0; i < left; i++) {
+        uint16_t v = a[i], first = a[l];
+        bool lesser = v < low;
+        a[l] = lesser ? v : first;
+        a[i] = lesser ? first : v;
+        l += lesser;
+    }
+}
+
+/* Give a run of `list` the order of `names`, which are those of the run. */
+static void reorder_run(uint32_t *list, uint32_t low, const uint16_t *names, uint32_t count, uint32_t *temp)
+{
+    for (uint32_t i = 0; i < count; i++)
+        temp[i] = list[names[i]];
+    memcpy(list + low, temp, count * sizeof *list);
+}
+
+__m512i order_queue(__m512i v, uint64_t equal, uint32_t left)
+{
+    uint32_t count = count_bits64(equal);
+    v = _mm512_maskz_compress_epi8(equal, v);
+    __m128i few = _mm512_castsi512_si128(v);
+    if (count == 2) { /* of all queues the most frequent: swapped if an odd number passes last */
+        if ((left + (unsigned)__builtin_clzll(equal)) & 1)
+            few = _mm_or_si128(_mm_slli_epi16(few, 8), _mm_srli_epi16(few, 8));
+        return _mm512_castsi128_si512(few);
+    }
+    if (count <= 16)
+        return _mm512_castsi128_si512(_mm_shuffle_epi8(few, small_queue(equal, left)));
+    uint8_t names[BYTES], index[BYTES], ordered[BYTES];
+    uint16_t places[BYTES] = { 0 };
+    _mm512_storeu_si512(names, v);
+    for (uint32_t i = 0; i < count; i++, equal &= equal - 1)
+        places[i] = (uint16_t)_tzcnt_u64(equal);
+    queue_indices(places, count, left, index);
+    for (uint32_t i = 0; i < count; i++)
+        ordered[index[i]] = names[i];
+    return _mm512_loadu_si512(ordered);
+}
+
+/* ---- parting in memory ------------------------------------------------------------------- */
+
+/* The greater ones of a[0..end), in order, to `out`. */
+static uint32_t collect_greater(const uint16_t *a, uint32_t end, __m512i high, uint16_t *out)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < end; i += WORDS) {
+        __m512i v = _mm512_loadu_si512(a + i);
+        __mmask32 greater = _mm512_mask_cmpgt_epu16_mask(valid_words(end - i), v, high);
+        _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi16(greater, v));
+        count += count_bits(greater);
+    }
+    return count;
+}
+
+/* P2 for a[left..n): takes down from `greater_end`, puts what is not greater to `out`. */
+static uint32_t part_back(uint16_t *a, uint32_t n, uint32_t left, __m512i high,
+                          const uint16_t *greater_end, uint16_t *out)
+{
+    uint32_t count = 0;
+    for (uint32_t i = left; i < n; i += WORDS) {
+        __mmask32 valid = valid_words(n - i), end = n - i <= WORDS ? 1u << (n - i - 1) : 0;
+        __m512i v = _mm512_loadu_si512(a + i), next = _mm512_loadu_si512(a + i + 1);
+        __mmask32 take = (_mm512_cmple_epu16_mask(next, high) | end) & valid;
+        __mmask32 lesser = _mm512_mask_cmple_epu16_mask(valid, v, high);
+        next = _mm512_mask_expand_epi16(next, take, load_reversed(greater_end));
+        greater_end -= count_bits(take);
+        _mm512_storeu_si512(out + count, _mm512_maskz_compress_epi16(lesser, v));
+        count += count_bits(lesser);
+        if (n - i >= WORDS) /* what was stored whole can be loaded again sooner */
+            _mm512_storeu_si512(a + i, next);
+        else
+            _mm512_mask_storeu_epi16(a + i, valid, next);
+    }
+    return count;
+}
+
+struct queue {
+    uint16_t names[QUEUE_MAX + WORDS], places[QUEUE_MAX + WORDS];
+    uint32_t count;
+};
+
+static inline void join_queue(struct queue *q, __m512i v, __mmask32 same, uint32_t i)
+{
+    __m512i at = _mm512_add_epi16(word_numbers(), _mm512_set1_epi16((short)i));
+    _mm512_storeu_si512(q->names + q->count, _mm512_maskz_compress_epi16(same, v));
+    _mm512_storeu_si512(q->places + q->count, _mm512_maskz_compress_epi16(same, at));
+    q->count += count_bits(same);
+}
+
+/* Give a run of `list` the order in which the queue's members are when a front of `left` is done. */
+static void reorder_members(uint32_t *list, uint32_t low, const struct queue *q, uint32_t left)
+{
+    uint32_t entries[QUEUE_MAX];
+    uint8_t index[BYTES];
+    if (q->count == 2) {
+        bool swapped = (left - q->places[1] - 1u) & 1;
+        uint32_t a = list[q->names[swapped]], b = list[q->names[!swapped]];
+        list[low] = a;
+        list[low + 1] = b;
+        return;
+    }
+    queue_indices(q->places, q->count, left, index);
+    for (uint32_t i = 0; i < q->count; i++)
+        entries[index[i]] = list[q->names[i]];
+    memcpy(list + low, entries, q->count * sizeof *entries);
+}
+
+/* P1 and P3 for a[0..left): takes down from `lesser_end`; equal ones join the queue, if given. */
+static void part_front(uint16_t *a, uint32_t left, uint32_t low, __m512i high,
+                       const uint16_t *lesser_end, struct queue *q)
+{
+    __m512i bound = _mm512_set1_epi16((short)low);
+    uint32_t l = 0;
+    for (uint32_t i = 0; i < left; i += WORDS) {
+        __m512i v = _mm512_loadu_si512(a + i);
+        __mmask32 valid = valid_words(left - i);
+        __mmask32 greater = _mm512_mask_cmpgt_epu16_mask(valid, v, high);
+        v = _mm512_mask_expand_epi16(v, greater, load_reversed(lesser_end));
+        lesser_end -= count_bits(greater);
+        __mmask32 less = _mm512_mask_cmplt_epu16_mask(valid, v, bound);
+        unsigned count = count_bits(less);
+        if (l + WORDS <= left) /* what is behind has been read */
+            _mm512_storeu_si512(a + l, _mm512_maskz_compress_epi16(less, v));
+        else
+            _mm512_mask_storeu_epi16(a + l, low_bits(count), _mm512_maskz_compress_epi16(less, v));
+        l += count;
+        if (q && valid & ~less)
+            join_queue(q, v, valid & ~less, i);
+    }
+}
+
+/* P1 alone. */
+static void fill_front(uint16_t *a, uint32_t left, __m512i high, const uint16_t *lesser_end)
+{
+    for (uint32_t i = 0; i < left; i += WORDS) {
+        __m512i v = _mm512_loadu_si512(a + i);
+        __mmask32 valid = valid_words(left - i);
+        __mmask32 greater = _mm512_mask_cmpgt_epu16_mask(valid, v, high);
+        v = _mm512_mask_expand_epi16(v, greater, load_reversed(lesser_end));
+        lesser_end -= count_bits(greater);
+        _mm512_mask_storeu_epi16(a + i, valid, v);
+    }
+}
+
+/* P1 and P2; returns the end of what the front has yet to take. */
+static const uint16_t *part_greater(uint16_t *a, uint32_t n, uint32_t left, __m512i high, uint16_t *temp)
+{
+    uint16_t *greater = temp + WORDS;
+    if (left == n)
+        return greater;
+    uint16_t *end = greater + collect_greater(a, left + 1, high, greater), *lesser = end + WORDS;
+    return lesser + part_back(a, n, left, high, end, lesser);
+}
+
+/* Part names[from..from + n) around the run low..end-1. */
+static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
+{
+    uint16_t *a = s->names + from;
+    uint32_t left = end - from, count = end - low;
+    __m512i high = _mm512_set1_epi16((short)(end - 1));
+    const uint16_t *lesser_end = part_greater(a, n, left, high, s->temp);
+    if (count == 1) {
+        part_front(a, left, low, high, lesser_end, NULL);
+    } else if (count <= QUEUE_MAX) {
+        struct queue q;
+        q.count = 0;
+        part_front(a, left, low, high, lesser_end, &q);
+        reorder_members(s->list, low, &q, left);
+    } else {
+        fill_front(a, left, high, lesser_end);
+        part_lesser_plainly(a, left, low);
+        reorder_run(s->list, low, a + (low - from), count, s->entries);
+    }
+}
+
+/* ---- heap sort ----------------------------------------------------------------------------- */
+
+static uint32_t run_start(const uint64_t *ties, uint32_t name)
+{
+    uint32_t i = name / 64;
+    uint64_t starts = ~ties[i] & ((UINT64_C(2) << name % 64) - 1);
+    while (!starts) /* ends: the first of all is no tie */
+        starts = ~ties[--i];
+    return i * 64 + 63 - (uint32_t)__builtin_clzll(starts);
+}
+
+static uint32_t run_end(const uint64_t *ties, uint32_t name, uint32_t limit)
+{
+    uint32_t i = (name + 1) / 64;
+    uint64_t starts = ~ties[i] & ~UINT64_C(0) << (name + 1) % 64;
+    while (!starts && i < limit / 64)
+        starts = ~ties[++i];
+    uint32_t end = i * 64 + (uint32_t)_tzcnt_u64(starts);
+    return end < limit ? end : limit;
+}
+
+static void sift_down(const uint64_t *ties, uint16_t *a, uint32_t root, uint32_t n)
+{
+    for (;;) {
+        uint32_t child = root * 2 + 1, largest = root;
+        if (child < n && run_start(ties, a[largest]) < run_start(ties, a[child]))
+            largest = child;
+        if (child + 1 < n && run_start(ties, a[largest]) < run_start(ties, a[child + 1]))
+            largest = child + 1;
+        if (largest == root)
+            return;
+        uint16_t t = a[root];
+        a[root] = a[largest];
+        a[largest] = t;
+        root = largest;
+    }
+}
+
+/* The rules turn to this when parting goes badly: seldom, so it need not be fast. */
+static void heap_sort(const uint64_t *ties, uint16_t *a, uint32_t n)
+{
+    for (uint32_t root = n / 2; root-- > 0;)
+        sift_down(ties, a, root, n);
+    for (uint32_t last = n - 1; last > 0; last--) {
+        uint16_t t = a[0];
+        a[0] = a[last];
+        a[last] = t;
+        sift_down(ties, a, 0, last);
+    }
+}
+
+static void sift_down_bytes(uint8_t *a, const uint8_t *low, uint32_t root, uint32_t n)
+{
+    for (;;) {
+        uint32_t child = root * 2 + 1, largest = root;
+        if (child < n && low[a[largest]] < low[a[child]])
+            largest = child;
+        if (child + 1 < n && low[a[largest]] < low[a[child + 1]])
+            largest = child + 1;
+        if (largest == root)
+            return;
+        uint8_t t = a[root];
+        a[root] = a[largest];
+        a[largest] = t;
+        root = largest;
+    }
+}
+
+void heap_sort_bytes(uint8_t *names, const uint8_t *low, uint32_t n)
+{
+    for (uint32_t root = n / 2; root-- > 0;)
+        sift_down_bytes(names, low, root, n);
+    for (uint32_t last = n - 1; last > 0; last--) {
+        uint8_t t = names[0];
+        names[0] = names[last];
+        names[last] = t;
+        sift_down_bytes(names, low, 0, last);
+    }
+}
+
+/* ---- the sort ---------------------------------------------------------------------------- */
+
+/* list[i] = list[names[i]] for the first n lanes, up to 64. */
+static void reorder_range(uint32_t *list, __m512i names, uint32_t n)
+{
+    __m512i e[4], bit5 = _mm512_set1_epi32(32);
+    uint8_t name[BYTES];
+    for (int i = 0; i < 4; i++)
+        e[i] = _mm512_loadu_si512(list + 16 * i);
+    _mm512_storeu_si512(name, names);
+    for (uint32_t i = 0; i < n; i += 16) {
+        __m512i at = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(name + i)));
+        __m512i low = _mm512_permutex2var_epi32(e[0], at, e[1]);
+        __m512i to = _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(at, bit5),
+                                           _mm512_permutex2var_epi32(e[2], at, e[3]));
+        if (n - i >= 16)
+            _mm512_storeu_si512(list + i, to);
+        else
+            _mm512_mask_storeu_epi32(list + i, (__mmask16)low_bits(n - i), to);
+    }
+}
+
+/* 64 bits from any place; what lies beyond the last word is 0. */
+static uint64_t ties_from(const uint64_t *ties, uint32_t from)
+{
+    uint64_t bits = ties[from / 64] >> from % 64;
+    return from % 64 ? bits | ties[from / 64 + 1] << (64 - from % 64) : bits;
+}
+
+/* Sort the ranges gathered in the window. */
+static void flush_window(struct sorter *s)
+{
+    uint32_t from = s->window.from, n = WINDOW - (uint32_t)_lzcnt_u64(s->window.lanes);
+    if (!s->window.lanes)
+        return;
+    const uint16_t *a = s->names + from;
+    __m512i base = _mm512_set1_epi16((short)from);
+    __m512i l = _mm512_sub_epi16(_mm512_loadu_si512(a), base);
+    __m512i h = _mm512_sub_epi16(_mm512_loadu_si512(a + WORDS), base);
+    __m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(l)),
+                                   _mm512_cvtepi16_epi8(h), 1);
+    uint64_t ties = ties_from(s->ties, from) & low_bits64(n) & ~UINT64_C(1);
+    reorder_range(s->list + from, window_sort(&s->window, v, ties), n);
+    window_clear(&s->window);
+}
+
+static uint32_t median3(uint32_t a, uint32_t b, uint32_t c)
+{
+    uint32_t min = a < b ? a : b, max = a < b ? b : a;
+    return max < c ? max : c > min ? c : min;
+}
+
+static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
+{
+    while (has_tie(s->ties, from, to)) {
+        uint32_t n = to - from;
+        const uint16_t *a = s->names + from;
+        if (n <= WINDOW) {
+            if (s->window.lanes && to - s->window.from > WINDOW)
+                flush_window(s);
+            window_add(&s->window, from, to, depth);
+            return;
+        }
+        if (depth-- <= 0) {
+            heap_sort(s->ties, s->names + from, n);
+            reorder_run(s->list, from, a, n, s->entries);
+            return;
+        }
+        uint32_t pivot = median3(a[0], a[n / 2], a[n - 1]);
+        uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
+        part(s, from, n, low, end);
+        sort_range(s, from, low, depth);
+        from = end;
+    }
+}
+
+/* Names of the samples in the order `from`, by way of the place of each slot in the list. */
+static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n, uint16_t *place,
+                         uint16_t *names)
+{
+    __m512i slots = _mm512_set1_epi32(0xffff);
+    for (uint32_t i = 0; i < n; i++)
+        place[list[i] & 0xffff] = (uint16_t)i;
+    for (uint32_t i = 0; i < n; i += 16) {
+        __m512i slot = _mm512_and_si512(_mm512_loadu_si512(from + i), slots);
+        __m512i name = gather_words(place, slot);
+        _mm256_storeu_si256((__m256i *)(void *)(names + i), _mm512_cvtepi32_epi16(name));
+    }
+}
+
+void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
+                      uint32_t n)
+{
+    (void)feature;
+    uint16_t *names = b->temp, *place = names + b->stride;
+    struct sorter s = { .names = names, .temp = b->temp2, .list = list, .entries = b->temp3, .ties = b->ties };
+    window_clear(&s.window);
+    name_samples(from, list, n, place, names);
+    sort_range(&s, 0, n, sort_depth(n));
+    flush_window(&s);
+}
+
+#pragma GCC pop_options
+#endif

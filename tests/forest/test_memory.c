@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that runs out is -ENOMEM and nothing else: no crash, no leak, nothing changed. And
+ * training one tree after the other does not allocate. This program's own malloc() counts, and
+ * fails when told to.
+ */
+#include "support.h"
+
+#include <errno.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+
+int main(void)
+{
+    printf("the allocator cannot be replaced in this build\n");
+    return 77;
+}
+
+#else
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void *__libc_memalign(size_t align, size_t size);
+void __libc_free(void *memory);
+
+static bool watching;
+static long asked, fail_at, held; /* fail_at 0: never; held: allocated while watching, not freed */
+
+static bool may_have(void)
+{
+    return !watching || ++asked != fail_at;
+}
+
+static void *count(void *memory)
+{
+    held += watching && memory;
+    return memory;
+}
+
+void *malloc(size_t size)
+{
+    return may_have() ? count(__libc_malloc(size)) : NULL;
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return may_have() ? count(__libc_calloc(n, size)) : NULL;
+}
+
+void *aligned_alloc(size_t align, size_t size)
+{
+    return may_have() ? count(__libc_memalign(align, size)) : NULL;
+}
+
+int posix_memalign(void **out, size_t align, size_t size)
+{
+    void *memory = aligned_alloc(align, size);
+
+    if (memory)
+        *out = memory;
+    return memory ? 0 : ENOMEM;
+}
+
+void *realloc(void *memory, size_t size)
+{
+    if (!may_have())
+        return NULL;
+    held += watching && !memory;
+    return __libc_realloc(memory, size);
+}
+
+void free(void *memory)
+{
+    held -= watching && memory;
+    __libc_free(memory);
+}
+
+/* One way through the library; what it gets it gives back. */
+static int use(const struct table *t, const struct table *rows)
+{
+    struct forest_matrix x = table_matrix(t), many = table_matrix(rows);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    struct forest *forest;
+    static double p[2000];
+    void *model;
+    size_t bytes;
+
+    params.n_estimators = 3;
+    int err = forest_train(&x, t->y, t->w, &params, NULL, &model, &bytes);
+    if (err)
+        return err;
+    err = forest_open(model, bytes, &forest, NULL);
+    if (!err) {
+        err = forest_predict(forest, &many, p);
+        forest_close(forest);
+    }
+    free(model);
+    return err;
+}
+
+static void running_out_is_an_error(void)
+{
+    struct table t = table_mixed(61, 300, 6), rows = table_mixed(62, 2000, 6);
+    int err = -ENOMEM;
+
+    REQUIRE_OK(use(&t, &rows));
+    for (fail_at = 1; err; fail_at++) {
+        asked = held = 0;
+        watching = true;
+        err = use(&t, &rows);
+        watching = false;
+        CHECK(err == 0 || err == -ENOMEM);
+        CHECK_EQ(held, 0);
+        REQUIRE(fail_at < 10000);
+    }
+    CHECK(fail_at > 15); /* there is much to allocate */
+    fail_at = 0;
+    table_free(&t);
+    table_free(&rows);
+}
+
+/* A scratch that met a failure goes on to give the right trees. */
+static void a_scratch_survives_failures(void)
+{
+    struct table t = table_mixed(63, 400, 5);
+    struct forest_matrix x = table_matrix(&t);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    struct forest_prepared *prepared;
+    struct forest_scratch *scratch, *fresh;
+    const void *tree;
+    size_t size, bytes;
+    int err = -ENOMEM;
+
+    REQUIRE_OK(forest_prepared_size(&x, &size));
+    void *block = aligned_alloc(64, (size + 63) / 64 * 64);
+    REQUIRE_OK(forest_prepare(&x, block, size));
+    REQUIRE_OK(forest_prepared_open(block, size, &prepared));
+    REQUIRE_OK(forest_scratch_new(&fresh));
+    REQUIRE_OK(forest_tree_train(prepared, t.y, NULL, &params, 5, fresh, &tree, &bytes));
+    uint64_t expected = fnv(tree, bytes);
+    REQUIRE_OK(forest_scratch_new(&scratch));
+    for (fail_at = 1; err; fail_at++) {
+        asked = 0;
+        watching = true;
+        err = forest_tree_train(prepared, t.y, NULL, &params, 5, scratch, &tree, &bytes);
+        watching = false;
+        CHECK(err == 0 || err == -ENOMEM);
+        REQUIRE(fail_at < 10000);
+    }
+    CHECK(fnv(tree, bytes) == expected);
+    fail_at = 0;
+
+    /* The steady state: the second time round nothing is allocated. */
+    for (int round = 0; round < 2; round++) {
+        asked = 0;
+        watching = true;
+        for (uint32_t i = 0; i < 20; i++)
+            if (forest_tree_train(prepared, t.y, NULL, &params, i, scratch, &tree, &bytes))
+                asked = -1000000;
+        watching = false;
+        if (round)
+            CHECK_EQ(asked, 0);
+    }
+    forest_scratch_free(scratch);
+    forest_scratch_free(fresh);
+    forest_prepared_close(prepared);
+    free(block);
+    table_free(&t);
+}
+
+TESTS("memory", { "when memory runs out there is an error and no leak", running_out_is_an_error },
+      { "a scratch survives it, and allocates nothing when it has what it needs",
+        a_scratch_survives_failures })
+
+#endif
