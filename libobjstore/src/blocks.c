@@ -2,10 +2,10 @@
 /*
  * blocks.c -- cells for small objects, and the blocks they are cut from.
  *
- * A block is 16 aligned pages. Its word packs version:24 | state:3 | class:5 | slot:32 and
+ * A block is 4 aligned pages. Its word packs version:24 | state:3 | class:5 | slot:32 and
  * changes only by compare-and-swap, version + 1 each time:
  *
- *   B1  PAGES -> OPENING(slot, class)      open_block()    when `slot` has all 16 pages
+ *   B1  PAGES -> OPENING(slot, class)      open_block()    when `slot` has all its pages
  *   B2  OPENING -> CELLS(class)            block_settle()  after pages slot -> BLOCK and
  *                                                          cells CLOSED -> FREE
  *   B3  CELLS(class) -> RETIRING(slot, class)  retire_block()
@@ -49,7 +49,11 @@ static const uint16_t cell_sizes[CELL_CLASSES] = { 128,  192,  256,  320,  384, 
                                                    1536, 1792, 2048, 2560, 3072, 3584 };
 _Static_assert(BLOCK_BYTES / 128 == BLOCK_CELLS, "the smallest class fills the owner words");
 
-uint32_t class_for(uint64_t size)
+/*
+ * In a store of few blocks only the powers of two are used, so that one small object of every
+ * size does not take all blocks.
+ */
+uint32_t class_for(const struct objstore *s, uint64_t size)
 {
     uint32_t low = 0, high = CELL_CLASSES;
 
@@ -61,6 +65,9 @@ uint32_t class_for(uint64_t size)
         else
             high = middle;
     }
+    if (s->geo.blocks < 8 * CELL_CLASSES)
+        while (low < CELL_CLASSES && cell_sizes[low] & (cell_sizes[low] - 1))
+            low++;
     return low;
 }
 

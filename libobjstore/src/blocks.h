@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* blocks.h -- blocks of 16 pages divided into equal cells for small objects. */
+/* blocks.h -- blocks of 4 pages divided into equal cells for small objects. */
 #ifndef OBJSTORE_BLOCKS_H
 #define OBJSTORE_BLOCKS_H
 
@@ -11,7 +11,7 @@
 /* n >= OWNER_SLOT (pages.h): slot n - OWNER_SLOT has the cell */
 
 enum block_state {
-    BLOCK_PAGES_STATE = 0, /* sixteen pages like any others */
+    BLOCK_PAGES_STATE = 0, /* pages like any others */
     BLOCK_CELLS_STATE = 1, /* cells of one class */
     BLOCK_OPENING = 2,     /* owned by a slot: becoming cells; cannot fail any more */
     BLOCK_RETIRING = 3,    /* owned by a slot: closing its cells; may go back to cells */
@@ -28,7 +28,7 @@ static inline uint32_t block_class(uint64_t word)
 }
 
 /* The class for objects of `size` bytes; CELL_CLASSES if they take whole pages. */
-uint32_t class_for(uint64_t size);
+uint32_t class_for(const struct objstore *s, uint64_t size);
 uint32_t class_bytes(uint32_t class);
 uint32_t class_cells(uint32_t class); /* per block */
 

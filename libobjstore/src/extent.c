@@ -57,7 +57,7 @@ static int alloc_large(struct objstore *s, struct cache *c, uint32_t slot, uint3
 
 int extent_alloc(struct objstore *s, struct cache *c, uint32_t slot, uint64_t size)
 {
-    uint32_t class = class_for(size);
+    uint32_t class = class_for(s, size);
     uint64_t count = (size + PAGE_BYTES - 1) / PAGE_BYTES;
     int err;
 

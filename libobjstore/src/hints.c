@@ -6,8 +6,6 @@
  */
 #include "hints.h"
 
-#include <string.h>
-
 struct hint_map hints_of_slots(const struct objstore *s)
 {
     return (struct hint_map){ s->slot_hints, s->geo.slot_hint_words, &s->header->slots_summary };
@@ -107,7 +105,6 @@ void cache_init(struct objstore *s)
         struct cache *c = &s->caches[i];
         uint64_t spread = (uint32_t)((s->lease * CACHES + i) * 0x9e3779b1u);
 
-        memset(c, 0, sizeof *c);
         c->run_cursor = (uint32_t)(spread * s->geo.pages >> 32);
         c->block_cursor = (uint32_t)s->geo.blocks;
         c->group_cursor = (uint32_t)(spread * s->geo.slot_hint_words >> 32);

@@ -30,9 +30,9 @@
 #define LAYOUT_VERSION 1u
 
 #define PAGE_BYTES 4096u
-#define BLOCK_PAGES 16u
+#define BLOCK_PAGES 4u /* small enough that a block per class costs a small store little */
 #define BLOCK_BYTES (PAGE_BYTES * BLOCK_PAGES)
-#define BLOCK_CELLS 512u /* owner words per block: BLOCK_BYTES / the smallest cell */
+#define BLOCK_CELLS 128u /* owner words per block: BLOCK_BYTES / the smallest cell */
 #define CELL_CLASSES 18u /* of 128 .. 3584 bytes: see cells.c */
 #define INLINE_MAX 64u   /* objects up to here live in their slot */
 #define LEASES_MAX 4096u

@@ -16,7 +16,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -90,7 +89,7 @@ static void detach(struct objstore *s)
         close(s->lock_fd);
     if (s->fd >= 0)
         close(s->fd);
-    free(s);
+    munmap(s, sizeof *s);
 }
 
 /* An ephemeral store that nobody uses is a leftover: retire it. -ESTALE: it was, or is being. */
@@ -130,15 +129,16 @@ static int join(struct objstore *s)
 static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out, struct objstore_diag *diag)
 {
     bool read_only = flags & OBJSTORE_READ_ONLY;
-    struct objstore *s = aligned_alloc(CACHE_LINE, sizeof *s);
+    /* Zeroed pages: the caches are large, and most are never used. */
+    struct objstore *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct header_fixed fixed;
     int err;
 
-    if (!s) {
+    if (s == MAP_FAILED) {
+        err = -errno;
         close(fd);
-        return -ENOMEM;
+        return err;
     }
-    memset(s, 0, sizeof *s);
     s->fd = fd;
     s->lock_fd = -1;
     err = file_check(fd, &fixed, &s->geo, diag);
