@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "explore.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct explorer {
+    size_t size;
+    unsigned char *states; /* in the order they were found; also the queue */
+    uint32_t *from;        /* the state each was found from */
+    uint64_t count, room;
+    uint32_t *table; /* number + 1 by hash */
+    uint64_t table_size;
+    uint64_t current;
+    const char *failed;
+    bool is_quiet;
+};
+
+static uint64_t hash(const unsigned char *bytes, size_t size)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ bytes[i]) * 0x100000001b3u;
+    return h ^ h >> 29;
+}
+
+static uint32_t *place_of(struct explorer *e, const unsigned char *state)
+{
+    uint64_t i = hash(state, e->size) & (e->table_size - 1);
+
+    while (e->table[i] && memcmp(e->states + (e->table[i] - 1) * e->size, state, e->size))
+        i = (i + 1) & (e->table_size - 1);
+    return &e->table[i];
+}
+
+static void *resize(void *old, size_t bytes)
+{
+    void *p = realloc(old, bytes);
+
+    if (!p) {
+        fprintf(stderr, "explore: no memory for %zu bytes\n", bytes);
+        _Exit(3);
+    }
+    return p;
+}
+
+static void grow(struct explorer *e)
+{
+    e->room = e->room ? e->room * 2 : 1 << 16;
+    e->states = resize(e->states, e->room * e->size);
+    e->from = resize(e->from, e->room * sizeof *e->from);
+    e->table_size = e->room * 2;
+    e->table = resize(e->table, e->table_size * sizeof *e->table);
+    memset(e->table, 0, e->table_size * sizeof *e->table);
+    for (uint64_t i = 0; i < e->count; i++)
+        *place_of(e, e->states + i * e->size) = (uint32_t)i + 1;
+}
+
+void explore_emit(struct explorer *e, const void *state)
+{
+    if (e->count == e->room)
+        grow(e);
+    uint32_t *place = place_of(e, state);
+    if (*place)
+        return;
+    memcpy(e->states + e->count * e->size, state, e->size);
+    e->from[e->count] = (uint32_t)e->current;
+    *place = (uint32_t)++e->count;
+}
+
+void explore_fail(struct explorer *e, const char *what)
+{
+    if (e->failed)
+        return;
+    e->failed = what;
+    if (e->is_quiet)
+        return;
+    fprintf(stderr, "the model breaks: %s; the way there, backwards:\n", what);
+    for (uint64_t i = e->current, n = 0; n < 60; i = e->from[i], n++) {
+        for (size_t j = 0; j < e->size; j++)
+            fprintf(stderr, "%02x%s", e->states[i * e->size + j], j % 4 == 3 ? " " : "");
+        fprintf(stderr, "\n");
+        if (i == 0)
+            break;
+    }
+}
+
+uint64_t explore(const void *initial, size_t size, explore_step *step, bool quiet)
+{
+    struct explorer e = { .size = size, .is_quiet = quiet };
+    unsigned char *state = resize(NULL, size);
+
+    explore_emit(&e, initial);
+    for (; e.current < e.count && !e.failed; e.current++) {
+        memcpy(state, e.states + e.current * size, size); /* emit may move the array */
+        step(&e, state);
+    }
+    free(state);
+    free(e.states);
+    free(e.from);
+    free(e.table);
+    return e.failed ? 0 : e.count;
+}

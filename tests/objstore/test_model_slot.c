@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An exhaustive model of the life of a slot: slot.c, pin.c, lease.c, reap.c.
+ *
+ * One slot, three processes that create, get, delete, sweep, die at any step, and are replaced by
+ * others that take over lease numbers. Every step below is one access to shared memory. A
+ * process that stops for ever is one that is not scheduled any more: all that is included.
+ * The same model with one rule of the protocol left out must break: so it can. MODEL=large walks
+ * tens of millions of states more.
+ */
+#include "explore.h"
+#include "test.h"
+
+enum { PROCESSES = 3, LEASES = 4 };
+enum slot_state { FREE, WRITING, SEALED, DOOMED, RECLAIM };
+enum lease_state { L_FREE, L_LIVE, L_DEAD };
+
+enum pc {
+    OUT, /* not attached, or dead */
+    JOIN_PREPARE,
+    JOIN_LIVE,
+    IDLE,
+    CREATE_FILL,
+    CREATE_ENTER,
+    CREATE_SEAL,
+    GET_MASK,
+    GET_ENTRY,
+    GET_AGAIN,
+    GET_WITHDRAWN, /* entry cleared, word to be read */
+    HOLDING,
+    RELEASED,
+    DELETE_REMOVE,
+    SCAN_MASK, /* pins_any() of word `w` */
+    SCAN,      /* at lease number `i` */
+    TAKE,      /* T5 */
+    UNDO_LINK,
+    UNDO_BYTES,
+    UNDO_FREE,
+    SWEEP_LOOK,
+    SWEEP_CHECK,
+    SWEEP_TAKE,
+    SWEEP_END,
+};
+
+struct word {
+    uint8_t generation, state, owner;
+};
+
+struct process {
+    uint8_t pc, lease, i;
+    struct word w; /* what it read, or what it made of the slot while it owns it */
+    uint8_t is_sweeping;
+    uint8_t grave[LEASES]; /* generation + 1 of a DEAD lease it sweeps for, 0: none */
+};
+
+struct state {
+    struct word slot;
+    uint8_t mask, is_linked, bytes; /* generation whose bytes are there, 0: none */
+    struct {
+        uint8_t generation, state, is_locked, pin; /* pin: generation, 0: none */
+    } lease[LEASES];
+    uint8_t creates, gets, deletes, deaths, joins; /* left */
+    struct process p[PROCESSES];
+};
+
+/* Rules to leave out, to see the model break. */
+static enum omission {
+    NOTHING,
+    OMIT_SECOND_LOOK,
+    OMIT_NEW_GENERATION,
+    OMIT_GRAVE_CHECK,
+    OMIT_RETRY_BY_READER,
+    OMIT_DOOMED_IN_SWEEP,
+    OMIT_LOOK_AT_PINS,
+} omitted;
+
+static bool same(struct word a, struct word b)
+{
+    return a.generation == b.generation && a.state == b.state && a.owner == b.owner;
+}
+
+static bool cas(struct state *s, struct word expected, struct word to)
+{
+    if (!same(s->slot, expected))
+        return false;
+    s->slot = to;
+    return true;
+}
+
+static struct word make(uint8_t generation, uint8_t state, uint8_t owner)
+{
+    return (struct word){ generation, state, owner };
+}
+
+/* The end of an operation. */
+static void end(struct process *p)
+{
+    p->pc = p->is_sweeping ? SWEEP_END : IDLE;
+    p->w = make(0, 0, 0);
+    p->i = 0;
+}
+
+/* reclaim_if_unpinned() with the word as it is now. */
+static void begin_scan(struct process *p, struct word w)
+{
+    if (w.state != DOOMED) {
+        end(p);
+        return;
+    }
+    p->w = w;
+    p->pc = SCAN_MASK;
+}
+
+static void emit(struct explorer *e, const struct state *s, int who, const struct process *p)
+{
+    struct state next = *s;
+
+    next.p[who] = *p;
+    explore_emit(e, &next);
+}
+
+static void start_operations(struct explorer *e, const struct state *s, int who)
+{
+    struct state next = *s;
+    struct process *p = &next.p[who];
+
+    if (s->creates && s->slot.state == FREE) { /* T1 */
+        next.creates--;
+        next.slot = p->w = make(s->slot.generation + 1, WRITING, p->lease);
+        p->pc = CREATE_FILL;
+        explore_emit(e, &next);
+    }
+    next = *s;
+    if (s->gets && s->slot.state == SEALED && s->is_linked) {
+        next.gets--;
+        p->w = s->slot;
+        p->pc = GET_MASK;
+        explore_emit(e, &next);
+    }
+    next = *s;
+    if (s->deletes && s->slot.state == SEALED && s->is_linked) { /* T4 */
+        next.deletes--;
+        next.slot = p->w = make(s->slot.generation, DOOMED, 0);
+        p->pc = DELETE_REMOVE;
+        explore_emit(e, &next);
+    }
+    next = *s;
+    bool is_any = false;
+    for (int l = 0; l < LEASES; l++) {
+        p->grave[l] = 0;
+        if (next.lease[l].state == L_LIVE && !next.lease[l].is_locked)
+            next.lease[l].state = L_DEAD; /* A3; one by one makes no difference to anybody */
+        if (next.lease[l].state == L_DEAD) {
+            p->grave[l] = (uint8_t)(next.lease[l].generation + 1);
+            is_any = true;
+        }
+    }
+    if (is_any) {
+        p->is_sweeping = 1;
+        p->pc = SWEEP_LOOK;
+        explore_emit(e, &next);
+    }
+}
+
+static void step_create(struct explorer *e, struct state *s, struct process *p)
+{
+    if (!same(s->slot, p->w))
+        explore_fail(e, "a writer lost its slot");
+    switch (p->pc) {
+    case CREATE_FILL:
+        s->mask = 0;
+        s->bytes = p->w.generation;
+        p->pc = CREATE_ENTER;
+        break;
+    case CREATE_ENTER:
+        s->is_linked = 1;
+        p->pc = CREATE_SEAL;
+        break;
+    default:
+        cas(s, p->w, make(p->w.generation, SEALED, 0)); /* T2 */
+        end(p);
+    }
+}
+
+static void step_get(struct explorer *e, struct state *s, struct process *p)
+{
+    switch (p->pc) {
+    case GET_MASK:
+        s->mask |= (uint8_t)(1 << p->lease);
+        p->pc = GET_ENTRY;
+        break;
+    case GET_ENTRY: /* N1 */
+        s->lease[p->lease].pin = p->w.generation;
+        p->pc = omitted == OMIT_SECOND_LOOK ? HOLDING : GET_AGAIN;
+        break;
+    case GET_AGAIN:
+        if (same(s->slot, p->w)) {
+            p->pc = HOLDING;
+            break;
+        }
+        p->pc = GET_WITHDRAWN;
+        s->lease[p->lease].pin = 0;
+        break;
+    case HOLDING:
+        if (s->slot.generation != p->w.generation || (s->slot.state != SEALED && s->slot.state != DOOMED))
+            explore_fail(e, "a slot was freed under a pin");
+        if (s->bytes != p->w.generation)
+            explore_fail(e, "bytes changed under a pin");
+        s->lease[p->lease].pin = 0; /* N2 */
+        p->pc = RELEASED;
+        break;
+    default: /* GET_WITHDRAWN, RELEASED */
+        if (omitted == OMIT_RETRY_BY_READER)
+            end(p);
+        else
+            begin_scan(p, s->slot);
+    }
+}
+
+static void step_scan(struct state *s, struct process *p)
+{
+    if (p->pc == SCAN_MASK) {
+        p->i = 0;
+        p->pc = s->mask && omitted != OMIT_LOOK_AT_PINS ? SCAN : TAKE;
+    } else if (p->pc == SCAN) {
+        uint8_t l = p->i++;
+
+        if (s->mask >> l & 1 && s->lease[l].state == L_LIVE && s->lease[l].pin == p->w.generation) {
+            end(p);
+            return;
+        }
+        if (p->i == LEASES)
+            p->pc = TAKE;
+    } else {
+        struct word ours = make(p->w.generation, RECLAIM, p->lease);
+
+        if (!cas(s, p->w, ours)) { /* T5 */
+            end(p);
+            return;
+        }
+        p->w = ours;
+        p->pc = UNDO_LINK;
+    }
+}
+
+static void step_undo(struct explorer *e, struct state *s, struct process *p)
+{
+    if (!same(s->slot, p->w))
+        explore_fail(e, "a reclaimer lost its slot");
+    if (p->pc == UNDO_LINK) {
+        s->is_linked = 0;
+        p->pc = UNDO_BYTES;
+    } else if (p->pc == UNDO_BYTES) {
+        s->bytes = 0;
+        p->pc = UNDO_FREE;
+    } else {
+        cas(s, p->w, make(p->w.generation, FREE, 0)); /* T7 */
+        end(p);
+    }
+}
+
+static void step_sweep(struct state *s, struct process *p)
+{
+    switch (p->pc) {
+    case SWEEP_LOOK:
+        p->w = s->slot;
+        if ((p->w.state == WRITING || p->w.state == RECLAIM) && p->grave[p->w.owner])
+            p->pc = omitted == OMIT_GRAVE_CHECK ? SWEEP_TAKE : SWEEP_CHECK;
+        else if (p->w.state == DOOMED && omitted != OMIT_DOOMED_IN_SWEEP)
+            p->pc = SCAN_MASK;
+        else
+            end(p);
+        break;
+    case SWEEP_CHECK:
+        if (s->lease[p->w.owner].state == L_DEAD &&
+            s->lease[p->w.owner].generation + 1 == p->grave[p->w.owner])
+            p->pc = SWEEP_TAKE;
+        else
+            end(p);
+        break;
+    case SWEEP_TAKE: {
+        uint8_t bump = omitted == OMIT_NEW_GENERATION ? 0 : 1;
+        struct word ours = make((uint8_t)(p->w.generation + bump), RECLAIM, p->lease);
+
+        if (cas(s, p->w, ours)) { /* T6 */
+            p->w = ours;
+            p->pc = UNDO_LINK;
+        } else {
+            end(p);
+        }
+        break;
+    }
+    default: /* SWEEP_END: A4 */
+        for (int l = 0; l < LEASES; l++) {
+            if (s->lease[l].state == L_DEAD && s->lease[l].generation + 1 == p->grave[l])
+                s->lease[l].state = L_FREE;
+            p->grave[l] = 0;
+        }
+        p->is_sweeping = 0;
+        end(p);
+    }
+}
+
+static void step_join(struct explorer *e, const struct state *s, int who)
+{
+    for (uint8_t l = 0; s->joins && l < LEASES; l++) {
+        struct state next = *s;
+
+        if (s->lease[l].state != L_FREE || s->lease[l].is_locked)
+            continue;
+        next.joins--;
+        next.lease[l].is_locked = 1;
+        next.p[who] = (struct process){ .pc = JOIN_PREPARE, .lease = l };
+        explore_emit(e, &next);
+    }
+}
+
+static void check_rest(struct explorer *e, const struct state *s)
+{
+    bool is_held = false;
+
+    if (s->slot.state == FREE && (s->bytes || s->is_linked))
+        explore_fail(e, "a free slot has bytes or a link");
+    for (int i = 0; i < PROCESSES; i++) {
+        if (s->p[i].pc != OUT && s->p[i].pc != IDLE && s->p[i].pc != HOLDING)
+            return;
+        is_held |= s->p[i].pc == HOLDING;
+    }
+    for (int l = 0; l < LEASES; l++)
+        if (s->lease[l].state == L_DEAD || (s->lease[l].state == L_LIVE && !s->lease[l].is_locked))
+            return;
+    /* Nobody acts and every death was swept. */
+    if (s->slot.state == WRITING || s->slot.state == RECLAIM)
+        explore_fail(e, "a slot is owned by nobody");
+    if (s->slot.state == DOOMED && !is_held)
+        explore_fail(e, "a deleted object leaks");
+    if (s->slot.state == SEALED && (!s->is_linked || s->bytes != s->slot.generation))
+        explore_fail(e, "a sealed object is lost");
+}
+
+static void step(struct explorer *e, const void *state)
+{
+    const struct state *s = state;
+
+    check_rest(e, s);
+    for (int who = 0; who < PROCESSES; who++) {
+        struct state next = *s;
+        struct process *p = &next.p[who];
+
+        if (p->pc == OUT) {
+            step_join(e, s, who);
+            continue;
+        }
+        if (s->deaths) {
+            struct process dead = { .pc = OUT };
+
+            next.deaths--;
+            next.lease[p->lease].is_locked = 0;
+            emit(e, &next, who, &dead);
+            next = *s;
+        }
+        if (p->pc == IDLE) {
+            start_operations(e, s, who);
+            continue;
+        }
+        if (p->pc == JOIN_PREPARE) {
+            next.lease[p->lease].pin = 0;
+            p->pc = JOIN_LIVE;
+        } else if (p->pc == JOIN_LIVE) { /* A1 */
+            next.lease[p->lease].state = L_LIVE;
+            next.lease[p->lease].generation++;
+            end(p);
+        } else if (p->pc <= CREATE_SEAL) {
+            step_create(e, &next, p);
+        } else if (p->pc <= RELEASED) {
+            step_get(e, &next, p);
+        } else if (p->pc == DELETE_REMOVE) {
+            if (next.slot.generation == p->w.generation && (next.slot.state == DOOMED || next.slot.state == RECLAIM))
+                next.is_linked = 0;
+            begin_scan(p, p->w);
+        } else if (p->pc <= TAKE) {
+            step_scan(&next, p);
+        } else if (p->pc <= UNDO_FREE) {
+            step_undo(e, &next, p);
+        } else {
+            step_sweep(&next, p);
+        }
+        explore_emit(e, &next);
+    }
+}
+
+/* How much of what may happen; each is a walk of its own, as all at once is too much. */
+struct budget {
+    uint8_t creates, gets, deletes, deaths, joins;
+};
+static const struct budget budgets[] = {
+    { 2, 2, 2, 1, 0 }, /* objects that come and go under readers */
+    { 1, 1, 1, 3, 1 }, /* readers, deleters and sweepers die, their numbers are used again */
+    { 1, 0, 1, 2, 2 }, /* sweepers sleep while numbers change hands twice */
+    { 2, 1, 1, 2, 0 },
+};
+/* For those with minutes: 33 million states and more. */
+static const struct budget large[] = { { 2, 2, 2, 3, 2 }, { 2, 2, 2, 2, 2 } };
+
+static uint64_t run(const struct budget *b, enum omission omit, bool quiet)
+{
+    struct state s;
+
+    memset(&s, 0, sizeof s);
+    s.creates = b->creates;
+    s.gets = b->gets;
+    s.deletes = b->deletes;
+    s.deaths = b->deaths;
+    s.joins = b->joins;
+    for (uint8_t i = 0; i < PROCESSES; i++) {
+        s.p[i].pc = IDLE;
+        s.p[i].lease = i;
+        s.lease[i].state = L_LIVE;
+        s.lease[i].generation = 1;
+        s.lease[i].is_locked = 1;
+    }
+    omitted = omit;
+    return explore(&s, sizeof s, step, quiet);
+}
+
+static void holds_for(const struct budget *b, size_t count)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t states = run(&b[i], NOTHING, false);
+
+        CHECK(states > 1000);
+        total += states;
+    }
+    printf("    %llu states\n", (unsigned long long)total);
+}
+
+static void holds(void)
+{
+    holds_for(budgets, sizeof budgets / sizeof *budgets);
+    if (getenv("MODEL") && !strcmp(getenv("MODEL"), "large"))
+        holds_for(large, sizeof large / sizeof *large);
+}
+
+static bool breaks_without(enum omission omit)
+{
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
+        if (run(&budgets[i], omit, true) == 0)
+            return true;
+    return false;
+}
+
+static void breaks(void)
+{
+    CHECK(breaks_without(OMIT_SECOND_LOOK));
+    CHECK(breaks_without(OMIT_GRAVE_CHECK));
+    CHECK(breaks_without(OMIT_NEW_GENERATION));
+    CHECK(breaks_without(OMIT_RETRY_BY_READER));
+    CHECK(breaks_without(OMIT_DOOMED_IN_SWEEP));
+    CHECK(breaks_without(OMIT_LOOK_AT_PINS));
+}
+
+TESTS("slot model",
+      { "the protocol holds in every interleaving with every death", holds },
+      { "and breaks if one of its rules is left out", breaks })
