@@ -84,15 +84,21 @@ $(O)/obj/tools/%.o: tools/%.c
 
 # ---- tests, examples and benches: each .c is a program ----------------------------------------
 # tests/<lib>/test_x.c links that library's -test.a; test_api_x.c its .so, as a user would.
-# tests/tools/test_x.c links tools/lib. Other .c files of a test folder are linked to all of its programs.
+# tests/tools/test_x.c links tools/lib. Other .c files of a test folder are an archive for all of its
+# programs, which take from it what they call.
 
+TEST_SUPPORT := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/support/*.c))
+OBJS += $(TEST_SUPPORT)
 TESTS :=
 define test_folder
-tests/$(1).help := $$(patsubst %.c,$(O)/obj/%.o,$$(filter-out $$(wildcard tests/$(1)/test_*.c),\
-                     $$(wildcard tests/$(1)/*.c tests/support/*.c)))
+tests/$(1).helpobj := $$(patsubst %.c,$(O)/obj/%.o,$$(filter-out $$(wildcard tests/$(1)/test_*.c),$$(wildcard tests/$(1)/*.c)))
+tests/$(1).help := $(TEST_SUPPORT) $$(if $$(tests/$(1).helpobj),$(O)/tests/$(1)/help.a)
 $(1).tests := $$(patsubst tests/$(1)/%.c,$(O)/tests/$(1)/%,$$(wildcard tests/$(1)/test_*.c))
 TESTS += $$($(1).tests)
-OBJS += $$(tests/$(1).help) $$(patsubst tests/$(1)/%.c,$(O)/obj/tests/$(1)/%.o,$$(wildcard tests/$(1)/test_*.c))
+OBJS += $$(tests/$(1).helpobj) $$(patsubst tests/$(1)/%.c,$(O)/obj/tests/$(1)/%.o,$$(wildcard tests/$(1)/test_*.c))
+$(O)/tests/$(1)/help.a: $$(tests/$(1).helpobj)
+	@mkdir -p $$(@D)
+	$$(Q)rm -f $$@ && $(AR) rcs $$@ $$^
 $$(filter-out $(O)/tests/$(1)/test_api%,$$($(1).tests)): $(O)/tests/$(1)/%: $(O)/obj/tests/$(1)/%.o $$(tests/$(1).help) $(2)
 	@mkdir -p $$(@D)
 	$$(say) LD $$@

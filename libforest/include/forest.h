@@ -1,7 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* forest.h -- random forests. */
+/*
+ * forest.h -- random forests: the same seed gives the same forest as scikit-learn.
+ *
+ *     prepare(x) -> tree_train(i) for each i -> assemble -> open -> predict
+ *     or forest_train(), which does the first three
+ *
+ * Everything is a function of bytes: a prepared data set and a model are flat,
+ * position-independent blocks that may lie in a file, a mapping or shared memory and
+ * are used in place. Tree i is the same whoever trains it, whenever.
+ *
+ * Errors    0, or a negative errno value; a call that fails changes nothing it was
+ *           not given to fill. forest_strerror() says each in words.
+ * Threads   No hidden state: calls on different outputs may run at once. A
+ *           forest_scratch serves one call at a time.
+ * Trust     A block from outside is checked once by its _open() call, in time linear
+ *           in its size; what passes cannot make a later call read or write astray.
+ * Source    L. Breiman, "Random Forests", Machine Learning 45, 2001; the exact rules
+ *           are those of scikit-learn 1.2's RandomForestRegressor.
+ */
 #ifndef FOREST_H
 #define FOREST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,9 +36,207 @@ extern "C" {
 #define FOREST_API __attribute__((visibility("default")))
 #define FOREST_CHECKED __attribute__((visibility("default"), warn_unused_result))
 
-/* The library's own words for an error; never NULL. */
-FOREST_API const char *forest_strerror(int error);
-/* MAJOR * 10000 + MINOR * 100 + PATCH of the library that runs. */
+/* ---- data ------------------------------------------------------------------------ */
+
+enum forest_dtype {
+    FOREST_FLOAT32 = 1,
+    FOREST_FLOAT64 = 2,
+};
+
+/* A borrowed table: element (i, j) is at data + i * row_stride + j * col_stride (bytes). */
+struct forest_matrix {
+    const void *data;
+    uint64_t rows;
+    uint64_t cols;
+    int64_t row_stride;
+    int64_t col_stride;
+    uint32_t dtype; /* enum forest_dtype */
+    uint32_t reserved;
+};
+
+/* A row-major matrix without gaps. */
+static inline struct forest_matrix forest_matrix_rows(const void *data, uint64_t rows, uint64_t cols,
+                                                      enum forest_dtype dtype)
+{
+    int64_t size = dtype == FOREST_FLOAT64 ? 8 : 4;
+    struct forest_matrix m = { data, rows, cols, (int64_t)cols * size, size, (uint32_t)dtype, 0 };
+    return m;
+}
+
+/*
+ * The split of sklearn.model_selection.train_test_split(test_size, random_state):
+ * *test_count = ceil(test_size * rows); row numbers go to `order`, which has room for
+ * `rows`: first the test rows, in order, then the train rows. 0 < test_size < 1, both
+ * parts non-empty, else -EINVAL; rows < 2^32.
+ */
+FOREST_CHECKED int forest_train_test_split(uint64_t rows, double test_size, uint32_t seed,
+                                           uint32_t *order, uint64_t *test_count);
+
+/* ---- parameters: names, meanings and defaults of scikit-learn ---------------------- */
+
+enum forest_task {
+    FOREST_REGRESSION = 0,
+};
+
+enum forest_max_features {
+    FOREST_MAX_FEATURES_DEFAULT = 0, /* regression: all */
+    FOREST_MAX_FEATURES_COUNT,       /* max_features_value, a number of features */
+    FOREST_MAX_FEATURES_FRACTION,    /* max(1, (int)(value * features)) */
+    FOREST_MAX_FEATURES_SQRT,
+    FOREST_MAX_FEATURES_LOG2,
+};
+
+/*
+ * Zero is the default of every field. Out of range is -EINVAL; fields of a newer library
+ * that are not zero are -E2BIG. Like scikit-learn, max_features beyond the number of
+ * features means all of them, and max_samples cannot go with no_bootstrap.
+ */
+struct forest_params {
+    uint32_t struct_size;        /* sizeof(struct forest_params) */
+    uint32_t task;               /* enum forest_task */
+    uint32_t n_estimators;       /* 0: 100 */
+    uint32_t seed;               /* random_state */
+    uint32_t max_depth;          /* 0: no limit */
+    uint32_t min_samples_split;  /* 0: 2; 1 is out of range */
+    uint32_t min_samples_leaf;   /* 0: 1 */
+    uint32_t max_features;       /* enum forest_max_features */
+    double max_features_value;
+    double min_weight_fraction_leaf; /* up to 0.5 */
+    double min_impurity_decrease;
+    double max_samples;          /* 0: all rows; (0, 1]: this fraction; > 1: this number of draws */
+    uint32_t no_bootstrap;       /* 1: every tree sees every row once */
+    uint32_t keep_stats;         /* 1: keep each node's impurity, counts and value: 48 bytes a node, not 16 */
+};
+#define FOREST_PARAMS_INIT { sizeof(struct forest_params), 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0, 0 }
+
+/* ---- training ---------------------------------------------------------------------- */
+
+/*
+ * What depends on the features alone, done once per data set: a flat block that any
+ * number of processes map and use in place. Features are float32 as in scikit-learn
+ * (doubles are rounded). `block` must be 64-byte aligned, as must it be where it is used.
+ *   -EINVAL  no rows or columns, a NaN, an infinity or a double beyond float32; 2^31 rows or more
+ */
+FOREST_CHECKED int forest_prepared_size(const struct forest_matrix *x, size_t *bytes);
+FOREST_CHECKED int forest_prepare(const struct forest_matrix *x, void *block, size_t bytes);
+
+/* A checked view of a prepared block, which must outlive it. Free with forest_prepared_close(). */
+struct forest_prepared;
+FOREST_CHECKED int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared **out);
+FOREST_API void forest_prepared_close(struct forest_prepared *prepared); /* NULL is allowed */
+FOREST_API uint64_t forest_prepared_rows(const struct forest_prepared *prepared);
+FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared);
+
+/* Work space of one thread, grown on demand and kept from tree to tree. */
+struct forest_scratch;
+FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out); /* -ENOMEM */
+FOREST_API void forest_scratch_free(struct forest_scratch *scratch); /* NULL is allowed */
+
+/*
+ * Train tree number `index` of the forest that `params` describe, a pure function of its
+ * arguments. `y` has one target per row, `sample_weight` one weight or is NULL. The tree
+ * is a flat block of *bytes bytes, lent by the scratch until its next use.
+ *   -EINVAL  bad parameter, index >= n_estimators, a target or weight that is not finite, a
+ *            negative weight, or no row of positive weight drawn (scikit-learn predicts NaN then)
+ *   -ENOMEM
+ */
+FOREST_CHECKED int forest_tree_train(const struct forest_prepared *x, const double *y,
+                                     const double *sample_weight, const struct forest_params *params,
+                                     uint32_t index, struct forest_scratch *scratch,
+                                     const void **tree, size_t *bytes);
+
+/* One flat tree, as forest_tree_train() makes it, at an 8-byte aligned address. */
+struct forest_tree {
+    const void *data;
+    size_t bytes;
+};
+
+/*
+ * A model from its trees, in order: count is params' n_estimators, tree i was trained with
+ * index i and parameters that differ in n_estimators at most (so one tree serves forests of
+ * several sizes). First the size, then the block (64-byte aligned), which is written only
+ * if all trees are right.
+ *   -EBADMSG  a tree is damaged, or not one of such a forest     -EINVAL     -ENOMEM
+ */
+FOREST_CHECKED int forest_assemble_size(const struct forest_tree *trees, uint32_t count, size_t *bytes);
+FOREST_CHECKED int forest_assemble(const struct forest_params *params, uint64_t features,
+                                   const struct forest_tree *trees, uint32_t count, void *block,
+                                   size_t bytes);
+
+/*
+ * Runs `body(arg, i)` once for each i < n, in this process, in any order, perhaps at once on
+ * several threads, and returns when all ran. If a body returns non-zero, so does for_each,
+ * and the rest need not run.
+ */
+struct forest_executor {
+    int (*for_each)(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), void *arg);
+    void *ctx;
+};
+
+/*
+ * Prepare, train and assemble in one call. `executor` may be NULL: one after the other.
+ * *model is malloc()ed: free() it. Errors are those of the three, and the executor's own.
+ */
+FOREST_CHECKED int forest_train(const struct forest_matrix *x, const double *y,
+                                const double *sample_weight, const struct forest_params *params,
+                                const struct forest_executor *executor, void **model, size_t *bytes);
+
+/* ---- models -------------------------------------------------------------------------- */
+
+/* A checked view of a model block, which must outlive it. */
+struct forest;
+struct forest_diag {
+    char text[256];
+};
+/*
+ * `block` is 8-byte aligned. diag (may be NULL) says what is wrong.
+ *   -EPROTO   not a model, or one of another layout version or byte order
+ *   -EBADMSG  damaged or truncated     -EINVAL  not aligned     -ENOMEM
+ */
+FOREST_CHECKED int forest_open(const void *block, size_t bytes, struct forest **out,
+                               struct forest_diag *diag);
+FOREST_API void forest_close(struct forest *model); /* NULL is allowed */
+
+struct forest_info {
+    struct forest_params params;
+    uint64_t features;
+    uint64_t trees;
+    uint64_t nodes;
+    uint64_t leaves;
+    uint64_t depth; /* of the deepest tree */
+    uint64_t bytes;
+};
+FOREST_API void forest_describe(const struct forest *model, struct forest_info *out);
+
+/*
+ * One node of a tree, in preorder as scikit-learn numbers them. `impurity` and what follows
+ * are NaN or 0 unless the forest was trained with keep_stats. -ERANGE: no such tree or node.
+ */
+struct forest_node {
+    int64_t left, right;  /* -1: a leaf */
+    int64_t feature;      /* -2: a leaf */
+    double threshold;     /* -2.0: a leaf */
+    double value;         /* the leaf's prediction; with keep_stats every node's */
+    double impurity;
+    double weighted_rows;
+    uint64_t rows;
+};
+FOREST_CHECKED int forest_tree_nodes(const struct forest *model, uint32_t tree, uint64_t *count);
+FOREST_CHECKED int forest_tree_node(const struct forest *model, uint32_t tree, uint64_t node,
+                                    struct forest_node *out);
+
+/*
+ * Predict each row of x: out[i] is the mean over the trees, in tree order. Rows are rounded
+ * to float32 as in training. A NaN goes right at every split; infinities compare as they do.
+ * No rows are no error. Does not allocate for small tables or rows of float32 without gaps.
+ *   -EINVAL  x has another number of columns than the model     -ENOMEM
+ */
+FOREST_CHECKED int forest_predict(const struct forest *model, const struct forest_matrix *x, double *out);
+
+/* mean_squared_error(y, p), with numpy's order of summation; NaN if n is 0. */
+FOREST_API double forest_mean_squared_error(const double *y, const double *p, uint64_t n);
+
+FOREST_API const char *forest_strerror(int error); /* never NULL */
 FOREST_API int forest_version(void);
 
 #ifdef __cplusplus

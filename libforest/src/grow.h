@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grow.h -- one regression tree, equal to scikit-learn's bit for bit.
+ *
+ *     prep_open -> grow_scratch_new -> grow_exact, for as many trees as wanted -> grow_scratch_free
+ *
+ * A tree is a pure function of the prepared data, the targets, the weights of the rows, the
+ * splitter's seed and the limits. Calls that share nothing but the prepared block may run at the
+ * same time; each needs a scratch of its own.
+ */
+#ifndef GROW_H
+#define GROW_H
+
+#include <stdint.h>
+
+#include "prep.h"
+
+/* Limits under which a node is not split. Every field counts; there is no default. */
+struct grow_limits {
+    uint32_t max_depth;         /* UINT32_MAX: none */
+    uint32_t min_samples_split; /* in rows, not in weight; so is the next */
+    uint32_t min_samples_leaf;
+    uint32_t max_features;      /* 1..F: non-constant features to look at in each node */
+    double min_weight_leaf;     /* absolute, not a fraction */
+    double min_impurity_decrease;
+};
+
+/* Nodes in preorder, the root first. Of a leaf: left = right = -1, feature = -2, threshold = -2. */
+struct tree {
+    uint32_t count, capacity;
+    int32_t *left, *right, *feature;
+    double *threshold, *impurity, *value, *weighted_n;
+    uint32_t *n; /* rows of the node, each counted once whatever its weight */
+};
+
+/* An empty tree; needs no release until something was grown into it. */
+void tree_init(struct tree *tree);
+void tree_release(struct tree *tree);
+/* Room for `capacity` nodes in all; the nodes that are there stay. -ENOMEM */
+int tree_reserve(struct tree *tree, uint32_t capacity);
+
+struct grow_scratch; /* memory that one caller's trees use again and again */
+
+/* NULL if there is no memory. The first tree makes it as large as it needs. */
+struct grow_scratch *grow_scratch_new(void);
+void grow_scratch_free(struct grow_scratch *scratch);
+
+/*
+ * Grow one tree into `out`, replacing what it held. `y` and `w` have one entry a row; a row of
+ * weight 0 takes no part. All must be finite. On failure `out` is empty.
+ *   -EINVAL  limits out of range, no row of non-zero weight, a y or w that is not finite
+ *   -ENOMEM
+ */
+int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
+               const struct grow_limits *limits, struct grow_scratch *scratch, struct tree *out);
+
+#endif

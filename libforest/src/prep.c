@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * prep.c -- columns and sorted orders, worked out once per data set.
+ *
+ *     header | close[features] | columns[features][rows] | orders[features][rows]
+ *
+ * All parts start at multiples of 64 bytes from the block's start. Eight bytes a cell: a grower
+ * gets ranks by walking an order list and counting the rows that are not marked as ties, so
+ * neither ranks nor distinct values are kept.
+ *
+ * prep_open() checks what the grower relies on: every order list is a permutation of the rows,
+ * ascending, with the tie marks where they belong, and `close` is what the column says. So
+ * a block that passes cannot lead the grower out of its arrays, only to another tree.
+ */
+#include "prep.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREP_MAGIC UINT64_C(0x3130706572702e66) /* "f.prep01" where little-endian */
+#define PREP_VERSION 1
+#define PREP_ALIGN ((size_t)64)
+#define FEATURES_MAX ((uint64_t)INT32_MAX)
+
+struct header {
+    uint64_t magic;
+    uint32_t version, reserved;
+    uint64_t rows, features, bytes;
+    uint64_t zero[3];
+};
+_Static_assert(sizeof(struct header) == PREP_ALIGN, "the parts behind the header stay aligned");
+
+/* Where the parts begin, in bytes from the start. */
+struct parts {
+    size_t close, columns, orders, end;
+};
+
+static bool place(size_t *end, uint64_t count, uint64_t each)
+{
+    size_t bytes;
+    return !__builtin_mul_overflow(count, each, &bytes) && !__builtin_add_overflow(*end, bytes, end) &&
+           !__builtin_add_overflow(*end, PREP_ALIGN - 1, end) && (*end &= ~(PREP_ALIGN - 1), true);
+}
+
+static int lay_out(uint64_t rows, uint64_t features, struct parts *parts)
+{
+    size_t end = sizeof(struct header);
+    if (rows == 0 || features == 0)
+        return -EINVAL;
+    if (rows > PREP_ROWS_MAX || features > FEATURES_MAX)
+        return -E2BIG;
+    parts->close = end;
+    if (!place(&end, features, sizeof(uint32_t)))
+        return -E2BIG;
+    parts->columns = end;
+    if (!place(&end, features * rows, sizeof(float)))
+        return -E2BIG;
+    parts->orders = end;
+    if (!place(&end, features * rows, sizeof(uint32_t)))
+        return -E2BIG;
+    parts->end = end;
+    return 0;
+}
+
+int prep_bytes(uint64_t rows, uint64_t features, size_t *bytes)
+{
+    struct parts parts;
+    int err = lay_out(rows, features, &parts);
+    if (!err)
+        *bytes = parts.end;
+    return err;
+}
+
+/* ---- build ------------------------------------------------------------------------------- */
+
+static int load_column(const struct prep_source *x, uint64_t feature, float *column)
+{
+    const char *at = (const char *)x->data + (ptrdiff_t)feature * x->col_stride;
+    for (uint64_t row = 0; row < x->rows; row++, at += x->row_stride) {
+        float v;
+        if (x->is_double) {
+            double d;
+            memcpy(&d, at, sizeof d);
+            v = (float)d;
+        } else {
+            memcpy(&v, at, sizeof v);
+        }
+        if (!isfinite(v))
+            return -EINVAL;
+        column[row] = v + 0.0f; /* -0 becomes 0: they are equal, and shall look equal */
+    }
+    return 0;
+}
+
+/* Unsigned numbers in the order of the floats. */
+static uint32_t sort_key(float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+#define DIGIT_BITS 11
+#define DIGITS (1u << DIGIT_BITS)
+
+struct item {
+    uint32_t key, row;
+};
+
+/* One stable pass by the digit at `shift`. False: all have the same digit, nothing was done. */
+static bool radix_pass(const struct item *from, struct item *to, uint32_t rows, unsigned shift)
+{
+    uint32_t start[DIGITS] = { 0 };
+    for (uint32_t i = 0; i < rows; i++)
+        start[(from[i].key >> shift) % DIGITS]++;
+    if (start[(from[0].key >> shift) % DIGITS] == rows)
+        return false;
+    for (uint32_t d = 0, sum = 0; d < DIGITS; d++) {
+        uint32_t count = start[d];
+        start[d] = sum;
+        sum += count;
+    }
+    for (uint32_t i = 0; i < rows; i++)
+        to[start[(from[i].key >> shift) % DIGITS]++] = from[i];
+    return true;
+}
+
+static void sort_column(const float *column, uint32_t rows, struct item *a, struct item *b,
+                        uint32_t *order)
+{
+    for (uint32_t i = 0; i < rows; i++)
+        a[i] = (struct item){ sort_key(column[i]), i };
+    for (unsigned shift = 0; shift < 32; shift += DIGIT_BITS) {
+        if (radix_pass(a, b, rows, shift)) {
+            struct item *t = a;
+            a = b;
+            b = t;
+        }
+    }
+    order[0] = a[0].row;
+    for (uint32_t i = 1; i < rows; i++)
+        order[i] = a[i].row | (a[i].key == a[i - 1].key ? PREP_TIE : 0);
+}
+
+/* Whether some neighbouring values differ by so little that a split cannot tell them apart. */
+static bool has_close(const float *column, const uint32_t *order, uint32_t rows)
+{
+    for (uint32_t i = 1; i < rows; i++)
+        if (!(order[i] & PREP_TIE) &&
+            column[order[i] & PREP_ROW] <= column[order[i - 1] & PREP_ROW] + PREP_APART)
+            return true;
+    return false;
+}
+
+static bool wrong_place(const void *block, size_t bytes, size_t expected)
+{
+    return !block || bytes != expected || (uintptr_t)block % sizeof(uint64_t) != 0;
+}
+
+int prep_build(const struct prep_source *x, void *block, size_t bytes)
+{
+    struct parts parts;
+    int err = lay_out(x->rows, x->cols, &parts);
+    if (err)
+        return err;
+    if (wrong_place(block, bytes, parts.end) || !x->data)
+        return -EINVAL;
+    uint32_t rows = (uint32_t)x->rows;
+    struct item *items = malloc(2 * (size_t)rows * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    char *base = block;
+    memset(base, 0, parts.columns);
+    uint32_t *close = (uint32_t *)(void *)(base + parts.close);
+    for (uint64_t f = 0; f < x->cols && !err; f++) {
+        float *column = (float *)(void *)(base + parts.columns) + f * rows;
+        uint32_t *order = (uint32_t *)(void *)(base + parts.orders) + f * rows;
+        err = load_column(x, f, column);
+        if (err)
+            break;
+        sort_column(column, rows, items, items + rows, order);
+        close[f] = has_close(column, order, rows);
+    }
+    free(items);
+    if (err)
+        return err;
+    size_t cells = (size_t)(x->rows * x->cols) * sizeof(float);
+    memset(base + parts.columns + cells, 0, parts.orders - parts.columns - cells);
+    memset(base + parts.orders + cells, 0, parts.end - parts.orders - cells);
+    struct header header = { .magic = PREP_MAGIC, .version = PREP_VERSION, .rows = x->rows,
+                             .features = x->cols, .bytes = parts.end };
+    memcpy(base, &header, sizeof header); /* last: a block half built cannot be opened */
+    return 0;
+}
+
+/* ---- open -------------------------------------------------------------------------------- */
+
+static bool sound_order(const float *column, const uint32_t *order, uint32_t rows, uint64_t *seen)
+{
+    memset(seen, 0, ((size_t)rows + 63) / 64 * sizeof *seen);
+    float last = 0.0f;
+    for (uint32_t i = 0; i < rows; i++) {
+        uint32_t row = order[i] & PREP_ROW;
+        if (row >= rows || (seen[row / 64] >> row % 64 & 1))
+            return false;
+        seen[row / 64] |= (uint64_t)1 << row % 64;
+        float v = column[row];
+        bool tie = order[i] & PREP_TIE;
+        if (!isfinite(v) || (i == 0 ? tie : tie ? v != last : !(v > last)))
+            return false;
+        last = v;
+    }
+    return true;
+}
+
+int prep_open(const void *block, size_t bytes, struct prep *view)
+{
+    struct header header;
+    struct parts parts;
+    if (!block || (uintptr_t)block % sizeof(uint64_t) != 0)
+        return -EINVAL;
+    if (bytes < sizeof header)
+        return -EBADMSG;
+    memcpy(&header, block, sizeof header);
+    if (header.magic != PREP_MAGIC)
+        return -EBADMSG;
+    if (header.version != PREP_VERSION)
+        return -EPROTO;
+    if (lay_out(header.rows, header.features, &parts) || parts.end != bytes || header.bytes != bytes)
+        return -EBADMSG;
+    const char *base = block;
+    struct prep p = { .rows = (uint32_t)header.rows,
+                      .features = (uint32_t)header.features,
+                      .columns = (const float *)(const void *)(base + parts.columns),
+                      .orders = (const uint32_t *)(const void *)(base + parts.orders),
+                      .close = (const uint32_t *)(const void *)(base + parts.close) };
+    uint64_t *seen = malloc(((size_t)p.rows + 63) / 64 * sizeof *seen);
+    if (!seen)
+        return -ENOMEM;
+    bool sound = true;
+    for (uint32_t f = 0; f < p.features && sound; f++)
+        sound = sound_order(prep_column(&p, f), prep_order(&p, f), p.rows, seen) &&
+                p.close[f] == has_close(prep_column(&p, f), prep_order(&p, f), p.rows);
+    free(seen);
+    if (!sound)
+        return -EBADMSG;
+    *view = p;
+    return 0;
+}

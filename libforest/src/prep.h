@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * prep.h -- what is worked out once per data set and shared by all trees.
+ *
+ * A flat block without pointers: it may be written to a file or to shared memory, mapped by any
+ * number of processes at any address, and is used in place. It holds, per feature, the column
+ * as float32 and the order of its rows by value; it does not refer to the caller's matrix.
+ */
+#ifndef PREP_H
+#define PREP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PREP_ROWS_MAX ((uint64_t)1 << 31)
+/* In an order list: this row's value equals the one before it. */
+#define PREP_TIE 0x80000000u
+#define PREP_ROW 0x7fffffffu
+/* Two values no further apart than this are not told apart by a split (float32 arithmetic). */
+#define PREP_APART 1e-7f
+
+/* The caller's matrix, read only while prep_build() runs. Strides are in bytes, of any sign. */
+struct prep_source {
+    const void *data;
+    bool is_double; /* float64, rounded to the nearest float32; else float32 */
+    uint64_t rows, cols;
+    ptrdiff_t row_stride, col_stride;
+};
+
+/* What prep_open() found. Points into the block: valid as long as the block is. */
+struct prep {
+    uint32_t rows, features;
+    const float *columns;   /* features x rows: values, column after column */
+    const uint32_t *orders; /* features x rows: row | PREP_TIE, by ascending value, then row */
+    const uint32_t *close;  /* features: 1 if some values differ, but not by PREP_APART */
+};
+
+static inline const float *prep_column(const struct prep *p, uint32_t feature)
+{
+    return p->columns + (size_t)feature * p->rows;
+}
+
+static inline const uint32_t *prep_order(const struct prep *p, uint32_t feature)
+{
+    return p->orders + (size_t)feature * p->rows;
+}
+
+/* How large the block is. -EINVAL no row or column, -E2BIG more than PREP_ROWS_MAX or memory */
+int prep_bytes(uint64_t rows, uint64_t features, size_t *bytes);
+
+/*
+ * Fill `block`, aligned to 8 bytes, of exactly `bytes` as prep_bytes() said.
+ *   -EINVAL  NaN, infinite, or too large for float32; wrong size or alignment
+ *   -ENOMEM
+ */
+int prep_build(const struct prep_source *x, void *block, size_t bytes);
+
+/*
+ * Look into a block that anybody may have written. Takes time linear in its size; what passes is
+ * safe to use, as long as nobody writes to it.
+ *   -EBADMSG  damaged     -EPROTO  another layout     -EINVAL  not aligned to 8     -ENOMEM
+ */
+int prep_open(const void *block, size_t bytes, struct prep *view);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* prepared.c -- the public face of prep.c. */
+#include "prepared.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "layout.h"
+#include "matrix.h"
+
+#define ROWS_MAX INT32_MAX
+
+int forest_prepared_size(const struct forest_matrix *x, size_t *bytes)
+{
+    int err = matrix_check(x);
+
+    if (err)
+        return err;
+    if (x->rows > ROWS_MAX || !bytes)
+        return -EINVAL;
+    return prep_bytes(x->rows, x->cols, bytes);
+}
+
+int forest_prepare(const struct forest_matrix *x, void *block, size_t bytes)
+{
+    size_t needed;
+    int err = forest_prepared_size(x, &needed);
+
+    if (err)
+        return err;
+    if (!block || (uintptr_t)block % LAYOUT_ALIGN || bytes != needed)
+        return -EINVAL;
+    struct prep_source source = {
+        .data = x->data,
+        .is_double = x->dtype == FOREST_FLOAT64,
+        .rows = x->rows,
+        .cols = x->cols,
+        .row_stride = x->row_stride,
+        .col_stride = x->col_stride,
+    };
+    return prep_build(&source, block, bytes);
+}
+
+int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared **out)
+{
+    struct prep prep;
+    int err = block && out ? prep_open(block, bytes, &prep) : -EINVAL;
+
+    if (err)
+        return err;
+    struct forest_prepared *prepared = malloc(sizeof *prepared);
+    if (!prepared)
+        return -ENOMEM;
+    prepared->prep = prep;
+    *out = prepared;
+    return 0;
+}
+
+void forest_prepared_close(struct forest_prepared *prepared)
+{
+    free(prepared);
+}
+
+uint64_t forest_prepared_rows(const struct forest_prepared *prepared)
+{
+    return prepared->prep.rows;
+}
+
+uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
+{
+    return prepared->prep.features;
+}
