@@ -131,9 +131,9 @@ static void print_help(const struct arg_command *c)
         snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "",
                  o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name,
                  o->kind == ARG_FLAG ? "" : " ", o->kind == ARG_FLAG ? "" : o->placeholder);
-        printf("  %-30s %s\n", left, o->help);
+        printf("  %-34s %s\n", left, o->help);
     }
-    printf("  %-30s %s\n", "-h, --help", "this text");
+    printf("  %-34s %s\n", "-h, --help", "this text");
 }
 
 static const struct arg_option *find_option(const struct arg_command *c, const char *word)
