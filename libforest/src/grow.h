@@ -44,6 +44,8 @@ struct grow_scratch; /* memory that one caller's trees use again and again */
 /* NULL if there is no memory. The first tree makes it as large as it needs. */
 struct grow_scratch *grow_scratch_new(void);
 void grow_scratch_free(struct grow_scratch *scratch);
+/* Use the plain C loops even where the processor has better ones. The trees are the same. */
+void grow_scratch_plain(struct grow_scratch *scratch);
 
 /*
  * Grow one tree into `out`, replacing what it held. `y` and `w` have one entry a row; a row of

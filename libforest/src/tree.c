@@ -25,7 +25,7 @@ int tree_reserve(struct tree *tree, uint32_t capacity)
     if (capacity <= tree->capacity)
         return 0;
     size_t bytes;
-    if (__builtin_mul_overflow((size_t)capacity, NODE_BYTES, &bytes))
+    if (__builtin_mul_overflow(capacity, NODE_BYTES, &bytes))
         return -ENOMEM;
     double *memory = malloc(bytes);
     if (!memory)

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grow_block.c -- the subtree of one block, node by node, the left child first.
+ *
+ * A node's work is: draw features; carry the order of its samples through the sort by each of
+ * them (only ties move anything, see kernels_plain.h); scan the sorted lists for the best cut;
+ * part the order and all lists; sum up both children. Nothing of a node is looked at
+ * again, so everything happens in place.
+ */
+#include <errno.h>
+
+#include "grower.h"
+#include "kernels.h"
+
+struct range {
+    const struct block *b;
+    uint32_t start, end;
+    unsigned half; /* bits of a rank */
+};
+
+static uint64_t entry_at(const struct range *r, uint32_t feature, uint32_t pos)
+{
+    size_t i = (size_t)feature * r->b->stride + pos;
+    return r->half == 16 ? ((const uint32_t *)r->b->lists)[i] : ((const uint64_t *)r->b->lists)[i];
+}
+
+static uint32_t row_at(const struct range *r, uint32_t feature, uint32_t pos)
+{
+    uint64_t slot = entry_at(r, feature, pos) & (((uint64_t)1 << r->half) - 1);
+    return r->b->row[slot];
+}
+
+static uint32_t rank_at(const struct range *r, uint32_t feature, uint32_t pos)
+{
+    return (uint32_t)(entry_at(r, feature, pos) >> r->half);
+}
+
+static bool all_equal(const struct range *r, uint32_t feature)
+{
+    return rank_at(r, feature, r->start) == rank_at(r, feature, r->end - 1);
+}
+
+static bool is_constant(const void *context, uint32_t feature)
+{
+    const struct range *r = context;
+    if (all_equal(r, feature))
+        return true;
+    if (!r->b->prep->close[feature])
+        return false;
+    const float *column = prep_column(r->b->prep, feature);
+    return column[row_at(r, feature, r->end - 1)] <= column[row_at(r, feature, r->start)] + PREP_APART;
+}
+
+static void *entries(const struct range *r, void *array, size_t pos)
+{
+    return r->half == 16 ? (void *)((uint32_t *)array + pos) : (void *)((uint64_t *)array + pos);
+}
+
+static void *list_of(const struct range *r, uint32_t feature)
+{
+    return entries(r, r->b->lists, (size_t)feature * r->b->stride + r->start);
+}
+
+/* Take the order of the samples through the sorts by some of the visited features. */
+static const void *sort_visited(const struct grower *g, const struct range *r,
+                                const struct kernels *k, uint32_t from, uint32_t to,
+                                const void *order)
+{
+    for (uint32_t i = from; i < to; i++) {
+        uint32_t feature = g->visited[i];
+        void *list = list_of(r, feature);
+        if (all_equal(r, feature))
+            continue; /* that sort leaves everything where it is */
+        if (k->find_ties(r->b, list, r->end - r->start))
+            k->sort_ties(r->b, feature, order, list, r->end - r->start);
+        order = list;
+    }
+    return order;
+}
+
+/*
+ * How many of the visited features come before the last one without ties, that included. After
+ * it the order of the samples is what its list says, whatever it was before.
+ */
+static uint32_t count_forgotten(const struct grower *g, const struct range *r,
+                                const struct kernels *k, const struct drawn *d, struct search *s)
+{
+    uint32_t forgotten = 0;
+    for (uint32_t i = 0; i < d->visited; i++) {
+        uint32_t feature = g->visited[i];
+        s->close |= r->b->prep->close[feature];
+        if (all_equal(r, feature))
+            continue;
+        if (k->find_ties(r->b, list_of(r, feature), s->n))
+            s->tied = true;
+        else
+            forgotten = i + 1;
+    }
+    return forgotten;
+}
+
+/*
+ * Find the best cut, and the order in which the sorts leave the samples. Often the best cut is
+ * clear without knowing how ties are ordered; then only the sorts after the last feature
+ * without ties need to be done, for the order of the samples in the children.
+ */
+static struct found search(const struct grower *g, const struct range *r, const struct kernels *k,
+                           const struct drawn *d, struct search *s, const void **order)
+{
+    struct found found = { 0, 0 };
+    uint32_t forgotten = count_forgotten(g, r, k, d, s);
+    const void *samples = entries(r, r->b->order, r->start);
+    if (k->estimate && !s->close && s->weight_min > 0.0)
+        found = k->estimate(r->b, s);
+    if (!found.pos)
+        samples = sort_visited(g, r, k, 0, forgotten, samples);
+    else if (forgotten > 0)
+        samples = list_of(r, g->visited[forgotten - 1]);
+    *order = sort_visited(g, r, k, forgotten, d->visited, samples);
+    return found.pos ? found : k->rate(r->b, s);
+}
+
+static void split_lists(const struct range *r, const struct kernels *k, const struct cut *c)
+{
+    for (uint32_t f = 0; f < r->b->features; f++)
+        if (f != c->feature && !all_equal(r, f))
+            k->split_list(r->b, c, list_of(r, f));
+}
+
+/* Split the node if a split is worth it; false: it is a leaf after all. */
+static bool split(struct grower *g, const struct block *b, const struct kernels *k,
+                  const struct pending *node, uint32_t id, struct verdict *v)
+{
+    struct range r = { b, node->start, node->end, k == &kernels_wide ? 32 : 16 };
+    struct drawn d = draw_features(g, node->constants, is_constant, &r);
+    if (d.scanned == 0)
+        return false;
+    struct search s = { .start = node->start,
+                        .n = node->end - node->start,
+                        .features = g->scanned,
+                        .count = d.scanned,
+                        .min_samples_leaf = g->limits->min_samples_leaf,
+                        .min_weight_leaf = g->limits->min_weight_leaf,
+                        .sum = node->sums.sum,
+                        .sumsq = node->sums.sumsq,
+                        .weight = node->sums.weight,
+                        .weight_min = g->weight_min };
+    const void *sorted;
+    struct found found = search(g, &r, k, &d, &s, &sorted);
+    if (found.pos == 0)
+        return false;
+    uint32_t at = node->start + found.pos;
+    struct cut c = { found.feature, s.n, found.pos, rank_at(&r, found.feature, at - 1) };
+    void *order = entries(&r, b->order, node->start);
+    struct sums child[2], rest = node->sums;
+    k->split_order(b, &c, sorted, order);
+    k->sum_children(b, &c, order, child, &rest);
+    judge(g, node, found.pos, child, &rest, v);
+    if (v->too_little)
+        return false;
+    const float *column = prep_column(b->prep, found.feature);
+    g->out->feature[id] = (int32_t)found.feature;
+    g->out->threshold[id] = threshold_between(column[row_at(&r, found.feature, at - 1)],
+                                              column[row_at(&r, found.feature, at)]);
+    v->left.parent = v->right.parent = (int32_t)id;
+    v->left.constants = v->right.constants = d.constants;
+    if (!v->left.is_leaf || !v->right.is_leaf)
+        split_lists(&r, k, &c);
+    return true;
+}
+
+int grow_block(struct grower *g, const struct block *b, const struct kernels *k,
+               const struct pending *root, size_t bottom)
+{
+    struct pending node = *root;
+    size_t top = bottom;
+    for (;;) {
+        struct verdict v;
+        if (reserve_nodes(g->out, 1))
+            return -ENOMEM;
+        uint32_t id = add_node(g->out, &node);
+        if (!node.is_leaf && split(g, b, k, &node, id, &v)) {
+            if (reserve_pending(g->scratch, top + 1))
+                return -ENOMEM;
+            pending_nodes(g->scratch)[top++] = v.right;
+            node = v.left;
+        } else if (top > bottom) {
+            node = pending_nodes(g->scratch)[--top];
+        } else {
+            return 0;
+        }
+    }
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* kernels.h -- the inner loops there are, and those that suit this processor. */
+#ifndef KERNELS_H
+#define KERNELS_H
+
+#include "block.h"
+
+extern const struct kernels kernels_narrow, kernels_wide;
+#if defined(__x86_64__) && defined(__GNUC__)
+extern const struct kernels kernels_narrow_avx512;
+#endif
+
+const struct kernels *kernels_for_narrow(void);
+
+#endif

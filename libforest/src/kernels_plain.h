@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels_plain.h -- the inner loops in plain C, for one width of entry.
+ *
+ * Included once for narrow and once for wide blocks, after defining
+ *     ENTRY   uint32_t or uint64_t
+ *     RANK    the unsigned type of half the width
+ *     KERNELS the name of the table of functions
+ *
+ * The sort. The rules sort a node's samples anew for every feature, unstably, so the order in
+ * which equal values end up depends on every step. But where no values are equal there is only
+ * one sorted order, and the list has it. So the sort's steps are carried out on a copy, only in
+ * those ranges that contain ties, and only the runs of ties are written back to the list.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "kernels.h"
+#include "ties.h"
+
+#define HALF (4 * sizeof(ENTRY))
+#define RANK_OF(e) ((RANK)((e) >> HALF))
+#define SLOT_OF(e) ((RANK)(e))
+
+static const RANK *ranks_of(const struct block *b, uint32_t feature)
+{
+    return (const RANK *)b->ranks + (size_t)feature * b->stride;
+}
+
+static bool find_ties(const struct block *b, const void *list, uint32_t n)
+{
+    const ENTRY *e = list;
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < n; i += 64) {
+        uint64_t bits = 0;
+        uint32_t stop = n - i < 64 ? n - i : 64;
+        for (uint32_t k = i == 0; k < stop; k++)
+            bits |= (uint64_t)(RANK_OF(e[i + k]) == RANK_OF(e[i + k - 1])) << k;
+        b->ties[i / 64] = bits;
+        any |= bits;
+    }
+    return any != 0;
+}
+
+/* ---- the sort ---------------------------------------------------------------------------- */
+
+static RANK median3(RANK a, RANK b, RANK c)
+{
+    if (a < b)
+        return b < c ? b : a < c ? c : a;
+    return b < c ? (a < c ? a : c) : b;
+}
+
+static void swap(ENTRY *a, uint32_t i, uint32_t j)
+{
+    ENTRY t = a[i];
+    a[i] = a[j];
+    a[j] = t;
+}
+
+static void sift_down(ENTRY *a, uint32_t root, uint32_t n)
+{
+    for (;;) {
+        uint64_t child = (uint64_t)root * 2 + 1;
+        uint32_t largest = root;
+        if (child < n && RANK_OF(a[largest]) < RANK_OF(a[child]))
+            largest = (uint32_t)child;
+        if (child + 1 < n && RANK_OF(a[largest]) < RANK_OF(a[child + 1]))
+            largest = (uint32_t)child + 1;
+        if (largest == root)
+            return;
+        swap(a, root, largest);
+        root = largest;
+    }
+}
+
+static void heap_sort(ENTRY *a, uint32_t n)
+{
+    for (uint32_t root = n / 2; root-- > 0;)
+        sift_down(a, root, n);
+    for (uint32_t last = n - 1; last > 0; last--) {
+        swap(a, 0, last);
+        sift_down(a, 0, last);
+    }
+}
+
+/* Sort a[from..to), whose sorted list is in the same range of `list`. */
+static void sort_range(ENTRY *a, ENTRY *list, const uint64_t *ties, uint32_t from, uint32_t to,
+                       int depth)
+{
+    while (has_tie(ties, from, to)) {
+        if (depth-- <= 0) {
+            heap_sort(a + from, to - from);
+            memcpy(list + from, a + from, (to - from) * sizeof *a);
+            return;
+        }
+        uint32_t n = to - from, i = from, l = from, r = to;
+        RANK pivot = median3(RANK_OF(a[from]), RANK_OF(a[from + n / 2]), RANK_OF(a[to - 1]));
+        while (i < r) {
+            RANK rank = RANK_OF(a[i]);
+            if (rank < pivot)
+                swap(a, i++, l++);
+            else if (rank > pivot)
+                swap(a, i, --r);
+            else
+                i++;
+        }
+        if (r - l > 1)
+            memcpy(list + l, a + l, (r - l) * sizeof *a);
+        sort_range(a, list, ties, from, l, depth);
+        from = r;
+    }
+}
+
+static void sort_ties(const struct block *b, uint32_t feature, const void *from, void *list,
+                      uint32_t n)
+{
+    const RANK *ranks = ranks_of(b, feature);
+    const ENTRY *e = from;
+    ENTRY *a = b->temp;
+    for (uint32_t i = 0; i < n; i++)
+        a[i] = (ENTRY)ranks[SLOT_OF(e[i])] << HALF | SLOT_OF(e[i]);
+    sort_range(a, list, b->ties, 0, n, sort_depth(n));
+}
+
+/* ---- the search -------------------------------------------------------------------------- */
+
+static float value_of(const struct block *b, const float *column, ENTRY e)
+{
+    return column[b->row[SLOT_OF(e)]];
+}
+
+struct scanned {
+    double proxy;
+    uint32_t pos;
+};
+
+/* Look for something better than best->proxy among the cuts of one feature. */
+static bool scan_feature(const struct block *b, const struct search *s, uint32_t feature,
+                         struct scanned *best)
+{
+    const ENTRY *e = (const ENTRY *)b->lists + (size_t)feature * b->stride + s->start;
+    const float *column = prep_column(b->prep, feature);
+    bool close = b->prep->close[feature], better = false;
+    uint32_t pos = 0, n = s->n;
+    double sum = 0.0, weight = 0.0;
+    for (uint32_t p = 1; p < n; p++) {
+        if (RANK_OF(e[p]) == RANK_OF(e[p - 1]) || p < s->min_samples_leaf || n - p < s->min_samples_leaf ||
+            (close && value_of(b, column, e[p]) <= value_of(b, column, e[p - 1]) + PREP_APART))
+            continue;
+        if (p - pos <= n - p) {
+            for (; pos < p; pos++) {
+                sum += b->wy[SLOT_OF(e[pos])];
+                weight += b->w[SLOT_OF(e[pos])];
+            }
+        } else {
+            sum = s->sum;
+            weight = s->weight;
+            for (pos = n; pos-- > p;) {
+                sum -= b->wy[SLOT_OF(e[pos])];
+                weight -= b->w[SLOT_OF(e[pos])];
+            }
+            pos = p;
+        }
+        double rest = s->sum - sum, rest_weight = s->weight - weight;
+        if (weight < s->min_weight_leaf || rest_weight < s->min_weight_leaf)
+            continue;
+        double proxy = sum * sum / weight + rest * rest / rest_weight;
+        if (proxy > best->proxy) {
+            *best = (struct scanned){ proxy, p };
+            better = true;
+        }
+    }
+    return better;
+}
+
+static struct found rate(const struct block *b, const struct search *s)
+{
+    struct scanned best = { -__builtin_inf(), 0 };
+    struct found found = { 0, 0 };
+    for (uint32_t i = 0; i < s->count; i++)
+        if (scan_feature(b, s, s->features[i], &best))
+            found = (struct found){ s->features[i], best.pos };
+    return found;
+}
+
+/* ---- the split --------------------------------------------------------------------------- */
+
+static void split_order(const struct block *b, const struct cut *c, const void *from, void *order)
+{
+    const RANK *ranks = ranks_of(b, c->feature);
+    const ENTRY *e = from;
+    ENTRY *o = order, at = e[0];
+    /* As the rules: what goes right changes places with the last one not yet looked at. */
+    for (uint32_t l = 0, r = c->n; l < r;) {
+        if (ranks[SLOT_OF(at)] <= c->last_rank) {
+            o[l++] = at;
+            at = e[l];
+        } else {
+            o[--r] = at;
+            at = e[r];
+        }
+    }
+}
+
+static void split_list(const struct block *b, const struct cut *c, void *list)
+{
+    const RANK *ranks = ranks_of(b, c->feature);
+    ENTRY *e = list, *right = b->temp;
+    uint32_t l = 0, r = 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        ENTRY at = e[i];
+        bool goes_left = ranks[SLOT_OF(at)] <= c->last_rank;
+        e[l] = at;
+        right[r] = at;
+        l += goes_left;
+        r += !goes_left;
+    }
+    memcpy(e + l, right, r * sizeof *e);
+}
+
+static void add(struct sums *s, const struct block *b, ENTRY e)
+{
+    s->sum += b->wy[SLOT_OF(e)];
+    s->sumsq += b->wyy[SLOT_OF(e)];
+    s->weight += b->w[SLOT_OF(e)];
+}
+
+static void sum_children(const struct block *b, const struct cut *c, const void *order,
+                         struct sums child[2], struct sums *rest)
+{
+    const ENTRY *e = order, *f = e + c->left;
+    uint32_t left = c->left, right = c->n - left, both = left < right ? left : right;
+    struct sums l = { 0, 0, 0 }, r = { 0, 0, 0 };
+    /* Side by side: additions to one sum wait for each other, those to different sums do not. */
+    for (uint32_t i = 0; i < both; i++) {
+        add(&l, b, e[i]);
+        add(&r, b, f[i]);
+    }
+    for (uint32_t i = both; i < left; i++)
+        add(&l, b, e[i]);
+    for (uint32_t i = both; i < right; i++)
+        add(&r, b, f[i]);
+    child[0] = l;
+    child[1] = r;
+    for (uint32_t i = right; i-- > 0 && left > right;) {
+        rest->sum -= b->wy[SLOT_OF(f[i])];
+        rest->weight -= b->w[SLOT_OF(f[i])];
+    }
+}
+
+const struct kernels KERNELS = { find_ties, sort_ties, NULL, rate, split_order, split_list, sum_children };

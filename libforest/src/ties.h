@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* ties.h -- a bit per position of a sorted range: set if the value there is the one before. */
+#ifndef TIES_H
+#define TIES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whether two positions of [from, to) have the same value. */
+static inline bool has_tie(const uint64_t *ties, uint32_t from, uint32_t to)
+{
+    if (to - from < 2 || to < from)
+        return false;
+    uint32_t first = from + 1, last = to - 1;
+    uint64_t head = ~(uint64_t)0 << first % 64, tail = ~(uint64_t)0 >> (63 - last % 64);
+    if (first / 64 == last / 64)
+        return ties[first / 64] & head & tail;
+    if (ties[first / 64] & head)
+        return true;
+    for (uint32_t i = first / 64 + 1; i < last / 64; i++)
+        if (ties[i])
+            return true;
+    return ties[last / 64] & tail;
+}
+
+/* How often the rules' sort may divide before it turns to heap sort: 2 * (int)log2(n). */
+static inline int sort_depth(uint32_t n)
+{
+    return 2 * (31 - __builtin_clz(n));
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* reference.h -- the rules of exact growing, written down as plainly as possible. */
+#ifndef REFERENCE_H
+#define REFERENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "grow.h"
+
+/* The old numpy generator, as far as splitting, bootstrapping and seeding need it. */
+struct reference_random {
+    uint32_t key[624];
+    unsigned pos;
+};
+void reference_seed(struct reference_random *r, uint32_t seed);
+uint32_t reference_bounded(struct reference_random *r, uint32_t max); /* 0..max */
+
+/* Seeds of the first `count` trees of a forest. */
+void reference_tree_seeds(uint32_t forest_seed, uint32_t *seeds, size_t count);
+/* Weights of a tree's rows: bootstrap counts times `weight` (NULL: 1), or just the latter. */
+void reference_weights(uint32_t tree_seed, bool bootstrap, const double *weight, uint32_t rows,
+                       double *out);
+uint32_t reference_splitter_seed(uint32_t tree_seed);
+
+/* As grow_exact, from a matrix of float32, row after row. Aborts if there is no memory. */
+void reference_grow(const float *x, uint32_t rows, uint32_t features, const double *y,
+                    const double *w, uint32_t splitter_seed, const struct grow_limits *limits,
+                    struct tree *out);
+
+/* The first difference between two trees in words, or NULL; doubles are compared bit by bit. */
+const char *reference_difference(const struct tree *a, const struct tree *b);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_grow.c -- the exact grower against scikit-learn (golden_grow.bin) and against the reference.
+ *
+ * Trees are compared bit by bit: structure, thresholds, impurities, values and counts. Every test
+ * runs with the loops for this processor and with the plain ones.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+
+#include "golden_grow.h"
+#include "grow.h"
+#include "reference.h"
+#include "test.h"
+
+/* ---- data -------------------------------------------------------------------------------- */
+
+struct data {
+    uint32_t rows, features;
+    float *x; /* row after row */
+    double *y, *w;
+    void *block;
+    struct prep prep;
+};
+
+static bool prepare(struct data *d)
+{
+    size_t bytes;
+    struct prep_source source = { .data = d->x,
+                                  .rows = d->rows,
+                                  .cols = d->features,
+                                  .row_stride = (ptrdiff_t)(d->features * sizeof *d->x),
+                                  .col_stride = sizeof *d->x };
+    if (prep_bytes(d->rows, d->features, &bytes))
+        return false;
+    d->block = malloc(bytes);
+    return d->block && !prep_build(&source, d->block, bytes) && !prep_open(d->block, bytes, &d->prep);
+}
+
+static void release(struct data *d)
+{
+    free(d->x);
+    free(d->y);
+    free(d->w);
+    free(d->block);
+}
+
+static struct grow_scratch *scratch_of(bool plain)
+{
+    struct grow_scratch *s = grow_scratch_new();
+    REQUIRE(s != NULL);
+    if (plain)
+        grow_scratch_plain(s);
+    return s;
+}
+
+/* ---- golden ------------------------------------------------------------------------------ */
+
+static const char *golden_path(void)
+{
+    return "tests/forest/golden_grow.bin";
+}
+
+static uint32_t check_case(struct golden *g, const struct golden_case *c, struct grow_scratch *scratch[2])
+{
+    const struct golden_set *set = &g->sets[c->set];
+    struct data d = { .rows = set->rows, .features = set->features };
+    struct grow_limits limits = c->limits;
+    struct tree tree;
+    tree_init(&tree);
+    d.x = malloc((size_t)d.rows * d.features * sizeof *d.x);
+    d.w = malloc(d.rows * sizeof *d.w);
+    REQUIRE(d.x && d.w);
+    memcpy(d.x, set->x, (size_t)d.rows * d.features * sizeof *d.x);
+    REQUIRE(prepare(&d));
+    for (uint32_t i = 0; i < c->trees; i++) {
+        struct golden_tree expected;
+        REQUIRE(golden_next_tree(g, &expected));
+        limits.min_weight_leaf = expected.min_weight_leaf;
+        reference_weights(expected.seed, c->bootstrap, set->w, d.rows, d.w);
+        for (int plain = 0; plain < 2; plain++) {
+            REQUIRE_OK(grow_exact(&d.prep, set->y, d.w, reference_splitter_seed(expected.seed), &limits,
+                                  scratch[plain], &tree));
+            const char *what = golden_difference(&expected, &tree);
+            if (what)
+                fprintf(stderr, "set %u, tree %u, plain %d: %s\n", c->set, i, plain, what);
+            CHECK(what == NULL);
+        }
+    }
+    tree_release(&tree);
+    release(&d);
+    return c->trees;
+}
+
+static void trees_equal_scikit_learns(void)
+{
+    struct golden g;
+    struct golden_case c;
+    uint32_t trees = 0;
+    struct grow_scratch *scratch[2] = { scratch_of(false), scratch_of(true) };
+    REQUIRE(golden_open(&g, golden_path()));
+    for (uint32_t i = 0; i < g.cases_count; i++) {
+        REQUIRE(golden_next_case(&g, &c));
+        trees += check_case(&g, &c, scratch);
+    }
+    CHECK(trees > 50);
+    golden_close(&g);
+    grow_scratch_free(scratch[0]);
+    grow_scratch_free(scratch[1]);
+}
+
+/* ---- against the reference --------------------------------------------------------------- */
+
+static uint64_t state;
+
+static uint32_t below(uint32_t n)
+{
+    return (uint32_t)(test_random(&state) % n);
+}
+
+static double unit(void)
+{
+    return (double)(test_random(&state) >> 11) * 0x1p-53;
+}
+
+/* Kinds of columns: many ties, none, constant, values nearer than 1e-7, tiny and huge ones. */
+static float cell(uint32_t kind)
+{
+    switch (kind) {
+    case 0: return (float)below(2);
+    case 1: return (float)below(7);
+    case 2: return (float)below(50) - 25;
+    case 3: return (float)unit();
+    case 4: return (float)below(1000) * 4e-8f;
+    case 5: return (float)((unit() - 0.5) * 1e38);
+    case 6: return 3.5f;
+    case 7: return (float)(unit() * 1e-40);
+    case 8: return 1.0f + (float)below(64) * 6e-8f;
+    case 9: return (float)exp(unit() * 40 - 20);
+    default: return (float)below(300);
+    }
+}
+
+static double target(uint32_t kind, float x)
+{
+    switch (kind) {
+    case 0: return (double)below(3);
+    case 1: return unit() * 5;
+    case 2: return (unit() - 0.5) * 1e9 + 1e12;
+    case 3: return (double)x + unit() * 0.1;
+    case 4: return exp(unit() * 400 - 200);
+    default: return unit() - 0.5;
+    }
+}
+
+static uint32_t random_rows(uint32_t most)
+{
+    uint32_t limits[4] = { 8, 40, 300, most };
+    return 1 + below(limits[below(4)]);
+}
+
+static void fill_columns(struct data *d)
+{
+    uint32_t flavour = below(3), features = d->features;
+    for (uint32_t f = 0; f < features; f++) {
+        uint32_t kind = flavour == 0 ? below(11) : below(2) ? 3 : flavour == 1 ? 10 : 9;
+        uint32_t same = f > 0 && below(8) == 0 ? below(f) : f;
+        for (uint32_t i = 0; i < d->rows; i++)
+            d->x[i * features + f] = same < f ? d->x[i * features + same] : cell(kind);
+    }
+    if (below(5) == 0) /* rows that are the same in all columns */
+        for (uint32_t i = 1; i < d->rows; i++)
+            if (below(2))
+                memcpy(d->x + i * features, d->x + below(i) * features, features * sizeof *d->x);
+}
+
+static void fill_weights(struct data *d)
+{
+    uint32_t kind = below(5);
+    double *weight = malloc(d->rows * sizeof *weight);
+    REQUIRE(weight != NULL);
+    for (uint32_t i = 0; i < d->rows; i++)
+        weight[i] = kind == 3 ? unit() * 3 : (double)below(4);
+    reference_weights(below(2147483647u), kind != 0, kind >= 3 ? weight : NULL, d->rows, d->w);
+    free(weight);
+}
+
+static void make_data(struct data *d, uint32_t rows_most)
+{
+    *d = (struct data){ .rows = random_rows(rows_most), .features = 1 + below(below(4) ? 12 : 30) };
+    d->x = malloc((size_t)d->rows * d->features * sizeof *d->x);
+    d->y = malloc(d->rows * sizeof *d->y);
+    d->w = malloc(d->rows * sizeof *d->w);
+    REQUIRE(d->x && d->y && d->w);
+    fill_columns(d);
+    uint32_t kind = below(6);
+    for (uint32_t i = 0; i < d->rows; i++)
+        d->y[i] = target(kind, d->x[i * d->features]);
+    fill_weights(d);
+}
+
+static struct grow_limits random_limits(uint32_t features)
+{
+    struct grow_limits m = { UINT32_MAX, 2, 1, features, 0.0, 0.0 };
+    if (below(2))
+        m.max_features = 1 + below(features);
+    if (below(4) == 0)
+        m.min_samples_leaf = 1 + below(6);
+    if (below(4) == 0)
+        m.min_samples_split = 2 + below(12);
+    if (below(6) == 0)
+        m.max_depth = below(9);
+    if (below(6) == 0)
+        m.min_weight_leaf = unit() * 4;
+    if (below(8) == 0)
+        m.min_impurity_decrease = unit() * 0.01;
+    return m;
+}
+
+static bool takes_part(const struct data *d)
+{
+    for (uint32_t i = 0; i < d->rows; i++)
+        if (d->w[i] != 0.0)
+            return true;
+    return false;
+}
+
+/* One random data set; false if a tree differs. */
+static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scratch[2], struct tree tree[2])
+{
+    struct data d;
+    bool good = true;
+    state = seed;
+    make_data(&d, rows_most);
+    struct grow_limits limits = random_limits(d.features);
+    uint32_t splitter_seed = (uint32_t)test_random(&state);
+    REQUIRE(prepare(&d));
+    if (takes_part(&d)) {
+        reference_grow(d.x, d.rows, d.features, d.y, d.w, splitter_seed, &limits, &tree[0]);
+        for (int plain = 0; plain < 2 && good; plain++) {
+            REQUIRE_OK(grow_exact(&d.prep, d.y, d.w, splitter_seed, &limits, scratch[plain], &tree[1]));
+            const char *what = reference_difference(&tree[0], &tree[1]);
+            good = what == NULL;
+            if (!good)
+                fprintf(stderr, "seed %llu, plain %d: %s\n", (unsigned long long)seed, plain, what);
+        }
+    }
+    release(&d);
+    return good;
+}
+
+static void try_seeds(uint32_t count, uint32_t rows_most)
+{
+    struct grow_scratch *scratch[2] = { scratch_of(false), scratch_of(true) };
+    struct tree tree[2];
+    tree_init(&tree[0]);
+    tree_init(&tree[1]);
+    for (uint32_t i = 0; i < count; i++)
+        CHECK(try_seed(test_seed + i, rows_most, scratch, tree));
+    for (int i = 0; i < 2; i++) {
+        tree_release(&tree[i]);
+        grow_scratch_free(scratch[i]);
+    }
+}
+
+static void random_trees_equal_the_references(void)
+{
+    try_seeds(600, 1500);
+}
+
+/* ---- errors ------------------------------------------------------------------------------ */
+
+static void bad_arguments_are_refused(void)
+{
+    struct data d = { .rows = 3, .features = 1 };
+    d.x = calloc(3, sizeof *d.x);
+    REQUIRE(d.x != NULL);
+    d.x[1] = 1;
+    REQUIRE(prepare(&d));
+    struct grow_scratch *s = scratch_of(false);
+    struct grow_limits good = { UINT32_MAX, 2, 1, 1, 0.0, 0.0 }, bad = good;
+    struct tree tree;
+    tree_init(&tree);
+    double y[3] = { 1, 2, 3 }, w[3] = { 1, 1, 1 }, none[3] = { 0, 0, 0 }, nan[3] = { 1, NAN, 1 };
+    CHECK_EQ(grow_exact(&d.prep, y, w, 1, &good, s, &tree), 0);
+    CHECK_EQ(tree.count, 3);
+    bad.max_features = 2;
+    CHECK_EQ(grow_exact(&d.prep, y, w, 1, &bad, s, &tree), -EINVAL);
+    CHECK_EQ(tree.count, 0);
+    bad.max_features = 0;
+    CHECK_EQ(grow_exact(&d.prep, y, w, 1, &bad, s, &tree), -EINVAL);
+    CHECK_EQ(grow_exact(&d.prep, y, none, 1, &good, s, &tree), -EINVAL);
+    CHECK_EQ(grow_exact(&d.prep, y, nan, 1, &good, s, &tree), -EINVAL);
+    CHECK_EQ(grow_exact(&d.prep, nan, w, 1, &good, s, &tree), -EINVAL);
+    tree_release(&tree);
+    grow_scratch_free(s);
+    release(&d);
+}
+
+TESTS("grow", { "trees equal scikit-learn's", trees_equal_scikit_learns },
+      { "random trees equal the reference's", random_trees_equal_the_references },
+      { "bad arguments are refused", bad_arguments_are_refused })
