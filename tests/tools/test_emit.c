@@ -69,6 +69,20 @@ static void list_as_json(void)
         "{\"name\":\"long name\",\"size\":5,\"mse\":0.1,\"ok\":false}],\"n\":-7,\"inner\":{}}\n");
 }
 
+static void doubles_in_full(void)
+{
+    struct emit e;
+    open_out(&e, EMIT_JSON, false);
+    emit_object(&e, NULL);
+    emit_double17(&e, "a", "a", 0.28262105780364738, 4);
+    emit_double17(&e, "b", "b", (double)NAN, 4);
+    emit_object_end(&e);
+    expect("{\"a\":0.28262105780364738,\"b\":null}\n");
+    open_out(&e, EMIT_TEXT, false);
+    emit_double17(&e, "a", "a", 0.28262105780364738, 4);
+    expect("a                     0.2826\n");
+}
+
 static void record_as_text(void)
 {
     struct emit e;
@@ -138,6 +152,6 @@ static void progress_line(void)
 }
 
 TESTS("emit", { "list as text", list_as_text }, { "list as JSON", list_as_json },
-      { "record as text", record_as_text }, { "JSON strings", json_strings },
-      { "shortest doubles", shortest_doubles }, { "sizes and durations", sizes_and_durations },
-      { "progress line", progress_line })
+      { "record as text", record_as_text }, { "doubles in full", doubles_in_full },
+      { "JSON strings", json_strings }, { "shortest doubles", shortest_doubles },
+      { "sizes and durations", sizes_and_durations }, { "progress line", progress_line })

@@ -69,6 +69,25 @@ static void abort_leaves_the_old_file(void)
     temp_clean();
 }
 
+/* Two files, or none: all that can fail is tried before either has its name. */
+static void flush_tells_before_commit(void)
+{
+    struct outfile good, bad;
+    char path[400];
+    strcpy(path, temp_file("old", "old", 3));
+    REQUIRE_OK(outfile_open(&good, path, &diag));
+    fputs("new", good.stream);
+    CHECK_EQ(outfile_flush(&good, &diag), 0);
+    CHECK(holds(path, "old"));
+    REQUIRE_OK(outfile_open(&bad, "/dev/full", &diag));
+    fputs("new", bad.stream);
+    CHECK_EQ(outfile_flush(&bad, &diag), -ENOSPC);
+    CHECK_EQ(outfile_commit(&bad, &diag), -ENOSPC);
+    REQUIRE_OK(outfile_commit(&good, &diag));
+    CHECK(holds(path, "new"));
+    temp_clean();
+}
+
 static void follows_a_link(void)
 {
     struct outfile out;
@@ -159,5 +178,6 @@ static void killed_while_writing(void)
 TESTS("outfile", { "appears at commit", appears_at_commit },
       { "replaces and keeps the mode", replaces_and_keeps_the_mode },
       { "abort leaves the old file", abort_leaves_the_old_file },
+      { "flush tells before commit", flush_tells_before_commit },
       { "follows a link", follows_a_link }, { "full disk", full_disk },
       { "cannot be opened", cannot_be_opened }, { "killed while writing", killed_while_writing })

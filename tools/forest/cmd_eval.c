@@ -72,10 +72,10 @@ static void print(const struct eval *e, const struct model *model, const double 
     emit_uint(&emit, "rows", "rows", n);
     emit_uint(&emit, "features", "features", info.features);
     emit_uint(&emit, "n_estimators", "n_estimators", info.trees);
-    emit_double(&emit, "mse", "mse", mse, 6);
-    emit_double(&emit, "rmse", "rmse", sqrt(mse), 6);
-    emit_double(&emit, "mae", "mae", mean(p, n), 6);
-    emit_double(&emit, "r2", "r2", r2_score(y, n, mse), 6);
+    emit_double17(&emit, "mse", "mse", mse, 6);
+    emit_double17(&emit, "rmse", "rmse", sqrt(mse), 6);
+    emit_double17(&emit, "mae", "mae", mean(p, n), 6);
+    emit_double17(&emit, "r2", "r2", r2_score(y, n, mse), 6);
     emit_object_end(&emit);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <string.h>
 
 #include "args.h"
 #include "commands.h"
@@ -42,6 +43,8 @@ static int parse(int argc, char **argv, struct split *s)
     int code = args_parse(argc, argv, &command);
     if (code == ARGS_RUN && !(s->test_size > 0 && s->test_size < 1))
         return args_complain("--test-size: %g is not between 0 and 1", s->test_size);
+    if (code == ARGS_RUN && !strcmp(s->train_out, s->test_out))
+        return args_complain("--train-out and --test-out are the same file");
     return code;
 }
 
@@ -65,7 +68,11 @@ static int open_part(struct outfile *out, const char *path, const struct csv *cs
         fwrite(text, 1, size, out->stream);
         putc('\n', out->stream);
     }
-    return 0;
+    /* All errors but that of a rename come now, before either file has its name. */
+    err = outfile_flush(out, &diag);
+    if (err)
+        complain(path, "%s", diag.text);
+    return err;
 }
 
 static int commit(struct outfile *out, const char *path)

@@ -295,6 +295,14 @@ void emit_double(struct emit *e, const char *key, const char *title, double valu
     number(e, key, title, isfinite(value) ? emit_shortest(value, json) : "null", text);
 }
 
+void emit_double17(struct emit *e, const char *key, const char *title, double value, int decimals)
+{
+    char json[EMIT_DOUBLE_TEXT], text[VALUE_TEXT + 320];
+    snprintf(json, sizeof json, "%.17g", value);
+    snprintf(text, sizeof text, "%.*f", decimals, value);
+    number(e, key, title, isfinite(value) ? json : "null", text);
+}
+
 void emit_duration(struct emit *e, const char *key, const char *title, double seconds)
 {
     char json[VALUE_TEXT], text[HUMAN_TEXT];

@@ -57,6 +57,8 @@ void emit_bool(struct emit *e, const char *key, const char *title, bool value);
 void emit_size(struct emit *e, const char *key, const char *title, uint64_t bytes);
 /* Text shows `decimals` digits after the point; JSON all that matter. NaN and infinity are null. */
 void emit_double(struct emit *e, const char *key, const char *title, double value, int decimals);
+/* As emit_double(), but JSON always has 17 significant digits. */
+void emit_double17(struct emit *e, const char *key, const char *title, double value, int decimals);
 /* Seconds: a number in JSON, in units in text. */
 void emit_duration(struct emit *e, const char *key, const char *title, double seconds);
 

@@ -157,6 +157,13 @@ int outfile_open(struct outfile *out, const char *path, struct diag *diag)
     return diag_set(diag, err, "cannot write it (%s)", strerror(-err));
 }
 
+int outfile_flush(struct outfile *out, struct diag *diag)
+{
+    bool is_written = fflush(out->stream) == 0;
+    int err = out->error ? out->error : is_written ? 0 : -EIO;
+    return err ? diag_set(diag, err, "cannot write it (%s)", strerror(-err)) : 0;
+}
+
 int outfile_commit(struct outfile *out, struct diag *diag)
 {
     bool is_written = fclose(out->stream) == 0;

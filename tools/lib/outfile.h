@@ -24,6 +24,11 @@ struct outfile {
 
 /* `path` "-" is standard output. `out` must stay where it is until the end. */
 int outfile_open(struct outfile *out, const char *path, struct diag *diag);
+/*
+ * Write the rest, without taking the name yet: for several files that appear together or not at
+ * all. On an error outfile_abort() is still to be called.
+ */
+int outfile_flush(struct outfile *out, struct diag *diag);
 /* Write the rest and take the name. On an error the temporary file is gone; either way `out` is
  * over. */
 int outfile_commit(struct outfile *out, struct diag *diag);
