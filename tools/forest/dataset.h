@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dataset.h -- a CSV file as features and a target: every column but the target is a feature, in
+ * the order of the file.
+ */
+#ifndef DATASET_H
+#define DATASET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "csv.h"
+
+struct dataset {
+    struct csv csv;
+    uint64_t rows;
+    uint32_t features;
+    uint32_t target; /* column; DATASET_NO_TARGET if there is none */
+};
+#define DATASET_NO_TARGET UINT32_MAX
+
+/*
+ * Read `path`; `target` is a column's name, or NULL: all columns are features. Complains on
+ * stderr. Missing values become NaN if asked, else they are errors, as is a number beyond float32.
+ */
+int dataset_read(struct dataset *data, const char *path, const char *target, bool missing_is_nan);
+void dataset_free(struct dataset *data);
+
+/* The features of `count` rows, row-major, as scikit-learn rounds them. order NULL: as they come.
+ */
+void dataset_features(const struct dataset *data, const uint32_t *order, uint64_t count,
+                      float *out);
+void dataset_targets(const struct dataset *data, const uint32_t *order, uint64_t count,
+                     double *out);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands.h"
+#include "forest.h"
+#include "tool.h"
+
+int main(int argc, char **argv)
+{
+    static const struct command commands[] = {
+        { "split", "split a CSV file into training and test rows", cmd_split },
+        { "predict", "predict with a trained forest", cmd_predict },
+        { "eval", "tell how good a forest's predictions are", cmd_eval },
+    };
+    static const struct tool tool = {
+        "forest",
+        "random forests, equal to scikit-learn's for the same seed",
+        FOREST_VERSION_MAJOR * 10000 + FOREST_VERSION_MINOR * 100 + FOREST_VERSION_PATCH,
+        commands,
+        sizeof commands / sizeof *commands,
+    };
+    return tool_main(&tool, argc, argv);
+}

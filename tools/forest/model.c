@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outfile.h"
+#include "tool.h"
+
+int model_open(struct model *model, const char *path)
+{
+    struct diag diag;
+    struct forest_diag why = { "" };
+    memset(model, 0, sizeof *model);
+    int err = filemap_open(&model->map, path, &diag);
+    if (err) {
+        complain(path, "%s", diag.text);
+        return err;
+    }
+    err = forest_open(model->map.data, model->map.size, &model->forest, &why);
+    if (err) {
+        complain(path, "cannot use it as a model (%s%s%s)", forest_strerror(err),
+                 why.text[0] ? ": " : "", why.text);
+        filemap_close(&model->map);
+    }
+    return err;
+}
+
+void model_close(struct model *model)
+{
+    forest_close(model->forest);
+    filemap_close(&model->map);
+}
+
+int model_write(const char *path, const void *block, size_t bytes)
+{
+    struct outfile out;
+    struct diag diag;
+    int err = outfile_open(&out, path, &diag);
+    if (!err) {
+        fwrite(block, 1, bytes, out.stream);
+        err = outfile_commit(&out, &diag);
+    }
+    if (err)
+        complain(path, "%s", diag.text);
+    return err;
+}
+
+int model_predict(const struct model *model, const struct dataset *data, const char *path,
+                  double **out)
+{
+    struct forest_info info;
+    forest_describe(model->forest, &info);
+    if (info.features != data->features) {
+        complain(path, "it has %u features, where the model has %llu", data->features,
+                 (unsigned long long)info.features);
+        return -EINVAL;
+    }
+    float *x = malloc(data->rows * data->features * sizeof *x);
+    double *p = malloc(data->rows * sizeof *p);
+    int err = x && p ? 0 : -ENOMEM;
+    if (!err) {
+        dataset_features(data, NULL, data->rows, x);
+        struct forest_matrix matrix =
+            forest_matrix_rows(x, data->rows, data->features, FOREST_FLOAT32);
+        err = forest_predict(model->forest, &matrix, p);
+    }
+    free(x);
+    if (err) {
+        complain(path, "cannot predict (%s)", forest_strerror(err));
+        free(p);
+        return err;
+    }
+    *out = p;
+    return 0;
+}
+
+int model_score(const void *block, size_t bytes, const struct forest_matrix *x, const double *y,
+                double *mse)
+{
+    struct forest *forest;
+    int err = forest_open(block, bytes, &forest, NULL);
+    if (err)
+        return err;
+    double *prediction = malloc(x->rows * sizeof *prediction);
+    err = prediction ? forest_predict(forest, x, prediction) : -ENOMEM;
+    if (!err)
+        *mse = forest_mean_squared_error(y, prediction, x->rows);
+    free(prediction);
+    forest_close(forest);
+    return err;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* model.h -- a trained model in a file. */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stddef.h>
+
+#include "dataset.h"
+#include "filemap.h"
+#include "forest.h"
+
+struct model {
+    struct filemap map;
+    struct forest *forest;
+};
+
+/* Map and check a model file. Complains on stderr. */
+int model_open(struct model *model, const char *path);
+void model_close(struct model *model);
+
+/* Write a model, whole or not at all. Complains on stderr. */
+int model_write(const char *path, const void *block, size_t bytes);
+
+/* One prediction for each row of `data`, malloc()ed into *out. Complains on stderr about `path`,
+ * the data. */
+int model_predict(const struct model *model, const struct dataset *data, const char *path,
+                  double **out);
+
+/* Mean squared error of a model block's predictions for x. */
+int model_score(const void *block, size_t bytes, const struct forest_matrix *x, const double *y,
+                double *mse);
+
+#endif

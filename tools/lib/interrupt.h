@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * interrupt.h -- Ctrl-C and SIGTERM as a flag that loops look at, so that a command ends by its
+ * own cleaning up.
+ */
+#ifndef INTERRUPT_H
+#define INTERRUPT_H
+
+/* SIGINT, SIGTERM and SIGHUP set the flag from now on; a second one ends the process at once. */
+void interrupt_watch(void);
+/* The signal that came, or 0. */
+int interrupt_pending(void);
+/* The exit code that tells of it: 130 for SIGINT, 143 for SIGTERM. */
+int interrupt_exit_code(void);
+/* In a worker process: the terminal's Ctrl-C is its parent's to handle; SIGTERM ends it. */
+void interrupt_leave_to_parent(void);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * npy.h -- numpy's .npy files: header in, header out. Versions 1, 2 and 3; little-endian integers
+ * and floats; C and Fortran order.
+ */
+#ifndef NPY_H
+#define NPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diag.h"
+#include "filemap.h"
+
+#define NPY_DIMS_MAX 32
+
+struct npy_info {
+    char kind;         /* 'f', 'i' or 'u' */
+    uint32_t itemsize; /* 1, 2, 4 or 8; floats 4 or 8 */
+    bool fortran_order;
+    uint32_t ndim;
+    uint64_t dims[NPY_DIMS_MAX];
+    size_t data_offset; /* where the elements start */
+    size_t data_size;   /* product of the dims times itemsize */
+};
+
+/*
+ * What the first `size` bytes of a file say. Checks that all of its elements are there.
+ * -EINVAL: not such a file, or of a kind we do not take; diag says why.
+ */
+int npy_parse(const void *file, size_t size, struct npy_info *info, struct diag *diag);
+
+/* The header for an array (C order), a multiple of 64 bytes; data_offset and data_size are not
+ * read. */
+#define NPY_HEADER_MAX 1024
+size_t npy_header(const struct npy_info *info, char header[NPY_HEADER_MAX]);
+
+/* The elements in C order, whatever order the file has. `out` has room for data_size bytes. */
+void npy_copy(const void *file, const struct npy_info *info, void *out);
+
+#endif
