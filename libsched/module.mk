@@ -5,5 +5,5 @@ libsched.name    := wsched
 libsched.header  := libsched/include/wsched.h
 libsched.macro   := WSCHED
 libsched.src     := $(wildcard libsched/src/*.c)
-libsched.libs    := 
+libsched.libs    :=
 libsched.cflags  :=

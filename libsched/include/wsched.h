@@ -1,7 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* wsched.h -- tasks for worker processes. */
+/*
+ * wsched.h -- tasks for worker processes: submit, wait, take the result.
+ *
+ *     driver:   open (starts workers) -> submit -> wait -> result -> release -> close
+ *     worker:   runs kernels: C functions that were registered by name
+ *
+ * A pool is a piece of shared memory. Workers are processes that steal work from each
+ * other; a task is a kernel and a few payload bytes, no pointers. There is no server
+ * and no socket.
+ *
+ * Errors    0, or a negative errno value; a call that fails changes nothing and leaves
+ *           its output arguments as they were. wsched_strerror() says each in words.
+ * Threads   One struct wsched serves all threads of the driver. In a worker only the
+ *           thread that runs the kernel may call.
+ * Fork      A handle belongs to the process that opened it: in a child every call on
+ *           it answers -ECHILD. Workers are forked by a small process of the library,
+ *           which is forked in wsched_open(), and again, from the thread that notices,
+ *           should it ever be killed. A kernel finds the driver's memory as it was
+ *           then: locks that other threads held at that moment stay locked.
+ * Crashes   A worker may die at any instruction: what it was running is run again
+ *           elsewhere up to max_retries times, then fails with the true cause; what
+ *           was queued is not lost; each task completes exactly once. A worker that
+ *           died is replaced. What the dead attempt had submitted is cancelled. When
+ *           the driver dies its workers leave by themselves.
+ * Signals   Workers ignore SIGINT, so that on Ctrl-C the driver decides. Handlers of
+ *           the driver do not act in them, but for those of faults. A worker ends by
+ *           _exit(): kernels flush what they write to stdio streams.
+ */
 #ifndef WSCHED_H
 #define WSCHED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,9 +45,207 @@ extern "C" {
 #define WSCHED_API __attribute__((visibility("default")))
 #define WSCHED_CHECKED __attribute__((visibility("default"), warn_unused_result))
 
-/* The library's own words for an error; never NULL. */
-WSCHED_API const char *wsched_strerror(int error);
-/* MAJOR * 10000 + MINOR * 100 + PATCH of the library that runs. */
+/* ---- types ---------------------------------------------------------------------- */
+
+struct wsched;      /* opaque: one process's attachment to a pool */
+struct wsched_task; /* opaque: the task that a kernel is running */
+
+/* One submitted task; plain bytes that may be passed to other processes of the pool. */
+struct wsched_future {
+    uint64_t v;
+};
+
+/*
+ * A kernel runs in a worker. It returns 0, or a negative errno value that fails the
+ * task with it (-ECANCELED after a wsched_cancel(): the task counts as cancelled). `ctx` is the registration's, as it was in the process that opened the
+ * pool when its workers were forked.
+ */
+typedef int (*wsched_fn)(struct wsched_task *task, void *ctx);
+
+#define WSCHED_KERNEL_NAME_MAX 31
+struct wsched_kernel {
+    const char *name; /* 1 .. WSCHED_KERNEL_NAME_MAX bytes, unique in the pool */
+    wsched_fn fn;
+    void *ctx;
+};
+
+/* Zero is the default of every field. */
+struct wsched_options {
+    uint32_t struct_size;   /* sizeof(struct wsched_options) */
+    uint32_t workers;       /* 0: as many as affinity and cgroup allow: wsched_cpus(); to 256 */
+    uint32_t task_capacity; /* tasks that may exist at once, at least; 0: 65,536; to 1,000,000 */
+    uint32_t payload_max;   /* bytes; 0: 64; to 1 MiB */
+    uint32_t result_max;    /* bytes; 0: 64; to 1 MiB */
+    uint32_t event_capacity; /* events kept per worker for the timeline; 0: 65,536 */
+    uint32_t reserved[2];
+    /* Called in each worker before its first task (non-zero: it does not start) and in its
+     * orderly end; may be NULL. */
+    int (*worker_start)(void *ctx);
+    void (*worker_stop)(void *ctx);
+    void *worker_ctx;
+};
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, { 0, 0 }, NULL, NULL, NULL }
+
+enum wsched_submit_flag {
+    WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
+};
+
+#define WSCHED_RETRIES_DEFAULT 3
+struct wsched_spec {
+    const char *kernel;
+    const void *payload; /* copied */
+    uint32_t payload_size;
+    int32_t max_retries; /* runs again after a worker's death; 0: 3 times; -1: never; to 249 */
+    const struct wsched_future *after; /* starts when these are done; fails when one fails */
+    uint32_t after_count;
+    uint32_t flags;     /* enum wsched_submit_flag */
+    const char *label;  /* shown in timelines and failures, up to 31 bytes kept; may be NULL */
+};
+
+/* ---- a pool ------------------------------------------------------------------------ */
+
+/*
+ * Make a pool and start its workers, which are forked from here and know `kernels` (kept
+ * by pointer: static data). Call it early: a worker inherits the memory of the process
+ * as it is now. `opts` may be NULL. The caller owns *out: wsched_close() it.
+ *   -EINVAL  bad option or kernel table    -ENOMEM, -EAGAIN (fork), -EMFILE
+ *   -E2BIG   options of a newer version with something set that this one does not know
+ */
+WSCHED_CHECKED int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,
+                               size_t kernel_count, struct wsched **out);
+/* Stop: no more tasks start, kernels see wsched_task_cancelled(), workers end (those that do not
+ * within a second are killed), everything is given back. NULL is allowed. No other thread may
+ * be inside a call on it. */
+WSCHED_API void wsched_close(struct wsched *pool);
+/* CPUs this process may use: affinity and cgroup v1/v2 quota, at least 1. */
+WSCHED_API uint32_t wsched_cpus(void);
+/* Workers the pool keeps alive. */
+WSCHED_API uint32_t wsched_workers(const struct wsched *pool);
+
+/* ---- tasks ------------------------------------------------------------------------- */
+
+/*
+ * Queue a task; *out is its future, to be given back with wsched_release().
+ * Inside a kernel, submit to wsched_task_pool(): such tasks go to the worker's own deque.
+ *   -ENOENT  no such kernel             -E2BIG   payload over payload_max
+ *   -EAGAIN  full, with WSCHED_NO_WAIT  -EINVAL  a dead future in `after`, a bad value
+ *   -ESHUTDOWN  the pool cannot run anything any more
+ * A pool is full of tasks that are not over, or whose futures were not given back. Inside a
+ * kernel a full pool is not waited for but helped along: -EAGAIN if there is nothing to run.
+ */
+WSCHED_CHECKED int wsched_submit(struct wsched *pool, const struct wsched_spec *spec,
+                                 struct wsched_future *out);
+/* As n submissions, but with one wake: returns how many were accepted (all, unless
+ * WSCHED_NO_WAIT), or an error if the first was not. */
+WSCHED_CHECKED int wsched_submit_many(struct wsched *pool, const struct wsched_spec *specs, size_t n,
+                                      struct wsched_future *out);
+/*
+ * Wait until `need` of the n futures are done (finished, failed or cancelled), up to
+ * `timeout_ms` (0: only look, -1: for ever). Sets done[i] for each (may be NULL). Inside
+ * a kernel the waiting worker runs other tasks meanwhile. Returns how many are done
+ * (>= need), or
+ *   -ETIMEDOUT  not in time; done is filled    -EINVAL  a future of no task, need > n
+ *   -EDEADLK    inside a kernel: for a task that was submitted before this kernel started and
+ *               is not over. It might wait for us; name it in `after` instead. Or nested over
+ *               1,000 deep.
+ *   -ESHUTDOWN  the pool cannot run anything any more
+ */
+WSCHED_CHECKED int wsched_wait(struct wsched *pool, const struct wsched_future *futures, size_t n,
+                               size_t need, int timeout_ms, bool *done);
+/*
+ * The result bytes of a task that is done: copies up to `cap`, *size becomes their number.
+ *   -EINPROGRESS  not done     -ECANCELED  cancelled     -EINVAL  a future of no task
+ *   -EOWNERDEAD   its workers died more often than max_retries allows
+ *   else the kernel's own error. wsched_failure() tells more.
+ */
+WSCHED_CHECKED int wsched_result(struct wsched *pool, struct wsched_future future, void *buf,
+                                 size_t cap, size_t *size);
+
+struct wsched_failure {
+    int error;         /* what wsched_result() answers */
+    int32_t pid;       /* the worker of the last attempt */
+    int32_t signal;    /* it was killed by this signal, or 0 */
+    int32_t exit_code; /* it exited with this in mid-task, or -1 */
+    uint32_t attempts; /* how often the task was started */
+    uint32_t attempts_max;
+    char kernel[WSCHED_KERNEL_NAME_MAX + 1];
+    char text[192]; /* "killed by signal 9 (Killed) while running train_tree, attempt 3 of 3" */
+};
+/* Why a task failed or was cancelled; -ENOENT if it was not (yet). The cause is that of the task
+ * itself, or of the dependency that failed: then `text` says so, and `kernel` is the one's. */
+WSCHED_CHECKED int wsched_failure(struct wsched *pool, struct wsched_future future,
+                                  struct wsched_failure *out);
+/* Not yet started: never runs. Running: its kernel sees wsched_task_cancelled(), and is not run again
+ * should its worker die. -EALREADY: done. -EINVAL: a future of no task. */
+WSCHED_CHECKED int wsched_cancel(struct wsched *pool, struct wsched_future future);
+/* Give a future back, done or not (a task that is not done still runs). It is dead from here on. */
+WSCHED_API void wsched_release(struct wsched *pool, struct wsched_future future);
+
+/* ---- inside a kernel --------------------------------------------------------------- */
+
+WSCHED_API const void *wsched_task_payload(const struct wsched_task *task, size_t *size);
+/* Set the result bytes (the last call counts). -E2BIG: over result_max. */
+WSCHED_CHECKED int wsched_task_result(struct wsched_task *task, const void *data, size_t size);
+WSCHED_API struct wsched *wsched_task_pool(const struct wsched_task *task);
+WSCHED_API struct wsched_future wsched_task_future(const struct wsched_task *task);
+/* 1 the first time, 2 after one death, ...: a key to make effects idempotent. */
+WSCHED_API uint32_t wsched_task_attempt(const struct wsched_task *task);
+WSCHED_API bool wsched_task_cancelled(const struct wsched_task *task);
+/* Number of the worker that runs us, 0 .. workers - 1. */
+WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
+
+/* ---- looking ------------------------------------------------------------------------- */
+
+struct wsched_stats {
+    uint64_t submitted, finished, failed, cancelled;
+    uint64_t retried;       /* attempts after a worker's death */
+    uint64_t stolen;        /* tasks run by another worker than the one that queued them */
+    uint64_t worker_deaths; /* unexpected ends of workers */
+    uint64_t wakes;         /* futex wakes of sleeping workers */
+    uint64_t events_lost;   /* events that fell out of a ring */
+};
+WSCHED_CHECKED int wsched_stats(struct wsched *pool, struct wsched_stats *out);
+
+/* An unexpected end of a worker. */
+struct wsched_death {
+    uint64_t time_ns; /* CLOCK_MONOTONIC */
+    int32_t pid;
+    uint32_t worker;
+    int32_t signal;    /* or 0 */
+    int32_t exit_code; /* or -1 */
+    char kernel[WSCHED_KERNEL_NAME_MAX + 1]; /* what it was running, or "" */
+    char label[32];
+};
+/* Deaths from number *cursor on (start with 0; it advances): 1 and *out, or 0: no more yet. */
+WSCHED_CHECKED int wsched_next_death(struct wsched *pool, uint64_t *cursor, struct wsched_death *out);
+
+enum wsched_event_kind {
+    WSCHED_EVENT_SUBMITTED = 1,
+    WSCHED_EVENT_STARTED,
+    WSCHED_EVENT_FINISHED,
+    WSCHED_EVENT_FAILED,
+    WSCHED_EVENT_STOLEN,
+    WSCHED_EVENT_DIED, /* the worker that ran this attempt died */
+};
+struct wsched_event {
+    uint64_t time_ns; /* CLOCK_MONOTONIC */
+    uint32_t kind;    /* enum wsched_event_kind */
+    uint32_t worker;  /* UINT32_MAX: not a worker (the driver) */
+    int32_t pid;
+    uint32_t attempt;
+    struct wsched_future task;
+    const char *kernel; /* of the pool; valid until it is closed */
+    char label[32];
+};
+/* Call `visit` for every event still kept, each ring in its order. As objstore lists: a
+ * non-zero return of visit stops and is returned. Works on a pool whose workers are dead. */
+WSCHED_CHECKED int wsched_events(struct wsched *pool,
+                                 int (*visit)(const struct wsched_event *event, void *ctx), void *ctx);
+
+/* Check the whole pool: task table, queues, workers. -EBADMSG and a text (256 bytes, may be NULL). */
+WSCHED_CHECKED int wsched_verify(struct wsched *pool, char *text);
+
+WSCHED_API const char *wsched_strerror(int error); /* never NULL */
 WSCHED_API int wsched_version(void);
 
 #ifdef __cplusplus

@@ -1,14 +1,41 @@
 /* SPDX-License-Identifier: MIT */
+/* wsched_error.c -- the library's own words for its errors, and its version. */
 #define _GNU_SOURCE /* strerrordesc_np */
 #include "wsched.h"
 
+#include <errno.h>
 #include <string.h>
 
 const char *wsched_strerror(int error)
 {
+    switch (error < 0 ? -error : error) {
+    case 0:
+        return "no error";
+    case EAGAIN:
+        return "the pool is full, or no process can be started now";
+    case EALREADY:
+        return "the task is already over";
+    case EBADMSG:
+        return "the pool's memory is damaged";
+    case ECANCELED:
+        return "the task was cancelled";
+    case ECHILD:
+        return "the pool belongs to the parent process";
+    case EDEADLK:
+        return "waiting inside a kernel for an older task, or nested too deep";
+    case EINPROGRESS:
+        return "the task is not done";
+    case EOWNERDEAD:
+        return "a worker died in mid-task";
+    case EPROTO:
+        return "a kernel returned neither 0 nor a negative errno value";
+    case ESHUTDOWN:
+        return "the pool cannot run anything any more";
+    default:
+        break;
+    }
     const char *text = strerrordesc_np(error < 0 ? -error : error);
-
-    return error == 0 ? "no error" : text ? text : "unknown error";
+    return text ? text : "unknown error";
 }
 
 int wsched_version(void)

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client.c -- submitting, waiting and looking at results, in the driver and inside kernels.
+ *
+ * A waiting client first spins for a moment, unless its last submission had to wake a worker (then
+ * spinning would only keep a CPU from it). To sleep it puts a bit for its park word into so many of
+ * the futures that `need` cannot be reached without one of them: of u that are not done, with r
+ * still needed, the last u - r + 1. So waiting for all of n costs one wake, not n.
+ *
+ * A driver's thread sleeps on a park word that holds the supervisor's thread id and FUTEX_WAITERS,
+ * and the supervisor has these words in its robust list: if it dies, the kernel wakes the sleeper,
+ * who then starts another supervisor. No timer ticks for this.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <string.h>
+
+#define CLIENT_SPIN_MAX 1500u
+#define CLIENT_SPIN_MIN 16u
+
+/* ---- submitting --------------------------------------------------------------------------------- */
+
+static int kernel_number(struct wsched *p, const char *name)
+{
+    if (!name)
+        return -ENOENT;
+    if (!strcmp(p->kernels[p->last_kernel].name, name))
+        return (int)p->last_kernel;
+    for (uint32_t i = 0; i < p->kernel_count; i++)
+        if (!strcmp(p->kernels[i].name, name)) {
+            p->last_kernel = i;
+            return (int)i;
+        }
+    return -ENOENT;
+}
+
+static int spec_check(struct wsched *p, const struct wsched_spec *s)
+{
+    if (s->payload_size && !s->payload)
+        return -EINVAL;
+    if (s->payload_size > p->payload_max)
+        return -E2BIG;
+    if (s->max_retries < -1 || (s->after_count && !s->after) || s->after_count > AFTER_MAX ||
+        (s->flags & ~(uint32_t)WSCHED_NO_WAIT))
+        return -EINVAL;
+    for (uint32_t i = 0; i < s->after_count; i++) {
+        uint32_t index;
+        uint64_t word;
+        if (!future_held(p, s->after[i].v, &index, &word))
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, uint32_t kernel,
+                 uint64_t ticks)
+{
+    struct task *t = task_at(p, index);
+    uint32_t generation = word_generation(au64_load_relaxed(&t->word)); /* relaxed: ours */
+    const struct wsched_task *parent = p->current;
+    uint32_t attempts = s->max_retries == 0    ? WSCHED_RETRIES_DEFAULT + 1
+                        : s->max_retries == -1 ? 1
+                                               : (uint32_t)s->max_retries + 1;
+
+    au64_store_relaxed(&t->waiters, 0); /* relaxed here and below: E1 of task.c */
+    au64_store_relaxed(&t->successors, (uint64_t)generation << 32);
+    au64_store_relaxed(&t->deps, (uint64_t)generation << 32);
+    au64_store_relaxed(&t->parent, parent ? parent->future : 0);
+    t->parent_attempt = parent ? (uint8_t)parent->attempt : 0;
+    t->kernel = (uint16_t)(kernel | (s->label ? KERNEL_LABELLED : 0));
+    t->attempts_max = (uint8_t)(attempts > ATTEMPT_LIMIT ? ATTEMPT_LIMIT : attempts);
+    t->payload_size = s->payload_size;
+    t->result_size = 0;
+    t->dep_blocks = 0;
+    t->born = ticks;
+    if (s->payload_size)
+        memcpy(task_payload(t), s->payload, s->payload_size);
+    if (s->label) {
+        size_t n = strnlen(s->label, NAME_BYTES - 1);
+        memset(t->label, 0, NAME_BYTES);
+        memcpy(t->label, s->label, n);
+    }
+}
+
+/* Make and queue one task, under the lock. */
+static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t kernel, uint64_t ticks,
+                        struct wsched_future *out)
+{
+    uint32_t index;
+    int err = task_take(p, &index);
+
+    if (err)
+        return err;
+    fill(p, index, s, kernel, ticks);
+    POINT("submit: filled, not published");
+    struct task *t = task_at(p, index);
+    uint64_t future = future_make(index, word_generation(au64_load_relaxed(&t->word)));
+    event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
+              s->label ? t->label : NULL);
+    task_publish(p, index, TASK_PENDING);
+    POINT("submit: published, not queued");
+    hint_push_locked(p, future);
+    stat_add(&p->seats[p->seat].submitted, 1);
+    out->v = future;
+    return 0;
+}
+
+/* As submit_plain(), for a task with dependencies; takes the lock itself. */
+static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t kernel, uint64_t ticks,
+                        struct wsched_future *out)
+{
+    uint32_t index;
+
+    pool_lock(p);
+    int err = task_take(p, &index);
+    pool_unlock(p);
+    if (err)
+        return err;
+    fill(p, index, s, kernel, ticks);
+    struct task *t = task_at(p, index);
+    uint32_t generation = word_generation(au64_load_relaxed(&t->word)); /* relaxed: ours */
+    uint64_t future = future_make(index, generation);
+    t->cause = (struct cause){ .exit_code = -1, .kernel = (uint16_t)kernel, .is_dependency = 1 };
+    err = deps_prepare(p, index, generation, s->after_count);
+    pool_lock(p);
+    if (err)
+        task_untake(p, index);
+    else
+        event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
+                  s->label ? t->label : NULL);
+    stat_add(&p->seats[p->seat].submitted, !err);
+    pool_unlock(p);
+    if (err)
+        return err;
+    POINT("submit: dependencies prepared, not published");
+    task_publish(p, index, TASK_BLOCKED);
+    err = deps_register(p, future, s->after, s->after_count);
+    if (err) { /* nobody knows the future: cancelled or not, it goes */
+        (void)!task_cancel(p, future);
+        task_release(p, future);
+        return err;
+    }
+    out->v = future;
+    return 0;
+}
+
+static bool has_room(void *arg)
+{
+    struct wsched *p = arg;
+
+    return !au64_load_seq_cst(&p->header->room_waiters); /* P3 */
+}
+
+static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
+
+/* The pool is full: wait until a slot may be free. */
+static int wait_for_room(struct wsched *p)
+{
+    if (p->role == ROLE_WORKER)
+        return worker_help(p) ? 0 : -EAGAIN;
+    au64_or_seq_cst(&p->header->room_waiters, park_bit(p)); /* P3 */
+    pool_lock(p);
+    uint32_t index;
+    int err = task_take(p, &index);
+    if (!err)
+        task_untake(p, index);
+    pool_unlock(p);
+    if (!err)
+        return 0;
+    for (uint32_t i = 0; i < p->workers; i++) /* they give back what they have in stock */
+        park_wake_bits(p, 1ull << (CLIENT_PARKS + i % WORKER_PARK_BITS));
+    return client_sleep(p, has_room, p, INT64_MAX);
+}
+
+int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t n,
+                       struct wsched_future *out)
+{
+    int err = pool_check(p);
+    size_t i = 0;
+
+    if (!err && (!specs || !out || n > INT32_MAX))
+        err = -EINVAL;
+    if (!err && p->role == ROLE_DRIVER)
+        err = supervisor_check(p);
+    if (err)
+        return err;
+    uint64_t ticks = n ? ticks_now(p) : 0;
+    while (!err && i < n) {
+        bool is_locked = false;
+        for (; !err && i < n; i++) {
+            const struct wsched_spec *s = &specs[i];
+            if (!is_locked)
+                pool_lock(p);
+            is_locked = true;
+            int kernel = kernel_number(p, s->kernel);
+            err = kernel < 0 ? kernel : spec_check(p, s);
+            if (!err && s->after_count) {
+                pool_unlock(p);
+                is_locked = false;
+                err = submit_after(p, s, (uint32_t)kernel, ticks, &out[i]);
+            } else if (!err) {
+                err = submit_plain(p, s, (uint32_t)kernel, ticks, &out[i]);
+            }
+            if (err)
+                break;
+        }
+        if (is_locked)
+            pool_unlock(p);
+        if (i)
+            au32_store_relaxed(&p->woke, park_wake_one(p)); /* relaxed: a hint for wsched_wait() */
+        if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))
+            err = wait_for_room(p);
+    }
+    return i ? (int)i : err;
+}
+
+int wsched_submit(struct wsched *p, const struct wsched_spec *spec, struct wsched_future *out)
+{
+    int n = wsched_submit_many(p, spec, 1, out);
+
+    return n == 1 ? 0 : n;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------------- */
+
+int futures_count(const struct wsched *p, const struct wsched_future *futures, size_t n, bool *done,
+                  size_t *count)
+{
+    size_t over = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t index;
+        uint64_t word;
+        if (!future_held(p, futures[i].v, &index, &word))
+            return -EINVAL;
+        over += word_is_over(word);
+        if (done)
+            done[i] = word_is_over(word);
+    }
+    *count = over;
+    return 0;
+}
+
+/* True: look again, some were not marked before. */
+bool futures_register(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need)
+{
+    uint64_t bit = park_bit(p), word;
+    uint32_t index;
+    size_t pending = 0;
+
+    for (size_t i = 0; i < n; i++)
+        pending += future_look(p, futures[i].v, &index, &word) && !word_is_over(word);
+    size_t over = n - pending;
+    size_t mark = need > over ? pending - (need - over) + 1 : 0;
+    for (size_t i = n; mark && i-- > 0;) {
+        if (!future_look(p, futures[i].v, &index, &word) || word_is_over(word))
+            continue;
+        struct task *t = task_at(p, index);
+        if (!(au64_load_relaxed(&t->waiters) & bit)) /* relaxed: our own bit */
+            au64_or_acq_rel(&t->waiters, bit);
+        POINT("wait: bit set, task not marked as waited for");
+        while (word_generation(word) == future_generation(futures[i].v) && !word_is_over(word) &&
+               !(word & WORD_WAITED))
+            if (au64_cas_acq_rel(&t->word, &word, word | WORD_WAITED)) /* E3 */
+                break;
+        mark--;
+    }
+    return true;
+}
+
+struct wanted {
+    struct wsched *p;
+    const struct wsched_future *futures;
+    size_t n, need;
+};
+
+static bool is_satisfied(void *arg)
+{
+    const struct wanted *w = arg;
+    size_t count;
+
+    return futures_count(w->p, w->futures, w->n, NULL, &count) || count >= w->need;
+}
+
+/* Sleep until woken, must_wake(), the deadline, or the supervisor's death. */
+static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline)
+{
+    int err = supervisor_check(p);
+
+    if (err)
+        return err;
+    struct park *park = &p->header->client_park[__builtin_ctzll(park_bit(p))];
+    uint32_t supervisor = au32_load_acquire(&p->header->supervisor);
+    if (!supervisor || (supervisor & ~(uint32_t)FUTEX_TID_MASK))
+        return 0; /* it died this moment: come again */
+    au32_store_release(&park->word, supervisor | FUTEX_WAITERS);
+    fence_seq_cst(); /* P2 */
+    POINT("client: about to sleep");
+    /* The supervisor's own word is the first in its robust list: if it is still good, the kernel
+     * has not looked at ours. */
+    if (au32_load_acquire(&p->header->supervisor) != supervisor || must_wake(arg))
+        return 0;
+    return futex_wait(&park->word, supervisor | FUTEX_WAITERS, deadline) == -ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+static bool client_spin(struct wsched *p, struct wanted *w)
+{
+    uint32_t rounds = au32_load_relaxed(&p->spin), cost = 1 + (uint32_t)(w->n / 16); /* relaxed: a hint */
+
+    if (p->cpus < 2 || au32_load_relaxed(&p->woke)) /* relaxed: a hint */
+        rounds = 0;
+    for (uint32_t i = 0; i < rounds; i += cost) {
+        if (is_satisfied(w)) {
+            au32_store_relaxed(&p->spin, CLIENT_SPIN_MAX);
+            return true;
+        }
+        cpu_pause();
+    }
+    if (rounds)
+        au32_store_relaxed(&p->spin, rounds / 2 > CLIENT_SPIN_MIN ? rounds / 2 : CLIENT_SPIN_MIN);
+    return false;
+}
+
+static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
+{
+    bool may_spin = true;
+
+    for (;;) {
+        size_t count;
+        int err = futures_count(p, w->futures, w->n, NULL, &count);
+        if (err || count >= w->need)
+            return err;
+        if (deadline != INT64_MAX && monotonic_ns() >= deadline)
+            return -ETIMEDOUT;
+        if (may_spin && client_spin(p, w))
+            continue;
+        may_spin = false;
+        futures_register(p, w->futures, w->n, w->need);
+        err = client_sleep(p, is_satisfied, w, deadline);
+        if (err && err != -ETIMEDOUT)
+            return err;
+    }
+}
+
+int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
+                int timeout_ms, bool *done)
+{
+    int err = pool_check(p);
+    size_t count;
+
+    if (!err && ((n && !futures) || need > n || n > INT32_MAX))
+        err = -EINVAL;
+    if (!err)
+        err = futures_count(p, futures, n, NULL, &count);
+    if (err)
+        return err;
+    if (count < need) {
+        struct wanted w = { p, futures, n, need };
+        int64_t deadline = deadline_from_ms(timeout_ms);
+        if (timeout_ms == 0)
+            err = -ETIMEDOUT;
+        else if (p->role == ROLE_WORKER)
+            err = worker_wait(p, futures, n, need, deadline);
+        else
+            err = client_wait(p, &w, deadline);
+    }
+    au32_store_relaxed(&p->woke, 0); /* relaxed: a hint */
+    if (err && err != -ETIMEDOUT)
+        return err;
+    int again = futures_count(p, futures, n, done, &count);
+    return again ? again : err ? err : (int)count;
+}
+
+/* ---- results -------------------------------------------------------------------------------------------- */
+
+int wsched_result(struct wsched *p, struct wsched_future future, void *buf, size_t cap, size_t *size)
+{
+    int err = pool_check(p);
+    uint32_t index;
+    uint64_t word;
+
+    if (!err && ((cap && !buf) || !future_held(p, future.v, &index, &word)))
+        err = -EINVAL;
+    if (err)
+        return err;
+    if (!word_is_over(word))
+        return -EINPROGRESS;
+    if (word_state(word) != TASK_DONE)
+        return word_state(word) == TASK_CANCELLED ? -ECANCELED : -word_errno(word);
+    struct task *t = task_at(p, index);
+    size_t n = t->result_size;
+    if (n > p->result_max) /* damaged */
+        return -EBADMSG;
+    if (cap)
+        memcpy(buf, task_result(p, t), n < cap ? n : cap);
+    if (size)
+        *size = n;
+    return 0;
+}
+
+int wsched_cancel(struct wsched *p, struct wsched_future future)
+{
+    int err = pool_check(p);
+    uint32_t index;
+    uint64_t word;
+
+    if (!err && !future_held(p, future.v, &index, &word))
+        err = -EINVAL;
+    return err ? err : task_cancel(p, future.v);
+}
+
+void wsched_release(struct wsched *p, struct wsched_future future)
+{
+    if (!pool_check(p))
+        task_release(p, future.v);
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deps.c -- "B starts when A is done": the entries at A, the bits at B.
+ *
+ * B has a bit for each of its dependencies that is not over. The first 32 stand in B's line, more
+ * in blocks that B owns. A has a bag of entries (B, position of the bit) in blocks that A owns.
+ *
+ *   register  entry into A's bag, then WAITED into A's word by CAS. If A is over by then, we
+ *             clear the bit ourselves.                                    deps_register()
+ *   tell      who ended A goes through the bag and clears the bits.      deps_tell()
+ *   unblock   who clears a bit and sees none left makes B PENDING.       task_unblock()
+ *
+ * All of it may be done twice, by several processes, or again after a death: a bit is cleared, not
+ * counted. A bit's word carries a tag (the generation of B; in a block its version, which is new
+ * each time the block is allocated) and changes by CAS, so that a late clear of a bit of an older
+ * task that was in the same place fails.
+ *
+ * Blocks   owner: 0, or the task they belong to, with the seat that allocated them. Whoever
+ *   recycles the task frees them. A death between allocating a block and linking it: the
+ *   supervisor frees blocks of the dead seat that their task does not lead to, and blocks whose
+ *   task is no more (deps_sweep()).
+ * Ordering
+ *   D1  entry stored (CAS release) -> WAITED on A (E3 of task.c) -> deps_tell() sees the entry.
+ *   D2  bits cleared by seq_cst CAS, all looked at afterwards by seq_cst loads: of two processes
+ *       that clear the last two bits, at least one sees none left.
+ *   D3  a block's words and next are stored before it is linked (CAS release) -> acquire of walkers.
+ * Limits   65,536 dependencies a task; an entry's generation is 28 bits.
+ */
+#include "pool.h"
+
+#define INLINE_BITS 32u
+#define BLOCK_BITS (BLOCK_WORDS * 32u)
+#define ENTRY_GENERATION 0xfffffffu /* 28 bits */
+
+static uint64_t owner_make(uint32_t index, uint32_t generation, uint32_t seat)
+{
+    return (uint64_t)generation << 32 | (uint64_t)seat << 21 | (index + 1);
+}
+static uint32_t owner_index(uint64_t owner)
+{
+    return ((uint32_t)owner & 0x1fffff) - 1;
+}
+static bool owner_is(uint64_t owner, uint32_t index, uint32_t generation)
+{
+    return owner && owner_index(owner) == index && owner >> 32 == generation;
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------- */
+
+static struct block *block_at(const struct wsched *p, uint32_t link) /* NULL at the end of a chain */
+{
+    return link && link <= p->block_count ? &p->blocks[link - 1] : NULL;
+}
+
+/* A link to an empty block, or 0: there is none. */
+static uint32_t block_take(struct wsched *p, uint32_t index, uint32_t generation)
+{
+    uint64_t owner = owner_make(index, generation, p->seat);
+
+    for (uint32_t n = 0; n < p->block_count; n++) {
+        uint32_t at = (p->block_cursor + n) % p->block_count;
+        struct block *b = &p->blocks[at];
+        uint64_t none = 0;
+        if (au64_load_relaxed(&b->owner)) /* relaxed: the CAS decides */
+            continue;
+        /* First say how far a sweep must look, then take it. */
+        uint32_t used = au32_load_relaxed(&p->header->blocks_used);
+        while (used < at + 1 && !au32_cas_acq_rel(&p->header->blocks_used, &used, at + 1))
+            ;
+        if (!au64_cas_acq_rel(&b->owner, &none, owner))
+            continue;
+        POINT("deps: block taken, not linked");
+        p->block_cursor = at + 1;
+        b->version++;
+        au32_store_relaxed(&b->next, 0); /* relaxed: D3 */
+        for (uint32_t i = 0; i < BLOCK_WORDS; i++)
+            au64_store_relaxed(&b->w[i], 0); /* relaxed: D3 */
+        return at + 1;
+    }
+    return 0;
+}
+
+static void block_give(struct wsched *p, struct block *b, uint64_t owner)
+{
+    if (au64_cas_acq_rel(&b->owner, &owner, 0))
+        p->block_cursor = (uint32_t)(b - p->blocks);
+}
+
+static void chain_free(struct wsched *p, uint32_t link, uint32_t index, uint32_t generation)
+{
+    struct block *b;
+
+    while ((b = block_at(p, link)) != NULL) {
+        uint64_t owner = au64_load_acquire(&b->owner);
+        if (!owner_is(owner, index, generation))
+            return; /* a sweep was here, or the chain is damaged */
+        link = au32_load_relaxed(&b->next); /* relaxed: D3 */
+        block_give(p, b, owner);
+        POINT("deps: a block of the chain is free");
+    }
+}
+
+void deps_free(struct wsched *p, uint32_t index, uint32_t generation)
+{
+    struct task *t = task_at(p, index);
+    uint64_t successors = au64_load_acquire(&t->successors);
+
+    if ((uint32_t)successors && successors >> 32 == generation)
+        chain_free(p, (uint32_t)successors, index, generation);
+    if (t->dep_blocks)
+        chain_free(p, t->dep_blocks, index, generation);
+}
+
+/* ---- bits ------------------------------------------------------------------------------------------ */
+
+static uint64_t full_word(uint32_t tag, uint32_t bits)
+{
+    return (uint64_t)tag << 32 | (bits >= 32 ? 0xffffffffu : (1u << bits) - 1);
+}
+
+/* Bits for `count` dependencies of a task in MAKING. -EAGAIN: no block is free. */
+int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count)
+{
+    struct task *t = task_at(p, index);
+
+    au64_store_relaxed(&t->deps, full_word(generation, count)); /* relaxed: E1 */
+    t->dep_blocks = 0;
+    for (uint32_t done = INLINE_BITS; done < count; done += BLOCK_BITS) {
+        uint32_t link = block_take(p, index, generation);
+        if (!link) {
+            chain_free(p, t->dep_blocks, index, generation);
+            t->dep_blocks = 0;
+            return -EAGAIN;
+        }
+        /* The last block of the chain has the first positions: pushing keeps it simple. */
+        struct block *b = &p->blocks[link - 1];
+        for (uint32_t i = 0; i < BLOCK_WORDS; i++) {
+            uint32_t before = done + i * 32;
+            uint32_t here = before < count ? count - before : 0;
+            au64_store_relaxed(&b->w[i], full_word(b->version, here)); /* relaxed: E1 */
+        }
+        au32_store_relaxed(&b->next, t->dep_blocks);
+        t->dep_blocks = link;
+    }
+    return 0;
+}
+
+static void clear_bit(struct au64 *word, uint32_t tag, uint32_t bit)
+{
+    uint64_t w = au64_load_acquire(word);
+
+    while (w >> 32 == tag && (w >> bit & 1))
+        if (au64_cas_seq_cst(word, &w, w & ~(1ull << bit))) /* D2 */
+            return;
+}
+
+/* Clear the bit at `position` of the task's further bits. */
+static void clear_far_bit(struct wsched *p, uint32_t index, uint32_t generation, uint32_t position)
+{
+    uint32_t chain = 0, n = 0, number = (position - INLINE_BITS) / BLOCK_BITS;
+    uint32_t link = task_at(p, index)->dep_blocks;
+    struct block *b;
+
+    for (uint32_t l = link; (b = block_at(p, l)) != NULL && chain < p->block_count; chain++)
+        l = au32_load_relaxed(&b->next); /* relaxed: D3 */
+    while ((b = block_at(p, link)) != NULL && n < chain) {
+        link = au32_load_relaxed(&b->next); /* relaxed: D3 */
+        if (chain - 1 - n++ != number)
+            continue;
+        uint32_t version = b->version;
+        if (!owner_is(au64_load_acquire(&b->owner), index, generation))
+            return;
+        position = (position - INLINE_BITS) % BLOCK_BITS;
+        clear_bit(&b->w[position / 32], version, position % 32);
+        return;
+    }
+}
+
+bool deps_all_over(struct wsched *p, const struct task *t)
+{
+    uint32_t link = t->dep_blocks, n = 0;
+    struct block *b;
+
+    if ((uint32_t)au64_load_seq_cst(&t->deps)) /* D2 */
+        return false;
+    for (; (b = block_at(p, link)) != NULL && n < p->block_count; n++) {
+        for (uint32_t i = 0; i < BLOCK_WORDS; i++)
+            if ((uint32_t)au64_load_seq_cst(&b->w[i])) /* D2 */
+                return false;
+        link = au32_load_relaxed(&b->next); /* relaxed: D3 */
+    }
+    return true;
+}
+
+/* ---- entries ------------------------------------------------------------------------------------------ */
+
+static uint64_t entry_make(uint64_t future, uint32_t position)
+{
+    return (uint64_t)(future_generation(future) & ENTRY_GENERATION) << 36 |
+           (uint64_t)position << 20 | (future_index(future) + 1); /* + 1: never 0, which is "none" */
+}
+
+/* Task `culprit` is over: the entry's task has one thing less to wait for, or fails with it. */
+static void resolve(struct wsched *p, uint64_t entry, uint32_t culprit, uint64_t culprit_word)
+{
+    uint32_t index = ((uint32_t)entry & 0xfffff) - 1, position = (uint32_t)(entry >> 20) & 0xffff;
+
+    if (index >= p->task_count)
+        return;
+    struct task *t = task_at(p, index);
+    uint64_t word = au64_load_acquire(&t->word);
+    uint32_t generation = word_generation(word);
+    if ((generation & ENTRY_GENERATION) != entry >> 36 || word_state(word) != TASK_BLOCKED)
+        return;
+    if (word_state(culprit_word) != TASK_DONE) {
+        task_fail_dependent(p, index, word, culprit, culprit_word);
+        return;
+    }
+    if (position < INLINE_BITS)
+        clear_bit(&t->deps, generation, position);
+    else
+        clear_far_bit(p, index, generation, position);
+    POINT("deps: bit cleared, task not unblocked");
+    if (deps_all_over(p, t))
+        task_unblock(p, index, word);
+}
+
+/* Into the bag of task `index`. -EAGAIN: no block is free; -EINVAL: the task is no more. */
+static int bag_add(struct wsched *p, uint32_t index, uint32_t generation, uint64_t entry)
+{
+    struct task *t = task_at(p, index);
+    uint32_t fresh = 0;
+
+    for (;;) {
+        uint64_t head = au64_load_acquire(&t->successors); /* D3 */
+        struct block *b = block_at(p, (uint32_t)head);
+        int err = head >> 32 != generation ? -EINVAL : 1;
+        for (uint32_t i = 0; err == 1 && b && i < BLOCK_WORDS; i++) {
+            uint64_t none = 0;
+            if (!au64_load_relaxed(&b->w[i]) && au64_cas_release(&b->w[i], &none, entry)) /* D1 */
+                err = 0;
+        }
+        if (err == 1 && !fresh && !(fresh = block_take(p, index, generation)))
+            err = -EAGAIN;
+        if (err < 1) {
+            if (fresh)
+                block_give(p, &p->blocks[fresh - 1], owner_make(index, generation, p->seat));
+            return err;
+        }
+        au64_store_relaxed(&p->blocks[fresh - 1].w[0], entry); /* relaxed: D3 */
+        au32_store_relaxed(&p->blocks[fresh - 1].next, (uint32_t)head);
+        if (au64_cas_release(&t->successors, &head, (uint64_t)generation << 32 | fresh)) /* D3 */
+            return 0;
+    }
+}
+
+int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t entry = entry_make(future, i), word;
+        uint32_t index;
+        if (!future_look(p, after[i].v, &index, &word))
+            return -EINVAL;
+        POINT("deps: blocked, not registered with one");
+        if (!word_is_over(word)) {
+            int err = bag_add(p, index, word_generation(word), entry);
+            if (err)
+                return err;
+            POINT("deps: entry made, task not marked as waited for");
+        }
+        uint32_t generation = word_generation(word);
+        while (word_generation(word) == generation && !word_is_over(word) && !(word & WORD_WAITED))
+            if (au64_cas_acq_rel(&task_at(p, index)->word, &word, word | WORD_WAITED)) /* E3, D1 */
+                break;
+        if (word_generation(word) != generation)
+            return -EINVAL;
+        if (word_is_over(word))
+            resolve(p, entry, index, word);
+    }
+    return 0;
+}
+
+void deps_tell(struct wsched *p, uint32_t index, uint64_t word)
+{
+    uint64_t head = au64_load_acquire(&task_at(p, index)->successors); /* D3 */
+    uint32_t link = (uint32_t)head;
+    struct block *b;
+
+    if (head >> 32 != word_generation(word))
+        return;
+    for (uint32_t n = 0; n < p->block_count && (b = block_at(p, link)) != NULL; n++) {
+        for (uint32_t i = 0; i < BLOCK_WORDS; i++) {
+            uint64_t entry = au64_load_acquire(&b->w[i]);
+            if (entry) {
+                POINT("deps: about to tell one");
+                resolve(p, entry, index, word);
+            }
+        }
+        link = au32_load_relaxed(&b->next); /* relaxed: D3 */
+    }
+}
+
+/* ---- after a death ---------------------------------------------------------------------------------------- */
+
+static bool leads_to(struct wsched *p, uint32_t link, uint32_t wanted)
+{
+    struct block *b;
+
+    for (uint32_t n = 0; n < p->block_count && (b = block_at(p, link)) != NULL; n++) {
+        if (link == wanted)
+            return true;
+        link = au32_load_relaxed(&b->next); /* relaxed: D3 */
+    }
+    return false;
+}
+
+static bool block_is_lost(struct wsched *p, uint32_t link, uint64_t owner)
+{
+    uint32_t index = owner_index(owner);
+
+    if (index >= p->task_count)
+        return true;
+    struct task *t = task_at(p, index);
+    if (word_generation(au64_load_acquire(&t->word)) != owner >> 32)
+        return true;
+    return !leads_to(p, (uint32_t)au64_load_acquire(&t->successors), link) &&
+           !leads_to(p, t->dep_blocks, link);
+}
+
+/* Free what `seat`, whose process is dead, took and did not link; UINT32_MAX: all but the driver. */
+void deps_sweep(struct wsched *p, uint32_t seat)
+{
+    uint32_t used = au32_load_acquire(&p->header->blocks_used);
+
+    for (uint32_t i = 0; i < used && i < p->block_count; i++) {
+        uint64_t owner = au64_load_acquire(&p->blocks[i].owner);
+        uint32_t index = owner_index(owner);
+        uint32_t taker = (uint32_t)(owner >> 21) & 0x1ff;
+        bool is_dead = seat == UINT32_MAX ? taker != driver_seat(p) : taker == seat;
+        if (!owner)
+            continue;
+        bool is_stale = index >= p->task_count ||
+                        word_generation(au64_load_acquire(&task_at(p, index)->word)) != owner >> 32;
+        if (is_stale || (is_dead && block_is_lost(p, i + 1, owner)))
+            au64_cas_acq_rel(&p->blocks[i].owner, &owner, 0);
+    }
+}
+
+uint32_t deps_blocks_free(struct wsched *p)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < p->block_count; i++)
+        n += au64_load_relaxed(&p->blocks[i].owner) == 0; /* relaxed: a look */
+    return n;
+}
+
+int deps_verify(struct wsched *p, const char **what)
+{
+    for (uint32_t i = 0; i < p->block_count; i++) {
+        uint64_t owner = au64_load_acquire(&p->blocks[i].owner);
+        if (owner && owner_index(owner) >= p->task_count)
+            return *what = "owned by a task that does not exist", -EBADMSG;
+        if (owner && au32_load_acquire(&p->blocks[i].next) > p->block_count)
+            return *what = "a chain leads out of the table", -EBADMSG;
+    }
+    return 0;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * events.c -- what happened: a ring of events per seat, and the log of deaths.
+ *
+ * A ring is written by its seat's process only (the driver's threads hold the lock; the supervisor
+ * writes to a dead worker's), and read by anybody at any time, also when all writers are dead. A
+ * record carries its number: written as 0 before and as number + 1 after the rest, so that a
+ * reader who finds the number it expects before and after its copy has a whole record (V1).
+ *
+ * Time is the time stamp counter where it is invariant (9 ns a stamp instead of 21), turned into
+ * CLOCK_MONOTONIC by the reader: two moments read by both clocks give the rate, the opening of the
+ * pool and now; the longer the pool has run, the more exact.
+ */
+#include "pool.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
+#define RATE_NEEDS_NS (5 * NS_PER_MS)
+
+static bool has_invariant_tsc(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c, d;
+    return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d >> 8 & 1);
+#else
+    return false;
+#endif
+}
+
+uint64_t ticks_now(const struct wsched *p)
+{
+#if defined(__x86_64__)
+    if (p->has_tsc)
+        return __rdtsc();
+#endif
+    return p->role >= ROLE_DRIVER ? (uint64_t)monotonic_ns() : 0;
+}
+
+void ticks_begin(struct wsched *p)
+{
+    p->has_tsc = has_invariant_tsc();
+    p->clock_ns = p->header->clock_ns = (uint64_t)monotonic_ns();
+    p->clock_ticks = p->header->clock_ticks = ticks_now(p);
+}
+
+/* How many nanoseconds a tick takes; sleeps some milliseconds if the pool is younger than that. */
+static double tick_rate(const struct wsched *p)
+{
+    if (!p->has_tsc)
+        return 1;
+    uint64_t ns, ticks;
+    do {
+        ns = (uint64_t)monotonic_ns();
+        ticks = ticks_now(p);
+    } while (ns - p->clock_ns < RATE_NEEDS_NS &&
+             (nanosleep(&(struct timespec){ 0, NS_PER_MS }, NULL), true));
+    return ticks > p->clock_ticks ? (double)(ns - p->clock_ns) / (double)(ticks - p->clock_ticks) : 1;
+}
+
+void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
+               uint64_t future, uint32_t attempt, uint32_t kernel, pid_t pid, const char *label)
+{
+    struct seat *s = &p->seats[seat];
+    uint64_t number = au64_load_relaxed(&s->events); /* relaxed: ours */
+    struct event_record *r =
+        &p->events[(uint64_t)seat * p->event_capacity + number % p->event_capacity];
+    uint64_t words[NAME_BYTES / 8] = { 0 };
+
+    if (label)
+        memcpy(words, label, sizeof words);
+    au64_store_relaxed(&r->number, 0);
+    atomic_thread_fence(memory_order_release); /* V1: 0 before the rest; free on x86 */
+    au64_store_relaxed(&r->ticks, ticks);      /* relaxed: V1 */
+    au64_store_relaxed(&r->task, future);
+    au64_store_relaxed(&r->what, (uint64_t)(uint32_t)pid << 32 | (uint64_t)(kernel & 0xffff) << 16 |
+                                     (uint64_t)(attempt & 0xff) << 8 | (uint64_t)kind);
+    for (size_t i = 0; i < NAME_BYTES / 8; i++)
+        au64_store_relaxed(&r->label[i], words[i]);
+    au64_store_release(&r->number, number + 1); /* V1 */
+    au64_store_release(&s->events, number + 1);
+}
+
+static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
+                        struct wsched_event *e, uint64_t *ticks)
+{
+    const struct event_record *r =
+        &p->events[(uint64_t)seat * p->event_capacity + number % p->event_capacity];
+    uint64_t words[NAME_BYTES / 8];
+
+    if (au64_load_acquire(&r->number) != number + 1) /* V1 */
+        return false;
+    *ticks = au64_load_relaxed(&r->ticks); /* relaxed: V1 */
+    e->task.v = au64_load_relaxed(&r->task);
+    uint64_t what = au64_load_relaxed(&r->what);
+    for (size_t i = 0; i < NAME_BYTES / 8; i++)
+        words[i] = au64_load_relaxed(&r->label[i]);
+    atomic_thread_fence(memory_order_acquire);
+    if (au64_load_relaxed(&r->number) != number + 1) /* V1 */
+        return false;
+    uint32_t kernel = (uint32_t)(what >> 16) & 0xffff;
+    e->kind = (uint32_t)what & 0xff;
+    e->attempt = (uint32_t)(what >> 8) & 0xff;
+    e->pid = (int32_t)(what >> 32);
+    e->worker = seat < p->workers ? seat : UINT32_MAX;
+    e->kernel = kernel < p->kernel_count ? p->kernels[kernel].name : "";
+    memcpy(e->label, words, sizeof e->label);
+    e->label[sizeof e->label - 1] = 0;
+    return true;
+}
+
+int wsched_events(struct wsched *p, int (*visit)(const struct wsched_event *event, void *ctx), void *ctx)
+{
+    int err = pool_check(p);
+
+    if (err || !visit)
+        return err ? err : -EINVAL;
+    double rate = tick_rate(p);
+    for (uint32_t seat = 0; seat < p->seat_count; seat++) {
+        uint64_t end = au64_load_acquire(&p->seats[seat].events); /* V1 */
+        uint64_t begin = end > p->event_capacity ? end - p->event_capacity : 0;
+        for (uint64_t i = begin; i < end; i++) {
+            struct wsched_event e;
+            uint64_t ticks;
+            if (!record_read(p, seat, i, &e, &ticks))
+                continue; /* overwritten meanwhile: counted by wsched_stats() */
+            e.time_ns = p->clock_ns + (uint64_t)((double)(int64_t)(ticks - p->clock_ticks) * rate);
+            err = visit(&e, ctx);
+            if (err)
+                return err;
+        }
+    }
+    return 0;
+}
+
+/* ---- deaths ------------------------------------------------------------------------------------------ */
+
+/* By the supervisor alone. `running`: what the worker was at, or NULL. */
+void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const struct task *running)
+{
+    uint64_t number = au64_load_relaxed(&p->header->deaths); /* relaxed: ours */
+    struct death *d = &p->deaths[number % DEATHS_KEPT];
+
+    au64_store_relaxed(&d->seq, 0);
+    atomic_thread_fence(memory_order_release); /* V2 */
+    d->time_ns = (uint64_t)monotonic_ns();
+    d->pid = pid;
+    d->worker = seat;
+    d->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    d->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    memset(d->kernel, 0, sizeof d->kernel);
+    memset(d->label, 0, sizeof d->label);
+    if (running) {
+        uint32_t kernel = running->kernel & (KERNEL_LABELLED - 1);
+        if (kernel < p->kernel_count)
+            memcpy(d->kernel, p->kernel_names + (size_t)kernel * NAME_BYTES, NAME_BYTES);
+        if (running->kernel & KERNEL_LABELLED)
+            memcpy(d->label, running->label, NAME_BYTES);
+    }
+    au64_store_release(&d->seq, number + 1); /* V2 */
+    au64_store_release(&p->header->deaths, number + 1);
+}
+
+int wsched_next_death(struct wsched *p, uint64_t *cursor, struct wsched_death *out)
+{
+    int err = pool_check(p);
+
+    if (err || !cursor || !out)
+        return err ? err : -EINVAL;
+    for (;;) {
+        uint64_t end = au64_load_acquire(&p->header->deaths); /* V2 */
+        uint64_t at = end > DEATHS_KEPT && *cursor < end - DEATHS_KEPT ? end - DEATHS_KEPT : *cursor;
+        if (at >= end)
+            return 0;
+        struct death *d = &p->deaths[at % DEATHS_KEPT], copy;
+        uint64_t seq = au64_load_acquire(&d->seq); /* V2 */
+        memcpy(&copy, d, sizeof copy);
+        atomic_thread_fence(memory_order_acquire);
+        *cursor = at + 1;
+        if (seq != at + 1 || au64_load_relaxed(&d->seq) != seq) /* V2: overtaken */
+            continue;
+        out->time_ns = copy.time_ns;
+        out->pid = copy.pid;
+        out->worker = copy.worker;
+        out->signal = copy.signal;
+        out->exit_code = copy.exit_code;
+        memcpy(out->kernel, copy.kernel, sizeof out->kernel);
+        memcpy(out->label, copy.label, sizeof out->label);
+        out->kernel[sizeof out->kernel - 1] = out->label[sizeof out->label - 1] = 0;
+        return 1;
+    }
+}

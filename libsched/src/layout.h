@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * layout.h -- every byte that the processes of a pool share: one memfd, mapped by all.
+ *
+ *     header | free map | kernels | seats | deaths | tasks | blocks | queues | event rings
+ *
+ * The task table is the truth; queues, the free map and caches are hints to it. Everything is an
+ * index. A zero-filled segment is an empty pool. Sizes follow from the options (segment.c); pages
+ * cost memory when they are first used.
+ *
+ * A seat is a participant: seats 0 .. workers - 1 are the workers', then comes the driver's, then
+ * the supervisor's. A worker that dies is replaced in its seat.
+ */
+#ifndef WSCHED_LAYOUT_H
+#define WSCHED_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomics.h"
+
+#define LAYOUT_MAGIC 0x6c6f6f7064656873u
+#define LAYOUT_VERSION 1u
+
+#define WORKERS_MAX 256u
+#define SEATS_MAX (WORKERS_MAX + 2)
+#define MASK_WORDS (WORKERS_MAX / 64)
+#define KERNELS_MAX 4096u
+#define TASKS_MAX ((1u << 20) - 1) /* index + 1 is 20 bits in an entry of deps.c */
+#define BYTES_MAX (1u << 20)   /* of a payload, of a result */
+#define EVENTS_MAX (1u << 24)
+#define AFTER_MAX (1u << 16)   /* a position is 16 bits in an entry of deps.c */
+#define DEATHS_KEPT 1024u      /* power of two */
+#define DEQUE_CAPACITY 8192u   /* power of two, 13 bits in the anchor of deque.c */
+#define DEPTH_MAX 1024u        /* tasks on one worker's stack */
+#define NAME_BYTES 32u         /* of a kernel, of a label; with the final 0 */
+
+/*
+ * A word on which a thread sleeps: 0, or what it holds while its owner sleeps. The driver's
+ * threads share CLIENT_PARKS of them, each worker has its own. One bit of task.waiters stands for
+ * one park word of the driver (bits 0 .. 15) or for every 48th worker (bits 16 .. 63).
+ */
+#define CLIENT_PARKS 16u
+#define WORKER_PARK_BITS 48u
+struct park {
+    struct au32 word;
+    uint32_t pad[15];
+};
+
+/* ---- tasks: task.c ------------------------------------------------------------------------- */
+
+enum task_state {
+    TASK_FREE = 0,
+    TASK_MAKING = 1,  /* seat: who makes it, or keeps it for the next task it will make */
+    TASK_BLOCKED = 2, /* has dependencies that are not over */
+    TASK_PENDING = 3, /* may be started by any worker */
+    TASK_RUNNING = 4, /* seat: the worker, which alone writes the result */
+    TASK_FAILING = 5, /* seat: who alone writes the cause: a dependency failed */
+    TASK_DONE = 6,    /* over; seat (here and below): who tells those that wait for it */
+    TASK_FAILED = 7,
+    TASK_CANCELLED = 8,
+};
+
+/* generation:29 | errno:9 | seat:9 | attempt:8 | flags:5 | state:4 */
+#define WORD_STATE 0xfull
+#define WORD_WAITED (1ull << 4)   /* look at waiters and successors when it is over */
+#define WORD_CANCEL (1ull << 5)   /* asked to stop */
+#define WORD_RELEASED (1ull << 6) /* the future was given back */
+#define WORD_TOLD (1ull << 7)     /* over, and all who waited have been told */
+#define WORD_ATTEMPT_SHIFT 9
+#define WORD_ATTEMPT_MASK 0xffull
+#define WORD_SEAT_SHIFT 17
+#define WORD_SEAT_MASK 0x1ffull
+#define WORD_ERRNO_SHIFT 26
+#define WORD_ERRNO_MASK 0x1ffull
+#define WORD_GENERATION_SHIFT 35
+#define GENERATION_MASK 0x1fffffffu /* 29 bits */
+#define ATTEMPT_LIMIT 250u
+
+/* A future: generation in the high half, index + 1 in the low half. */
+
+struct cause {             /* of a failure; written by the word's exclusive owner */
+    int32_t pid;
+    int32_t signal;
+    int32_t exit_code;     /* -1: none */
+    uint16_t kernel;       /* that failed: the task's, or that of the one it was to follow */
+    uint8_t attempts;
+    uint8_t attempts_max;
+    uint32_t is_dependency;
+};
+
+#define KERNEL_LABELLED 0x8000u
+struct task {
+    struct au64 word;
+    struct au64 waiters;    /* bits of park words */
+    struct au64 successors; /* generation << 32 | first block + 1: deps.c */
+    struct au64 deps;       /* generation << 32 | a bit for each of the first 32 that is not over */
+    struct au64 parent;     /* the future of the task that submitted this one, or 0 */
+    uint16_t kernel;        /* KERNEL_LABELLED: there is a label */
+    uint8_t parent_attempt;
+    uint8_t attempts_max;
+    uint32_t payload_size;
+    uint32_t result_size;
+    uint32_t dep_blocks;    /* first block + 1 of further bits of dependencies */
+    uint64_t born;          /* ticks */
+    struct cause cause;
+    uint32_t todo; /* index + 1: list of those to tell, of the thread that ended them */
+    uint32_t pad;
+    char label[NAME_BYTES]; /* then the payload, then the result */
+};
+
+/* ---- blocks: deps.c ------------------------------------------------------------------------- */
+
+#define BLOCK_WORDS 6u
+struct block {
+    struct au64 owner; /* generation:29 << 32 | seat of the allocator:9 << 21 | (task + 1):21; 0: free */
+    struct au32 next;  /* block + 1 */
+    uint32_t version;  /* how often it was allocated */
+    struct au64 w[BLOCK_WORDS];
+};
+
+/* ---- seats ------------------------------------------------------------------------------------ */
+
+struct seat {
+    struct au64 anchor;   /* of a worker's deque: deque.c */
+    uint64_t pad0[7];
+    struct au64 head;     /* of the driver's or supervisor's queue: queue.c */
+    uint64_t pad1[7];
+    struct au64 tail;
+    uint64_t pad2[7];
+    struct au64 identity; /* crew:16 | start time:26 | pid:22, see supervisor.c */
+    struct au64 events;   /* ever written to this seat's ring */
+    /* Statistics, by the seat's process alone. */
+    struct au64 submitted, finished, failed, cancelled, retried, stolen;
+    struct au32 depth;    /* entries of `running` in use; may be stale by one after a death */
+    struct au32 ready;    /* the worker of this incarnation has started */
+    struct au32 stopped;
+    uint32_t pad3[13];
+    struct park park;     /* a worker's */
+    /* What is on the worker's stack, outermost first: RUNNING_* below. */
+    struct au64 running[DEPTH_MAX];
+};
+
+/* An entry of seat.running: generation:29 << 32 | died:1 << 31 | attempt:8 << 21 | (task + 1):21. */
+#define RUNNING_DIED (1ull << 31)
+
+struct death {
+    struct au64 seq; /* number + 1 when complete */
+    uint64_t time_ns;
+    int32_t pid;
+    uint32_t worker;
+    int32_t signal;
+    int32_t exit_code;
+    char kernel[NAME_BYTES];
+    char label[NAME_BYTES];
+};
+
+struct event_record { /* words, so that a reader may race with the writer: events.c */
+    struct au64 ticks;
+    struct au64 task;
+    struct au64 what; /* pid:32 | kernel:16 | attempt:8 | kind:8 */
+    struct au64 number; /* of this event in its ring, + 1: a reader sees whether it was overtaken */
+    struct au64 label[NAME_BYTES / 8];
+};
+
+/* ---- header ------------------------------------------------------------------------------------- */
+
+struct header {
+    uint64_t magic;
+    uint32_t layout_version;
+    uint32_t workers;
+    uint64_t clock_ticks, clock_ns; /* one moment by both clocks */
+    uint64_t pad0[4];
+    struct au64 sleepers[MASK_WORDS]; /* parked workers: park.c */
+    uint64_t pad1[4];
+    struct au64 searchers[MASK_WORDS];
+    uint64_t pad2[4];
+    struct au32 supervisor; /* its thread id while it lives; the kernel adds FUTEX_OWNER_DIED */
+    struct au32 lost;       /* there may be a PENDING task in no queue */
+    struct au32 stopping;   /* wsched_close() */
+    struct au32 broken;     /* errno: workers cannot start */
+    struct au32 tasks_used; /* task slots from here on were never used */
+    struct au32 blocks_used;
+    struct au32 crew;       /* incarnation of supervisor and workers */
+    struct au32 free_hint;  /* word of the free map to look at first */
+    struct au64 deaths;
+    struct au64 wakes;
+    uint64_t pad3[2];
+    struct au64 room_waiters; /* bits of park words that wait for a free slot */
+    uint64_t pad4[7];
+    struct park client_park[CLIENT_PARKS];
+};
+
+_Static_assert(sizeof(struct park) == CACHE_LINE, "layout");
+_Static_assert(offsetof(struct task, cause) == 64, "what an empty task needs is one line");
+_Static_assert(sizeof(struct task) == 128, "layout");
+_Static_assert(sizeof(struct block) == CACHE_LINE, "layout");
+_Static_assert(offsetof(struct seat, identity) == 192, "layout");
+_Static_assert(offsetof(struct seat, park) == 320, "layout");
+_Static_assert(sizeof(struct seat) % CACHE_LINE == 0, "layout");
+_Static_assert(sizeof(struct event_record) == CACHE_LINE, "layout");
+_Static_assert(offsetof(struct header, sleepers) == 64, "layout");
+_Static_assert(offsetof(struct header, client_park) % CACHE_LINE == 0, "layout");
+_Static_assert(SEATS_MAX <= WORD_SEAT_MASK + 1, "a seat fits the word");
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park.c -- who sleeps, who searches, and who wakes whom.
+ *
+ * Waking a sleeping worker costs the waker some microseconds, so it is done when it must be:
+ *
+ *   push      wake one, if somebody sleeps and nobody searches           park_wake_one()
+ *   search    at most half of the workers spin at a time                 search_begin()
+ *   found     who stops searching wakes another, if a queue is still not empty and nobody
+ *             else searches                                               search_end()
+ *   sleep     say so, look once more, then sleep on the own park word    park_worker()
+ *
+ * Sleepers and searchers are bits with the worker's number, never counters: when a worker dies or
+ * is stopped, the supervisor takes its bits away, looks for lost hints (header.lost) and wakes
+ * another in its place.
+ *
+ * A park word is 0, or something else while its owner sleeps on it (a driver's thread writes the
+ * supervisor's thread id there: then the kernel wakes it when the supervisor dies, supervisor.c).
+ * Waking it again or for nothing is harmless: every sleeper looks at what it waits for.
+ *
+ * Ordering (Dekker: both sides write, then look at what the other writes, all seq_cst)
+ *   P1  push, fence -> sleepers and searchers read   |  sleepers and searchers written, fence ->
+ *       queues read. Either the pusher sees the sleeper or the sleeper sees the hint.
+ *   P2  task over, fence -> park word read            |  park word written, fence -> task read.
+ *   P3  slot recycled -> room_waiters read            |  room_waiters written -> free slots looked
+ *       at. A worker with free slots in stock gives them back before it sleeps if somebody waits.
+ */
+#include "pool.h"
+
+#include <string.h>
+
+static uint32_t mask_words(const struct wsched *p)
+{
+    return (p->workers + 63) / 64;
+}
+
+static bool any(const struct wsched *p, const struct au64 *mask)
+{
+    for (uint32_t i = 0; i < mask_words(p); i++)
+        if (au64_load_seq_cst(&mask[i])) /* P1 */
+            return true;
+    return false;
+}
+
+static bool bit_get(const struct au64 *mask, uint32_t n)
+{
+    return au64_load_relaxed(&mask[n / 64]) >> n % 64 & 1; /* relaxed: our own bit, or a hint */
+}
+
+static void bit_set(struct au64 *mask, uint32_t n)
+{
+    au64_or_seq_cst(&mask[n / 64], 1ull << n % 64); /* P1 */
+}
+
+/* Was it set? */
+static bool bit_clear(struct au64 *mask, uint32_t n)
+{
+    return au64_and_seq_cst(&mask[n / 64], ~(1ull << n % 64)) >> n % 64 & 1; /* P1 */
+}
+
+static void unpark(struct park *park)
+{
+    if (au32_load_seq_cst(&park->word) && au32_xchg_seq_cst(&park->word, 0)) /* P2 */
+        futex_wake(&park->word, INT_MAX);
+}
+
+/* ---- hints ------------------------------------------------------------------------------------ */
+
+void hint_push_locked(struct wsched *p, uint64_t future)
+{
+    bool ok = p->role == ROLE_WORKER ? deque_push(p, future) : queue_push(p, future);
+
+    if (!ok)
+        au32_store_release(&p->header->lost, 1); /* the table still knows it */
+}
+
+void hint_push(struct wsched *p, uint64_t future)
+{
+    pool_lock(p);
+    hint_push_locked(p, future);
+    pool_unlock(p);
+}
+
+bool work_is_visible(const struct wsched *p)
+{
+    if (queue_size(p, driver_seat(p)) || queue_size(p, supervisor_seat(p)) ||
+        au32_load_acquire(&p->header->lost))
+        return true;
+    for (uint32_t i = 0; i < p->workers; i++)
+        if (deque_size(p, i))
+            return true;
+    return false;
+}
+
+/* ---- waking -------------------------------------------------------------------------------------- */
+
+bool park_wake_one(struct wsched *p)
+{
+    struct header *h = p->header;
+
+    fence_seq_cst(); /* P1 */
+    if (any(p, h->searchers))
+        return false;
+    for (uint32_t i = 0; i < mask_words(p); i++) {
+        uint64_t m = au64_load_relaxed(&h->sleepers[i]); /* relaxed: the fence before it, P1 */
+        for (; m; m &= m - 1) {
+            uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
+            if (n >= p->workers || !bit_clear(h->sleepers, n))
+                continue;
+            POINT("park: sleeper chosen, not woken");
+            bit_set(h->searchers, n); /* it searches from now on: nobody else need be woken */
+            unpark(&p->seats[n].park);
+            au64_add_relaxed(&h->wakes, 1); /* relaxed: a statistic */
+            return true;
+        }
+    }
+    return false;
+}
+
+void park_wake_all(struct wsched *p)
+{
+    for (uint32_t i = 0; i < p->workers; i++)
+        unpark(&p->seats[i].park);
+    for (uint32_t i = 0; i < CLIENT_PARKS; i++)
+        unpark(&p->header->client_park[i]);
+}
+
+void park_wake_bits(struct wsched *p, uint64_t bits)
+{
+    for (; bits; bits &= bits - 1) {
+        uint32_t bit = (uint32_t)__builtin_ctzll(bits);
+        if (bit < CLIENT_PARKS)
+            unpark(&p->header->client_park[bit]);
+        else
+            for (uint32_t i = bit - CLIENT_PARKS; i < p->workers; i += WORKER_PARK_BITS)
+                unpark(&p->seats[i].park);
+    }
+}
+
+static struct au32 threads_seen;
+static __thread uint32_t thread_number; /* from 1 on */
+
+uint64_t park_bit(const struct wsched *p)
+{
+    if (p->role == ROLE_WORKER)
+        return 1ull << (CLIENT_PARKS + p->seat % WORKER_PARK_BITS);
+    if (!thread_number)
+        thread_number = au32_add_relaxed(&threads_seen, 1) + 1; /* relaxed: a number */
+    return 1ull << thread_number % CLIENT_PARKS;
+}
+
+/* ---- searching and sleeping ------------------------------------------------------------------------ */
+
+bool search_begin(struct wsched *p)
+{
+    uint32_t searching = 0, most = p->workers > 2 ? p->workers / 2 : 1;
+
+    for (uint32_t i = 0; i < mask_words(p); i++) /* relaxed: one more or less does not matter */
+        searching += (uint32_t)__builtin_popcountll(au64_load_relaxed(&p->header->searchers[i]));
+    if (searching >= most)
+        return false;
+    bit_set(p->header->searchers, p->seat);
+    p->is_searching = true;
+    return true;
+}
+
+void search_end(struct wsched *p)
+{
+    if (!p->is_searching)
+        return;
+    p->is_searching = false;
+    bit_clear(p->header->searchers, p->seat); /* P1 */
+    if (any(p, p->header->sleepers) && work_is_visible(p))
+        park_wake_one(p);
+}
+
+void park_forget(struct wsched *p, uint32_t seat)
+{
+    bit_clear(p->header->sleepers, seat);
+    bit_clear(p->header->searchers, seat);
+}
+
+/* Free slots in stock are no use to us while we sleep. */
+static void give_room(struct wsched *p)
+{
+    if (!au64_load_seq_cst(&p->header->room_waiters)) /* P3 */
+        return;
+    while (p->free_count)
+        task_give(p, p->free_slots[--p->free_count]);
+    park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
+}
+
+void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
+                 int64_t deadline)
+{
+    struct header *h = p->header;
+    struct park *park = &p->seats[p->seat].park;
+
+    au32_store_release(&park->word, PARKED);
+    if (wants_work)
+        bit_set(h->sleepers, p->seat);
+    if (p->is_searching) {
+        p->is_searching = false;
+        bit_clear(h->searchers, p->seat);
+    }
+    fence_seq_cst(); /* P1, P2 */
+    POINT("park: about to sleep");
+    give_room(p);
+    if (!(wants_work && work_is_visible(p)) && !au32_load_acquire(&h->stopping) &&
+        !(must_wake && must_wake(arg)))
+        while (au32_load_acquire(&park->word) == PARKED)
+            if (futex_wait(&park->word, PARKED, deadline) == -ETIMEDOUT)
+                break;
+    au32_store_release(&park->word, 0);
+    bit_clear(h->sleepers, p->seat);
+    p->is_searching = bit_get(h->searchers, p->seat); /* a waker set it for us */
+}

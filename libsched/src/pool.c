@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.c -- opening and closing a pool. */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static int check_options(const struct wsched_options *o)
+{
+    static const struct wsched_options none = WSCHED_OPTIONS_INIT;
+    const unsigned char *tail = (const unsigned char *)o + sizeof none;
+
+    if (o->struct_size < sizeof none)
+        return -EINVAL;
+    for (size_t i = sizeof none; i < o->struct_size; i++) /* a newer caller wants what we cannot */
+        if (*tail++)
+            return -E2BIG;
+    if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
+        o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->reserved[0] || o->reserved[1])
+        return -EINVAL;
+    return 0;
+}
+
+static int check_kernels(const struct wsched_kernel *kernels, size_t count)
+{
+    if (!kernels || count == 0 || count > KERNELS_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < count; i++) {
+        if (!kernels[i].fn || !kernels[i].name || !kernels[i].name[0] ||
+            strnlen(kernels[i].name, WSCHED_KERNEL_NAME_MAX + 1) > WSCHED_KERNEL_NAME_MAX)
+            return -EINVAL;
+        for (size_t j = 0; j < i; j++)
+            if (!strcmp(kernels[i].name, kernels[j].name))
+                return -EINVAL;
+    }
+    return 0;
+}
+
+static void pool_free(struct wsched *p)
+{
+    segment_free(p);
+    if (p->own)
+        munmap(p->own, sizeof *p->own);
+    free(p->free_slots);
+    pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->crew_lock);
+    free(p);
+}
+
+int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,
+                size_t kernel_count, struct wsched **out)
+{
+    const struct wsched_options o = opts ? *opts : (struct wsched_options)WSCHED_OPTIONS_INIT;
+    int err = out ? check_options(opts ? opts : &o) : -EINVAL;
+
+    if (!err)
+        err = check_kernels(kernels, kernel_count);
+    if (err)
+        return err;
+    struct wsched *p = calloc(1, sizeof *p);
+    if (!p)
+        return -ENOMEM;
+    p->fd = p->control = -1;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->crew_lock, NULL);
+    p->options = o;
+    p->kernels = kernels;
+    p->role = ROLE_DRIVER;
+    p->cpus = wsched_cpus();
+    p->pid = getpid();
+    pthread_sigmask(SIG_SETMASK, NULL, &p->mask);
+    p->own = mmap(NULL, sizeof *p->own, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p->own == MAP_FAILED) {
+        p->own = NULL;
+        err = -ENOMEM;
+    } else if (madvise(p->own, sizeof *p->own, MADV_WIPEONFORK)) {
+        err = -errno;
+    }
+    if (!err)
+        err = segment_make(p, &o, kernels, kernel_count);
+    if (!err) {
+        uint32_t most = p->free_max > p->worker_free_max ? p->free_max : p->worker_free_max;
+        p->free_slots = calloc(most + 64, sizeof *p->free_slots);
+        err = p->free_slots ? 0 : -ENOMEM;
+    }
+    if (!err) {
+        *p->own = 1;
+        p->seat = driver_seat(p);
+        au32_store_relaxed(&p->spin, 1000); /* relaxed: nobody else has it yet */
+        err = supervisor_open(p);
+    }
+    if (err) {
+        if (p->control >= 0)
+            close(p->control);
+        pool_free(p);
+        return err;
+    }
+    *out = p;
+    return 0;
+}
+
+void wsched_close(struct wsched *p)
+{
+    if (!p || pool_check(p) || p->role != ROLE_DRIVER)
+        return;
+    supervisor_close(p);
+    pool_free(p);
+}
+
+uint32_t wsched_workers(const struct wsched *p)
+{
+    return p ? p->workers : 0;
+}

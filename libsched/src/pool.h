@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.h -- one process's attachment to a pool, and what the modules of the library share. */
+#ifndef WSCHED_POOL_H
+#define WSCHED_POOL_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "futex.h"
+#include "layout.h"
+#include "point.h"
+#include "wsched.h"
+
+enum role { ROLE_DRIVER, ROLE_SUPERVISOR, ROLE_WORKER };
+
+struct queue_view { /* a queue of queue.c */
+    struct au64 *slots;
+    uint32_t capacity;  /* power of two */
+    uint64_t head_seen; /* the producer's last look at head */
+};
+
+/* Sizes and places are private copies: what another process writes to the header moves nothing. */
+struct wsched {
+    unsigned char *base;
+    uint64_t bytes;
+    int fd;
+    struct header *header;
+    struct au64 *free_map; /* a bit per task slot that is FREE: a hint */
+    char *kernel_names;    /* NAME_BYTES each */
+    struct seat *seats;
+    struct death *deaths;
+    unsigned char *tasks;
+    struct block *blocks;
+    struct au64 *deques; /* DEQUE_CAPACITY each */
+    struct queue_view queues[2]; /* the driver's, the supervisor's */
+    struct event_record *events;
+    uint32_t workers, seat_count, task_count, task_stride, block_count, event_capacity;
+    uint32_t payload_max, result_max, kernel_count;
+    uint64_t clock_ticks, clock_ns;
+    bool has_tsc;
+
+    enum role role;
+    uint32_t seat;
+    uint32_t *own; /* 1; the kernel empties this page in a child */
+
+    /* Of the driver's threads: its free slots, the tail of its queue, its event ring. */
+    pthread_mutex_t lock;
+    uint32_t *free_slots; /* ours: MAKING(seat) */
+    uint32_t free_count, free_max, worker_free_max;
+    uint32_t map_cursor, block_cursor; /* where to look first */
+    uint32_t last_kernel; /* the name that was looked up last */
+    struct au32 woke;     /* the last submission had to wake a worker */
+    struct au32 spin;     /* of a waiting client, in pauses */
+
+    const struct wsched_kernel *kernels;
+    struct wsched_options options;
+    pthread_mutex_t crew_lock; /* of the driver: starting a supervisor */
+    pid_t supervisor;          /* its pid, 0: none */
+    int control;               /* eventfd: tells the supervisor to stop */
+
+    struct wsched_task *current; /* in a worker: the task on top of its stack */
+    uint32_t depth;
+    uint32_t batch;              /* how many hints to steal at once */
+    uint32_t spin_rounds, tick, cpus;
+    uint64_t random;
+    pid_t pid;
+    bool is_searching;
+    sigset_t mask;               /* the driver's signal mask when it opened the pool */
+    bool from_main;              /* the supervisor was forked by the driver's main thread */
+};
+
+struct wsched_task {
+    struct wsched *pool;
+    struct wsched_task *outer;
+    uint64_t future;
+    uint64_t started; /* ticks */
+    uint32_t index;
+    uint32_t attempt;
+    uint16_t kernel;
+    bool is_over;
+};
+
+/* ---- words and futures ---------------------------------------------------------------------- */
+
+static inline enum task_state word_state(uint64_t w)
+{
+    return (enum task_state)(w & WORD_STATE);
+}
+static inline uint32_t word_attempt(uint64_t w)
+{
+    return (uint32_t)(w >> WORD_ATTEMPT_SHIFT & WORD_ATTEMPT_MASK);
+}
+static inline uint32_t word_seat(uint64_t w)
+{
+    return (uint32_t)(w >> WORD_SEAT_SHIFT & WORD_SEAT_MASK);
+}
+static inline int word_errno(uint64_t w)
+{
+    return (int)(w >> WORD_ERRNO_SHIFT & WORD_ERRNO_MASK);
+}
+static inline uint32_t word_generation(uint64_t w)
+{
+    return (uint32_t)(w >> WORD_GENERATION_SHIFT);
+}
+static inline bool word_is_over(uint64_t w)
+{
+    return word_state(w) >= TASK_DONE;
+}
+static inline uint64_t word_make(uint32_t generation, enum task_state state, uint32_t seat,
+                                 uint32_t attempt, int error)
+{
+    return (uint64_t)(generation & GENERATION_MASK) << WORD_GENERATION_SHIFT |
+           (uint64_t)(unsigned)error << WORD_ERRNO_SHIFT | (uint64_t)seat << WORD_SEAT_SHIFT |
+           (uint64_t)attempt << WORD_ATTEMPT_SHIFT | (uint64_t)state;
+}
+/* The same task and flags with another state, seat and errno. */
+static inline uint64_t word_turn(uint64_t w, enum task_state state, uint32_t seat, int error)
+{
+    const uint64_t changed = WORD_STATE | WORD_SEAT_MASK << WORD_SEAT_SHIFT |
+                             WORD_ERRNO_MASK << WORD_ERRNO_SHIFT;
+
+    return (w & ~changed) | (uint64_t)state | (uint64_t)seat << WORD_SEAT_SHIFT |
+           (uint64_t)(unsigned)error << WORD_ERRNO_SHIFT;
+}
+
+static inline uint64_t future_make(uint32_t index, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | (index + 1);
+}
+static inline uint32_t future_index(uint64_t future)
+{
+    return (uint32_t)future - 1; /* 0 becomes UINT32_MAX, which no pool has */
+}
+static inline uint32_t future_generation(uint64_t future)
+{
+    return (uint32_t)(future >> 32) & GENERATION_MASK;
+}
+
+static inline struct task *task_at(const struct wsched *p, uint32_t index)
+{
+    return (struct task *)(void *)(p->tasks + (uint64_t)index * p->task_stride);
+}
+static inline unsigned char *task_payload(struct task *t)
+{
+    return (unsigned char *)t + sizeof *t;
+}
+static inline unsigned char *task_result(const struct wsched *p, struct task *t)
+{
+    return (unsigned char *)t + sizeof *t + (p->payload_max + 7u) / 8 * 8;
+}
+/* Does the future name a task that exists? Then *index and *word are its own. */
+static inline bool future_look(const struct wsched *p, uint64_t future, uint32_t *index,
+                               uint64_t *word)
+{
+    *index = future_index(future);
+    if (*index >= p->task_count)
+        return false;
+    *word = au64_load_acquire(&task_at(p, *index)->word); /* E2 */
+    return word_generation(*word) == future_generation(future) && word_state(*word) > TASK_MAKING;
+}
+/* The same for a caller of the API, who must not have given it back. */
+static inline bool future_held(const struct wsched *p, uint64_t future, uint32_t *index, uint64_t *word)
+{
+    return future_look(p, future, index, word) && !(*word & WORD_RELEASED);
+}
+static inline uint32_t driver_seat(const struct wsched *p)
+{
+    return p->workers;
+}
+static inline uint32_t supervisor_seat(const struct wsched *p)
+{
+    return p->workers + 1;
+}
+/* -ECHILD in a child of the process that the handle belongs to. */
+static inline int pool_check(const struct wsched *p)
+{
+    return !p ? -EINVAL : *p->own != 1 ? -ECHILD : 0;
+}
+static inline void pool_lock(struct wsched *p)
+{
+    if (p->role == ROLE_DRIVER) /* the others have one thread that calls */
+        pthread_mutex_lock(&p->lock);
+}
+static inline void pool_unlock(struct wsched *p)
+{
+    if (p->role == ROLE_DRIVER)
+        pthread_mutex_unlock(&p->lock);
+}
+/* A statistic with one writer. */
+static inline void stat_add(struct au64 *s, uint64_t n)
+{
+    au64_store_relaxed(s, au64_load_relaxed(s) + n); /* relaxed: a statistic */
+}
+
+/* ---- segment.c --------------------------------------------------------------------------------- */
+
+int segment_make(struct wsched *p, const struct wsched_options *o, const struct wsched_kernel *kernels,
+                 size_t kernel_count);
+void segment_free(struct wsched *p);
+
+/* ---- task.c -------------------------------------------------------------------------------------- */
+
+int task_take(struct wsched *p, uint32_t *index); /* under the lock; -EAGAIN: none is free */
+void task_untake(struct wsched *p, uint32_t index); /* under the lock */
+void task_give(struct wsched *p, uint32_t index);   /* MAKING(self) -> FREE */
+void task_publish(struct wsched *p, uint32_t index, enum task_state state);
+bool task_claim(struct wsched *p, uint64_t future, uint32_t *index, uint64_t *word);
+/* A task that we alone may end (RUNNING or FAILING here, or a dead worker's) is over. */
+void task_end(struct wsched *p, uint32_t index, uint64_t word, enum task_state state, int error);
+/* For the supervisor: a task that a dead worker was running ends, or becomes PENDING again. */
+void task_end_dead(struct wsched *p, uint32_t index, uint64_t word, enum task_state state, int error);
+bool task_again(struct wsched *p, uint32_t index, uint64_t word);
+int task_cancel(struct wsched *p, uint64_t future);
+void task_release(struct wsched *p, uint64_t future);
+void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32_t culprit,
+                         uint64_t culprit_word);
+/* BLOCKED -> PENDING, if all its dependencies are over. */
+void task_unblock(struct wsched *p, uint32_t index, uint64_t word);
+/* Tell those that wait for a task that is over; any number of times. */
+void task_tell(struct wsched *p, uint32_t index);
+void task_recycle(struct wsched *p, uint32_t index); /* MAKING(self): free its blocks, keep the slot */
+void free_map_give(struct wsched *p, uint32_t index);
+
+/* ---- deps.c ----------------------------------------------------------------------------------------- */
+
+int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count);
+int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after, uint32_t count);
+bool deps_all_over(struct wsched *p, const struct task *t);
+void deps_tell(struct wsched *p, uint32_t index, uint64_t word);
+void deps_free(struct wsched *p, uint32_t index, uint32_t generation);
+void deps_sweep(struct wsched *p, uint32_t seat); /* blocks of a dead seat that belong to nobody */
+int deps_verify(struct wsched *p, const char **what);
+uint32_t deps_blocks_free(struct wsched *p);
+
+/* ---- deque.c, queue.c --------------------------------------------------------------------------------- */
+
+#define STEAL_MAX 16u
+bool deque_push(struct wsched *p, uint64_t hint); /* false: full */
+bool deque_take(struct wsched *p, uint64_t *hint); /* the newest */
+uint32_t deque_steal(struct wsched *p, uint32_t victim, uint32_t max, uint64_t hints[STEAL_MAX]);
+uint32_t deque_size(const struct wsched *p, uint32_t seat);
+bool queue_push(struct wsched *p, uint64_t hint); /* false: full */
+uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints[STEAL_MAX]);
+uint64_t queue_size(const struct wsched *p, uint32_t seat);
+bool queue_is_damaged(const struct wsched *p, uint32_t seat);
+
+/* ---- park.c ------------------------------------------------------------------------------------------------ */
+
+#define PARKED 1u
+void hint_push(struct wsched *p, uint64_t future);        /* takes the driver's lock */
+void hint_push_locked(struct wsched *p, uint64_t future);
+bool park_wake_one(struct wsched *p);                     /* after hint_push; true: woke one */
+void park_wake_all(struct wsched *p);
+void park_wake_bits(struct wsched *p, uint64_t bits);
+uint64_t park_bit(const struct wsched *p);
+bool work_is_visible(const struct wsched *p);
+bool search_begin(struct wsched *p); /* false: enough others search */
+void search_end(struct wsched *p);
+void park_forget(struct wsched *p, uint32_t seat); /* a dead or stopped worker */
+/* Sleep until woken, `still_asleep` says no, or the deadline. */
+void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg, int64_t deadline);
+
+/* ---- worker.c ------------------------------------------------------------------------------------------------ */
+
+int worker_main(struct wsched *p);
+bool worker_help(struct wsched *p); /* run one task from anywhere; false: found none */
+int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
+                int64_t deadline);
+
+/* ---- client.c -------------------------------------------------------------------------------------------------- */
+
+/* How many are done; done[] may be NULL. -EINVAL: one is no task. */
+int futures_count(const struct wsched *p, const struct wsched_future *futures, size_t n, bool *done,
+                  size_t *count);
+/* Make the ends of enough of them ring our bell that `need` cannot be reached unheard. */
+bool futures_register(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need);
+
+/* ---- supervisor.c, sweep.c ---------------------------------------------------------------------------------------- */
+
+int supervisor_open(struct wsched *p);
+void supervisor_close(struct wsched *p);
+/* The driver looks after its supervisor: when it has died it starts another. -ESHUTDOWN: it cannot. */
+int supervisor_check(struct wsched *p);
+/* What a dead worker left. `status` as of waitpid(). */
+void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status);
+void sweep_stopped(struct wsched *p, uint32_t seat);
+void sweep_everything(struct wsched *p, const pid_t *pids);
+
+/* ---- events.c ---------------------------------------------------------------------------------------------------------- */
+
+uint64_t ticks_now(const struct wsched *p);
+void ticks_begin(struct wsched *p);
+void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
+               uint64_t future, uint32_t attempt, uint32_t kernel, pid_t pid, const char *label);
+void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const struct task *running);
+
+#endif

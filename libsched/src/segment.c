@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * segment.c -- the shared memory of a pool: how big its parts are and where.
+ *
+ * A memfd: it has no name, so that nothing is left behind whatever dies. Its size is sealed, so
+ * that nobody can take pages away under the others (SIGBUS).
+ */
+#define _GNU_SOURCE /* memfd_create */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pool.h"
+
+static uint64_t take(uint64_t *at, uint64_t bytes)
+{
+    uint64_t here = *at;
+
+    *at += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    return here;
+}
+
+static uint32_t power_of_two(uint32_t least)
+{
+    uint32_t n = 64;
+
+    while (n < least)
+        n *= 2;
+    return n;
+}
+
+/* In a pool of some size every process keeps free slots at hand; they come on top of what the
+ * caller asked for. */
+static void size_tasks(struct wsched *p, uint32_t capacity)
+{
+    uint32_t most = capacity < 256 ? 0 : capacity / 4, at_hand = most / p->workers;
+
+    p->free_max = most; /* the driver's; a worker takes its own when it starts */
+    p->worker_free_max = at_hand > 256 ? 256 : at_hand;
+    p->task_count = capacity + p->free_max + p->workers * p->worker_free_max;
+    if (p->task_count > TASKS_MAX)
+        p->task_count = TASKS_MAX;
+    p->task_stride = (uint32_t)sizeof(struct task) + (p->payload_max + 7) / 8 * 8 + p->result_max;
+    p->task_stride = (p->task_stride + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    p->block_count = p->task_count < 64 ? 64 : p->task_count;
+}
+
+struct places {
+    uint64_t free_map, names, seats, deaths, tasks, blocks, deques, queue[2], events, end;
+};
+
+static struct places places_of(const struct wsched *p)
+{
+    struct places at;
+    uint64_t end = 0;
+
+    take(&end, sizeof(struct header));
+    at.free_map = take(&end, (p->task_count + 63) / 64 * sizeof(struct au64));
+    at.names = take(&end, (uint64_t)p->kernel_count * NAME_BYTES);
+    at.seats = take(&end, p->seat_count * sizeof(struct seat));
+    at.deaths = take(&end, DEATHS_KEPT * sizeof(struct death));
+    at.tasks = take(&end, (uint64_t)p->task_count * p->task_stride);
+    at.blocks = take(&end, p->block_count * sizeof(struct block));
+    at.deques = take(&end, (uint64_t)p->workers * DEQUE_CAPACITY * sizeof(struct au64));
+    at.queue[0] = take(&end, p->queues[0].capacity * sizeof(struct au64));
+    at.queue[1] = take(&end, p->queues[1].capacity * sizeof(struct au64));
+    at.events = take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_record));
+    at.end = end;
+    return at;
+}
+
+static int map_segment(struct wsched *p)
+{
+    p->fd = memfd_create("wsched", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (p->fd < 0)
+        return -errno;
+    int err = 0;
+    if (ftruncate(p->fd, (off_t)p->bytes) ||
+        fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+        err = -errno;
+    void *base = err ? MAP_FAILED : mmap(NULL, p->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
+    if (!err && base == MAP_FAILED)
+        err = -errno;
+    if (err) {
+        close(p->fd);
+        p->fd = -1;
+        return err;
+    }
+    p->base = base;
+    return 0;
+}
+
+int segment_make(struct wsched *p, const struct wsched_options *o, const struct wsched_kernel *kernels,
+                 size_t kernel_count)
+{
+    p->workers = o->workers ? o->workers : wsched_cpus();
+    if (p->workers > WORKERS_MAX)
+        p->workers = WORKERS_MAX;
+    p->seat_count = p->workers + 2;
+    p->payload_max = o->payload_max ? o->payload_max : 64;
+    p->result_max = o->result_max ? o->result_max : 64;
+    p->event_capacity = o->event_capacity ? o->event_capacity : 65536;
+    p->kernel_count = (uint32_t)kernel_count;
+    size_tasks(p, o->task_capacity ? o->task_capacity : 65536);
+    p->queues[0].capacity = power_of_two(p->task_count);
+    p->queues[1].capacity = 4096;
+    struct places at = places_of(p);
+    p->bytes = at.end;
+    int err = map_segment(p);
+    if (err)
+        return err;
+    p->header = (struct header *)(void *)p->base;
+    p->free_map = (struct au64 *)(void *)(p->base + at.free_map);
+    p->kernel_names = (char *)p->base + at.names;
+    p->seats = (struct seat *)(void *)(p->base + at.seats);
+    p->deaths = (struct death *)(void *)(p->base + at.deaths);
+    p->tasks = p->base + at.tasks;
+    p->blocks = (struct block *)(void *)(p->base + at.blocks);
+    p->deques = (struct au64 *)(void *)(p->base + at.deques);
+    for (int i = 0; i < 2; i++)
+        p->queues[i].slots = (struct au64 *)(void *)(p->base + at.queue[i]);
+    p->events = (struct event_record *)(void *)(p->base + at.events);
+    p->header->layout_version = LAYOUT_VERSION;
+    p->header->workers = p->workers;
+    for (size_t i = 0; i < kernel_count; i++)
+        memcpy(p->kernel_names + i * NAME_BYTES, kernels[i].name, strlen(kernels[i].name) + 1);
+    ticks_begin(p);
+    p->header->magic = LAYOUT_MAGIC;
+    return 0;
+}
+
+void segment_free(struct wsched *p)
+{
+    if (p->base)
+        munmap(p->base, p->bytes);
+    if (p->fd >= 0)
+        close(p->fd);
+    p->base = NULL;
+    p->fd = -1;
+}

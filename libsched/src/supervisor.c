@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * supervisor.c -- the parent of all workers: a small process with one thread.
+ *
+ *     driver --fork--> supervisor --fork--> worker, worker, ...
+ *
+ * It sleeps in poll() on three descriptors and wakes up for nothing else:
+ *
+ *   SIGCHLD (signalfd)  a worker died: waitpid() tells the true cause; sweep its seat, log the
+ *                       death, fork another. A worker was stopped: others take over what it held.
+ *   pidfd of the driver the driver is gone, by whatever death: kill the workers, leave.
+ *   eventfd             wsched_close(): give workers a second, kill those that are left, leave.
+ *
+ * Deaths
+ *   worker      above. Crash loops while starting are slowed down; a pool of which no worker ever
+ *               starts, because worker_start fails, is declared broken.
+ *   driver      pidfd, and PR_SET_PDEATHSIG where it is safe: that one is bound to the forking
+ *               thread, so it is set only when the driver's main thread forked us.
+ *   supervisor  workers are killed by PR_SET_PDEATHSIG (it has one thread). The driver's sleeping
+ *               threads are woken by the kernel: header.supervisor and the driver's park words,
+ *               while threads sleep on them, hold the supervisor's thread id and stand in its
+ *               robust list, in private memory. The first call that notices starts another
+ *               supervisor: supervisor_check().
+ *
+ * Identity   seat.identity packs crew:16 | start time:26 | pid:22. A worker enters by CAS of its
+ *   crew's empty word, so one that was forked by a supervisor that died cannot enter after the
+ *   driver took the seat for the next crew; one that has entered is there by pid and start time,
+ *   and the driver waits until it is confirmed dead (pidfd) before anything is taken from it (I1).
+ *
+ * Signals    Workers and supervisor ignore SIGINT: on Ctrl-C the driver decides. Handlers that the
+ *   driver had installed do not act in them, but for those of faults (SIGSEGV, ...).
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "proc.h"
+
+#define PID_BITS 22
+#define START_MASK 0x3fffffful /* 26 bits of a start time */
+#define CLOSE_MS 1000           /* workers that do not end within it are killed */
+#define FAILS_BROKEN 8u         /* worker_start that fails so often in a row, in every seat */
+#define FAILS_SLOW 3u
+#define FORK_AGAIN_MS 10
+
+struct crew {
+    pid_t pids[WORKERS_MAX];
+    uint32_t fails[WORKERS_MAX];   /* deaths in a row before it was ready */
+    bool fails_itself[WORKERS_MAX]; /* the last one was worker_start's doing */
+    int64_t due[WORKERS_MAX];      /* when to fork again; 0: runs */
+    pid_t parent;
+    int signals, driver, control;
+};
+
+static int pidfd_of(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static uint64_t identity_make(uint32_t crew, uint64_t start, pid_t pid)
+{
+    return (uint64_t)(crew & 0xffff) << 48 | (start & START_MASK) << PID_BITS |
+           (uint64_t)(uint32_t)pid;
+}
+
+/* ---- a worker ----------------------------------------------------------------------------------- */
+
+static void reset_signals(void)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS };
+
+    for (int s = 1; s < NSIG; s++) {
+        struct sigaction a;
+        bool is_fault = false;
+        for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+            is_fault |= faults[i] == s;
+        if (!is_fault && !sigaction(s, NULL, &a) && a.sa_handler != SIG_IGN && a.sa_handler != SIG_DFL)
+            signal(s, SIG_DFL);
+    }
+    signal(SIGCHLD, SIG_DFL); /* SIG_IGN would lose the cause of deaths */
+    signal(SIGINT, SIG_IGN);
+}
+
+static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, const struct crew *crew)
+{
+    uint64_t start = 0, empty = identity_make(au32_load_relaxed(&p->header->crew), 0, 0);
+    char state;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != supervisor)
+        _exit(0);
+    close(crew->signals);
+    close(crew->driver);
+    close(crew->control);
+    p->role = ROLE_WORKER;
+    p->seat = seat;
+    *p->own = 1;
+    proc_stat(getpid(), &start, &state);
+    POINT("worker: forked, not in its seat");
+    if (!au64_cas_seq_cst(&p->seats[seat].identity, &empty, empty | identity_make(0, start, getpid())))
+        _exit(0);
+    pthread_sigmask(SIG_SETMASK, &p->mask, NULL);
+    _exit(worker_main(p));
+}
+
+static int worker_fork(struct wsched *p, struct crew *crew, uint32_t seat)
+{
+    pid_t self = getpid();
+
+    au32_store_relaxed(&p->seats[seat].ready, 0); /* relaxed: fork orders it */
+    au64_store_release(&p->seats[seat].identity, identity_make(au32_load_relaxed(&p->header->crew), 0, 0));
+    pid_t pid = fork();
+    if (pid == 0)
+        worker_child(p, seat, self, crew);
+    if (pid < 0)
+        return -errno;
+    crew->pids[seat] = pid;
+    crew->due[seat] = 0;
+    return 0;
+}
+
+/* ---- deaths of workers ------------------------------------------------------------------------------ */
+
+static bool is_broken(const struct wsched *p, const struct crew *crew)
+{
+    for (uint32_t i = 0; i < p->workers; i++)
+        if (crew->fails[i] < FAILS_BROKEN || !crew->fails_itself[i])
+            return false;
+    return true;
+}
+
+static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int status, bool stopping)
+{
+    bool was_ready = au32_load_acquire(&p->seats[seat].ready); /* W2 */
+    pid_t pid = crew->pids[seat];
+
+    crew->pids[seat] = 0;
+    if (stopping)
+        return;
+    POINT("supervisor: a worker died, nothing swept");
+    sweep_seat(p, seat, pid, status);
+    crew->fails[seat] = was_ready ? 0 : crew->fails[seat] + 1;
+    crew->fails_itself[seat] = !was_ready && WIFEXITED(status);
+    if (is_broken(p, crew)) {
+        au32_store_release(&p->header->broken, ESHUTDOWN);
+        park_wake_all(p);
+        return;
+    }
+    uint32_t fails = crew->fails[seat] > 10 ? 10 : crew->fails[seat];
+    crew->due[seat] = monotonic_ns() + (fails > FAILS_SLOW ? NS_PER_MS << fails : 0);
+    if (fails <= FAILS_SLOW && worker_fork(p, crew, seat))
+        crew->due[seat] = monotonic_ns() + FORK_AGAIN_MS * NS_PER_MS;
+}
+
+static void reap(struct wsched *p, struct crew *crew, bool stopping)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0)
+        for (uint32_t i = 0; i < p->workers; i++) {
+            if (crew->pids[i] != pid)
+                continue;
+            if (WIFEXITED(status) || WIFSIGNALED(status))
+                worker_died(p, crew, i, status, stopping);
+            else if (WIFSTOPPED(status))
+                sweep_stopped(p, i);
+            break;
+        }
+}
+
+static int fork_due(struct wsched *p, struct crew *crew) /* ms until the next is due, or -1 */
+{
+    int64_t now = monotonic_ns(), next = INT64_MAX;
+
+    for (uint32_t i = 0; i < p->workers; i++) {
+        if (!crew->due[i])
+            continue;
+        if (crew->due[i] <= now && worker_fork(p, crew, i))
+            crew->due[i] = now + FORK_AGAIN_MS * NS_PER_MS;
+        if (crew->due[i] && crew->due[i] < next)
+            next = crew->due[i];
+    }
+    return next == INT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / NS_PER_MS) + 1;
+}
+
+static void kill_workers(struct wsched *p, struct crew *crew)
+{
+    for (uint32_t i = 0; i < p->workers; i++)
+        if (crew->pids[i])
+            kill(crew->pids[i], SIGKILL); /* our child, not yet reaped: the pid is its */
+    for (uint32_t i = 0; i < p->workers; i++)
+        while (crew->pids[i] && waitpid(crew->pids[i], NULL, 0) < 0 && errno == EINTR)
+            ;
+}
+
+static bool any_alive(const struct wsched *p, const struct crew *crew)
+{
+    for (uint32_t i = 0; i < p->workers; i++)
+        if (crew->pids[i])
+            return true;
+    return false;
+}
+
+static void close_workers(struct wsched *p, struct crew *crew)
+{
+    int64_t deadline = monotonic_ns() + CLOSE_MS * NS_PER_MS;
+
+    park_wake_all(p);
+    for (;;) {
+        struct signalfd_siginfo info;
+        reap(p, crew, true);
+        int64_t left = deadline - monotonic_ns();
+        if (!any_alive(p, crew) || left <= 0)
+            break;
+        struct pollfd fds[] = { { crew->signals, POLLIN, 0 }, { crew->driver, POLLIN, 0 } };
+        poll(fds, 2, (int)(left / NS_PER_MS) + 1);
+        if (fds[1].revents)
+            break;
+        if (fds[0].revents && read(crew->signals, &info, sizeof info) < 0)
+            break;
+    }
+    kill_workers(p, crew);
+}
+
+/* ---- the supervisor's life ------------------------------------------------------------------------------ */
+
+/*
+ * The kernel walks this list when we die: each node stands for the word at the same distance, here
+ * at the same place in a copy of the header as the word has in the header. The words: ours first,
+ * then those on which the driver's threads sleep.
+ */
+static struct {
+    struct robust_list_head head;
+    _Alignas(CACHE_LINE) unsigned char nodes[sizeof(struct header)];
+} robust;
+
+static void robust_begin(struct wsched *p)
+{
+    struct robust_list *last = &robust.head.list;
+
+    robust.head.futex_offset = (long)((unsigned char *)p->header - robust.nodes);
+    for (uint32_t i = 0; i <= CLIENT_PARKS; i++) {
+        size_t at = i == 0 ? offsetof(struct header, supervisor)
+                           : offsetof(struct header, client_park) + (i - 1) * sizeof(struct park);
+        struct robust_list *node = (struct robust_list *)(void *)(robust.nodes + at);
+        last->next = node;
+        last = node;
+    }
+    last->next = &robust.head.list;
+    syscall(SYS_set_robust_list, &robust.head, sizeof robust.head);
+    au32_store_release(&p->header->supervisor, (uint32_t)syscall(SYS_gettid));
+}
+
+static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
+{
+    sigset_t child;
+
+    if (p->from_main)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    crew->parent = driver;
+    crew->driver = pidfd_of(driver);
+    if (crew->driver < 0)
+        return crew->driver;
+    if (getppid() != driver)
+        _exit(0);
+    reset_signals();
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    crew->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK); /* all signals are blocked */
+    if (crew->signals < 0)
+        return -errno;
+    crew->control = p->control;
+    p->role = ROLE_SUPERVISOR;
+    p->seat = supervisor_seat(p);
+    p->pid = getpid();
+    p->free_count = p->free_max = 0;
+    p->current = NULL;
+    *p->own = 1;
+    return 0;
+}
+
+static void supervise(struct wsched *p, struct crew *crew)
+{
+    for (;;) {
+        struct pollfd fds[] = { { crew->signals, POLLIN, 0 },
+                                { crew->driver, POLLIN, 0 },
+                                { crew->control, POLLIN, 0 } };
+        struct signalfd_siginfo info;
+        poll(fds, 3, fork_due(p, crew));
+        if (fds[1].revents)
+            return kill_workers(p, crew);
+        if (fds[2].revents)
+            return close_workers(p, crew);
+        while (read(crew->signals, &info, sizeof info) > 0)
+            ;
+        reap(p, crew, false);
+    }
+}
+
+static void supervisor_child(struct wsched *p, pid_t driver, int report, const pid_t *dead)
+{
+    static struct crew crew;
+    int err = supervisor_prepare(p, &crew, driver);
+
+    if (!err) {
+        robust_begin(p);
+        if (au32_load_relaxed(&p->header->crew) > 1)
+            sweep_everything(p, dead);
+        POINT("supervisor: swept, no worker forked");
+        for (uint32_t i = 0; i < p->workers && !err; i++)
+            err = worker_fork(p, &crew, i);
+        if (err)
+            kill_workers(p, &crew);
+    }
+    while (write(report, &err, sizeof err) < 0 && errno == EINTR)
+        ;
+    close(report);
+    if (!err)
+        supervise(p, &crew);
+    _exit(0);
+}
+
+/* ---- in the driver -------------------------------------------------------------------------------------------- */
+
+static int supervisor_start(struct wsched *p, const pid_t *dead)
+{
+    int report[2], err = -EAGAIN;
+    sigset_t all, old;
+    pid_t self = getpid();
+
+    if (pipe2(report, O_CLOEXEC))
+        return -errno;
+    p->from_main = self == (pid_t)syscall(SYS_gettid);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(report[0]);
+        supervisor_child(p, self, report[1], dead);
+    }
+    if (pid < 0)
+        err = -errno;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    close(report[1]);
+    if (pid > 0) {
+        ssize_t n;
+        while ((n = read(report[0], &err, sizeof err)) < 0 && errno == EINTR)
+            ;
+        if (n != sizeof err)
+            err = -EAGAIN; /* it died at once */
+        if (err)
+            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        p->supervisor = err ? 0 : pid;
+    }
+    close(report[0]);
+    return err;
+}
+
+/* Until the process of this identity is dead. */
+static void await_death(uint64_t identity)
+{
+    pid_t pid = (pid_t)(identity & ((1u << PID_BITS) - 1));
+    uint64_t start;
+    char state;
+    int fd = pid ? pidfd_of(pid) : -ESRCH;
+
+    if (fd < 0)
+        return;
+    /* The descriptor is of whoever has the pid now; is it still the same? */
+    if (!proc_stat(pid, &start, &state) && (start & START_MASK) == (identity >> PID_BITS & START_MASK)) {
+        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+        struct pollfd f = { fd, POLLIN, 0 };
+        while (poll(&f, 1, -1) < 0 && errno == EINTR)
+            ;
+    }
+    close(fd);
+}
+
+/* Take all seats from a crew whose supervisor is dead; the pids of its workers. */
+static void dismiss_crew(struct wsched *p, pid_t *pids)
+{
+    uint32_t next = au32_add_acq_rel(&p->header->crew, 1) + 1;
+
+    for (uint32_t i = 0; i < p->workers; i++) {
+        uint64_t old = au64_xchg_seq_cst(&p->seats[i].identity, identity_make(next, 0, 0));
+        pids[i] = (pid_t)(old & ((1u << PID_BITS) - 1));
+        await_death(old);
+    }
+    au32_store_release(&p->header->supervisor, 0);
+}
+
+static bool supervisor_lives(const struct wsched *p)
+{
+    uint32_t tid = au32_load_acquire(&p->header->supervisor);
+
+    return tid && !(tid & ~(uint32_t)FUTEX_TID_MASK);
+}
+
+int supervisor_check(struct wsched *p)
+{
+    pid_t dead[WORKERS_MAX] = { 0 };
+    int err = 0;
+
+    if (p->role != ROLE_DRIVER)
+        return 0;
+    if (au32_load_acquire(&p->header->broken))
+        return -ESHUTDOWN;
+    if (supervisor_lives(p))
+        return 0;
+    pthread_mutex_lock(&p->crew_lock);
+    if (!supervisor_lives(p)) {
+        while (p->supervisor && waitpid(p->supervisor, NULL, 0) < 0 && errno == EINTR)
+            ;
+        dismiss_crew(p, dead);
+        err = supervisor_start(p, dead) ? -ESHUTDOWN : 0;
+        park_wake_all(p); /* the kernel woke one thread per park word; the others look too */
+    }
+    pthread_mutex_unlock(&p->crew_lock);
+    return err;
+}
+
+int supervisor_open(struct wsched *p)
+{
+    p->control = eventfd(0, EFD_CLOEXEC);
+    if (p->control < 0)
+        return -errno;
+    au32_store_release(&p->header->crew, 1);
+    return supervisor_start(p, NULL);
+}
+
+void supervisor_close(struct wsched *p)
+{
+    pid_t dead[WORKERS_MAX];
+    uint64_t one = 1;
+    int fd = p->supervisor ? pidfd_of(p->supervisor) : -1;
+
+    au32_store_release(&p->header->stopping, 1);
+    park_wake_all(p);
+    if (p->control >= 0) {
+        while (p->supervisor && write(p->control, &one, sizeof one) < 0 && errno == EINTR)
+            ;
+        close(p->control);
+    }
+    if (fd >= 0) { /* twice the time it gives its workers: it may be stopped */
+        struct pollfd f = { fd, POLLIN, 0 };
+        int64_t deadline = monotonic_ns() + 2 * CLOSE_MS * NS_PER_MS;
+        int r;
+        do
+            r = poll(&f, 1, (int)((deadline - monotonic_ns()) / NS_PER_MS) + 1);
+        while (r < 0 && errno == EINTR && monotonic_ns() < deadline);
+        if (r <= 0)
+            syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+        close(fd);
+    }
+    if (p->supervisor) {
+        while (waitpid(p->supervisor, NULL, 0) < 0 && errno == EINTR)
+            ;
+        dismiss_crew(p, dead);
+    }
+}

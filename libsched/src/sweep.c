@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sweep.c -- what a dead worker left, put right by the supervisor.
+ *
+ * The worker is confirmed dead (waitpid), and its seat is not filled again before the sweep is
+ * over, so every word that names the seat is a dead one's.
+ *
+ *   1  At once, from the notes in seat.running: the tasks on its stack run again, or fail with the
+ *      true cause. Blamed is the task on top and those above it in the tree that stand on the same
+ *      stack; others that the worker had merely stacked below run again without being charged.
+ *   2  Its bits as sleeper and searcher go, header.lost is raised, another worker is woken.
+ *   3  The whole table: slots it was making become free, what it was failing fails, who waits for
+ *      what it ended is told, blocked tasks whose dependencies are over are unblocked, and what
+ *      the dead attempts had submitted is cancelled and released: nobody holds those futures.
+ *   4  Blocks it had taken and not linked.
+ *
+ * Every step may be done twice. If the supervisor dies in the middle, the next one starts again
+ * from the notes: an entry is marked "died" before its task is taken further, and stays until step
+ * 3 has cancelled its children (W1).
+ */
+#include "pool.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+struct casualty {
+    uint64_t future;
+    uint32_t attempt;
+    bool is_charged;
+};
+
+struct sweep {
+    uint32_t seat; /* UINT32_MAX: every seat but the driver's */
+    uint32_t count;
+    struct casualty dead[DEPTH_MAX];
+};
+
+static bool covers(struct wsched *p, const struct sweep *s, uint32_t seat)
+{
+    return s->seat == UINT32_MAX ? seat != driver_seat(p) : seat == s->seat;
+}
+
+/* ---- the tasks it was running ---------------------------------------------------------------------- */
+
+static void fill_cause(struct wsched *p, struct task *t, uint64_t word, pid_t pid, int status)
+{
+    (void)p;
+    t->cause = (struct cause){
+        .pid = pid,
+        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+        .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+        .kernel = t->kernel & (KERNEL_LABELLED - 1),
+        .attempts = (uint8_t)word_attempt(word),
+        .attempts_max = t->attempts_max,
+    };
+}
+
+/* A task that the dead seat was running goes on: again, or not. */
+static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_charged, pid_t pid, int status)
+{
+    struct task *t = task_at(p, index);
+    uint32_t seat = word_seat(word), attempt = word_attempt(word);
+    uint64_t future = future_make(index, word_generation(word));
+
+    event_put(p, seat < p->workers ? seat : p->seat, WSCHED_EVENT_DIED, ticks_now(p), future, attempt,
+              t->kernel & (KERNEL_LABELLED - 1), pid, t->kernel & KERNEL_LABELLED ? t->label : NULL);
+    if (!is_charged && t->attempts_max < ATTEMPT_LIMIT)
+        t->attempts_max++;
+    POINT("sweep: about to settle a task");
+    if (word & WORD_CANCEL) {
+        task_end_dead(p, index, word, TASK_CANCELLED, ECANCELED);
+    } else if (attempt < t->attempts_max) {
+        if (!task_again(p, index, word)) {
+            settle(p, index, au64_load_acquire(&t->word), true, pid, status); /* cancelled meanwhile */
+            return;
+        }
+        stat_add(&p->seats[p->seat].retried, 1);
+        POINT("sweep: pending again, no hint pushed");
+        hint_push(p, future);
+    } else {
+        fill_cause(p, t, word, pid, status);
+        POINT("sweep: cause written, task not failed");
+        task_end_dead(p, index, word, TASK_FAILED, EOWNERDEAD);
+    }
+    park_wake_one(p);
+}
+
+static bool is_ancestor(struct wsched *p, uint64_t of, uint64_t candidate)
+{
+    uint32_t index;
+    uint64_t word;
+
+    for (uint32_t n = 0; n < DEPTH_MAX && future_look(p, of, &index, &word); n++) {
+        of = au64_load_relaxed(&task_at(p, index)->parent); /* relaxed: E1 */
+        if (of == candidate)
+            return true;
+    }
+    return false;
+}
+
+/* The notes of the dead worker; marks them as died. */
+static void read_notes(struct wsched *p, struct sweep *s, uint32_t seat)
+{
+    struct seat *dead = &p->seats[seat];
+    uint32_t depth = au32_load_acquire(&dead->depth); /* W1 */
+
+    for (uint32_t i = 0; i < depth && i < DEPTH_MAX && s->count < DEPTH_MAX; i++) {
+        uint64_t note = au64_load_relaxed(&dead->running[i]); /* relaxed: W1 */
+        uint32_t index = ((uint32_t)note & 0x1fffff) - 1, attempt = (uint32_t)(note >> 21) & 0xff;
+        uint32_t generation = (uint32_t)(note >> 32);
+        if (index >= p->task_count)
+            continue;
+        uint64_t word = au64_load_acquire(&task_at(p, index)->word);
+        bool runs = word_state(word) == TASK_RUNNING && word_seat(word) == seat &&
+                    word_generation(word) == generation && word_attempt(word) == attempt;
+        if (!runs && !(note & RUNNING_DIED))
+            continue; /* noted, not claimed */
+        au64_store_release(&dead->running[i], note | RUNNING_DIED);
+        s->dead[s->count++] = (struct casualty){ future_make(index, generation), attempt, false };
+    }
+}
+
+static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint32_t seat, pid_t pid,
+                         int status)
+{
+    uint32_t top = s->count;
+
+    for (uint32_t i = s->count; i-- > first;) {
+        struct casualty *c = &s->dead[i];
+        uint32_t index;
+        uint64_t word;
+        if (!future_look(p, c->future, &index, &word) || word_state(word) != TASK_RUNNING ||
+            word_seat(word) != seat || word_attempt(word) != c->attempt)
+            continue; /* settled by a supervisor that died */
+        if (top == s->count)
+            top = i;
+        c->is_charged = i == top || is_ancestor(p, s->dead[top].future, c->future);
+    }
+    const struct task *running = top < s->count ? task_at(p, future_index(s->dead[top].future)) : NULL;
+    if (pid) {
+        death_put(p, seat, pid, status, running);
+    }
+    for (uint32_t i = first; i < s->count; i++) {
+        struct casualty *c = &s->dead[i];
+        uint32_t index;
+        uint64_t word;
+        if (future_look(p, c->future, &index, &word) && word_state(word) == TASK_RUNNING &&
+            word_seat(word) == seat && word_attempt(word) == c->attempt)
+            settle(p, index, word, c->is_charged, pid, status);
+    }
+}
+
+/* ---- the table --------------------------------------------------------------------------------------- */
+
+static void cancel_orphan(struct wsched *p, const struct sweep *s, uint32_t index, uint64_t word)
+{
+    struct task *t = task_at(p, index);
+    uint64_t parent = au64_load_relaxed(&t->parent), future = future_make(index, word_generation(word));
+    uint32_t attempt = t->parent_attempt;
+
+    if (!parent || au64_load_acquire(&t->word) != word) /* a glance at a slot in use: look again */
+        return;
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->dead[i].future == parent && s->dead[i].attempt == attempt) {
+            (void)!task_cancel(p, future); /* -EALREADY: it is over */
+            POINT("sweep: orphan cancelled, not released");
+            task_release(p, future);
+            return;
+        }
+}
+
+static void sweep_task(struct wsched *p, const struct sweep *s, uint32_t index, uint64_t word, int status)
+{
+    struct task *t = task_at(p, index);
+    bool is_dead = covers(p, s, word_seat(word));
+    uint64_t next;
+
+    switch (word_state(word)) {
+    case TASK_FREE:
+        break;
+    case TASK_MAKING:
+        next = word_make(word_generation(word) + 1, TASK_FREE, 0, 0, 0);
+        if (is_dead && au64_cas_acq_rel(&t->word, &word, next))
+            free_map_give(p, index);
+        break;
+    case TASK_RUNNING:
+        if (is_dead)
+            settle(p, index, word, true, 0, status);
+        break;
+    case TASK_FAILING:
+        if (is_dead)
+            task_end(p, index, word, TASK_FAILED, word_errno(word));
+        break;
+    case TASK_BLOCKED:
+        if (deps_all_over(p, t))
+            task_unblock(p, index, word);
+        break;
+    case TASK_PENDING:
+        break;
+    case TASK_DONE:
+    case TASK_FAILED:
+    case TASK_CANCELLED:
+        if (is_dead && !(word & WORD_TOLD))
+            task_tell(p, index);
+        break;
+    }
+    word = au64_load_acquire(&t->word);
+    if (s->count && word_state(word) > TASK_MAKING)
+        cancel_orphan(p, s, index, word);
+}
+
+static void sweep_table(struct wsched *p, const struct sweep *s, int status)
+{
+    uint32_t used = au32_load_acquire(&p->header->tasks_used);
+
+    used = used > p->task_count ? p->task_count : used;
+    for (uint32_t i = 0; i < used; i++) {
+        uint64_t word = au64_load_acquire(&task_at(p, i)->word);
+        if (word_state(word) == TASK_FREE) { /* its bit may have gone with the dead */
+            if (!(au64_load_relaxed(&p->free_map[i / 64]) >> i % 64 & 1)) /* relaxed: a hint */
+                free_map_give(p, i);
+        } else {
+            sweep_task(p, s, i, word, status);
+        }
+    }
+}
+
+static void wake_in_its_place(struct wsched *p)
+{
+    au32_store_release(&p->header->lost, 1);
+    park_wake_one(p);
+}
+
+void sweep_stopped(struct wsched *p, uint32_t seat)
+{
+    park_forget(p, seat);
+    wake_in_its_place(p);
+}
+
+void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status)
+{
+    static struct sweep s; /* the supervisor has one thread */
+
+    s.seat = seat;
+    s.count = 0;
+    read_notes(p, &s, seat);
+    park_forget(p, seat);
+    settle_notes(p, &s, 0, seat, pid, status);
+    wake_in_its_place(p);
+    POINT("sweep: tasks settled, table not swept");
+    sweep_table(p, &s, status);
+    deps_sweep(p, seat);
+    au32_store_release(&p->seats[seat].depth, 0);
+    if (au64_load_seq_cst(&p->header->room_waiters)) /* P3: slots came back */
+        park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
+}
+
+/* A supervisor died and all workers with it: `pids` of those, 0: none. */
+void sweep_everything(struct wsched *p, const pid_t *pids)
+{
+    static struct sweep s;
+    const int status = 9; /* as of waitpid(): they are killed when their supervisor dies */
+
+    s.seat = UINT32_MAX;
+    s.count = 0;
+    for (uint32_t seat = 0; seat < p->workers; seat++) {
+        uint32_t first = s.count;
+        read_notes(p, &s, seat);
+        park_forget(p, seat);
+        settle_notes(p, &s, first, seat, pids[seat], status);
+    }
+    POINT("sweep: tasks settled, table not swept");
+    sweep_table(p, &s, status);
+    deps_sweep(p, UINT32_MAX);
+    for (uint32_t seat = 0; seat < p->workers; seat++)
+        au32_store_release(&p->seats[seat].depth, 0);
+    wake_in_its_place(p);
+    if (au64_load_seq_cst(&p->header->room_waiters)) /* P3 */
+        park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c -- what a worker does all day: find a task, run it, sleep when there is none.
+ *
+ * Tasks come, in this order, from the own deque (newest first), the supervisor's queue (tasks that
+ * run again), the driver's queue, the other workers' deques (oldest first), and, when there is
+ * nothing and header.lost is raised, from the table itself. Now and then the outer queues come
+ * first, so that a worker that feeds itself does not starve them.
+ *
+ * Waiting inside a kernel runs other tasks meanwhile: own ones, then what is waited for, wherever
+ * its hint is (the table is asked, not the queues), then anything. This never deadlocks, because a
+ * kernel may only wait for what was submitted after it started: a task is under another one on a
+ * stack only if it started earlier, so in a circle of tasks, each waiting for one that is under
+ * the next, each would have started before the next. (For an older task that is not over
+ * worker_wait() answers -EDEADLK.) Anything else is run only down to HELP_DEPTH, unless what we
+ * wait for is BLOCKED and may need just that.
+ *
+ * Before a task is claimed the worker notes it in seat.running, so that the supervisor knows at
+ * once what a dead worker was at, and what was on top.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define HINT_STOLEN (1ull << 31)
+#define HELP_DEPTH 64u
+#define SPIN_MAX 1500u /* rounds of about 30 ns: twice what waking a sleeper costs */
+#define SPIN_MIN 32u
+#define SHORT_TICKS 10000u /* tasks shorter than some microseconds are stolen in batches */
+#define OUTER_FIRST_EVERY 61u
+
+/* ---- finding ------------------------------------------------------------------------------------- */
+
+/* Keep the first hint, put the others where they can be stolen; the owner takes them in order. */
+static uint64_t keep_first(struct wsched *p, const uint64_t *hints, uint32_t n, uint64_t flag)
+{
+    while (n > 1)
+        if (!deque_push(p, hints[--n] | flag))
+            au32_store_release(&p->header->lost, 1);
+    return hints[0] | flag;
+}
+
+static uint64_t next_random(struct wsched *p)
+{
+    p->random ^= p->random << 13;
+    p->random ^= p->random >> 7;
+    p->random ^= p->random << 17;
+    return p->random;
+}
+
+static bool from_queues(struct wsched *p, uint64_t *hint)
+{
+    uint64_t hints[STEAL_MAX];
+    uint32_t n = queue_pop(p, supervisor_seat(p), 1, hints);
+
+    if (!n)
+        n = queue_pop(p, driver_seat(p), p->batch, hints);
+    if (!n)
+        return false;
+    *hint = keep_first(p, hints, n, 0);
+    return true;
+}
+
+static bool from_others(struct wsched *p, uint64_t *hint)
+{
+    uint32_t first = p->workers > 1 ? (uint32_t)(next_random(p) % p->workers) : 0;
+
+    for (uint32_t i = 0; i < p->workers; i++) {
+        uint32_t victim = (first + i) % p->workers;
+        uint64_t hints[STEAL_MAX];
+        uint32_t n = victim == p->seat ? 0 : deque_steal(p, victim, p->batch, hints);
+        if (n) {
+            *hint = keep_first(p, hints, n, HINT_STOLEN);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The queues may have lost something: look through the table. */
+static bool from_table(struct wsched *p, uint64_t *hint)
+{
+    uint32_t used = au32_load_acquire(&p->header->tasks_used);
+    bool found = false;
+
+    if (!au32_load_acquire(&p->header->lost) || !au32_xchg_acq_rel(&p->header->lost, 0))
+        return false;
+    POINT("worker: looking for lost tasks");
+    for (uint32_t i = 0; i < used && i < p->task_count; i++) {
+        uint64_t w = au64_load_acquire(&task_at(p, i)->word);
+        if (word_state(w) != TASK_PENDING)
+            continue;
+        uint64_t h = future_make(i, word_generation(w));
+        if (!found)
+            *hint = h;
+        else if (!deque_push(p, h)) {
+            au32_store_release(&p->header->lost, 1); /* more than fit: look again later */
+            break;
+        }
+        found = true;
+    }
+    return found;
+}
+
+static bool find(struct wsched *p, uint64_t *hint)
+{
+    if (++p->tick % OUTER_FIRST_EVERY == 0 && (from_queues(p, hint) || from_table(p, hint)))
+        return true;
+    return deque_take(p, hint) || from_queues(p, hint) || from_others(p, hint) || from_table(p, hint);
+}
+
+/* ---- running ---------------------------------------------------------------------------------------- */
+
+static const char *label_of(const struct task *t)
+{
+    return t->kernel & KERNEL_LABELLED ? t->label : NULL;
+}
+
+static void set_depth(struct wsched *p, uint32_t depth)
+{
+    p->depth = depth;
+    au32_store_release(&p->seats[p->seat].depth, depth); /* W1: pairs with sweep.c, after a death */
+}
+
+static void blame_kernel(struct wsched *p, struct task *t, const struct wsched_task *task)
+{
+    t->cause = (struct cause){ .pid = p->pid, .exit_code = -1, .kernel = task->kernel,
+                               .attempts = (uint8_t)task->attempt, .attempts_max = t->attempts_max };
+}
+
+static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t word, bool stolen)
+{
+    struct task *t = task_at(p, task->index);
+    struct seat *s = &p->seats[p->seat];
+    const char *label = label_of(t);
+
+    task->kernel = t->kernel & (KERNEL_LABELLED - 1);
+    task->started = ticks_now(p);
+    if (stolen) {
+        stat_add(&s->stolen, 1);
+        event_put(p, p->seat, WSCHED_EVENT_STOLEN, task->started, task->future, task->attempt,
+                  task->kernel, p->pid, label);
+    }
+    event_put(p, p->seat, WSCHED_EVENT_STARTED, task->started, task->future, task->attempt,
+              task->kernel, p->pid, label);
+    p->current = task;
+    POINT("worker: task claimed, kernel not started");
+    int err = -EBADMSG;
+    if (task->kernel < p->kernel_count)
+        err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
+    POINT("worker: kernel finished, task not sealed");
+    p->current = task->outer;
+    if (err > 0 || err < -(int)WORD_ERRNO_MASK)
+        err = -EPROTO;
+    enum task_state state = !err ? TASK_DONE : TASK_FAILED;
+    if (err == -ECANCELED && wsched_task_cancelled(task))
+        state = TASK_CANCELLED;
+    if (err)
+        blame_kernel(p, t, task);
+    uint64_t now = ticks_now(p);
+    event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
+              task->attempt, task->kernel, p->pid, label);
+    p->batch = now - task->started > SHORT_TICKS ? 1 : p->batch < STEAL_MAX ? p->batch * 2 : STEAL_MAX;
+    task_end(p, task->index, word, state, -err);
+}
+
+/* False: the hint was stale. */
+static bool run(struct wsched *p, uint64_t hint)
+{
+    struct wsched_task task = { .pool = p, .outer = p->current, .future = hint & ~HINT_STOLEN };
+    struct seat *s = &p->seats[p->seat];
+    uint32_t depth = p->depth;
+    uint64_t word;
+
+    if (!future_look(p, task.future, &task.index, &word) || word_state(word) != TASK_PENDING)
+        return false;
+    task.attempt = word_attempt(word);
+    au64_store_relaxed(&s->running[depth], /* relaxed: W1 */
+                       (uint64_t)word_generation(word) << 32 | (uint64_t)task.attempt << 21 |
+                           (task.index + 1));
+    set_depth(p, depth + 1);
+    POINT("worker: task noted, not claimed");
+    bool is_mine = task_claim(p, task.future, &task.index, &word);
+    if (is_mine && word_attempt(word) == task.attempt) {
+        search_end(p);
+        run_claimed(p, &task, word, hint & HINT_STOLEN);
+    } else if (is_mine) { /* it died elsewhere between the two looks; note the right attempt */
+        task.attempt = word_attempt(word);
+        au64_store_relaxed(&s->running[depth], (uint64_t)word_generation(word) << 32 |
+                                                   (uint64_t)task.attempt << 21 | (task.index + 1));
+        search_end(p);
+        run_claimed(p, &task, word, hint & HINT_STOLEN);
+    }
+    set_depth(p, depth);
+    return is_mine;
+}
+
+bool worker_help(struct wsched *p)
+{
+    uint64_t hint;
+
+    return p->depth < DEPTH_MAX && !au32_load_acquire(&p->header->stopping) && find(p, &hint) &&
+           (run(p, hint), true);
+}
+
+/* ---- having nothing to do ------------------------------------------------------------------------------ */
+
+/* Spin a little, if not enough others do, then sleep. */
+static void rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
+                 int64_t deadline)
+{
+    if (p->cpus > 1 && (p->is_searching || search_begin(p))) {
+        for (uint32_t i = 0; i < p->spin_rounds; i++) {
+            if ((wants_work && work_is_visible(p)) || (must_wake && must_wake(arg)) ||
+                au32_load_relaxed(&p->header->stopping)) { /* relaxed: looked at again */
+                p->spin_rounds = SPIN_MAX;
+                return;
+            }
+            cpu_pause();
+        }
+        p->spin_rounds = p->spin_rounds / 2 > SPIN_MIN ? p->spin_rounds / 2 : SPIN_MIN;
+    }
+    park_worker(p, wants_work, must_wake, arg, deadline);
+}
+
+struct waiting {
+    struct wsched *p;
+    const struct wsched_future *futures;
+    size_t n, need;
+};
+
+static bool is_satisfied(void *arg)
+{
+    const struct waiting *w = arg;
+    size_t done;
+
+    return futures_count(w->p, w->futures, w->n, NULL, &done) || done >= w->need;
+}
+
+/* Run one of those we wait for, the newest first. *blocked: one of them is. */
+static bool run_awaited(struct wsched *p, const struct waiting *w, bool *blocked)
+{
+    for (size_t i = w->n; i-- > 0;) {
+        uint32_t index;
+        uint64_t word;
+        if (!future_look(p, w->futures[i].v, &index, &word))
+            continue;
+        if (word_state(word) == TASK_PENDING && run(p, w->futures[i].v))
+            return true;
+        *blocked |= word_state(word) == TASK_BLOCKED;
+    }
+    return false;
+}
+
+/* From our own deque: above HELP_DEPTH anything, below it only what the current task submitted. */
+static bool run_own(struct wsched *p)
+{
+    uint64_t hint, word;
+    uint32_t index;
+
+    while (deque_take(p, &hint)) {
+        if (!future_look(p, hint & ~HINT_STOLEN, &index, &word) || word_state(word) != TASK_PENDING)
+            continue;
+        if (p->depth >= HELP_DEPTH &&
+            au64_load_relaxed(&task_at(p, index)->parent) != p->current->future) {
+            deque_push(p, hint); /* relaxed: E1 */
+            return false;
+        }
+        if (run(p, hint))
+            return true;
+    }
+    return false;
+}
+
+static bool has_older(struct wsched *p, const struct waiting *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        uint32_t index;
+        uint64_t word;
+        if (future_look(p, w->futures[i].v, &index, &word) && !word_is_over(word) &&
+            task_at(p, index)->born < p->current->started)
+            return true;
+    }
+    return false;
+}
+
+int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
+                int64_t deadline)
+{
+    struct waiting w = { p, futures, n, need };
+    bool is_registered = false;
+    int err = 0;
+
+    if (has_older(p, &w))
+        return -EDEADLK;
+    for (;;) {
+        size_t done;
+        bool blocked = false;
+        err = futures_count(p, futures, n, NULL, &done);
+        if (err || done >= need)
+            break;
+        if (au32_load_acquire(&p->header->stopping))
+            err = -ESHUTDOWN;
+        else if (p->depth >= DEPTH_MAX)
+            err = -EDEADLK;
+        else if (deadline != INT64_MAX && monotonic_ns() >= deadline)
+            err = -ETIMEDOUT;
+        if (err)
+            break;
+        if (run_own(p) || run_awaited(p, &w, &blocked))
+            continue;
+        bool wants_work = p->depth < HELP_DEPTH || blocked;
+        if (wants_work && worker_help(p))
+            continue;
+        if (!is_registered && futures_register(p, futures, n, need)) {
+            is_registered = true;
+            continue; /* look again: one may have ended before it knew of us */
+        }
+        rest(p, wants_work, is_satisfied, &w, deadline);
+        is_registered = false;
+    }
+    search_end(p);
+    return err;
+}
+
+/* ---- a worker's life --------------------------------------------------------------------------------------- */
+
+/* Returns the exit code. */
+int worker_main(struct wsched *p)
+{
+    p->pid = getpid();
+    p->free_count = 0;
+    p->free_max = p->worker_free_max;
+    p->current = NULL;
+    p->batch = 1;
+    p->spin_rounds = SPIN_MAX;
+    p->cpus = wsched_cpus();
+    p->random = (uint64_t)p->pid * 0x9e3779b97f4a7c15u | 1;
+    p->map_cursor = p->seat * 7;
+    set_depth(p, 0);
+    if (p->options.worker_start && p->options.worker_start(p->options.worker_ctx))
+        return 1;
+    au32_store_release(&p->seats[p->seat].ready, 1); /* W2: pairs with supervisor.c */
+    while (!au32_load_acquire(&p->header->stopping))
+        if (!worker_help(p))
+            rest(p, true, NULL, NULL, INT64_MAX);
+    if (p->options.worker_stop)
+        p->options.worker_stop(p->options.worker_ctx);
+    return 0;
+}
