@@ -1,7 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* objstore.h -- immutable objects in shared memory. */
+/*
+ * objstore.h -- immutable objects in shared memory: found by id, read in place.
+ *
+ *     writer:   create -> fill -> seal     alone with the bytes until it seals
+ *     readers:  get -> read -> release     the bytes never change under a view
+ *
+ * A store is one file that every participant maps: on tmpfs, on any other file
+ * system, or nameless (a memfd handed to children). There is no server.
+ *
+ * Errors    0, or a negative errno value; a call that fails changes nothing and
+ *           leaves its output arguments as they were. objstore_strerror() says
+ *           each in words.
+ * Threads   One struct objstore serves all threads of one process, unless a
+ *           function says otherwise.
+ * Fork      A handle belongs to the process that opened it. In a child every call
+ *           on it answers -ECHILD; the child opens its own (objstore_open_fd() on
+ *           objstore_fd() needs no name) and then objstore_close()s the old one,
+ *           which only unmaps.
+ * Crashes   A process may die at any instruction: what it had not sealed is
+ *           undone, what it was reading is released, by whoever comes next.
+ * Trust     The file's permissions are the only guard. Bytes that another process
+ *           wrote are input: damage gives -EBADMSG, never a crash.
+ */
 #ifndef OBJSTORE_H
 #define OBJSTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,6 +39,243 @@ extern "C" {
 
 #define OBJSTORE_API __attribute__((visibility("default")))
 #define OBJSTORE_CHECKED __attribute__((visibility("default"), warn_unused_result))
+
+/* ---- types ---------------------------------------------------------------------- */
+
+struct objstore; /* opaque: one process's attachment to a store */
+
+/* The name of an object; the caller's choice. All zero is invalid (-EINVAL). */
+struct objstore_id {
+    uint8_t bytes[16];
+};
+
+/* Element types of the optional description; the store never interprets the bytes. */
+enum objstore_dtype {
+    OBJSTORE_BYTES = 0, /* untyped */
+    OBJSTORE_INT8,
+    OBJSTORE_UINT8,
+    OBJSTORE_INT16,
+    OBJSTORE_UINT16,
+    OBJSTORE_INT32,
+    OBJSTORE_UINT32,
+    OBJSTORE_INT64,
+    OBJSTORE_UINT64,
+    OBJSTORE_FLOAT32,
+    OBJSTORE_FLOAT64,
+};
+
+#define OBJSTORE_NAME_MAX 39 /* bytes of a description's name, without the end */
+#define OBJSTORE_DIMS_MAX 4
+
+/*
+ * What a tool needs to show `float32[16512, 8]` and to export .npy. All zero means
+ * "just bytes". dims[0..ndim) are extents, row-major. `name` and `tag` are UTF-8 or
+ * whatever the caller likes; they end with a zero byte.
+ */
+struct objstore_meta {
+    uint32_t dtype; /* enum objstore_dtype */
+    uint32_t ndim;  /* 0 .. OBJSTORE_DIMS_MAX */
+    uint64_t dims[OBJSTORE_DIMS_MAX];
+    char name[OBJSTORE_NAME_MAX + 1];
+    char tag[16];
+};
+
+/* Borrowed bytes; end with objstore_release(). */
+struct objstore_view {
+    const void *data; /* 64-byte aligned; NULL when size is 0; read-only memory */
+    size_t size;
+    uint64_t pin[2]; /* private */
+};
+
+enum objstore_flag {
+    OBJSTORE_CREATE = 1u << 0,    /* make the store if there is none */
+    OBJSTORE_EXCLUSIVE = 1u << 1, /* with CREATE: -EEXIST if there is one */
+    OBJSTORE_READ_ONLY = 1u << 2, /* look at it without disturbing it: see objstore_open() */
+    OBJSTORE_EPHEMERAL = 1u << 3, /* with CREATE: the name goes when the last user goes */
+    OBJSTORE_PREFAULT = 1u << 4,  /* with CREATE: touch every page now, not on first use */
+};
+
+/* Zero is the default of every field. */
+struct objstore_options {
+    uint32_t struct_size;    /* sizeof(struct objstore_options): old callers meet new libraries */
+    uint32_t flags;          /* enum objstore_flag */
+    uint64_t capacity_bytes; /* only when creating; 0: 1 GiB. Bytes for objects' data. */
+    uint32_t mode;           /* only when creating; 0: 0600 */
+    uint32_t reserved;
+};
+#define OBJSTORE_OPTIONS_INIT { sizeof(struct objstore_options), 0, 0, 0, 0 }
+
+/* Prose about a failed open or verify, for people. */
+struct objstore_diag {
+    char text[256];
+};
+
+/* ---- a store ---------------------------------------------------------------------- */
+
+/*
+ * Attach to a store, making it first if OBJSTORE_CREATE is set and there is none.
+ * `where` is a name without '/' (the file is /dev/shm/objstore-<uid>/<name>), a path
+ * with one, or NULL for a new nameless store that only descriptors reach. `opts` and
+ * `diag` may be NULL. The caller owns *out: objstore_close() it.
+ *
+ * The whole capacity is reserved now, so that "full" is an error code later and never
+ * a SIGBUS. A store left behind by the dead (see OBJSTORE_EPHEMERAL) is replaced.
+ * Opened with OBJSTORE_READ_ONLY the handle holds no lease: it can list, stat, verify
+ * and copy objects out (objstore_read()), not pin them.
+ *   -ENOENT   no such store and no OBJSTORE_CREATE      -EEXIST  with EXCLUSIVE: it exists
+ *   -EPROTO   not a store, or one of another layout version
+ *   -EBADMSG  damaged; objstore_verify() says where     -ENOSPC  no room on the file system
+ *   -EINVAL   bad name, option or capacity              -EUSERS  too many processes attached
+ *   and those of open(2) and mmap(2)
+ */
+OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_options *opts,
+                                   struct objstore **out, struct objstore_diag *diag);
+
+/*
+ * Attach to the store behind a descriptor, e.g. one inherited over fork() or received
+ * with SCM_RIGHTS. The descriptor stays the caller's. Errors as objstore_open().
+ */
+OBJSTORE_CHECKED int objstore_open_fd(int fd, const struct objstore_options *opts,
+                                      struct objstore **out, struct objstore_diag *diag);
+
+/* A descriptor of the store, CLOEXEC, owned by the handle: dup() it to keep it. */
+OBJSTORE_API int objstore_fd(const struct objstore *store);
+
+/*
+ * Detach: ends every view and aborts every unsealed object of this handle. NULL is
+ * allowed. No other thread may be inside a call on it.
+ */
+OBJSTORE_API void objstore_close(struct objstore *store);
+
+/* Remove a store's name; those who are attached keep it. -ENOENT, -EPROTO (not a store), unlink(2). */
+OBJSTORE_CHECKED int objstore_destroy(const char *where);
+
+/* ---- ids ---------------------------------------------------------------------------- */
+
+OBJSTORE_CHECKED int objstore_id_random(struct objstore_id *out); /* getrandom(2)'s errors */
+/* The same name gives the same id, everywhere (XXH3-128 with a fixed seed). */
+OBJSTORE_API void objstore_id_from_name(const char *name, struct objstore_id *out);
+/* The same bytes give the same id, everywhere (XXH3-128). */
+OBJSTORE_API void objstore_id_from_content(const void *data, size_t size, struct objstore_id *out);
+#define OBJSTORE_ID_TEXT 33
+OBJSTORE_API void objstore_id_format(const struct objstore_id *id, char text[OBJSTORE_ID_TEXT]);
+OBJSTORE_CHECKED int objstore_id_parse(const char *text, struct objstore_id *out); /* -EINVAL */
+
+/* ---- writing ------------------------------------------------------------------------ */
+
+/*
+ * Reserve `size` bytes under `id`, 64-byte aligned (a page when size >= 4096), contents
+ * unspecified. The caller alone may write *data, and ends with exactly one objstore_seal()
+ * or objstore_abort(). `meta` may be NULL. size 0 is allowed (*data is then NULL).
+ *   -EEXIST  the id is taken, sealed or not     -ENOSPC  no room
+ *   -EROFS   opened with OBJSTORE_READ_ONLY     -EINVAL  zero id, bad meta, absurd size
+ */
+OBJSTORE_CHECKED int objstore_create(struct objstore *store, const struct objstore_id *id,
+                                     size_t size, const struct objstore_meta *meta, void **data);
+/* Publish: from here on every process sees the object, and nobody can change it. -ENOENT: not ours to seal. */
+OBJSTORE_CHECKED int objstore_seal(struct objstore *store, const struct objstore_id *id);
+/* Give up an object that this handle created and did not seal. -ENOENT: not ours to abort. */
+OBJSTORE_CHECKED int objstore_abort(struct objstore *store, const struct objstore_id *id);
+/* create + copy + seal. */
+OBJSTORE_CHECKED int objstore_put(struct objstore *store, const struct objstore_id *id,
+                                  const void *data, size_t size, const struct objstore_meta *meta);
+/*
+ * Hide a sealed object at once; its bytes are freed with the last view. -ENOENT: not there
+ * (an unsealed object is not there for anybody but its creator, who aborts it).
+ */
+OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objstore_id *id);
+
+/* ---- reading ------------------------------------------------------------------------ */
+
+/*
+ * Borrow a sealed object, waiting up to `timeout_ms` for it to be sealed
+ * (0: do not wait, -1: for ever). view->data is valid until objstore_release().
+ *   -ENOENT  not there, and timeout_ms is 0     -ETIMEDOUT  not in time
+ *   -EROFS   opened with OBJSTORE_READ_ONLY     -ENOSPC     no room to note the view
+ */
+OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_id *id,
+                                  int timeout_ms, struct objstore_view *view);
+/* End a view. Each view is released once, by any thread of the process that got it. */
+OBJSTORE_API void objstore_release(struct objstore *store, struct objstore_view *view);
+/*
+ * Copy up to `cap` bytes of a sealed object out; *size becomes the object's size. Needs no
+ * lease, so it works on a read-only handle. -ENOENT. -EAGAIN: it was deleted meanwhile.
+ */
+OBJSTORE_CHECKED int objstore_read(struct objstore *store, const struct objstore_id *id, void *buf,
+                                   size_t cap, size_t *size);
+/* Is it there, sealed? */
+OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstore_id *id);
+/*
+ * Wait until `need` of the n ids are sealed, up to `timeout_ms` (-1: for ever). Sets
+ * ready[i] for each (ready may be NULL). Returns the number that are sealed (>= need),
+ * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n).
+ */
+OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
+                                   size_t need, int timeout_ms, bool *ready);
+
+/* ---- looking ------------------------------------------------------------------------- */
+
+enum objstore_state {
+    OBJSTORE_UNSEALED = 1, /* created, being written */
+    OBJSTORE_SEALED = 2,
+    OBJSTORE_DELETED = 3, /* hidden; its bytes wait for the last view */
+};
+
+struct objstore_info {
+    struct objstore_id id;
+    struct objstore_meta meta;
+    uint64_t size;
+    uint64_t created_ns; /* CLOCK_REALTIME */
+    uint32_t state;      /* enum objstore_state */
+    uint32_t pins;       /* views out, of all processes */
+    int32_t owner_pid;   /* unsealed: who writes it; else 0 */
+    uint32_t reserved;
+};
+
+/* About one object. -ENOENT. */
+OBJSTORE_CHECKED int objstore_stat(struct objstore *store, const struct objstore_id *id,
+                                   struct objstore_info *out);
+/*
+ * Call `visit` for every object that exists during the whole call (others may or may not
+ * appear), in no order. Stops when visit returns non-zero and returns that, else 0.
+ */
+OBJSTORE_CHECKED int objstore_list(struct objstore *store,
+                                   int (*visit)(const struct objstore_info *info, void *ctx),
+                                   void *ctx);
+
+struct objstore_stats {
+    uint64_t capacity_bytes;     /* room for data */
+    uint64_t used_bytes;         /* of it, taken (with rounding) */
+    uint64_t largest_free_bytes; /* the largest object that fits now */
+    uint64_t reserved_bytes;     /* what the file takes from its file system, all told */
+    uint64_t objects_sealed;
+    uint64_t objects_unsealed;
+    uint64_t objects_deleted; /* hidden, waiting for their last view */
+    uint64_t processes;       /* attached now */
+    uint64_t deaths;          /* processes that died attached, and were cleaned up after */
+};
+OBJSTORE_CHECKED int objstore_stats(struct objstore *store, struct objstore_stats *out);
+
+struct objstore_lease {
+    int32_t pid;
+    bool alive;
+    uint64_t start_time; /* field 22 of /proc/pid/stat */
+    uint64_t pins;
+    uint64_t unsealed;
+};
+/* Call `visit` for every attached process, as objstore_list() does for objects. */
+OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
+                                     int (*visit)(const struct objstore_lease *lease, void *ctx),
+                                     void *ctx);
+
+/* Clean up now after processes that died attached; returns how many. (Also done on the way.) */
+OBJSTORE_CHECKED int objstore_reap(struct objstore *store);
+
+/*
+ * Check the whole store: header, index, slots, extents, pins. -EBADMSG: damaged, and
+ * diag (may be NULL) says where first. Others may go on using the store meanwhile.
+ */
+OBJSTORE_CHECKED int objstore_verify(struct objstore *store, struct objstore_diag *diag);
 
 /* The library's own words for an error; never NULL. */
 OBJSTORE_API const char *objstore_strerror(int error);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* alloc.h -- room in the data for one slot's object. */
+#ifndef OBJSTORE_ALLOC_H
+#define OBJSTORE_ALLOC_H
+
+#include "extent.h"
+#include "store.h"
+
+/*
+ * Take `size` (> 0) bytes for `slot`, which the caller owns in WRITING and which has no extent.
+ * Afterwards its extent word says where they are. -ENOSPC.
+ */
+int extent_alloc(struct objstore *s, struct cache *c, uint32_t slot, uint64_t size);
+/* Give back whatever the slot's extent names; the caller owns the slot. `c` may be NULL. */
+void extent_free(struct objstore *s, struct cache *c, uint32_t slot);
+/* Its offset in the file and its length; false if it has none, or makes no sense. */
+bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* file.h -- the file behind a store: names, making, publishing, checking. */
+#ifndef OBJSTORE_FILE_H
+#define OBJSTORE_FILE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "layout.h"
+#include "objstore.h"
+
+struct file_name {
+    char path[PATH_MAX];
+    char dir[PATH_MAX];
+    bool is_ours; /* in the user's own directory, which comes and goes with its stores */
+};
+
+__attribute__((format(printf, 2, 3))) void diag_set(struct objstore_diag *diag, const char *format, ...);
+
+/* What `where` means. -EINVAL, -ENAMETOOLONG. */
+int file_resolve(const char *where, struct file_name *name);
+/* The user's own directory exists and is the user's. */
+int file_make_dir(const struct file_name *name);
+/* A new file without a name for a store of this geometry, all reserved; its descriptor, or an error. */
+int file_make(const char *dir, const struct geometry *g, uint32_t mode, uint32_t flags,
+              struct objstore_diag *diag);
+/* Give it its name. -EEXIST: there is one of that name. */
+int file_publish(int fd, const struct file_name *name);
+/* Is this a store, and of what geometry? -EPROTO, -EBADMSG. */
+int file_check(int fd, struct header_fixed *fixed, struct geometry *g, struct objstore_diag *diag);
+/* Remove the file's name if that still means this file, and the user's directory if it is empty. */
+void file_unlink_name(int fd);
+/* Remove the user's directory if `path` lies in it and it is empty. */
+void file_tidy_dir(const char *path);
+
+#endif

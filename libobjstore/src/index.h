@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* index.h -- from an id to its slot. */
+#ifndef OBJSTORE_INDEX_H
+#define OBJSTORE_INDEX_H
+
+#include "store.h"
+
+struct key {
+    uint64_t id[2];
+};
+
+struct key key_of(const struct objstore_id *id);
+uint64_t key_bucket(const struct objstore *s, struct key key);
+/* The slot that is present under `key` and its word; -ENOENT, -EBADMSG. Changes nothing. */
+int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word);
+/*
+ * Enter a slot that the caller owns in WRITING and whose id is written. -EEXIST: another is
+ * present under that id, and *slot and *word say which.
+ */
+int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slot, uint64_t *word);
+/*
+ * Take the slot out of its chain if its word is still of this generation and says DOOMED or
+ * RECLAIM. Afterwards no chain leads to it. May be done twice, and by anybody. -EBADMSG.
+ */
+int index_remove(struct objstore *s, uint32_t slot, uint64_t word);
+/* For verify: call `visit` for every slot of one bucket's chain; -EBADMSG: it does not end. */
+int index_walk(const struct objstore *s, uint64_t bucket, int (*visit)(uint32_t slot, void *ctx), void *ctx);
+
+#endif

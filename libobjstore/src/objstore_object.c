@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * objstore_object.c -- the calls on one object: create, seal, abort, put, delete, get, release, read.
+ */
+#include "alloc.h"
+#include "index.h"
+#include "lease.h"
+#include "pin.h"
+#include "reap.h"
+#include "slot.h"
+#include "wait.h"
+
+#include <string.h>
+
+_Static_assert(sizeof(struct objstore_meta) == sizeof(struct meta), "metadata is kept as it is");
+
+static int check_key(const struct objstore *s, const struct objstore_id *id, struct key *key)
+{
+    int err = handle_check(s);
+
+    if (err)
+        return err;
+    if (!id)
+        return -EINVAL;
+    *key = key_of(id);
+    return key->id[0] || key->id[1] ? 0 : -EINVAL;
+}
+
+static int check_write(const struct objstore *s, const struct objstore_id *id, struct key *key)
+{
+    int err = check_key(s, id, key);
+
+    return err ? err : s->rw ? 0 : -EROFS;
+}
+
+static bool meta_is_valid(const struct objstore_meta *meta)
+{
+    return meta->dtype <= OBJSTORE_FLOAT64 && meta->ndim <= OBJSTORE_DIMS_MAX &&
+           memchr(meta->name, 0, sizeof meta->name) && memchr(meta->tag, 0, sizeof meta->tag);
+}
+
+static bool meta_is_zero(const struct objstore_meta *meta)
+{
+    static const struct objstore_meta zero;
+
+    return !memcmp(meta, &zero, sizeof zero);
+}
+
+/* ---- where an object's bytes are ----------------------------------------------------------------------- */
+
+/* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
+static bool place_of(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
+{
+    const struct slot *slot = slot_at(s, index);
+    struct extent e = extent_unpack(au64_load_relaxed(&slot->extent)); /* relaxed: E1, or ours */
+    uint64_t room;
+
+    if (size <= INLINE_MAX) {
+        *at = s->geo.slots_at + index * sizeof(struct slot) + offsetof(struct slot, bytes);
+        return true;
+    }
+    return e.held && extent_place(s, &e, at, &room) && size <= room;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------- */
+
+static void write_meta(struct objstore *s, uint32_t index, const struct objstore_meta *meta)
+{
+    uint64_t words[META_WORDS];
+
+    memcpy(words, meta, sizeof words);
+    for (uint32_t i = 0; i < META_WORDS; i++)
+        au64_store_relaxed(&meta_at(s, index)->words[i], words[i]); /* relaxed: T2 publishes */
+}
+
+/* Fill in a slot that is ours, all but the bytes. */
+static int describe(struct objstore *s, uint32_t index, struct key key, size_t size,
+                    const struct objstore_meta *meta)
+{
+    struct slot *slot = slot_at(s, index);
+    bool has_meta = meta && !meta_is_zero(meta);
+
+    if (has_meta) {
+        int err = meta_reserve(s, index);
+
+        if (err)
+            return err;
+        write_meta(s, index, meta);
+    }
+    /* relaxed: L1 and T2 publish */
+    au64_store_relaxed(&slot->id[0], key.id[0]);
+    au64_store_relaxed(&slot->id[1], key.id[1]);
+    au64_store_relaxed(&slot->size, size);
+    au64_store_relaxed(&slot->created,
+                       ((uint64_t)clock_ns(CLOCK_REALTIME_COARSE) & ~1ull) | has_meta);
+    au64_store_relaxed(&slot->pinners, 0);
+    return 0;
+}
+
+static void give_up(struct objstore *s, struct cache *c, uint32_t index, bool is_entered)
+{
+    uint64_t word = au64_load_relaxed(&slot_at(s, index)->word); /* relaxed: ours */
+
+    if (!slot_change(s, index, &word, SLOT_RECLAIM)) /* T3 */
+        return;
+    POINT("object: given up, not undone");
+    if (is_entered)
+        reclaim(s, c, index);
+    else
+        slot_free(s, c, index);
+}
+
+/* One attempt to get a slot, the id and the bytes. On -EEXIST *word says who has the id. */
+static int try_begin(struct objstore *s, struct cache *c, struct key key, size_t size,
+                     const struct objstore_meta *meta, uint32_t *index, uint64_t *word)
+{
+    uint32_t other;
+    int err = slot_take(s, c, index);
+
+    if (err)
+        return err;
+    err = describe(s, *index, key, size, meta);
+    POINT("object: described, not entered");
+    if (!err)
+        err = index_insert(s, *index, key, &other, word); /* L1 */
+    if (err) {
+        give_up(s, c, *index, false);
+        return err;
+    }
+    POINT("object: entered");
+    if (size > INLINE_MAX) {
+        err = extent_alloc(s, c, *index, size);
+        if (err)
+            give_up(s, c, *index, true);
+    }
+    return err;
+}
+
+/* On success the slot is ours, in WRITING, and its bytes are at *at. */
+static int begin(struct objstore *s, struct key key, size_t size, const struct objstore_meta *meta,
+                 uint32_t *index, uint64_t *at)
+{
+    if (size > CAPACITY_MAX || (meta && !meta_is_valid(meta)))
+        return -EINVAL;
+    for (;;) {
+        struct cache *c = cache_take(s);
+        uint64_t word = 0;
+        int err = try_begin(s, c, key, size, meta, index, &word);
+
+        cache_give(c);
+        if (!err)
+            break;
+        /* The dead may have what we want: the id, or the room. */
+        bool may_help = err == -ENOSPC || (err == -EEXIST && word_state(word) == SLOT_WRITING &&
+                                           lease_writer_is_dead(s, word));
+        if (!may_help || reap_dead(s) == 0)
+            return err;
+    }
+    au64_add_relaxed(&s->unsealed, 1); /* relaxed: a private count */
+    wait_wake(s, key);
+    return place_of(s, *index, size, at) ? 0 : -EBADMSG;
+}
+
+static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key)
+{
+    if (!slot_change(s, index, &word, SLOT_SEALED)) /* T2, E1 */
+        return -ENOENT;
+    POINT("object: sealed, nobody woken");
+    au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
+    wait_wake(s, key);
+    return 0;
+}
+
+int objstore_create(struct objstore *s, const struct objstore_id *id, size_t size,
+                    const struct objstore_meta *meta, void **data)
+{
+    struct key key;
+    uint32_t index;
+    uint64_t at;
+    int err = check_write(s, id, &key);
+
+    if (!err && !data)
+        err = -EINVAL;
+    if (!err)
+        err = begin(s, key, size, meta, &index, &at);
+    if (!err)
+        *data = size ? s->rw + at : NULL;
+    return err;
+}
+
+int objstore_put(struct objstore *s, const struct objstore_id *id, const void *data, size_t size,
+                 const struct objstore_meta *meta)
+{
+    struct key key;
+    uint32_t index;
+    uint64_t at;
+    int err = check_write(s, id, &key);
+
+    if (!err && size && !data)
+        err = -EINVAL;
+    if (!err)
+        err = begin(s, key, size, meta, &index, &at);
+    if (err)
+        return err;
+    if (size)
+        memcpy(s->rw + at, data, size);
+    POINT("object: filled, not sealed");
+    return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key); /* relaxed: ours */
+}
+
+/* The slot under `key` that this handle created and did not seal. */
+static int find_ours(struct objstore *s, struct key key, uint32_t *index, uint64_t *word)
+{
+    int err = index_find(s, key, index, word);
+
+    if (!err && (word_state(*word) != SLOT_WRITING || word_lease(*word) != s->lease))
+        err = -ENOENT;
+    return err;
+}
+
+int objstore_seal(struct objstore *s, const struct objstore_id *id)
+{
+    struct key key;
+    uint32_t index;
+    uint64_t word;
+    int err = check_write(s, id, &key);
+
+    if (!err)
+        err = find_ours(s, key, &index, &word);
+    return err ? err : finish(s, index, word, key);
+}
+
+int objstore_abort(struct objstore *s, const struct objstore_id *id)
+{
+    struct key key;
+    uint32_t index;
+    uint64_t word;
+    int err = check_write(s, id, &key);
+
+    if (!err)
+        err = find_ours(s, key, &index, &word);
+    if (err)
+        return err;
+    if (!slot_change(s, index, &word, SLOT_RECLAIM)) /* T3 */
+        return -ENOENT;
+    POINT("object: aborted, not undone");
+    struct cache *c = cache_take(s);
+    reclaim(s, c, index);
+    cache_give(c);
+    au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
+    return 0;
+}
+
+int objstore_delete(struct objstore *s, const struct objstore_id *id)
+{
+    struct key key;
+    uint32_t index;
+    uint64_t word;
+    int err = check_write(s, id, &key);
+
+    if (err)
+        return err;
+    do {
+        err = index_find(s, key, &index, &word);
+        if (err)
+            return err;
+        if (word_state(word) != SLOT_SEALED)
+            return -ENOENT;
+    } while (!slot_change(s, index, &word, SLOT_DOOMED)); /* T4, E2 */
+    POINT("object: doomed, still in its chain");
+    word = word_with(word, SLOT_DOOMED, 0);
+    err = index_remove(s, index, word);
+    if (!err)
+        reclaim_if_unpinned(s, index, word);
+    return 0; /* a damaged chain is verify's to tell: the object is gone */
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------ */
+
+/* Pin what was found SEALED. -EAGAIN: it is not any more. */
+static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
+{
+    uint64_t ref, size, at;
+    int err = pin(s, index, word, &ref);
+
+    if (err == -EAGAIN) /* we may have stood in the way of the one who wanted to free it */
+        reclaim_if_unpinned(s, index, au64_load_seq_cst(&slot_at(s, index)->word)); /* E2 */
+    if (err)
+        return err;
+    size = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: E1 */
+    if (!place_of(s, index, size, &at)) {
+        unpin(s, ref, word);
+        return -EBADMSG;
+    }
+    view->data = size ? s->view + at : NULL;
+    view->size = size;
+    view->pin[0] = ref;
+    view->pin[1] = word;
+    return 0;
+}
+
+static int try_get(struct objstore *s, struct key key, struct objstore_view *view, uint64_t *word)
+{
+    uint32_t index;
+    int err;
+
+    do {
+        *word = 0;
+        err = index_find(s, key, &index, word);
+        if (err)
+            return err;
+        if (word_state(*word) != SLOT_SEALED)
+            return -ENOENT;
+        err = open_view(s, index, *word, view);
+    } while (err == -EAGAIN);
+    return err;
+}
+
+/* Slow path of get: `word` is of an unsealed object under the key, or 0. */
+static int wait_and_get(struct objstore *s, struct key key, int timeout_ms, struct objstore_view *view)
+{
+    int64_t deadline = deadline_from_ms(timeout_ms);
+    struct au32 *on = wait_word(s, key);
+
+    for (;;) {
+        uint32_t announced = wait_announce(on); /* V1 */
+        uint64_t word;
+        int err = try_get(s, key, view, &word);
+
+        if (err != -ENOENT)
+            return err;
+        bool is_written = word_state(word) == SLOT_WRITING;
+        if (is_written && lease_writer_is_dead(s, word) && reap_dead(s))
+            continue;
+        if (deadline != INT64_MAX && monotonic_ns() >= deadline)
+            return -ETIMEDOUT;
+        wait_sleep(on, announced, is_written ? wait_slice(deadline) : deadline);
+    }
+}
+
+int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
+                 struct objstore_view *view)
+{
+    struct key key;
+    uint64_t word;
+    int err = check_write(s, id, &key);
+
+    if (!err && (!view || timeout_ms < -1))
+        err = -EINVAL;
+    if (!err)
+        err = try_get(s, key, view, &word);
+    if (err != -ENOENT || timeout_ms == 0)
+        return err;
+    return wait_and_get(s, key, timeout_ms, view);
+}
+
+void objstore_release(struct objstore *s, struct objstore_view *view)
+{
+    if (!view || handle_check(s) || !s->rw)
+        return;
+    uint64_t ref = view->pin[0], word = view->pin[1];
+    *view = (struct objstore_view){ 0 };
+    if (pin_slot(ref) >= s->geo.slots || !unpin(s, ref, word)) /* N2 */
+        return;
+    uint64_t now = au64_load_seq_cst(&slot_at(s, pin_slot(ref))->word); /* E2 */
+    if (word_state(now) == SLOT_DOOMED)
+        reclaim_if_unpinned(s, pin_slot(ref), now);
+}
+
+/* Copy without a pin, then see if the object is still the same. */
+static int copy_out(const struct objstore *s, struct key key, void *buf, size_t cap, size_t *size)
+{
+    uint32_t index;
+    uint64_t word, at, full;
+    int err = index_find(s, key, &index, &word);
+
+    if (err)
+        return err;
+    if (word_state(word) != SLOT_SEALED)
+        return -ENOENT;
+    full = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: the word is read again */
+    bool is_sound = place_of(s, index, full, &at);
+    if (is_sound && full && cap)
+        memcpy(buf, s->view + at, full < cap ? full : cap);
+    atomic_thread_fence(memory_order_acquire); /* the bytes before the word */
+    if (au64_load_relaxed(&slot_at(s, index)->word) != word) /* relaxed: the fence orders it */
+        return -EAGAIN;
+    if (!is_sound)
+        return -EBADMSG;
+    *size = full;
+    return 0;
+}
+
+int objstore_read(struct objstore *s, const struct objstore_id *id, void *buf, size_t cap, size_t *size)
+{
+    struct objstore_view view;
+    struct key key;
+    int err = check_key(s, id, &key);
+
+    if (!err && (!size || (cap && !buf)))
+        err = -EINVAL;
+    if (err || !s->rw)
+        return err ? err : copy_out(s, key, buf, cap, size);
+    err = objstore_get(s, id, 0, &view);
+    if (err)
+        return err;
+    if (view.size && cap)
+        memcpy(buf, view.data, view.size < cap ? view.size : cap);
+    *size = view.size;
+    objstore_release(s, &view);
+    return 0;
+}
+
+bool objstore_contains(struct objstore *s, const struct objstore_id *id)
+{
+    struct key key;
+    uint32_t index;
+    uint64_t word;
+
+    return !check_key(s, id, &key) && !index_find(s, key, &index, &word) &&
+           word_state(word) == SLOT_SEALED;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * objstore_verify.c -- is everything as the protocols promise?
+ *
+ * One pass each over leases, buckets, slots and units, linear in the store. Others may work
+ * meanwhile: whatever looks wrong is looked at again, and counts only if the words that
+ * contradict each other stood still: a slot word that reads the same before and after did not
+ * change, as it never recurs within a check (slot.c).
+ */
+#include "alloc.h"
+#include "blocks.h"
+#include "file.h"
+#include "index.h"
+#include "lease.h"
+#include "pages.h"
+#include "pin.h"
+
+struct check {
+    const struct objstore *s;
+    struct objstore_diag *diag;
+    uint32_t slots;
+    uint64_t bucket;
+};
+
+#define LOOKS 100 /* at what looks wrong; a real fault does not go away */
+
+static int check_header(struct check *c)
+{
+    struct header_fixed fixed;
+    struct geometry g;
+    struct objstore_diag said = { "" };
+    const struct objstore *s = c->s;
+    uint64_t ready = au64_load_acquire(&s->header->slots_ready); /* S2 */
+    uint64_t fresh = au64_load_acquire(&s->header->slots_fresh); /* S1 */
+    int err = file_check(s->fd, &fixed, &g, &said);
+
+    if (err) {
+        diag_set(c->diag, "header: %s", said.text);
+        return -EBADMSG;
+    }
+    if (ready > s->geo.slots || ready < s->geo.slots_first || fresh % SLOT_GROUP ||
+        fresh > au64_load_acquire(&s->header->slots_ready)) { /* S2: it only grows */
+        diag_set(c->diag, "header: %llu slots reserved and %llu used of %llu make no sense",
+                 (unsigned long long)ready, (unsigned long long)fresh,
+                 (unsigned long long)s->geo.slots);
+        return -EBADMSG;
+    }
+    if (au64_load_relaxed(&s->header->leases_used) > LEASES_MAX) { /* relaxed: it only grows */
+        diag_set(c->diag, "header: more leases used than there are");
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+static int check_leases(struct check *c)
+{
+    uint32_t used = leases_in_use(c->s);
+
+    for (uint32_t i = 0; i < LEASES_MAX; i++) {
+        uint64_t word = au64_load_acquire(&c->s->leases[i].word); /* A1 */
+
+        if (lease_word_state(word) > LEASE_DEAD) {
+            diag_set(c->diag, "lease %u: unknown state %u", i, (unsigned)lease_word_state(word));
+            return -EBADMSG;
+        }
+        if (i >= used && lease_word_state(word) != LEASE_FREE && i >= leases_in_use(c->s)) {
+            diag_set(c->diag, "lease %u: in use beyond the last one", i);
+            return -EBADMSG;
+        }
+    }
+    return 0;
+}
+
+/* ---- buckets: every slot in a chain belongs there --------------------------------------------------- */
+
+static int check_link(uint32_t index, void *ctx)
+{
+    struct check *c = ctx;
+    const struct slot *slot = slot_at(c->s, index);
+
+    for (int i = 0; i < LOOKS; i++) {
+        uint64_t word = au64_load_acquire(&slot->word); /* E1 */
+        struct key key = { { au64_load_relaxed(&slot->id[0]), /* relaxed: the word is read again */
+                             au64_load_relaxed(&slot->id[1]) } };
+
+        if (word_state(word) != SLOT_FREE && key_bucket(c->s, key) == c->bucket)
+            return 0;
+        atomic_thread_fence(memory_order_acquire); /* the id before the word */
+        if (au64_load_relaxed(&slot->word) != word) /* relaxed: the fence orders it */
+            return -EAGAIN;
+    }
+    return -EAGAIN; /* wrong, if the chain still leads here: check_bucket looks again */
+}
+
+static int check_bucket(struct check *c, uint64_t bucket)
+{
+    int err = 0;
+
+    c->bucket = bucket;
+    for (int i = 0; i < LOOKS; i++) {
+        err = index_walk(c->s, bucket, check_link, c);
+        if (!err)
+            return 0;
+        cpu_pause();
+    }
+    diag_set(c->diag, err == -EAGAIN ? "bucket %llu: its chain leads to a slot that is free or not its own"
+                                     : "bucket %llu: its chain is broken or does not end",
+             (unsigned long long)bucket);
+    return -EBADMSG;
+}
+
+/* ---- slots: sealed ones can be found and have their bytes ----------------------------------------- */
+
+static bool units_are_ours(const struct objstore *s, uint32_t index, const struct extent *e)
+{
+    if (e->kind == EXTENT_CELL)
+        return au32_load_acquire(&s->cell_owners[(uint64_t)e->first * BLOCK_CELLS + e->count]) ==
+                   index + OWNER_SLOT && /* K1 */
+               block_class(au64_load_acquire(&s->block_words[e->first])) == e->class; /* B2 */
+    for (uint32_t i = 0; i < e->count; i++)
+        if (au32_load_acquire(&s->page_owners[e->first + i]) != index + OWNER_SLOT) /* P1 */
+            return false;
+    return true;
+}
+
+static const char *fault_of_slot(const struct objstore *s, uint32_t index, uint64_t word)
+{
+    const struct slot *slot = slot_at(s, index);
+    struct key key = { { au64_load_relaxed(&slot->id[0]), au64_load_relaxed(&slot->id[1]) } };
+    struct extent e = extent_unpack(au64_load_relaxed(&slot->extent));
+    uint64_t size = au64_load_relaxed(&slot->size), at, room, found_word;
+    enum slot_state state = word_state(word);
+    uint32_t found;
+
+    /* relaxed, all of the above: the word is read again by the caller */
+    if (state > SLOT_RECLAIM)
+        return "its state is none";
+    if (state == SLOT_WRITING || state == SLOT_RECLAIM)
+        return word_lease(word) >= LEASES_MAX || /* A4 */
+                       lease_word_state(au64_load_acquire(&s->leases[word_lease(word)].word)) == LEASE_FREE
+                   ? "its owner has no lease"
+                   : NULL;
+    if (state == SLOT_FREE)
+        return e.kind != EXTENT_NONE ? "it is free and has an extent" : NULL;
+    if (size > INLINE_MAX) {
+        if (!e.held || !extent_place(s, &e, &at, &room) || size > room)
+            return "its extent makes no sense";
+        if (!units_are_ours(s, index, &e))
+            return "its bytes belong to another";
+    }
+    if (!key.id[0] && !key.id[1])
+        return "it has no id";
+    if (state == SLOT_SEALED && (index_find(s, key, &found, &found_word) || found != index))
+        return "its id does not lead to it";
+    return NULL;
+}
+
+static int check_slot(struct check *c, uint32_t index)
+{
+    const struct slot *slot = slot_at(c->s, index);
+    const char *fault = NULL;
+
+    for (int i = 0; i < LOOKS; i++) {
+        uint64_t word = au64_load_acquire(&slot->word); /* E1 */
+
+        fault = fault_of_slot(c->s, index, word);
+        if (!fault)
+            return 0;
+        atomic_thread_fence(memory_order_acquire); /* what was seen before the word */
+        if (au64_load_relaxed(&slot->word) == word && i > LOOKS / 2) /* relaxed: the fence */
+            break;
+        cpu_pause();
+    }
+    diag_set(c->diag, "slot %u: %s", index, fault);
+    return -EBADMSG;
+}
+
+/* ---- units: who has one says so himself ------------------------------------------------------------------ */
+
+static bool extent_covers_page(const struct extent *e, uint64_t page)
+{
+    if (e->kind == EXTENT_PAGES)
+        return page >= e->first && page - e->first < e->count;
+    return e->kind == EXTENT_BLOCK && page / BLOCK_PAGES == e->first;
+}
+
+static bool extent_covers_cell(const struct extent *e, uint64_t which)
+{
+    return e->kind == EXTENT_CELL && which == (uint64_t)e->first * BLOCK_CELLS + e->count;
+}
+
+/* A unit word that stands still must name a slot whose extent covers the unit. */
+static bool unit_is_sound(const struct check *c, const struct au32 *unit, uint64_t which, bool is_cell)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        uint32_t owner = au32_load_acquire(unit); /* P1, K1 */
+
+        if (owner < OWNER_SLOT)
+            return true;
+        if (owner - OWNER_SLOT < slots_in_use(c->s)) {
+            struct extent e =
+                extent_unpack(au64_load_acquire(&slot_at(c->s, owner - OWNER_SLOT)->extent)); /* X1 */
+
+            if (is_cell ? extent_covers_cell(&e, which) : extent_covers_page(&e, which))
+                return true;
+        }
+        cpu_pause();
+    }
+    return false;
+}
+
+static int check_block(struct check *c, uint32_t block)
+{
+    const struct objstore *s = c->s;
+    uint64_t word = au64_load_acquire(&s->block_words[block]); /* B1 to B6 */
+
+    if (block_state(word) > BLOCK_CLOSING || block_class(word) >= CELL_CLASSES) {
+        diag_set(c->diag, "block %u: its word makes no sense", block);
+        return -EBADMSG;
+    }
+    for (uint32_t i = 0; i < BLOCK_CELLS; i++) {
+        uint64_t which = (uint64_t)block * BLOCK_CELLS + i;
+
+        if (!unit_is_sound(c, &s->cell_owners[which], which, true)) {
+            diag_set(c->diag, "cell %u of block %u: belongs to a slot that does not know it", i, block);
+            return -EBADMSG;
+        }
+    }
+    return 0;
+}
+
+/* A page of cells is in a block that is one, or on its way. */
+static bool block_page_is_sound(const struct objstore *s, uint64_t page)
+{
+    uint64_t block = page / BLOCK_PAGES;
+
+    for (int i = 0; i < LOOKS; i++) {
+        if (au32_load_acquire(&s->page_owners[page]) != PAGE_BLOCK) /* P3 */
+            return true;
+        if (block < s->geo.blocks &&
+            block_state(au64_load_acquire(&s->block_words[block])) != BLOCK_PAGES_STATE) /* B6 */
+            return true;
+        cpu_pause();
+    }
+    return false;
+}
+
+static int check_units(struct check *c)
+{
+    const struct objstore *s = c->s;
+
+    for (uint64_t page = 0; page < s->geo.pages; page++)
+        if (!unit_is_sound(c, &s->page_owners[page], page, false) || !block_page_is_sound(s, page)) {
+            diag_set(c->diag, "page %llu: its owner does not know it", (unsigned long long)page);
+            return -EBADMSG;
+        }
+    for (uint32_t block = 0; block < s->geo.blocks; block++) {
+        int err = check_block(c, block);
+
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+/* ---- pins: a live reader's object is there ----------------------------------------------------------- */
+
+static int check_pins(struct check *c)
+{
+    uint32_t used = leases_in_use(c->s);
+
+    for (uint32_t lease = 0; lease < used; lease++) {
+        uint64_t word = au64_load_acquire(&c->s->leases[lease].word); /* A1 */
+
+        if (!lease_word_is_live(word) || pins_are_sound(c->s, lease))
+            continue;
+        if (au64_load_acquire(&c->s->leases[lease].word) != word) /* A2 */
+            continue;
+        diag_set(c->diag, "lease %u: has a pin on a slot that does not exist", lease);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int objstore_verify(struct objstore *s, struct objstore_diag *diag)
+{
+    struct check c = { .s = s, .diag = diag };
+    int err = handle_check(s);
+
+    if (err)
+        return err;
+    c.slots = slots_in_use(s);
+    err = check_header(&c);
+    if (!err)
+        err = check_leases(&c);
+    for (uint64_t i = 0; !err && i < s->geo.buckets; i++)
+        err = check_bucket(&c, i);
+    for (uint32_t i = 0; !err && i < c.slots; i++)
+        err = check_slot(&c, i);
+    if (!err)
+        err = check_units(&c);
+    if (!err)
+        err = check_pins(&c);
+    return err;
+}

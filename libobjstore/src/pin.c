@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pin.c -- who reads what.
+ *
+ * Every lease has a table of pins that only its own process writes: an entry packs
+ * slot + 1:32 | generation:12 | views:20. The table is set-associative, so whoever wants to know
+ * about a slot reads one cache line per level and lease. A full set goes on in the next level,
+ * which is eight times as large; levels above the first are allocated from the data like
+ * an object that is never sealed (so a sweep finds them) the first time they are needed.
+ *
+ *   N1  entry 0 -> (slot, 1), or views + 1   pin(), then it looks at the slot's word again
+ *   N2  views - 1, the last one -> 0         unpin(), then whoever sees DOOMED tries to free
+ *
+ * Invariant  I1  A process that holds a view of generation g of a slot has an entry for both
+ *   from before its second look at the word until after its last access to the bytes.
+ *
+ * Ordering  E2 (slot.c): N1, N2, T4 and the loads that follow each of them are sequentially
+ *   consistent. Reader: N1, then the word. Deleter: T4, then the entries. One of them sees the
+ *   other, so either the deleter finds the pin or the reader finds DOOMED and withdraws. At
+ *   the end: N2, then the word, against T4, then the entries: the last of all to leave frees.
+ *   The mask slot.pinners, set before N1, is on the reader's side of the same argument: a
+ *   lease whose bit the deleter does not see after T4 will see DOOMED.
+ *
+ * Crashes  A dead lease's entries mean nothing: pins_any() skips leases that are not LIVE, and
+ *   nobody has a count to repair. The next owner of the lease number empties its table before
+ *   it goes LIVE. A death after N2 and before the attempt to free leaves the slot DOOMED and
+ *   unpinned: the sweep of that lease looks at every DOOMED slot.
+ *
+ * A deleter may read a level's table just when its owner died and the bytes have a new owner:
+ * then it finds garbage, which counts only if the lease is still the same LIVE one afterwards.
+ *
+ * Why not a count in the slot: two processes reading one object would fight for its line (40 to
+ * 69 ns instead of 9), and a dead reader's share in a count cannot be told from the others'.
+ */
+#define _GNU_SOURCE /* fallocate */
+#include "pin.h"
+#include "alloc.h"
+#include "lease.h"
+#include "slot.h"
+
+#include <fcntl.h>
+
+#define VIEWS_MAX 0xfffffu
+#define GENERATION_MASK 0xfffu
+
+static uint64_t entry_make(uint32_t slot, uint64_t word)
+{
+    return ((uint64_t)slot + 1) << 32 | (word_generation(word) & GENERATION_MASK) << 20;
+}
+static uint32_t entry_views(uint64_t entry)
+{
+    return (uint32_t)(entry & VIEWS_MAX);
+}
+static bool entry_names(uint64_t entry, uint64_t key)
+{
+    return entry >> 20 == key >> 20;
+}
+
+static uint64_t level_sets(uint32_t level)
+{
+    return (uint64_t)PIN_SETS0 << 3 * level;
+}
+static uint64_t level_bytes(uint32_t level)
+{
+    return level_sets(level) * PIN_WAYS * sizeof(uint64_t);
+}
+static struct au64 *set_of(struct au64 *table, uint32_t level, uint32_t slot)
+{
+    uint64_t bits = 6 + 3 * level;
+
+    return &table[(uint64_t)(slot * 0x9e3779b1u >> (32 - bits)) * PIN_WAYS];
+}
+
+/* ref: level:4 | entry:28 | slot:32 */
+static uint64_t ref_make(const struct objstore *s, uint32_t level, const struct au64 *entry, uint32_t slot)
+{
+    return (uint64_t)level << 60 | (uint64_t)(entry - s->pin_tables[level]) << 32 | slot;
+}
+uint32_t pin_slot(uint64_t ref)
+{
+    return (uint32_t)ref;
+}
+
+/* Note one more view in a set; NULL: it is full. */
+static struct au64 *enter(struct au64 *set, uint64_t key)
+{
+    for (uint32_t i = 0; i < PIN_WAYS; i++) {
+        uint64_t seen = au64_load_relaxed(&set[i]); /* relaxed: N1 decides */
+
+        while (seen == 0 || (entry_names(seen, key) && entry_views(seen) < VIEWS_MAX))
+            if (au64_cas_seq_cst(&set[i], &seen, seen == 0 ? key | 1 : seen + 1)) /* N1, E2 */
+                return &set[i];
+    }
+    return NULL;
+}
+
+/*
+ * Add a level: an unsealed, nameless object of ours holds it. Only one thread at a time; the
+ * others meanwhile are told -ENOSPC by enter() of all levels, so they wait for it here.
+ */
+static int grow(struct objstore *s, uint32_t levels)
+{
+    struct cache *c;
+    struct extent e;
+    uint64_t at, bytes;
+    uint32_t slot;
+    int err = 0;
+
+    while (au32_xchg_acq_rel(&s->pin_growing, 1)) /* G1: threads of this process only */
+        cpu_pause();
+    if (au32_load_acquire(&s->pin_levels) != levels) /* another thread did it */
+        goto done;
+    err = -ENOSPC;
+    if (levels == PIN_LEVELS)
+        goto done;
+    c = cache_take(s);
+    err = slot_take(s, c, &slot);
+    if (!err) {
+        au64_add_relaxed(&s->unsealed, 1); /* relaxed: a private count */
+        au64_store_relaxed(&slot_at(s, slot)->size, level_bytes(levels)); /* relaxed: ours */
+        err = extent_alloc(s, c, slot, level_bytes(levels));
+        if (err) {
+            uint64_t word = au64_load_relaxed(&slot_at(s, slot)->word); /* relaxed: ours */
+
+            slot_change(s, slot, &word, SLOT_RECLAIM); /* T3 */
+            slot_free(s, c, slot);
+            au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
+        }
+    }
+    cache_give(c);
+    if (err)
+        goto done;
+    e = extent_unpack(au64_load_relaxed(&slot_at(s, slot)->extent)); /* relaxed: ours */
+    err = extent_place(s, &e, &at, &bytes) ? 0 : -EBADMSG;
+    if (err)
+        goto done;
+    struct au64 *table = (struct au64 *)(void *)(s->rw + at);
+    for (uint64_t i = 0; i < level_sets(levels) * PIN_WAYS; i++)
+        au64_store_relaxed(&table[i], 0); /* relaxed: G2 publishes */
+    s->pin_tables[levels] = table;
+    au64_xchg_seq_cst(&s->leases[s->lease].tables[levels], at); /* G2, E2: pairs with table_of */
+    POINT("pin: table announced");
+    au32_store_release(&s->pin_levels, levels + 1); /* G3: pairs with pin */
+done:
+    au32_store_release(&s->pin_growing, 0); /* G1 */
+    return err;
+}
+
+int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+{
+    struct slot *at = slot_at(s, slot);
+    uint64_t key = entry_make(slot, word), bit = 1ull << s->lease % 64;
+    struct au64 *entry = NULL;
+    uint32_t level = 0;
+
+    if (!(au64_load_relaxed(&at->pinners) & bit)) /* relaxed: once set it stays */
+        au64_or_seq_cst(&at->pinners, bit);       /* E2 */
+    POINT("pin: mask set, no entry");
+    for (;;) {
+        uint32_t levels = au32_load_acquire(&s->pin_levels); /* G3 */
+
+        for (level = 0; level < levels && !entry; level++)
+            entry = enter(set_of(s->pin_tables[level], level, slot), key);
+        if (entry)
+            break;
+        int err = grow(s, levels);
+        if (err)
+            return err;
+    }
+    POINT("pin: entry set, word not looked at again");
+    *ref = ref_make(s, level - 1, entry, slot);
+    if (au64_load_seq_cst(&at->word) == word) /* E2 */
+        return 0;
+    unpin(s, *ref, word);
+    return -EAGAIN;
+}
+
+bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
+{
+    uint32_t level = (uint32_t)(ref >> 60);
+    uint64_t which = ref >> 32 & 0xfffffff, key = entry_make(pin_slot(ref), word), seen;
+
+    if (level >= au32_load_acquire(&s->pin_levels) || /* G3 */
+        which >= level_sets(level) * PIN_WAYS)
+        return false;
+    struct au64 *entry = &s->pin_tables[level][which];
+    seen = au64_load_relaxed(entry); /* relaxed: N2 decides */
+    do {
+        if (!entry_names(seen, key) || entry_views(seen) == 0)
+            return false;
+    } while (!au64_cas_seq_cst(entry, &seen, entry_views(seen) == 1 ? 0 : seen - 1)); /* N2, E2 */
+    POINT("pin: entry cleared");
+    return true;
+}
+
+/* ---- looking at others' --------------------------------------------------------------------------------- */
+
+/* A lease's table of one level, or NULL. Its offset is another process's word: check it. */
+static struct au64 *table_of(const struct objstore *s, uint32_t lease, uint32_t level)
+{
+    unsigned char *base = s->rw ? s->rw : (unsigned char *)(uintptr_t)s->view;
+    uint64_t at = s->geo.pins_at + (uint64_t)lease * PIN_TABLE_BYTES;
+
+    if (level > 0) {
+        at = au64_load_seq_cst(&s->leases[lease].tables[level]); /* G2, E2 */
+        if (at < s->geo.data_at || at % PAGE_BYTES || at > s->geo.file_bytes ||
+            s->geo.file_bytes - at < level_bytes(level))
+            return NULL;
+    }
+    return (struct au64 *)(void *)(base + at);
+}
+
+static uint32_t views_of_lease(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t key)
+{
+    uint64_t before = au64_load_seq_cst(&s->leases[lease].word); /* E2 */
+    uint32_t views = 0;
+
+    if (!lease_word_is_live(before))
+        return 0;
+    for (uint32_t level = 0; level < PIN_LEVELS; level++) {
+        struct au64 *table = table_of(s, lease, level);
+
+        if (!table)
+            break;
+        struct au64 *set = set_of(table, level, slot);
+        for (uint32_t i = 0; i < PIN_WAYS; i++) {
+            uint64_t entry = au64_load_seq_cst(&set[i]); /* E2 */
+
+            if (entry_names(entry, key))
+                views += entry_views(entry);
+        }
+    }
+    return views && au64_load_seq_cst(&s->leases[lease].word) == before ? views : 0; /* E2 */
+}
+
+bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
+{
+    uint64_t mask = au64_load_seq_cst(&slot_at(s, slot)->pinners); /* E2 */
+    uint64_t key = entry_make(slot, word);
+    uint32_t used = leases_in_use(s);
+
+    if (!mask)
+        return false;
+    for (uint32_t lease = 0; lease < used; lease++)
+        if (mask >> lease % 64 & 1 && views_of_lease(s, lease, slot, key))
+            return true;
+    return false;
+}
+
+uint32_t pins_count(const struct objstore *s, uint32_t slot, uint64_t word)
+{
+    uint64_t mask = au64_load_seq_cst(&slot_at(s, slot)->pinners); /* E2 */
+    uint32_t used = leases_in_use(s), views = 0;
+
+    for (uint32_t lease = 0; mask && lease < used; lease++)
+        if (mask >> lease % 64 & 1)
+            views += views_of_lease(s, lease, slot, entry_make(slot, word));
+    return views;
+}
+
+uint64_t pins_of_lease(const struct objstore *s, uint32_t lease)
+{
+    uint64_t views = 0;
+
+    for (uint32_t level = 0; level < PIN_LEVELS; level++) {
+        struct au64 *table = table_of(s, lease, level);
+
+        for (uint64_t i = 0; table && i < level_sets(level) * PIN_WAYS; i++)
+            views += entry_views(au64_load_relaxed(&table[i])); /* relaxed: a statistic */
+    }
+    return views;
+}
+
+bool pins_are_sound(const struct objstore *s, uint32_t lease)
+{
+    for (uint32_t level = 0; level < PIN_LEVELS; level++) {
+        struct au64 *table = table_of(s, lease, level);
+
+        for (uint64_t i = 0; table && i < level_sets(level) * PIN_WAYS; i++) {
+            uint64_t entry = au64_load_acquire(&table[i]); /* N1 */
+
+            if (entry && (entry >> 32) - 1 >= slots_in_use(s))
+                return false;
+        }
+    }
+    return true;
+}
+
+void pins_drop_all(struct objstore *s, void (*dropped)(struct objstore *s, uint32_t slot))
+{
+    for (uint32_t level = 0; level < au32_load_acquire(&s->pin_levels); level++) /* G3 */
+        for (uint64_t i = 0; i < level_sets(level) * PIN_WAYS; i++) {
+            struct au64 *entry = &s->pin_tables[level][i];
+            uint64_t seen = au64_load_relaxed(entry); /* relaxed: ours */
+
+            if (!seen)
+                continue;
+            au64_xchg_seq_cst(entry, 0); /* N2, E2 */
+            if ((seen >> 32) - 1 < slots_in_use(s))
+                dropped(s, (uint32_t)((seen >> 32) - 1));
+        }
+}
+
+int pins_prepare(struct objstore *s, uint32_t lease)
+{
+    uint64_t at = s->geo.pins_at + (uint64_t)lease * PIN_TABLE_BYTES;
+
+    if (fallocate(s->fd, 0, (off_t)at, PIN_TABLE_BYTES))
+        return -errno;
+    struct au64 *table = (struct au64 *)(void *)(s->rw + at);
+    for (uint32_t i = 0; i < PIN_SETS0 * PIN_WAYS; i++)
+        au64_store_relaxed(&table[i], 0); /* relaxed: going LIVE publishes */
+    for (uint32_t level = 0; level < PIN_LEVELS; level++)
+        au64_store_relaxed(&s->leases[lease].tables[level], 0); /* relaxed: likewise */
+    s->pin_tables[0] = table;
+    au32_store_release(&s->pin_levels, 1); /* G3 */
+    return 0;
+}

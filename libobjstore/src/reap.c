@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reap.c -- giving slots back.
+ *
+ * reclaim() takes a slot that is ours in RECLAIM to FREE: out of the index, units back, T7. Each
+ * of its steps may have been done before by an owner who died, and doing it again does nothing.
+ *
+ * reap_dead() is the sweep: A3 for every dead lease (lease.c), then one look at all slots, then
+ * A4. Slots of the dead are taken over one by one (T6), so several sweeps share the work; one
+ * that stops keeps one slot, one that dies leaves it in RECLAIM under its own lease. DOOMED slots
+ * are tried, too: the dead may have held the last pin, or died between T4 and T5. On the way the
+ * shared hints that the dead had taken are set again.
+ */
+#include "reap.h"
+#include "alloc.h"
+#include "blocks.h"
+#include "index.h"
+#include "lease.h"
+#include "pin.h"
+#include "slot.h"
+#include "wait.h"
+
+void reclaim(struct objstore *s, struct cache *c, uint32_t slot)
+{
+    uint64_t word = au64_load_relaxed(&slot_at(s, slot)->word); /* relaxed: ours */
+
+    if (index_remove(s, slot, word)) /* a damaged chain: leave the slot, verify tells */
+        return;
+    extent_free(s, c, slot);
+    slot_free(s, c, slot);
+}
+
+void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word)
+{
+    if (word_state(word) != SLOT_DOOMED || pins_any(s, slot, word))
+        return;
+    POINT("reap: no pins, not taken");
+    if (!slot_change(s, slot, &word, SLOT_RECLAIM)) /* T5 */
+        return;
+    POINT("reap: reclaiming");
+    struct cache *c = cache_take(s);
+    reclaim(s, c, slot);
+    cache_give(c);
+}
+
+static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t slot)
+{
+    uint64_t word = au64_load_acquire(&slot_at(s, slot)->word); /* T1 to T7 */
+
+    switch (word_state(word)) {
+    case SLOT_FREE:
+        if (slot % 16 == 0) /* cheap, and every group is told of soon enough */
+            slots_hint(s, slot);
+        break;
+    case SLOT_WRITING:
+    case SLOT_RECLAIM:
+        if (!grave_owns(s, graves, word))
+            break;
+        if (au64_cas_seq_cst(&slot_at(s, slot)->word, &word, /* T6 */
+                             word_make(word_generation(word) + 1, SLOT_RECLAIM, s->lease))) {
+            POINT("reap: a dead one's slot taken over");
+            reclaim(s, NULL, slot);
+        }
+        break;
+    case SLOT_DOOMED:
+        reclaim_if_unpinned(s, slot, word);
+        break;
+    case SLOT_SEALED:
+    default:
+        break;
+    }
+}
+
+uint32_t reap_dead(struct objstore *s)
+{
+    uint32_t freed = 0;
+    struct graves graves;
+
+    for (;;) {
+        leases_bury(s, &graves);
+        if (graves.count == 0)
+            return freed;
+        uint32_t slots = slots_in_use(s);
+        for (uint32_t i = 0; i < slots; i++)
+            reap_slot(s, &graves, i);
+        blocks_hint_all(s);
+        wait_wake_all(s); /* what they wait for may never come now: let them look */
+        freed += leases_free(s, &graves);
+        if (graves.count < GRAVES_MAX)
+            return freed;
+    }
+}
+
+static void dropped(struct objstore *s, uint32_t slot)
+{
+    reclaim_if_unpinned(s, slot, au64_load_seq_cst(&slot_at(s, slot)->word)); /* E2: after N2 */
+}
+
+void reap_self(struct objstore *s)
+{
+    uint32_t slots = slots_in_use(s);
+
+    pins_drop_all(s, dropped);
+    for (uint32_t i = 0; i < slots && au64_load_relaxed(&s->unsealed); i++) { /* a private count */
+        uint64_t word = au64_load_acquire(&slot_at(s, i)->word); /* T1 */
+
+        if (word_state(word) == SLOT_WRITING && word_lease(word) == s->lease &&
+            slot_change(s, i, &word, SLOT_RECLAIM)) { /* T3 */
+            reclaim(s, NULL, i);
+            au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
+        }
+    }
+    cache_flush(s);
+}

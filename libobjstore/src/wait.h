@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.h -- sleeping until something is sealed. */
+#ifndef OBJSTORE_WAIT_H
+#define OBJSTORE_WAIT_H
+
+#include "futex.h"
+#include "index.h"
+#include "store.h"
+
+/* Tell those who sleep for this id (and for several) that its object changed. */
+void wait_wake(struct objstore *s, struct key key);
+/* Tell all. */
+void wait_wake_all(struct objstore *s);
+
+/* The word to sleep on for one id, or for several ids. */
+struct au32 *wait_word(const struct objstore *s, struct key key);
+struct au32 *wait_word_any(const struct objstore *s);
+
+/*
+ * Announce that we are about to sleep; what was announced is for wait_sleep(). Look at what
+ * you wait for between the two.
+ */
+uint32_t wait_announce(struct au32 *word);
+/* Sleep until woken or the deadline. */
+void wait_sleep(struct au32 *word, uint32_t announced, int64_t deadline_ns);
+/* A moment from now at which to see if the one who writes our object has died. */
+int64_t wait_slice(int64_t deadline_ns);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "help.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void fatal(const char *what, int err)
+{
+    fprintf(stderr, "%s: %s\n", what, objstore_strerror(err));
+    _exit(98);
+}
+
+struct objstore *help_store(uint64_t capacity_bytes)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore *store = NULL;
+
+    o.capacity_bytes = capacity_bytes;
+    int err = objstore_open(NULL, &o, &store, NULL);
+    if (err)
+        fatal("objstore_open", err);
+    return store;
+}
+
+struct objstore *help_attach(const struct objstore *store)
+{
+    struct objstore *other = NULL;
+    int err = objstore_open_fd(objstore_fd(store), NULL, &other, NULL);
+
+    if (err)
+        fatal("objstore_open_fd", err);
+    return other;
+}
+
+struct objstore_id help_id(uint64_t number)
+{
+    struct objstore_id id = { { 0 } };
+
+    memcpy(id.bytes, &number, sizeof number);
+    id.bytes[15] = 1;
+    return id;
+}
+
+static unsigned char byte_at(size_t i, uint64_t seed)
+{
+    return (unsigned char)((i * 131 + (i >> 8) * 17 + seed * 251 + (seed >> 8)) & 0xff);
+}
+
+void help_fill(void *data, size_t size, uint64_t seed)
+{
+    unsigned char *bytes = data;
+
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = byte_at(i, seed);
+}
+
+bool help_is_filled(const void *data, size_t size, uint64_t seed)
+{
+    const unsigned char *bytes = data;
+
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != byte_at(i, seed))
+            return false;
+    return true;
+}
+
+bool help_is_sound(struct objstore *store)
+{
+    struct objstore_diag diag = { "" };
+    int err = objstore_verify(store, &diag);
+
+    if (err)
+        fprintf(stderr, "verify: %s: %s\n", objstore_strerror(err), diag.text);
+    return err == 0;
+}
+
+uint64_t help_used(struct objstore *store)
+{
+    struct objstore_stats stats;
+
+    return objstore_stats(store, &stats) ? UINT64_MAX : stats.used_bytes;
+}
+
+int help_wait(pid_t child)
+{
+    int status;
+
+    if (waitpid(child, &status, 0) != child)
+        return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

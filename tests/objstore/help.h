@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* help.h -- what the store's tests share; public API only. */
+#ifndef OBJSTORE_TEST_HELP_H
+#define OBJSTORE_TEST_HELP_H
+
+#include <objstore.h>
+#include <sys/types.h>
+
+struct objstore *help_store(uint64_t capacity_bytes); /* nameless; ends the program if it cannot */
+struct objstore *help_attach(const struct objstore *store); /* another handle on it, likewise */
+struct objstore_id help_id(uint64_t number);
+/* Fill and check bytes that depend on seed and place. */
+void help_fill(void *data, size_t size, uint64_t seed);
+bool help_is_filled(const void *data, size_t size, uint64_t seed);
+/* verify; says what is wrong on stderr. */
+bool help_is_sound(struct objstore *store);
+uint64_t help_used(struct objstore *store);
+/* Wait for a child; its exit status, or 128 + signal. */
+int help_wait(pid_t child);
+
+#endif
