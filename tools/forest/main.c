@@ -7,8 +7,10 @@ int main(int argc, char **argv)
 {
     static const struct command commands[] = {
         { "split", "split a CSV file into training and test rows", cmd_split },
+        { "train", "train a random forest", cmd_train },
         { "predict", "predict with a trained forest", cmd_predict },
         { "eval", "tell how good a forest's predictions are", cmd_eval },
+        { "sweep", "train forests of many sizes in parallel and compare them", cmd_sweep },
     };
     static const struct tool tool = {
         "forest",

@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# forest sweep: kill -9 workers in mid-sweep, Ctrl-C, SIGTERM, kill -9 the driver.
+. "$(dirname "$0")/forest.inc"
+generate 3000 >"$work/d.csv"
+sweep=("$forest" sweep --data "$work/d.csv" --target y --seed 7 --models 8 --start 4 --step 4)
+store=test-forest-$$
+shm=/dev/shm/objstore-$(id -u)/$store
+
+workers_of() { cat /proc/"$1"/task/*/children 2>/dev/null; }
+
+# start ARGUMENT...: run it in the background, its output to $work/pipe, read by fd 9; sets $driver.
+start() {
+    rm -f "$work/pipe"
+    mkfifo "$work/pipe"
+    # A shell's background jobs ignore SIGINT: undo that.
+    env --default-signal=INT "${sweep[@]}" "$@" >"$work/pipe" 2>"$work/stderr" &
+    driver=$!
+    exec 9<"$work/pipe"
+}
+# Read the output until the first model is done: the workers are in the middle of it. Fails at the end of output.
+until_first_model() { while read -r line <&9; do [[ $line == n_estimators=[0-9]* ]] && return; done; return 1; }
+# Wait until the driver and all of its workers are gone: then nobody can write to the pipe any more.
+until_all_gone() { cat <&9 >/dev/null; }
+
+# The driver has ended; its exit code is $code.
+ended() {
+    wait "$driver" 2>/dev/null
+    code=$?
+    driver=
+}
+
+"${sweep[@]}" --workers 2 >"$work/text" || fail "undisturbed"
+table() { awk '/^n_estimators /{t = 1; next} t && NF == 0 {exit} t {print $1, $2}' "$1"; }
+table "$work/text" >"$work/want"
+same "models" "$(wc -l <"$work/want")" 8
+
+# A worker dies at every model that is done.
+for w in 1 2 5; do
+    start --workers $w --timeline "$out/t.svg" --store $store
+    kills=0
+    : >"$work/text"
+    while IFS= read -r line <&9; do
+        echo "$line" >>"$work/text"
+        [[ $line == n_estimators=[0-9]* ]] || continue
+        # shellcheck disable=SC2046
+        set -- $(workers_of $driver)
+        [ $# -gt 0 ] && kill -9 "${!#}" 2>/dev/null && kills=$((kills + 1))
+    done
+    ended
+    same "exit code after $kills deaths of $w workers" $code 0
+    table "$work/text" | cmp - "$work/want" || fail "$w workers with deaths: another table: $(cat "$work/text")"
+    [ $kills -ge 2 ] || fail "only $kills kills"
+    reported=$(grep -c "^forest: worker [0-9]* was killed by signal 9 (Killed)" "$work/stderr")
+    # The last kill may come when the driver is done with its workers.
+    [ "$reported" -ge 1 ] && [ "$reported" -le "$kills" ] || fail "$kills kills, $reported reports: $(cat "$work/stderr")"
+    same "other messages" "$(grep -vc "^forest: worker [0-9]* was killed by signal 9 (Killed)" "$work/stderr")" 0
+    [ -e "$shm" ] && fail "$shm was left"
+    [ -s "$out/t.svg" ] || fail "no timeline"
+done
+grep -q 'class="x"' "$out/t.svg" || fail "no death in the timeline"
+rm -f "$out"/*
+
+# Ctrl-C and SIGTERM: prompt, clean, and the code that says so.
+for signal in INT:130 TERM:143; do
+    start --workers 2 --models 400 --timeline "$out/t.svg" --store $store
+    until_first_model || fail "no model: $(cat "$work/stderr")"
+    kill -s "${signal%:*}" $driver
+    until_all_gone
+    ended
+    same "exit code after SIG${signal%:*}" $code "${signal#*:}"
+    [ -s "$work/stderr" ] && fail "SIG${signal%:*}: $(cat "$work/stderr")"
+    same "what SIG${signal%:*} left" "$(ls -A "$out")" ""
+    [ -e "$shm" ] && fail "$shm was left"
+done
+
+# kill -9 of the driver: the workers leave by themselves; the next run finds and leaves nothing.
+start --workers 2 --models 400 --store $store --timeline "$out/t.svg"
+until_first_model || fail "no model: $(cat "$work/stderr")"
+[ -n "$(workers_of $driver)" ] || fail "no workers"
+kill -9 $driver
+ended
+same "exit code after SIGKILL" $code 137
+until_all_gone
+same "what the dead left" "$(ls -A "$out")" ""
+"${sweep[@]}" --workers 2 --store $store >"$work/text" 2>"$work/stderr" || fail "the next run: $(cat "$work/stderr")"
+table "$work/text" | cmp - "$work/want" || fail "the next run gives another table"
+[ -e "$shm" ] && fail "$shm was left"
+
+exec 9<&-
+finish

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "args.h"
+#include "commands.h"
+#include "crew.h"
+#include "human.h"
+#include "interrupt.h"
+#include "model.h"
+#include "options.h"
+#include "progress.h"
+#include "tool.h"
+
+struct train {
+    const char *data, *target, *out;
+    uint32_t workers;
+    int task, progress;
+    bool quiet;
+    struct forest_options forest;
+};
+
+static int parse(int argc, char **argv, struct train *t)
+{
+    static const char *const tasks[] = { "regression", NULL };
+    const struct arg_option options[] = {
+        { "data", 0, ARG_TEXT, &t->data, "FILE.csv", "training rows", 0, 0, NULL, true },
+        { "target", 0, ARG_TEXT, &t->target, "COL",
+          "the column to predict; all others are features", 0, 0, NULL, true },
+        { "output", 'o', ARG_TEXT, &t->out, "FILE.forest", "where the model goes", 0, 0, NULL,
+          true },
+        { "task", 0, ARG_CHOICE, &t->task, "regression", "what to learn", 0, 0, tasks, false },
+        { "n-estimators", 'n', ARG_U32, &t->forest.params.n_estimators, "N", "trees (100)", 1,
+          TREES_MAX, NULL, false },
+        { "seed", 0, ARG_U32, &t->forest.params.seed, "N", "random_state (0)", 0, 0, NULL, false },
+        FOREST_OPTION_ROWS(&t->forest),
+        { "workers", 'w', ARG_U32, &t->workers, "N",
+          "processes (one per CPU); 1: no others are started", 1, WORKERS_MAX, NULL, false },
+        { "progress", 0, ARG_CHOICE, &t->progress, "auto|always|never",
+          "progress on standard error", 0, 0, progress_modes, false },
+        { "quiet", 'q', ARG_FLAG, &t->quiet, NULL, "no summary on standard error", 0, 0, NULL,
+          false },
+        { .kind = ARG_END },
+    };
+    struct arg_command command = {
+        "--data FILE.csv --target COL -o FILE.forest [options]",
+        "Trains a random forest; scikit-learn's, tree by tree, for the same parameters and seed. "
+        "The\n"
+        "model does not depend on the number of workers.\n",
+        options,
+        NULL,
+        0,
+        0,
+        0,
+    };
+    int code = args_parse(argc, argv, &command);
+    return code == ARGS_RUN ? forest_options_finish(&t->forest) : code;
+}
+
+/* One after the other, with progress and an ear for Ctrl-C. */
+static int for_each(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), void *arg)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < n; i++) {
+        int err = interrupt_pending() ? -EINTR : body(arg, i);
+        if (err)
+            return err;
+        progress_update(i + 1);
+    }
+    return 0;
+}
+
+static int train_here(const struct train *t, const struct dataset *data, void **block,
+                      size_t *bytes)
+{
+    struct forest_executor executor = { for_each, NULL };
+    float *x = malloc(data->rows * data->features * sizeof *x);
+    int err = -ENOMEM;
+    if (x) {
+        dataset_features(data, NULL, data->rows, x);
+        struct forest_matrix m = forest_matrix_rows(x, data->rows, data->features, FOREST_FLOAT32);
+        progress_start((enum progress_mode)t->progress, "trees", t->forest.params.n_estimators);
+        err = forest_train(&m, csv_column(&data->csv, data->target), NULL, &t->forest.params,
+                           &executor, block, bytes);
+        progress_end();
+    }
+    free(x);
+    if (err && err != -EINTR)
+        complain(t->data, "cannot train (%s)", forest_strerror(err));
+    return err;
+}
+
+static int train_with_crew(const struct train *t, struct share *share, void **block, size_t *bytes)
+{
+    struct crew crew;
+    struct crew_model model = { .count = 0 };
+    const struct forest_params *params = &t->forest.params;
+    uint32_t per_task = crew_trees_per_task(params->n_estimators, t->workers);
+    uint32_t tasks = crew_task_count(params->n_estimators, per_task, false);
+    int err = crew_open(&crew, share, t->workers, tasks);
+    if (err)
+        return err;
+    progress_start((enum progress_mode)t->progress, per_task == 1 ? "trees" : "tasks", tasks);
+    err = crew_submit(&crew, &model, params, per_task, false);
+    if (!err)
+        err = crew_wait(&crew, model.futures, model.count, model.count, NULL);
+    progress_end();
+    if (err >= 0)
+        err = crew_collect(&crew, &model);
+    if (!err) {
+        err = crew_assemble(share, params, block, bytes);
+        if (err)
+            complain(NULL, "cannot assemble the forest (%s)", forest_strerror(err));
+    }
+    crew_close(&crew);
+    crew_release(&crew, &model);
+    return err;
+}
+
+static int train_apart(const struct train *t, struct dataset *data, void **block, size_t *bytes)
+{
+    struct share share;
+    const struct forest_params *params = &t->forest.params;
+    uint64_t extra = params->n_estimators * crew_tree_bytes_max(params, data->rows);
+    int err = share_open(&share, NULL, extra, data, NULL, 0);
+    if (err)
+        return err;
+    dataset_free(data); /* the workers need not inherit it */
+    err = train_with_crew(t, &share, block, bytes);
+    share_close(&share);
+    return err;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct train t = { .workers = wsched_cpus(), .forest = FOREST_OPTIONS_INIT };
+    struct dataset data;
+    void *block = NULL;
+    size_t bytes = 0;
+    char took[HUMAN_TEXT], size[HUMAN_TEXT];
+    t.forest.params.n_estimators = 100;
+    int code = parse(argc, argv, &t);
+    if (code != ARGS_RUN)
+        return code;
+    interrupt_watch();
+    double start = now();
+    if (dataset_read(&data, t.data, t.target, false))
+        return EXIT_CANNOT;
+    uint64_t rows = data.rows;
+    uint32_t features = data.features;
+    int err = t.workers == 1 ? train_here(&t, &data, &block, &bytes)
+                             : train_apart(&t, &data, &block, &bytes);
+    dataset_free(&data);
+    if (!err && !interrupt_pending())
+        err = model_write(t.out, block, bytes);
+    free(block);
+    if (interrupt_pending())
+        return interrupt_exit_code();
+    if (!err && !t.quiet)
+        fprintf(stderr, "%s: %u trees on %llu rows of %u features, %s, in %s\n", t.out,
+                t.forest.params.n_estimators, (unsigned long long)rows, features,
+                human_size(bytes, size), human_duration(now() - start, took));
+    return err ? EXIT_CANNOT : EXIT_OK;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "share.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "human.h"
+#include "tool.h"
+
+#define PAGE 4096u
+#define STORE_SLACK (1u << 20)
+
+static const char *const names[ARRAYS] = { "x_train", "x_test", "y_train", "y_test", "prepared" };
+
+static void describe(struct share *s)
+{
+    const uint64_t rows[] = { s->train_rows, s->test_rows };
+    for (int i = 0; i < PREPARED; i++) {
+        bool is_x = i == X_TRAIN || i == X_TEST, is_test = i == X_TEST || i == Y_TEST;
+        s->meta[i].dtype = is_x ? OBJSTORE_FLOAT32 : OBJSTORE_FLOAT64;
+        s->meta[i].ndim = is_x ? 2 : 1;
+        s->meta[i].dims[0] = rows[is_test];
+        s->meta[i].dims[1] = is_x ? s->features : 0;
+    }
+    for (int i = 0; i < ARRAYS; i++) {
+        char name[OBJSTORE_ID_TEXT + 16];
+        snprintf(name, sizeof name, "%s/%s", s->run, names[i]);
+        objstore_id_from_name(name, &s->id[i]);
+        snprintf(s->meta[i].name, sizeof s->meta[i].name, "%s", names[i]);
+        snprintf(s->meta[i].tag, sizeof s->meta[i].tag, "forest %s", tool_command());
+    }
+}
+
+static uint64_t array_size(const struct share *s, enum array a)
+{
+    const struct objstore_meta *m = &s->meta[a];
+    uint64_t n = m->dtype == OBJSTORE_FLOAT32 ? 4 : 8;
+    for (uint32_t i = 0; i < m->ndim; i++)
+        n *= m->dims[i];
+    return n;
+}
+
+static int create(struct share *s, enum array a, size_t size, void **out)
+{
+    int err = objstore_create(s->store, &s->id[a], size, &s->meta[a], out);
+    if (!err)
+        s->present |= 1u << a;
+    return err;
+}
+
+/* Seal an array and look at it through a view: from here on nobody can write it, not even we. */
+static int publish(struct share *s, enum array a)
+{
+    int err = objstore_seal(s->store, &s->id[a]);
+    return err ? err : objstore_get(s->store, &s->id[a], 0, &s->view[a]);
+}
+
+static int put_arrays(struct share *s, const struct dataset *data, const uint32_t *order,
+                      uint64_t test_count)
+{
+    void *out;
+    int err = 0;
+    for (int a = 0; a < PREPARED && !err; a++) {
+        bool is_test = a == X_TEST || a == Y_TEST;
+        if (is_test && !test_count)
+            continue;
+        const uint32_t *rows = order && !is_test ? order + test_count : order;
+        uint64_t count = is_test ? test_count : s->train_rows;
+        err = create(s, (enum array)a, array_size(s, (enum array)a), &out);
+        if (err)
+            break;
+        if (a == X_TRAIN || a == X_TEST)
+            dataset_features(data, rows, count, out);
+        else
+            dataset_targets(data, rows, count, out);
+        err = publish(s, (enum array)a);
+    }
+    return err;
+}
+
+static int put_prepared(struct share *s, size_t size)
+{
+    struct forest_matrix x = share_train_matrix(s);
+    void *block;
+    s->meta[PREPARED].dtype = OBJSTORE_BYTES;
+    int err = create(s, PREPARED, size, &block);
+    if (!err)
+        err = forest_prepare(&x, block, size);
+    return err ? err : publish(s, PREPARED);
+}
+
+/* Room for the arrays, each from a page on, and what the caller wants besides. */
+static int open_store(struct share *s, uint64_t extra_bytes, size_t prepared_size)
+{
+    struct objstore_options options = OBJSTORE_OPTIONS_INIT;
+    struct objstore_diag why = { "" };
+    uint64_t bytes = prepared_size + PAGE;
+    for (int a = 0; a < PREPARED; a++)
+        bytes += array_size(s, (enum array)a) + PAGE;
+    options.flags = OBJSTORE_CREATE | OBJSTORE_EPHEMERAL;
+    options.capacity_bytes = bytes + bytes / 64 + extra_bytes + STORE_SLACK;
+    int err = objstore_open(s->where, &options, &s->store, &why);
+    if (err) {
+        char size[HUMAN_TEXT];
+        complain(s->where ? s->where : "shared memory", "cannot make a store of %s (%s%s%s)",
+                 human_size(options.capacity_bytes, size), objstore_strerror(err),
+                 why.text[0] ? ": " : "", why.text);
+    }
+    return err;
+}
+
+int share_open(struct share *s, const char *where, uint64_t extra_bytes, const struct dataset *data,
+               const uint32_t *order, uint64_t test_count)
+{
+    struct objstore_id run;
+    size_t prepared_size = 0;
+    memset(s, 0, sizeof *s);
+    s->where = where;
+    s->train_rows = data->rows - test_count;
+    s->test_rows = test_count;
+    s->features = data->features;
+    int err = objstore_id_random(&run);
+    if (err) {
+        complain(NULL, "no random numbers (%s)", strerror(-err));
+        return err;
+    }
+    objstore_id_format(&run, s->run);
+    describe(s);
+    struct forest_matrix shape =
+        forest_matrix_rows(data->csv.values, s->train_rows, s->features, FOREST_FLOAT32);
+    err = forest_prepared_size(&shape, &prepared_size);
+    if (err) {
+        complain(NULL, "cannot train on %llu rows of %u features (%s)",
+                 (unsigned long long)s->train_rows, s->features, forest_strerror(err));
+        return err;
+    }
+    err = open_store(s, extra_bytes, prepared_size);
+    if (err)
+        return err;
+    s->fd = objstore_fd(s->store);
+    err = put_arrays(s, data, order, test_count);
+    if (!err)
+        err = put_prepared(s, prepared_size);
+    if (err) {
+        complain(where ? where : "shared memory", "cannot put the data into the store (%s)",
+                 objstore_strerror(err));
+        share_close(s);
+    }
+    return err;
+}
+
+int share_attach(struct share *s)
+{
+    struct objstore *inherited = s->store, *own;
+    int err = objstore_open_fd(s->fd, NULL, &own, NULL);
+    if (err)
+        return err;
+    objstore_close(inherited);
+    s->store = own;
+    for (int a = 0; a < ARRAYS && !err; a++)
+        if (s->present >> a & 1)
+            err = objstore_get(own, &s->id[a], 0, &s->view[a]);
+    return err;
+}
+
+void share_detach(struct share *s)
+{
+    objstore_close(s->store); /* ends the views */
+    s->store = NULL;
+}
+
+void share_close(struct share *s)
+{
+    for (int a = 0; a < ARRAYS; a++) {
+        if (!(s->present >> a & 1))
+            continue;
+        if (s->view[a].data)
+            objstore_release(s->store, &s->view[a]);
+        /* One that was not sealed goes with the handle. */
+        (void)!objstore_delete(s->store, &s->id[a]);
+    }
+    share_detach(s);
+}
+
+struct forest_matrix share_train_matrix(const struct share *s)
+{
+    return forest_matrix_rows(s->view[X_TRAIN].data, s->train_rows, s->features, FOREST_FLOAT32);
+}
+
+struct forest_matrix share_test_matrix(const struct share *s)
+{
+    return forest_matrix_rows(s->view[X_TEST].data, s->test_rows, s->features, FOREST_FLOAT32);
+}
+
+void share_tree_id(const struct share *s, uint32_t n_estimators, uint32_t tree,
+                   struct objstore_id *id)
+{
+    char name[OBJSTORE_ID_TEXT + 32];
+    snprintf(name, sizeof name, "%s/%u/%u", s->run, n_estimators, tree);
+    objstore_id_from_name(name, id);
+}
