@@ -10,7 +10,7 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HAVE_AVX512 1
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,fma,bmi,bmi2,lzcnt,popcnt")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx512vpopcntdq,fma,bmi,bmi2,lzcnt,popcnt")
 #include <immintrin.h>
 #include <stdint.h>
 

@@ -25,6 +25,7 @@
 
 #define NARROW_ROWS_MAX 65536u
 #define BLOCK_PAD 64u
+#define NO_SLOT UINT32_MAX
 
 struct grower;
 struct pending;
@@ -95,6 +96,8 @@ struct sums {
 
 /* The inner loops, for one width of entry and one kind of processor. All give equal bits. */
 struct kernels {
+    /* List and ranks of a feature; slot_of says, by row, the slot or NO_SLOT. */
+    void (*fill_list)(const struct block *b, const uint32_t *slot_of, uint32_t feature);
     /* Fill b->ties for n entries; false if there are none. */
     bool (*find_ties)(const struct block *b, const void *list, uint32_t n);
     /* Reorder the ties of `list` as the rules' sort would, which sees the samples as `from`. */

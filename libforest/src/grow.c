@@ -15,8 +15,6 @@
 #include "grower.h"
 #include "kernels.h"
 
-#define NO_SLOT UINT32_MAX
-
 struct arena {
     void *memory;
     size_t bytes;
@@ -116,46 +114,6 @@ static size_t lay_out(struct block *b, char *base, size_t entry, size_t small)
     return used;
 }
 
-static void fill_narrow(struct block *b, const uint32_t *slot_of, uint32_t f)
-{
-    const uint32_t *order = prep_order(b->prep, f);
-    uint32_t *list = (uint32_t *)b->lists + f * b->stride, k = 0;
-    uint16_t *ranks = (uint16_t *)b->ranks + f * b->stride;
-    uint32_t fresh = 0, rank = UINT32_MAX;
-    for (uint32_t i = 0; i < b->prep->rows; i++) {
-        uint32_t slot = slot_of[order[i] & PREP_ROW];
-        fresh |= order[i] < PREP_TIE;
-        if (slot == NO_SLOT)
-            continue;
-        rank += fresh;
-        fresh = 0;
-        list[k++] = rank << 16 | slot;
-        ranks[slot] = (uint16_t)rank;
-    }
-    for (uint32_t i = 0; i < BLOCK_PAD; i++)
-        list[k + i] = 0;
-}
-
-static void fill_wide(struct block *b, const uint32_t *slot_of, uint32_t f)
-{
-    const uint32_t *order = prep_order(b->prep, f);
-    uint64_t *list = (uint64_t *)b->lists + f * b->stride, k = 0;
-    uint32_t *ranks = (uint32_t *)b->ranks + f * b->stride;
-    uint32_t fresh = 0, rank = UINT32_MAX;
-    for (uint32_t i = 0; i < b->prep->rows; i++) {
-        uint32_t slot = slot_of[order[i] & PREP_ROW];
-        fresh |= order[i] < PREP_TIE;
-        if (slot == NO_SLOT)
-            continue;
-        rank += fresh;
-        fresh = 0;
-        list[k++] = (uint64_t)rank << 32 | slot;
-        ranks[slot] = rank;
-    }
-    for (uint32_t i = 0; i < BLOCK_PAD; i++)
-        list[k + i] = 0;
-}
-
 struct rows {
     const double *y, *w;
     uint32_t count; /* that take part */
@@ -173,9 +131,10 @@ static int look_at_rows(const struct prep *p, const double *y, const double *w, 
         if (w[i] == 0.0)
             continue;
         r->count++;
-        weight_min = fmin(weight_min, w[i]);
-        weight_max = fmax(weight_max, w[i]);
-        y_max = fmax(y_max, fabs(y[i]));
+        double size = fabs(y[i]);
+        weight_min = w[i] < weight_min ? w[i] : weight_min;
+        weight_max = w[i] > weight_max ? w[i] : weight_max;
+        y_max = size > y_max ? size : y_max;
     }
     if (weight_min >= 1e-20 && weight_max <= 1e20 && y_max <= 1e50)
         r->weight_min = weight_min; /* else products might overflow or vanish */
@@ -183,8 +142,9 @@ static int look_at_rows(const struct prep *p, const double *y, const double *w, 
 }
 
 /* Slots are the rows that take part, ascending: that is the samples' order to begin with. */
-static void fill_rows(struct block *b, const struct rows *r, uint32_t *slot_of, bool narrow)
+static void fill_rows(struct block *b, const struct rows *r, const struct kernels *k, uint32_t *slot_of)
 {
+    bool narrow = b->rows <= NARROW_ROWS_MAX;
     uint32_t slot = 0;
     for (uint32_t i = 0; i < b->prep->rows; i++) {
         slot_of[i] = NO_SLOT;
@@ -202,7 +162,7 @@ static void fill_rows(struct block *b, const struct rows *r, uint32_t *slot_of, 
         slot_of[i] = slot++;
     }
     for (uint32_t f = 0; f < b->features; f++)
-        (narrow ? fill_narrow : fill_wide)(b, slot_of, f);
+        k->fill_list(b, slot_of, f);
 }
 
 static int make_block(struct grower *g, const struct rows *r, const struct kernels *k, struct block *b)
@@ -218,7 +178,7 @@ static int make_block(struct grower *g, const struct rows *r, const struct kerne
         return -ENOMEM;
     char *base = scratch->block.memory;
     lay_out(b, base, entry, small);
-    fill_rows(b, r, (uint32_t *)(void *)(base + bytes), narrow);
+    fill_rows(b, r, k, (uint32_t *)(void *)(base + bytes));
     return 0;
 }
 

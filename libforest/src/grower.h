@@ -73,8 +73,8 @@ draw_features(struct grower *g, uint32_t known, bool (*is_constant)(const void *
     uint32_t undrawn = g->features_count, tries = 0, found = 0, drawn = 0;
     struct drawn d = { 0, 0, known };
     while (undrawn > d.constants && (tries < g->limits->max_features || tries <= found + drawn)) {
-        tries++;
-        uint32_t at = drawn + draw_below(&g->state, undrawn - found - drawn);
+        /* undrawn - found - drawn, but this needs not wait for what was drawn before */
+        uint32_t at = drawn + draw_below(&g->state, g->features_count - tries++);
         if (at < known) {
             swap_features(features, drawn++, at);
             continue;

@@ -20,6 +20,35 @@
 #include "kernels.h"
 #include "small.h"
 
+/* If all rows of the data set can have ranks of their own, these need not be dense. */
+static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
+{
+    const uint32_t *order = prep_order(b->prep, feature);
+    uint32_t *list = (uint32_t *)b->lists + feature * b->stride, rows = b->prep->rows, count = 0, rank = 0;
+    uint16_t *ranks = (uint16_t *)b->ranks + feature * b->stride;
+    __m512i none = _mm512_set1_epi32(-1), one = _mm512_set1_epi32(1), row_bits = _mm512_set1_epi32(PREP_ROW);
+    __m512i up_to = _mm512_sub_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(2), lane_numbers()), one);
+    if (rows > NARROW_ROWS_MAX) {
+        kernels_narrow.fill_list(b, slot_of, feature);
+        return;
+    }
+    for (uint32_t i = 0; i < rows; i += 16) {
+        __mmask16 valid = (__mmask16)low_bits(rows - i < 16 ? rows - i : 16);
+        __m512i v = _mm512_maskz_loadu_epi32(valid, order + i);
+        uint32_t fresh = valid & ~(uint32_t)_mm512_movepi32_mask(v);
+        __m512i slot = _mm512_mask_i32gather_epi32(none, valid, _mm512_and_si512(v, row_bits), slot_of, 4);
+        __mmask16 active = _mm512_cmpneq_epi32_mask(slot, none);
+        __m512i steps = _mm512_popcnt_epi32(_mm512_and_si512(up_to, _mm512_set1_epi32((int)fresh)));
+        __m512i ranked = _mm512_slli_epi32(_mm512_add_epi32(steps, _mm512_set1_epi32((int)rank - 1)), 16);
+        _mm512_storeu_si512(list + count, _mm512_maskz_compress_epi32(active, _mm512_or_si512(ranked, slot)));
+        count += count_bits(active);
+        rank += count_bits(fresh);
+    }
+    memset(list + count, 0, BLOCK_PAD * sizeof *list);
+    for (uint32_t i = 0; i < count; i++)
+        ranks[list[i] & 0xffff] = (uint16_t)(list[i] >> 16);
+}
+
 static bool find_ties(const struct block *b, const void *list, uint32_t n)
 {
     const uint32_t *e = list;
@@ -278,8 +307,8 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
 }
 
 const struct kernels kernels_narrow_avx512 = {
-    find_ties,    sort_ties_avx512, estimate,    rate,           split_order, split_list,
-    sum_children, SMALL_ROWS,       small_bytes, grow_small_avx512,
+    fill_list,  find_ties,    sort_ties_avx512, estimate,    rate,              split_order,
+    split_list, sum_children, SMALL_ROWS,       small_bytes, grow_small_avx512,
 };
 
 #pragma GCC pop_options

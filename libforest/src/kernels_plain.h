@@ -27,6 +27,25 @@ static const RANK *ranks_of(const struct block *b, uint32_t feature)
     return (const RANK *)b->ranks + (size_t)feature * b->stride;
 }
 
+static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
+{
+    const uint32_t *order = prep_order(b->prep, feature);
+    ENTRY *list = (ENTRY *)b->lists + feature * b->stride;
+    RANK *ranks = (RANK *)b->ranks + feature * b->stride, rank = (RANK)-1;
+    uint32_t fresh = 0, count = 0;
+    for (uint32_t i = 0; i < b->prep->rows; i++) {
+        uint32_t slot = slot_of[order[i] & PREP_ROW];
+        fresh |= order[i] < PREP_TIE;
+        if (slot == NO_SLOT)
+            continue;
+        rank = (RANK)(rank + fresh);
+        fresh = 0;
+        list[count++] = (ENTRY)rank << HALF | slot;
+        ranks[slot] = rank;
+    }
+    memset(list + count, 0, BLOCK_PAD * sizeof *list);
+}
+
 static bool find_ties(const struct block *b, const void *list, uint32_t n)
 {
     const ENTRY *e = list;
@@ -249,5 +268,5 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
     }
 }
 
-const struct kernels KERNELS = { find_ties,  sort_ties,    NULL, rate, split_order,
-                                 split_list, sum_children, 0,    NULL, NULL };
+const struct kernels KERNELS = { fill_list,   find_ties,  sort_ties,    NULL, rate,
+                                 split_order, split_list, sum_children, 0,    NULL, NULL };

@@ -143,11 +143,6 @@ static __m128i part_few(__m128i v, uint32_t greater, uint32_t n, uint32_t left)
     return _mm_mask_mov_epi8(v, (__mmask16)(valid & ~front), back);
 }
 
-static void store_few(uint8_t *to, __m128i v, uint32_t count)
-{
-    _mm_mask_storeu_epi8(to, (__mmask16)low_bits(count), v);
-}
-
 static void sift_down(uint8_t *a, const uint8_t *ranks, uint32_t root, uint32_t n)
 {
     for (;;) {
@@ -186,18 +181,31 @@ static inline __m128i pivot_rank(__m128i rank, uint32_t n)
     return _mm_max_epu8(_mm_min_epu8(a, b), _mm_min_epu8(_mm_max_epu8(a, b), c));
 }
 
-/* Sort bytes 0..n-1 of v by `ranks`; to `list`, whose ties are given, go runs of ties only. */
-static void sort_few(uint8_t *list, const uint8_t *ranks, uint32_t ties, __m128i v, uint32_t n, int depth)
+static __m128i heap_sort_few(__m128i v, const uint8_t *ranks, uint32_t n)
+{
+    uint8_t a[ROWS];
+    _mm_storeu_si128((__m128i *)(void *)a, v);
+    heap_sort(a, ranks, n);
+    return _mm_loadu_si128((const __m128i *)(const void *)a);
+}
+
+/* Bytes 0..count-1 of `run` to `place` of `sorted`. */
+static inline __m128i put(__m128i sorted, __m128i run, uint32_t place, uint32_t count)
+{
+    return _mm_mask_expand_epi8(sorted, (__mmask16)(low_bits(count) << place), run);
+}
+
+/*
+ * Sort bytes 0..n-1 of v by `ranks`, as far as `ties`, from bit `off` on, make it necessary. Runs
+ * of ties go to their places in `sorted`, which is returned.
+ */
+static __m128i sort_few(__m128i sorted, const uint8_t *ranks, uint32_t ties, __m128i v, uint32_t off, uint32_t n,
+                        int depth)
 {
     __m128i by_row = _mm_loadu_si128((const __m128i *)(const void *)ranks);
-    while (ties & low_bits(n) & ~1u) {
-        if (depth-- <= 0) {
-            uint8_t a[ROWS];
-            _mm_storeu_si128((__m128i *)(void *)a, v);
-            heap_sort(a, ranks, n);
-            memcpy(list, a, n);
-            return;
-        }
+    while (ties >> off & low_bits(n) & ~1u) {
+        if (depth-- <= 0)
+            return put(sorted, heap_sort_few(v, ranks, n), off, n);
         __m128i rank = _mm_shuffle_epi8(by_row, v), pivot = pivot_rank(rank, n);
         uint32_t greater = _mm_cmpgt_epu8_mask(rank, pivot) & low_bits(n), left = n - count_bits(greater);
         if (greater) {
@@ -210,15 +218,15 @@ static void sort_few(uint8_t *list, const uint8_t *ranks, uint32_t ties, __m128i
             __m128i run = _mm_maskz_compress_epi8((__mmask16)equal, v);
             if (less)
                 run = _mm_shuffle_epi8(run, small_queue(equal, left));
-            store_few(list + lesser, run, left - lesser);
+            sorted = put(sorted, run, off + lesser, left - lesser);
         }
-        if (ties & low_bits(lesser) & ~1u)
-            sort_few(list, ranks, ties, _mm_maskz_compress_epi8((__mmask16)less, v), lesser, depth);
+        if (ties >> off & low_bits(lesser) & ~1u)
+            sorted = sort_few(sorted, ranks, ties, _mm_maskz_compress_epi8((__mmask16)less, v), off, lesser, depth);
         v = bytes_from(v, left);
-        ties >>= left;
-        list += left;
+        off += left;
         n -= left;
     }
+    return sorted;
 }
 
 /* Take the order through all sorts. */
@@ -227,9 +235,12 @@ static __m128i sort_scanned(const struct small *s, const struct drawn *d, uint8_
 {
     for (uint32_t i = 0; i < d->scanned; i++) {
         uint32_t feature = s->g->scanned[i];
-        if (s->ties[feature])
-            sort_few(lists[feature], s->ranks[feature], s->ties[feature], order, n, sort_depth(n));
-        order = _mm_loadu_si128((const __m128i *)(const void *)lists[feature]);
+        __m128i *list = (__m128i *)(void *)lists[feature], sorted = _mm_loadu_si128(list);
+        if (s->ties[feature]) {
+            sorted = sort_few(sorted, s->ranks[feature], s->ties[feature], order, 0, n, sort_depth(n));
+            _mm_storeu_si128(list, sorted);
+        }
+        order = sorted;
     }
     return order;
 }
@@ -252,12 +263,12 @@ static unsigned set_lanes(const struct small *s, const struct drawn *d, uint32_t
         69, 85, 101, 117, 6, 22, 38, 54, 70, 86, 102, 118, 7, 23, 39, 55, 71, 87, 103, 119,
     };
     unsigned count = d->scanned - from < 8 ? d->scanned - from : 8;
-    uint64_t ties[8];
+    uint64_t ties[2] = { 0, 0 };
     __m128i a[8];
     for (unsigned i = 0; i < 8; i++) {
         uint32_t feature = s->g->scanned[from + (i < count ? i : 0)];
         a[i] = _mm_loadu_si128((const __m128i *)(const void *)lists[feature]);
-        ties[i] = s->ties[feature];
+        ties[i / 4] |= (uint64_t)s->ties[feature] << i % 4 * 16;
     }
     __m512i low = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(a[1], a[0])), _mm256_set_m128i(a[3], a[2]), 1);
     __m512i high = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(a[5], a[4])), _mm256_set_m128i(a[7], a[6]), 1);
@@ -265,7 +276,7 @@ static unsigned set_lanes(const struct small *s, const struct drawn *d, uint32_t
     l->rows[0] = _mm512_permutex2var_epi8(low, at, high);
     l->rows[1] = _mm512_permutex2var_epi8(low, _mm512_add_epi8(at, _mm512_set1_epi8(8)), high);
     l->sum = l->weight = _mm512_setzero_pd();
-    l->ties = _mm512_loadu_si512(ties);
+    l->ties = _mm512_cvtepu16_epi64(_mm_set_epi64x((long long)ties[1], (long long)ties[0]));
     l->done = _mm512_setzero_si512();
     l->used = (__mmask8)low_bits(count);
     return count;
@@ -411,7 +422,75 @@ static void sum_children(const struct small *s, __m128i order, uint32_t n, uint3
     }
 }
 
-/* Split the node at `level`, if it is worth it; the left child's lists go one level up. */
+/* Note the split in the tree, and judge it; false if it gains too little. */
+static bool enter(const struct small *s, const struct small_node *node, uint32_t id, struct found found,
+                  const struct sums child[2], const struct sums *rest, struct verdict *v)
+{
+    const struct grower *g = s->g;
+    judge(g, &node->p, found.pos, child, rest, v);
+    if (v->too_little)
+        return false;
+    g->out->feature[id] = (int32_t)found.feature;
+    v->left.parent = v->right.parent = (int32_t)id;
+    return true;
+}
+
+static void enter_threshold(const struct small *s, uint32_t id, uint32_t feature, uint32_t below, uint32_t above)
+{
+    const float *column = prep_column(s->b->prep, feature);
+    s->g->out->threshold[id] = threshold_between(column[s->row[below]], column[s->row[above]]);
+}
+
+struct merit {
+    double value;
+    bool allowed;
+};
+
+/* Of the cut that leaves one row on the left, of two in all. */
+static struct merit rate_one(const struct small *s, const struct sums *all, uint32_t row)
+{
+    double least = s->g->limits->min_weight_leaf;
+    double sum = 0.0 + s->wy[row], weight = 0.0 + s->w[row], right = all->sum - sum, rest = all->weight - weight;
+    return (struct merit){ sum * sum / weight + right * right / rest, !(weight < least) && !(rest < least) };
+}
+
+/* Two rows: there are but two cuts, and nothing to sort. Both children are added, too. */
+static void split_two(struct small *s, const struct small_node *node, uint32_t level, uint32_t id,
+                      const struct drawn *d)
+{
+    const uint8_t(*lists)[ROWS] = (const uint8_t(*)[ROWS])lists_of(s, level);
+    uint8_t a = (uint8_t)_mm_extract_epi8(node->order, 0), b = (uint8_t)_mm_extract_epi8(node->order, 1);
+    struct merit first = rate_one(s, &node->p.sums, a), second = rate_one(s, &node->p.sums, b);
+    struct found found = { 0, 0 };
+    double best = -HUGE_VAL;
+    uint8_t left = a;
+    for (uint32_t i = 0; i < d->scanned; i++) {
+        uint8_t row = lists[s->g->scanned[i]][0];
+        struct merit m = row == a ? first : second;
+        if (m.allowed && m.value > best) {
+            best = m.value;
+            left = row;
+            found = (struct found){ s->g->scanned[i], 1 };
+        }
+    }
+    if (!found.pos)
+        return;
+    uint8_t right = left == a ? b : a;
+    const struct addends *l = &s->addends[left], *r = &s->addends[right];
+    struct sums child[2] = { { 0.0 + l->sum, 0.0 + l->sumsq, 0.0 + l->weight },
+                             { 0.0 + r->sum, 0.0 + r->sumsq, 0.0 + r->weight } };
+    struct verdict v;
+    if (!enter(s, node, id, found, child, &node->p.sums, &v))
+        return;
+    enter_threshold(s, id, found.feature, left, right);
+    add_node(s->g->out, &v.left);
+    add_node(s->g->out, &v.right);
+}
+
+/*
+ * Split the node at `level`, if it is worth it; the left child's lists go one level up. False if
+ * nothing is left to be done below it.
+ */
 static bool split(struct small *s, const struct small_node *node, uint32_t level, uint32_t id,
                   struct small_node *l, struct small_node *r)
 {
@@ -423,6 +502,10 @@ static bool split(struct small *s, const struct small_node *node, uint32_t level
     struct drawn d = draw_features(g, node->p.constants, is_constant, &view);
     if (d.scanned == 0)
         return false;
+    if (n == 2) {
+        split_two(s, node, level, id, &d);
+        return false;
+    }
     __m128i order = sort_scanned(s, &d, lists, node->order, n);
     struct found found = rate(s, &d, &node->p.sums, n, (const uint8_t(*)[ROWS])lists);
     if (!found.pos)
@@ -436,13 +519,9 @@ static bool split(struct small *s, const struct small_node *node, uint32_t level
     struct sums child[2], rest = node->p.sums;
     struct verdict v;
     sum_children(s, order, n, found.pos, child, &rest);
-    judge(g, &node->p, found.pos, child, &rest, &v);
-    if (v.too_little)
+    if (!enter(s, node, id, found, child, &rest, &v))
         return false;
-    const float *column = prep_column(s->b->prep, found.feature);
-    g->out->feature[id] = (int32_t)found.feature;
-    g->out->threshold[id] = threshold_between(column[s->row[below]], column[s->row[above]]);
-    v.left.parent = v.right.parent = (int32_t)id;
+    enter_threshold(s, id, found.feature, below, above);
     v.left.constants = v.right.constants = d.constants;
     if (!v.left.is_leaf || !v.right.is_leaf)
         split_lists(s, level, goes_left, n, found.pos);

@@ -93,14 +93,22 @@ static inline __mmask32 valid_words(uint32_t rest)
  */
 static void queue_indices(const uint16_t *places, uint32_t count, uint32_t left, uint8_t index[BYTES])
 {
+    static const uint32_t inverse[QUEUE_MAX + 1] = { /* 2^32 / size, rounded up */
+        0, 0, 2147483648, 1431655766, 1073741824, 858993460, 715827883, 613566757,
+        536870912, 477218589, 429496730, 390451573, 357913942, 330382100, 306783379,
+        286331154, 268435456, 252645136, 238609295, 226050911, 214748365, 204522253,
+        195225787, 186737709, 178956971, 171798692, 165191050, 159072863, 153391690,
+        148102321, 143165577, 138547333, 134217728, 130150525, 126322568, 122713352,
+        119304648, 116080198, 113025456, 110127367, 107374183, 104755300, 102261127,
+        99882961, 97612894, 95443718, 93368855, 91382283, 89478486, 87652394, 85899346,
+        84215046, 82595525, 81037119, 79536432, 78090315, 76695845, 75350304, 74051161,
+        72796056, 71582789, 70409300, 69273667, 68174085, 67108864
+    };
     __m512i at = byte_numbers(); /* who is not yet in the queue will come in at its end */
     for (uint32_t size = 2; size <= count; size++) {
         uint32_t next = size < count ? places[size] : left;
         uint32_t passed = next - places[size - 1] - 1u;
-        if (passed >= size)
-            passed %= size;
-        if (passed == 0)
-            continue;
+        passed -= (uint32_t)((uint64_t)passed * inverse[size] >> 32) * size; /* modulo size */
         __m512i by = _mm512_set1_epi8((char)passed), round = _mm512_set1_epi8((char)size);
         __mmask64 in = low_bits64(size), wraps = _mm512_mask_cmplt_epu8_mask(in, at, by);
         at = _mm512_mask_sub_epi8(at, in, at, by);
