@@ -155,7 +155,7 @@ static inline __attribute__((always_inline)) __m512d rate_merit(__m512d sum, __m
 }
 
 static inline __attribute__((always_inline)) void scan_lanes(const struct scan *c, struct rated *out, bool exact,
-                                                             bool tied)
+                                                             bool tied, bool weighted)
 {
     const struct search *s = c->s;
     uint32_t n = s->n, first = s->min_samples_leaf, last = n - first;
@@ -167,13 +167,13 @@ static inline __attribute__((always_inline)) void scan_lanes(const struct scan *
                        .second = none, .pos = _mm256_setzero_si256(), .done = _mm256_setzero_si256(),
                        .before = _mm256_setzero_si256() };
     for (uint32_t block = 0; block < n; block += 8) {
-        __m256i row[8];
+        __m256i row[8], start = _mm256_set1_epi32((int)block);
         load_rows(c, block, row);
 #pragma GCC unroll 8
         for (uint32_t i = 0; i < 8; i++) {
             uint32_t p = block + i;
             __mmask8 is_cut = p >= first && p <= last ? c->lanes : 0;
-            __m256i at = _mm256_set1_epi32((int)p);
+            __m256i at = _mm256_add_epi32(start, _mm256_set1_epi32((int)i));
             if (tied) {
                 is_cut = _mm256_mask_cmpgt_epu32_mask(is_cut, _mm256_xor_si256(row[i], l.before), slots);
                 l.before = row[i];
@@ -186,8 +186,10 @@ static inline __attribute__((always_inline)) void scan_lanes(const struct scan *
                 l.done = _mm256_mask_mov_epi32(l.done, is_cut, at);
             }
             __m512d right = _mm512_sub_pd(all, l.weight);
-            is_cut = _mm512_mask_cmp_pd_mask(is_cut, l.weight, least, _CMP_NLT_UQ);
-            is_cut = _mm512_mask_cmp_pd_mask(is_cut, right, least, _CMP_NLT_UQ);
+            if (weighted) {
+                is_cut = _mm512_mask_cmp_pd_mask(is_cut, l.weight, least, _CMP_NLT_UQ);
+                is_cut = _mm512_mask_cmp_pd_mask(is_cut, right, least, _CMP_NLT_UQ);
+            }
             __m512d merit = exact ? rate_merit(l.sum, l.weight, total, right)
                                   : estimate_merit(l.sum, l.weight, mean, right);
             __mmask8 better = _mm512_mask_cmp_pd_mask(is_cut, merit, l.best, _CMP_GT_OQ);
@@ -228,10 +230,13 @@ static struct found estimate(const struct block *b, const struct search *s)
     double best = -1.0, second = -1.0;
     for (uint32_t from = 0; from < s->count; from += 8) {
         unsigned count = set_lanes(&c, from);
-        if (s->tied)
-            scan_lanes(&c, &r, false, true);
+        /* sides that weigh nothing for rounding are too uncertain to be told apart anyway */
+        if (s->min_weight_leaf > 0.0)
+            scan_lanes(&c, &r, false, true, true);
+        else if (s->tied)
+            scan_lanes(&c, &r, false, true, false);
         else
-            scan_lanes(&c, &r, false, false);
+            scan_lanes(&c, &r, false, false, false);
         for (unsigned i = 0; i < count; i++) {
             double other = r.best[i] > best ? best : r.best[i];
             if (r.best[i] > best) {
@@ -256,7 +261,7 @@ static struct found rate(const struct block *b, const struct search *s)
     double best = -HUGE_VAL;
     for (uint32_t from = 0; from < s->count; from += 8) {
         unsigned count = set_lanes(&c, from);
-        scan_lanes(&c, &r, true, true);
+        scan_lanes(&c, &r, true, true, true);
         for (unsigned i = 0; i < count; i++) {
             if (r.best[i] > best) {
                 best = r.best[i];

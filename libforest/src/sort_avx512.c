@@ -138,29 +138,6 @@ static void reorder_run(uint32_t *list, uint32_t low, const uint16_t *names, uin
     memcpy(list + low, temp, count * sizeof *list);
 }
 
-__m512i order_queue(__m512i v, uint64_t equal, uint32_t left)
-{
-    uint32_t count = count_bits64(equal);
-    v = _mm512_maskz_compress_epi8(equal, v);
-    __m128i few = _mm512_castsi512_si128(v);
-    if (count == 2) { /* of all queues the most frequent: swapped if an odd number passes last */
-        if ((left + (unsigned)__builtin_clzll(equal)) & 1)
-            few = _mm_or_si128(_mm_slli_epi16(few, 8), _mm_srli_epi16(few, 8));
-        return _mm512_castsi128_si512(few);
-    }
-    if (count <= 16)
-        return _mm512_castsi128_si512(_mm_shuffle_epi8(few, small_queue(equal, left)));
-    uint8_t names[BYTES], index[BYTES], ordered[BYTES];
-    uint16_t places[BYTES] = { 0 };
-    _mm512_storeu_si512(names, v);
-    for (uint32_t i = 0; i < count; i++, equal &= equal - 1)
-        places[i] = (uint16_t)_tzcnt_u64(equal);
-    queue_indices(places, count, left, index);
-    for (uint32_t i = 0; i < count; i++)
-        ordered[index[i]] = names[i];
-    return _mm512_loadu_si512(ordered);
-}
-
 /* ---- parting in memory ------------------------------------------------------------------- */
 
 /* The greater ones of a[0..end), in order, to `out`. */
@@ -409,18 +386,25 @@ static uint64_t ties_from(const uint64_t *ties, uint32_t from)
 /* Sort the ranges gathered in the window. */
 static void flush_window(struct sorter *s)
 {
-    uint32_t from = s->window.from, n = WINDOW - (uint32_t)_lzcnt_u64(s->window.lanes);
-    if (!s->window.lanes)
+    const struct window *w = &s->window;
+    const uint16_t *a = s->names + w->from;
+    uint32_t n = WINDOW - (uint32_t)_lzcnt_u64(w->lanes);
+    if (n == 0)
         return;
-    const uint16_t *a = s->names + from;
-    __m512i base = _mm512_set1_epi16((short)from);
-    __m512i l = _mm512_sub_epi16(_mm512_loadu_si512(a), base);
-    __m512i h = _mm512_sub_epi16(_mm512_loadu_si512(a + WORDS), base);
-    __m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(l)),
-                                   _mm512_cvtepi16_epi8(h), 1);
-    uint64_t ties = ties_from(s->ties, from) & low_bits64(n) & ~UINT64_C(1);
-    reorder_range(s->list + from, window_sort(&s->window, v, ties), n);
+    __m512i base = _mm512_set1_epi16((short)w->from);
+    __m256i l = _mm512_cvtepi16_epi8(_mm512_sub_epi16(_mm512_loadu_si512(a), base));
+    __m256i h = _mm512_cvtepi16_epi8(_mm512_sub_epi16(_mm512_loadu_si512(a + WORDS), base));
+    __m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(l), h, 1);
+    uint64_t ties = ties_from(s->ties, w->from) & low_bits64(n) & ~UINT64_C(1);
+    reorder_range(s->list + w->from, window_sort(w, v, ties), n);
     window_clear(&s->window);
+}
+
+static void add_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
+{
+    if (s->window.lanes && to - s->window.from > WINDOW)
+        flush_window(s);
+    window_add(&s->window, from, to, depth);
 }
 
 static uint32_t median3(uint32_t a, uint32_t b, uint32_t c)
@@ -435,9 +419,7 @@ static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
         uint32_t n = to - from;
         const uint16_t *a = s->names + from;
         if (n <= WINDOW) {
-            if (s->window.lanes && to - s->window.from > WINDOW)
-                flush_window(s);
-            window_add(&s->window, from, to, depth);
+            add_range(s, from, to, depth);
             return;
         }
         if (depth-- <= 0) {
