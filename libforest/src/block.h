@@ -38,6 +38,8 @@ struct block {
     void *lists;       /* features x stride entries */
     void *ranks;       /* features x stride: rank of each slot, half an entry wide */
     void *temp, *temp2, *temp3; /* stride entries each */
+    uint64_t *near;    /* features x near_words: by rank, as prep_near() by value; of `close` features */
+    size_t near_words;
     uint64_t *ties;    /* a bit per position of the list at hand: its rank is that of the one before */
     double *wy, *w;    /* by slot: weight times target, weight */
     double *wyy;       /* (w * y) * y */
@@ -55,7 +57,7 @@ struct search {
     double sum, sumsq, weight;
     double weight_min; /* of any row of the tree; 0: do not estimate, numbers may be out of hand */
     bool tied;         /* some of these features have ties in this node */
-    bool close;        /* some have values too close to tell apart: look at values, not at ranks */
+    bool close;        /* some may have values too close to tell apart: look at values, not at ranks */
 };
 
 /*
@@ -96,7 +98,7 @@ struct sums {
 
 /* The inner loops, for one width of entry and one kind of processor. All give equal bits. */
 struct kernels {
-    /* List and ranks of a feature; slot_of says, by row, the slot or NO_SLOT. */
+    /* List, ranks and near bits of a feature; slot_of says, by row, the slot or NO_SLOT. */
     void (*fill_list)(const struct block *b, const uint32_t *slot_of, uint32_t feature);
     /* Fill b->ties for n entries; false if there are none. */
     bool (*find_ties)(const struct block *b, const void *list, uint32_t n);

@@ -105,6 +105,8 @@ static size_t lay_out(struct block *b, char *base, size_t entry, size_t small)
     b->temp3 = take(base, &used, per * entry);
     b->lists = take(base, &used, b->features * per * entry);
     b->ranks = take(base, &used, b->features * per * entry / 2);
+    b->near_words = prep_near_words(b->prep->rows < NARROW_ROWS_MAX ? b->prep->rows : b->rows);
+    b->near = take(base, &used, b->features * b->near_words * sizeof *b->near);
     b->ties = take(base, &used, (per / 64 + 2) * sizeof *b->ties);
     b->wy = take(base, &used, per * sizeof *b->wy);
     b->w = take(base, &used, per * sizeof *b->w);
@@ -220,14 +222,6 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
            isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
 }
 
-static bool any_close(const struct prep *p)
-{
-    for (uint32_t f = 0; f < p->features; f++)
-        if (p->close[f])
-            return true;
-    return false;
-}
-
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
@@ -239,7 +233,7 @@ static int grow(struct grower *g, const struct rows *r)
         err = make_block(g, r, k, &b);
     if (err)
         return err;
-    g->small_rows = any_close(g->prep) ? 0 : k->small_rows;
+    g->small_rows = k->small_rows;
     struct pending root = make_root(g, &b);
     return grow_block(g, &b, k, &root, 0);
 }

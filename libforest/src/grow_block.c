@@ -40,15 +40,40 @@ static bool all_equal(const struct range *r, uint32_t feature)
     return rank_at(r, feature, r->start) == rank_at(r, feature, r->end - 1);
 }
 
+static bool is_near(const struct range *r, uint32_t feature, uint32_t pos)
+{
+    uint32_t rank = rank_at(r, feature, pos);
+    return r->b->near[feature * r->b->near_words + rank / 64] >> rank % 64 & 1;
+}
+
 static bool is_constant(const void *context, uint32_t feature)
 {
     const struct range *r = context;
     if (all_equal(r, feature))
         return true;
-    if (!r->b->prep->close[feature])
+    if (!r->b->prep->close[feature] || !is_near(r, feature, r->end - 1))
         return false;
     const float *column = prep_column(r->b->prep, feature);
     return column[row_at(r, feature, r->end - 1)] <= column[row_at(r, feature, r->start)] + PREP_APART;
+}
+
+/* Whether a feature may have values in the node that are too close to tell apart. */
+static bool may_be_close(const struct range *r, uint32_t feature)
+{
+    if (!r->b->prep->close[feature])
+        return false;
+    for (uint32_t i = r->start + 1; i < r->end; i++)
+        if (is_near(r, feature, i) && rank_at(r, feature, i) != rank_at(r, feature, i - 1))
+            return true;
+    return false;
+}
+
+static bool cut_is_apart(const struct range *r, struct found found)
+{
+    const float *column = prep_column(r->b->prep, found.feature);
+    uint32_t above = r->start + found.pos;
+    return !r->b->prep->close[found.feature] ||
+           column[row_at(r, found.feature, above)] > column[row_at(r, found.feature, above - 1)] + PREP_APART;
 }
 
 static void *entries(const struct range *r, void *array, size_t pos)
@@ -88,7 +113,6 @@ static uint32_t count_forgotten(const struct grower *g, const struct range *r,
     uint32_t forgotten = 0;
     for (uint32_t i = 0; i < d->visited; i++) {
         uint32_t feature = g->visited[i];
-        s->close |= r->b->prep->close[feature];
         if (all_equal(r, feature))
             continue;
         if (k->find_ties(r->b, list_of(r, feature), s->n))
@@ -110,14 +134,21 @@ static struct found search(const struct grower *g, const struct range *r, const 
     struct found found = { 0, 0 };
     uint32_t forgotten = count_forgotten(g, r, k, d, s);
     const void *samples = entries(r, r->b->order, r->start);
-    if (k->estimate && !s->close && s->weight_min > 0.0)
+    /* An estimate may choose between values too close; what is best of more cuts and a cut is best. */
+    if (k->estimate && s->weight_min > 0.0)
         found = k->estimate(r->b, s);
+    if (found.pos && !cut_is_apart(r, found))
+        found.pos = 0;
     if (!found.pos)
         samples = sort_visited(g, r, k, 0, forgotten, samples);
     else if (forgotten > 0)
         samples = list_of(r, g->visited[forgotten - 1]);
     *order = sort_visited(g, r, k, forgotten, d->visited, samples);
-    return found.pos ? found : k->rate(r->b, s);
+    if (found.pos)
+        return found;
+    for (uint32_t i = 0; i < d->scanned && !s->close; i++)
+        s->close = may_be_close(r, g->scanned[i]);
+    return k->rate(r->b, s);
 }
 
 static void split_lists(const struct range *r, const struct kernels *k, const struct cut *c)
@@ -169,11 +200,23 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     return true;
 }
 
+/* Whether the subtree may be handed over: few rows, and no feature with values close to each other. */
+static bool is_small(const struct grower *g, const struct block *b, const struct pending *node)
+{
+    struct range r = { b, node->start, node->end, 16 };
+    if (node->end - node->start > g->small_rows)
+        return false;
+    for (uint32_t f = 0; f < b->features; f++)
+        if (b->prep->close[f] && !all_equal(&r, f) && may_be_close(&r, f))
+            return false;
+    return true;
+}
+
 /* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error. */
 static int grow_node(struct grower *g, const struct block *b, const struct kernels *k,
                      const struct pending *node, struct verdict *v)
 {
-    if (!node->is_leaf && node->end - node->start <= g->small_rows)
+    if (!node->is_leaf && is_small(g, b, node))
         return k->grow_small(g, b, node);
     int err = reserve_nodes(g->out, 1);
     if (err)

@@ -32,6 +32,7 @@ static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t f
         kernels_narrow.fill_list(b, slot_of, feature);
         return;
     }
+    memcpy(b->near + feature * b->near_words, prep_near(b->prep, feature), prep_near_words(rows) * sizeof *b->near);
     for (uint32_t i = 0; i < rows; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(rows - i < 16 ? rows - i : 16);
         __m512i v = _mm512_maskz_loadu_epi32(valid, order + i);

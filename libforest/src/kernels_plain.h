@@ -30,18 +30,23 @@ static const RANK *ranks_of(const struct block *b, uint32_t feature)
 static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
 {
     const uint32_t *order = prep_order(b->prep, feature);
+    const uint64_t *near = prep_near(b->prep, feature);
     ENTRY *list = (ENTRY *)b->lists + feature * b->stride;
-    RANK *ranks = (RANK *)b->ranks + feature * b->stride, rank = (RANK)-1;
-    uint32_t fresh = 0, count = 0;
+    RANK *ranks = (RANK *)b->ranks + feature * b->stride;
+    uint64_t *bits = b->near + feature * b->near_words;
+    uint32_t fresh = 0, count = 0, rank = UINT32_MAX, value = UINT32_MAX;
+    memset(bits, 0, b->near_words * sizeof *bits);
     for (uint32_t i = 0; i < b->prep->rows; i++) {
-        uint32_t slot = slot_of[order[i] & PREP_ROW];
-        fresh |= order[i] < PREP_TIE;
+        uint32_t slot = slot_of[order[i] & PREP_ROW], is_new = order[i] < PREP_TIE;
+        fresh |= is_new;
+        value += is_new;
         if (slot == NO_SLOT)
             continue;
-        rank = (RANK)(rank + fresh);
+        rank += fresh;
+        bits[rank / 64] |= (near[value / 64] >> value % 64 & 1) << rank % 64;
         fresh = 0;
         list[count++] = (ENTRY)rank << HALF | slot;
-        ranks[slot] = rank;
+        ranks[slot] = (RANK)rank;
     }
     memset(list + count, 0, BLOCK_PAD * sizeof *list);
 }
