@@ -44,6 +44,7 @@ struct block {
     double *wy, *w;    /* by slot: weight times target, weight */
     double *wyy;       /* (w * y) * y */
     uint32_t *row;     /* by slot: row of the data set */
+    uint32_t *slots;   /* of a wide block: by slot, that of the narrow block at hand */
     void *small;       /* for subtrees of a few rows */
 };
 

@@ -12,18 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grower.h"
 #include "kernels.h"
-
-struct arena {
-    void *memory;
-    size_t bytes;
-};
-
-struct grow_scratch {
-    struct arena block, features, pending;
-    bool plain;
-};
+#include "scratch.h"
 
 struct grow_scratch *grow_scratch_new(void)
 {
@@ -35,6 +25,7 @@ void grow_scratch_free(struct grow_scratch *scratch)
     if (!scratch)
         return;
     free(scratch->block.memory);
+    free(scratch->inner.memory);
     free(scratch->features.memory);
     free(scratch->pending.memory);
     free(scratch);
@@ -45,8 +36,7 @@ void grow_scratch_plain(struct grow_scratch *scratch)
     scratch->plain = true;
 }
 
-/* At least `bytes`, aligned to 64; what was there is lost. */
-static int arena_reserve(struct arena *a, size_t bytes)
+int arena_reserve(struct arena *a, size_t bytes)
 {
     void *memory;
     if (bytes <= a->bytes)
@@ -86,41 +76,7 @@ int reserve_nodes(struct tree *out, uint32_t more)
     return tree_reserve(out, need > most / 2 ? most : 2 * need + 64);
 }
 
-/* ---- the block of a whole tree ------------------------------------------------------------ */
-
-/* Cut the next array out of the arena; with a null base, only its size is counted. */
-static void *take(char *base, size_t *used, size_t bytes)
-{
-    void *at = base ? base + *used : NULL;
-    *used += (bytes + 63) & ~(size_t)63;
-    return at;
-}
-
-static size_t lay_out(struct block *b, char *base, size_t entry, size_t small)
-{
-    size_t used = 0, per = b->stride;
-    b->order = take(base, &used, per * entry);
-    b->temp = take(base, &used, per * entry);
-    b->temp2 = take(base, &used, (per + 2 * BLOCK_PAD) * entry);
-    b->temp3 = take(base, &used, per * entry);
-    b->lists = take(base, &used, b->features * per * entry);
-    b->ranks = take(base, &used, b->features * per * entry / 2);
-    b->near_words = prep_near_words(b->prep->rows < NARROW_ROWS_MAX ? b->prep->rows : b->rows);
-    b->near = take(base, &used, b->features * b->near_words * sizeof *b->near);
-    b->ties = take(base, &used, (per / 64 + 2) * sizeof *b->ties);
-    b->wy = take(base, &used, per * sizeof *b->wy);
-    b->w = take(base, &used, per * sizeof *b->w);
-    b->wyy = take(base, &used, per * sizeof *b->wyy);
-    b->row = take(base, &used, per * sizeof *b->row);
-    b->small = take(base, &used, small);
-    return used;
-}
-
-struct rows {
-    const double *y, *w;
-    uint32_t count; /* that take part */
-    double weight_min; /* see struct search */
-};
+/* ---- checks -------------------------------------------------------------------------------- */
 
 /* -EINVAL: no row takes part, or something is not finite. */
 static int look_at_rows(const struct prep *p, const double *y, const double *w, struct rows *r)
@@ -141,47 +97,6 @@ static int look_at_rows(const struct prep *p, const double *y, const double *w, 
     if (weight_min >= 1e-20 && weight_max <= 1e20 && y_max <= 1e50)
         r->weight_min = weight_min; /* else products might overflow or vanish */
     return r->count ? 0 : -EINVAL;
-}
-
-/* Slots are the rows that take part, ascending: that is the samples' order to begin with. */
-static void fill_rows(struct block *b, const struct rows *r, const struct kernels *k, uint32_t *slot_of)
-{
-    bool narrow = b->rows <= NARROW_ROWS_MAX;
-    uint32_t slot = 0;
-    for (uint32_t i = 0; i < b->prep->rows; i++) {
-        slot_of[i] = NO_SLOT;
-        if (r->w[i] == 0.0)
-            continue;
-        double wy = r->w[i] * r->y[i];
-        b->w[slot] = r->w[i];
-        b->wy[slot] = wy;
-        b->wyy[slot] = wy * r->y[i];
-        b->row[slot] = i;
-        if (narrow)
-            ((uint32_t *)b->order)[slot] = slot;
-        else
-            ((uint64_t *)b->order)[slot] = slot;
-        slot_of[i] = slot++;
-    }
-    for (uint32_t f = 0; f < b->features; f++)
-        k->fill_list(b, slot_of, f);
-}
-
-static int make_block(struct grower *g, const struct rows *r, const struct kernels *k, struct block *b)
-{
-    struct grow_scratch *scratch = g->scratch;
-    bool narrow = r->count <= NARROW_ROWS_MAX;
-    size_t entry = narrow ? sizeof(uint32_t) : sizeof(uint64_t);
-    *b = (struct block){ .prep = g->prep, .rows = r->count, .features = g->features_count };
-    b->stride = ((size_t)r->count + BLOCK_PAD + 63) & ~(size_t)63;
-    size_t small = k->small_bytes ? k->small_bytes(b->features) : 0;
-    size_t bytes = lay_out(b, NULL, entry, small), slots = g->prep->rows * sizeof(uint32_t);
-    if (arena_reserve(&scratch->block, bytes + slots))
-        return -ENOMEM;
-    char *base = scratch->block.memory;
-    lay_out(b, base, entry, small);
-    fill_rows(b, r, k, (uint32_t *)(void *)(base + bytes));
-    return 0;
 }
 
 /* ---- the tree ---------------------------------------------------------------------------- */
@@ -225,15 +140,12 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
-    const struct kernels *k = r->count > NARROW_ROWS_MAX ? &kernels_wide
-                              : g->scratch->plain        ? &kernels_narrow
-                                                         : kernels_for_narrow();
+    const struct kernels *k = r->count > NARROW_ROWS_MAX ? &kernels_wide : g->narrow;
     int err = make_features(g);
     if (!err)
-        err = make_block(g, r, k, &b);
+        err = block_of_rows(g, r, k, &b);
     if (err)
         return err;
-    g->small_rows = k->small_rows;
     struct pending root = make_root(g, &b);
     return grow_block(g, &b, k, &root, 0);
 }
@@ -248,6 +160,7 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
         return err;
     struct grower g = { .prep = p, .limits = limits, .scratch = scratch, .out = out,
                         .features_count = p->features, .state = splitter_seed, .weight_min = r.weight_min };
+    g.narrow = scratch->plain ? &kernels_narrow : kernels_for_narrow();
     err = grow(&g, &r);
     if (err)
         out->count = 0;

@@ -201,10 +201,10 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
 }
 
 /* Whether the subtree may be handed over: few rows, and no feature with values close to each other. */
-static bool is_small(const struct grower *g, const struct block *b, const struct pending *node)
+static bool is_small(const struct block *b, const struct kernels *k, const struct pending *node)
 {
     struct range r = { b, node->start, node->end, 16 };
-    if (node->end - node->start > g->small_rows)
+    if (node->end - node->start > k->small_rows)
         return false;
     for (uint32_t f = 0; f < b->features; f++)
         if (b->prep->close[f] && !all_equal(&r, f) && may_be_close(&r, f))
@@ -212,12 +212,27 @@ static bool is_small(const struct grower *g, const struct block *b, const struct
     return true;
 }
 
+/* A subtree of a wide block that a narrow one can hold. */
+static int grow_narrow(struct grower *g, const struct block *wide, const struct pending *node, size_t top)
+{
+    struct block b;
+    struct pending root = *node;
+    int err = block_of_node(g, wide, node, &b);
+    if (err)
+        return err;
+    root.end -= root.start;
+    root.start = 0;
+    return grow_block(g, &b, g->narrow, &root, top);
+}
+
 /* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error. */
 static int grow_node(struct grower *g, const struct block *b, const struct kernels *k,
-                     const struct pending *node, struct verdict *v)
+                     const struct pending *node, size_t top, struct verdict *v)
 {
-    if (!node->is_leaf && is_small(g, b, node))
+    if (!node->is_leaf && is_small(b, k, node))
         return k->grow_small(g, b, node);
+    if (!node->is_leaf && k == &kernels_wide && node->end - node->start <= NARROW_ROWS_MAX)
+        return grow_narrow(g, b, node, top);
     int err = reserve_nodes(g->out, 1);
     if (err)
         return err;
@@ -232,7 +247,7 @@ int grow_block(struct grower *g, const struct block *b, const struct kernels *k,
     size_t top = bottom;
     for (;;) {
         struct verdict v;
-        int parted = grow_node(g, b, k, &node, &v);
+        int parted = grow_node(g, b, k, &node, top, &v);
         if (parted < 0)
             return parted;
         if (parted) {

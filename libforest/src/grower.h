@@ -36,7 +36,7 @@ struct grower {
     uint32_t state;              /* of the small generator */
     double weight_all;
     double weight_min; /* see struct search */
-    uint32_t small_rows; /* subtrees of up to so many rows are handed over; 0: none */
+    const struct kernels *narrow; /* for blocks of up to NARROW_ROWS_MAX rows */
 };
 
 struct drawn {
@@ -163,6 +163,9 @@ int reserve_pending(struct grow_scratch *scratch, size_t count);
 struct pending *pending_nodes(struct grow_scratch *scratch);
 /* Room for some more nodes of the tree; -ENOMEM. grow.c */
 int reserve_nodes(struct tree *out, uint32_t more);
+
+/* A block of the node's rows alone, as long as there is no other. -ENOMEM. block.c */
+int block_of_node(struct grower *g, const struct block *wide, const struct pending *node, struct block *b);
 
 /*
  * Grow the subtree of `root` in the block. `bottom` is how many pending nodes belong to callers.
