@@ -16,13 +16,14 @@ static void *take(char *base, size_t *used, size_t bytes)
     return at;
 }
 
+/* temp3 of a wide block also holds what sorting 65,536 samples takes. */
 static size_t lay_out(struct block *b, char *base, size_t entry, size_t small)
 {
     size_t used = 0, per = b->stride;
     b->order = take(base, &used, per * entry);
     b->temp = take(base, &used, per * entry);
     b->temp2 = take(base, &used, (per + 2 * BLOCK_PAD) * entry);
-    b->temp3 = take(base, &used, per * entry);
+    b->temp3 = take(base, &used, per * entry + (entry > sizeof(uint32_t) ? NARROW_ROWS_MAX : 0));
     b->lists = take(base, &used, b->features * per * entry);
     b->ranks = take(base, &used, b->features * per * entry / 2);
     b->near_words = prep_near_words(b->prep->rows < NARROW_ROWS_MAX ? b->prep->rows : b->rows);

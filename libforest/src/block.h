@@ -99,6 +99,7 @@ struct sums {
 
 /* The inner loops, for one width of entry and one kind of processor. All give equal bits. */
 struct kernels {
+    bool wide; /* for blocks with entries of 64 bits */
     /* List, ranks and near bits of a feature; slot_of says, by row, the slot or NO_SLOT. */
     void (*fill_list)(const struct block *b, const uint32_t *slot_of, uint32_t feature);
     /* Fill b->ties for n entries; false if there are none. */

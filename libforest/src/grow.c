@@ -140,7 +140,7 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
-    const struct kernels *k = r->count > NARROW_ROWS_MAX ? &kernels_wide : g->narrow;
+    const struct kernels *k = r->count > NARROW_ROWS_MAX ? g->wide : g->narrow;
     int err = make_features(g);
     if (!err)
         err = block_of_rows(g, r, k, &b);
@@ -161,6 +161,7 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
     struct grower g = { .prep = p, .limits = limits, .scratch = scratch, .out = out,
                         .features_count = p->features, .state = splitter_seed, .weight_min = r.weight_min };
     g.narrow = scratch->plain ? &kernels_narrow : kernels_for_narrow();
+    g.wide = scratch->plain ? &kernels_wide : kernels_for_wide();
     err = grow(&g, &r);
     if (err)
         out->count = 0;

@@ -162,7 +162,7 @@ static void split_lists(const struct range *r, const struct kernels *k, const st
 static bool split(struct grower *g, const struct block *b, const struct kernels *k,
                   const struct pending *node, uint32_t id, struct verdict *v)
 {
-    struct range r = { b, node->start, node->end, k == &kernels_wide ? 32 : 16 };
+    struct range r = { b, node->start, node->end, k->wide ? 32 : 16 };
     struct drawn d = draw_features(g, node->constants, is_constant, &r);
     if (d.scanned == 0)
         return false;
@@ -231,7 +231,7 @@ static int grow_node(struct grower *g, const struct block *b, const struct kerne
 {
     if (!node->is_leaf && is_small(b, k, node))
         return k->grow_small(g, b, node);
-    if (!node->is_leaf && k == &kernels_wide && node->end - node->start <= NARROW_ROWS_MAX)
+    if (!node->is_leaf && k->wide && node->end - node->start <= NARROW_ROWS_MAX)
         return grow_narrow(g, b, node, top);
     int err = reserve_nodes(g->out, 1);
     if (err)

@@ -36,6 +36,7 @@ struct grower {
     uint32_t state;              /* of the small generator */
     double weight_all;
     double weight_min; /* see struct search */
+    const struct kernels *wide;
     const struct kernels *narrow; /* for blocks of up to NARROW_ROWS_MAX rows */
 };
 

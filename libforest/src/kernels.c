@@ -39,3 +39,12 @@ const struct kernels *kernels_for_narrow(void)
 #endif
     return &kernels_narrow;
 }
+
+const struct kernels *kernels_for_wide(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (has_avx512())
+        return &kernels_wide_avx512;
+#endif
+    return &kernels_wide;
+}

@@ -7,9 +7,10 @@
 
 extern const struct kernels kernels_narrow, kernels_wide;
 #if defined(__x86_64__) && defined(__GNUC__)
-extern const struct kernels kernels_narrow_avx512;
+extern const struct kernels kernels_narrow_avx512, kernels_wide_avx512;
 #endif
 
 const struct kernels *kernels_for_narrow(void);
+const struct kernels *kernels_for_wide(void);
 
 #endif

@@ -273,5 +273,7 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
     }
 }
 
-const struct kernels KERNELS = { fill_list,   find_ties,  sort_ties,    NULL, rate,
-                                 split_order, split_list, sum_children, 0,    NULL, NULL };
+const struct kernels KERNELS = {
+    HALF == 32,  fill_list,  find_ties,    sort_ties, NULL, rate,
+    split_order, split_list, sum_children, 0,         NULL, NULL,
+};

@@ -245,7 +245,7 @@ static __m128i sort_scanned(const struct small *s, const struct drawn *d, uint8_
     return order;
 }
 
-/* ---- the search: see scan_lanes() of kernels_avx512.c -------------------------------------- */
+/* ---- the search: see scan_avx512.c -------------------------------------- */
 
 struct lanes {
     __m512d sum, weight;

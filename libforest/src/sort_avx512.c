@@ -25,12 +25,13 @@
  * P1 and P2 are compressions and expansions. For P3 it is enough to know how many lesser ones
  * pass between two equal ones. Ranges of up to 64 are sorted in a register: window_avx512.c.
  */
-#include "window_avx512.h"
+#include "sort_avx512.h"
 
 #ifdef HAVE_AVX512
 #include <string.h>
 
 #include "ties.h"
+#include "window_avx512.h"
 
 #define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
 #define WORDS 32u
@@ -276,25 +277,6 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
 
 /* ---- heap sort ----------------------------------------------------------------------------- */
 
-static uint32_t run_start(const uint64_t *ties, uint32_t name)
-{
-    uint32_t i = name / 64;
-    uint64_t starts = ~ties[i] & ((UINT64_C(2) << name % 64) - 1);
-    while (!starts) /* ends: the first of all is no tie */
-        starts = ~ties[--i];
-    return i * 64 + 63 - (uint32_t)__builtin_clzll(starts);
-}
-
-static uint32_t run_end(const uint64_t *ties, uint32_t name, uint32_t limit)
-{
-    uint32_t i = (name + 1) / 64;
-    uint64_t starts = ~ties[i] & ~UINT64_C(0) << (name + 1) % 64;
-    while (!starts && i < limit / 64)
-        starts = ~ties[++i];
-    uint32_t end = i * 64 + (uint32_t)_tzcnt_u64(starts);
-    return end < limit ? end : limit;
-}
-
 static void sift_down(const uint64_t *ties, uint16_t *a, uint32_t root, uint32_t n)
 {
     for (;;) {
@@ -376,13 +358,6 @@ static void reorder_range(uint32_t *list, __m512i names, uint32_t n)
     }
 }
 
-/* 64 bits from any place; what lies beyond the last word is 0. */
-static uint64_t ties_from(const uint64_t *ties, uint32_t from)
-{
-    uint64_t bits = ties[from / 64] >> from % 64;
-    return from % 64 ? bits | ties[from / 64 + 1] << (64 - from % 64) : bits;
-}
-
 /* Sort the ranges gathered in the window. */
 static void flush_window(struct sorter *s)
 {
@@ -449,16 +424,22 @@ static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n,
     }
 }
 
+void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties, uint32_t n, int depth)
+{
+    struct sorter s = { .names = room->names, .temp = room->temp, .list = list, .entries = room->entries,
+                        .ties = ties };
+    window_clear(&s.window);
+    sort_range(&s, 0, n, depth);
+    flush_window(&s);
+}
+
 void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
                       uint32_t n)
 {
     (void)feature;
-    uint16_t *names = b->temp, *place = names + b->stride;
-    struct sorter s = { .names = names, .temp = b->temp2, .list = list, .entries = b->temp3, .ties = b->ties };
-    window_clear(&s.window);
-    name_samples(from, list, n, place, names);
-    sort_range(&s, 0, n, sort_depth(n));
-    flush_window(&s);
+    struct sort_room room = { b->temp, b->temp2, b->temp3 };
+    name_samples(from, list, n, room.names + b->stride, room.names);
+    sort_names_avx512(&room, list, b->ties, n, sort_depth(n));
 }
 
 #pragma GCC pop_options
