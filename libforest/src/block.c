@@ -96,25 +96,36 @@ static void take_slots(struct block *b, const struct block *wide, const uint64_t
     }
 }
 
+/* Whether the value of an entry is as near to that of another as to matter. */
+static bool is_near(const struct block *wide, uint32_t feature, uint64_t entry, uint64_t before)
+{
+    uint32_t rank = (uint32_t)(entry >> 32);
+    const float *column = prep_column(wide->prep, feature);
+    return wide->near[feature * wide->near_words + rank / 64] >> rank % 64 & 1 &&
+           column[wide->row[(uint32_t)entry]] <= column[wide->row[(uint32_t)before]] + PREP_APART;
+}
+
+/* The near bits are made anew: with fewer rows, few of the wide block's are left. */
 static void take_list(struct block *b, const struct block *wide, uint32_t feature, uint32_t start)
 {
     const uint64_t *from = (const uint64_t *)wide->lists + feature * wide->stride + start;
-    const uint64_t *near = wide->near + feature * wide->near_words;
     uint32_t *list = (uint32_t *)b->lists + feature * b->stride, rank = 0;
     uint16_t *ranks = (uint16_t *)b->ranks + feature * b->stride;
     uint64_t *bits = b->near + feature * b->near_words;
     bool all_equal = from[0] >> 32 == from[b->rows - 1] >> 32;
     memset(bits, 0, b->near_words * sizeof *bits);
     for (uint32_t i = 0; i < b->rows; i++) {
-        uint32_t value = (uint32_t)(from[i] >> 32);
         if (all_equal) { /* then its slots may be those of other nodes (B1) */
             list[i] = i;
             ranks[i] = 0;
             continue;
         }
         uint32_t slot = wide->slots[(uint32_t)from[i]];
-        rank += i > 0 && from[i] >> 32 != from[i - 1] >> 32;
-        bits[rank / 64] |= (near[value / 64] >> value % 64 & 1) << rank % 64;
+        if (i > 0 && from[i] >> 32 != from[i - 1] >> 32) {
+            rank++;
+            if (wide->prep->close[feature])
+                bits[rank / 64] |= (uint64_t)is_near(wide, feature, from[i], from[i - 1]) << rank % 64;
+        }
         list[i] = rank << 16 | slot;
         ranks[slot] = (uint16_t)rank;
     }

@@ -57,6 +57,7 @@ struct search {
     double min_weight_leaf;
     double sum, sumsq, weight;
     double weight_min; /* of any row of the tree; 0: do not estimate, numbers may be out of hand */
+    bool whole;        /* weights are whole numbers, so that their sums are exact */
     bool tied;         /* some of these features have ties in this node */
     bool close;        /* some may have values too close to tell apart: look at values, not at ranks */
 };
@@ -65,7 +66,7 @@ struct search {
  * How far apart two estimates of cuts must be to tell which is better. An estimate is
  *     (sl - m * wl)^2 / (wl * wr),   sl, wl, wr: sum and weights of the sides, m: mean of the node
  * which, up to a factor and a constant of the node, is what the rules compare. It is off by
- *   - its own arithmetic, 2^-27 of itself at most;
+ *   - its own arithmetic, 2^-27 of itself at most, and the rounding of wl and wr;
  *   - the rounding of m and of the rules' formula, which counts as often as the sides differ in
  *     weight: 2^-52 * sqrt(wl / wr) of m^2 and itself;
  *   - the rounding of sl and wl, which may have been added up in another order than the rules
@@ -75,7 +76,7 @@ struct search {
 static inline double estimate_error(const struct search *s, double best)
 {
     double ratio = s->weight / s->weight_min, n = s->n, mean = s->sum / s->weight;
-    double own = (0x1p-24 + 0x1p-50 * n * ratio) * best;
+    double own = (0x1p-24 + (s->whole ? 0.0 : 0x1p-50 * n * ratio)) * best;
     double formula = 0x1p-50 * __builtin_sqrt(ratio) * (mean * mean + best);
     double sum = 0x1p-49 * n * __builtin_sqrt(s->weight * s->sumsq);
     double sides = s->weight_min * s->weight * 0.5; /* wl * wr at the least */

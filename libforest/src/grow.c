@@ -82,7 +82,8 @@ int reserve_nodes(struct tree *out, uint32_t more)
 static int look_at_rows(const struct prep *p, const double *y, const double *w, struct rows *r)
 {
     double weight_min = INFINITY, weight_max = 0.0, y_max = 0.0;
-    *r = (struct rows){ y, w, 0, 0.0 };
+    *r = (struct rows){ .y = y, .w = w };
+    bool whole = true;
     for (uint32_t i = 0; i < p->rows; i++) {
         if (!isfinite(w[i]) || !isfinite(y[i]))
             return -EINVAL;
@@ -90,12 +91,14 @@ static int look_at_rows(const struct prep *p, const double *y, const double *w, 
             continue;
         r->count++;
         double size = fabs(y[i]);
+        whole &= fabs(w[i]) <= 0x1p20 && w[i] == (double)(int32_t)w[i];
         weight_min = w[i] < weight_min ? w[i] : weight_min;
         weight_max = w[i] > weight_max ? w[i] : weight_max;
         y_max = size > y_max ? size : y_max;
     }
     if (weight_min >= 1e-20 && weight_max <= 1e20 && y_max <= 1e50)
         r->weight_min = weight_min; /* else products might overflow or vanish */
+    r->whole = whole && weight_max <= 0x1p20; /* of up to 2^31 rows: below 2^53 */
     return r->count ? 0 : -EINVAL;
 }
 
@@ -159,7 +162,7 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
     if (err)
         return err;
     struct grower g = { .prep = p, .limits = limits, .scratch = scratch, .out = out,
-                        .features_count = p->features, .state = splitter_seed, .weight_min = r.weight_min };
+                        .features_count = p->features, .state = splitter_seed, .weight_min = r.weight_min, .whole = r.whole };
     g.narrow = scratch->plain ? &kernels_narrow : kernels_for_narrow();
     g.wide = scratch->plain ? &kernels_wide : kernels_for_wide();
     err = grow(&g, &r);

@@ -57,23 +57,27 @@ static bool is_constant(const void *context, uint32_t feature)
     return column[row_at(r, feature, r->end - 1)] <= column[row_at(r, feature, r->start)] + PREP_APART;
 }
 
-/* Whether a feature may have values in the node that are too close to tell apart. */
-static bool may_be_close(const struct range *r, uint32_t feature)
+static bool is_apart(const struct range *r, uint32_t feature, uint32_t pos)
+{
+    const float *column = prep_column(r->b->prep, feature);
+    return column[row_at(r, feature, pos)] > column[row_at(r, feature, pos - 1)] + PREP_APART;
+}
+
+/* Whether a feature has values in the node that are too close to tell apart, but not equal. */
+static bool has_close(const struct range *r, uint32_t feature)
 {
     if (!r->b->prep->close[feature])
         return false;
     for (uint32_t i = r->start + 1; i < r->end; i++)
-        if (is_near(r, feature, i) && rank_at(r, feature, i) != rank_at(r, feature, i - 1))
+        if (is_near(r, feature, i) && rank_at(r, feature, i) != rank_at(r, feature, i - 1) &&
+            !is_apart(r, feature, i))
             return true;
     return false;
 }
 
 static bool cut_is_apart(const struct range *r, struct found found)
 {
-    const float *column = prep_column(r->b->prep, found.feature);
-    uint32_t above = r->start + found.pos;
-    return !r->b->prep->close[found.feature] ||
-           column[row_at(r, found.feature, above)] > column[row_at(r, found.feature, above - 1)] + PREP_APART;
+    return !r->b->prep->close[found.feature] || is_apart(r, found.feature, r->start + found.pos);
 }
 
 static void *entries(const struct range *r, void *array, size_t pos)
@@ -147,7 +151,7 @@ static struct found search(const struct grower *g, const struct range *r, const 
     if (found.pos)
         return found;
     for (uint32_t i = 0; i < d->scanned && !s->close; i++)
-        s->close = may_be_close(r, g->scanned[i]);
+        s->close = has_close(r, g->scanned[i]);
     return k->rate(r->b, s);
 }
 
@@ -175,7 +179,8 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
                         .sum = node->sums.sum,
                         .sumsq = node->sums.sumsq,
                         .weight = node->sums.weight,
-                        .weight_min = g->weight_min };
+                        .weight_min = g->weight_min,
+                        .whole = g->whole };
     const void *sorted;
     struct found found = search(g, &r, k, &d, &s, &sorted);
     if (found.pos == 0)
@@ -207,7 +212,7 @@ static bool is_small(const struct block *b, const struct kernels *k, const struc
     if (node->end - node->start > k->small_rows)
         return false;
     for (uint32_t f = 0; f < b->features; f++)
-        if (b->prep->close[f] && !all_equal(&r, f) && may_be_close(&r, f))
+        if (b->prep->close[f] && !all_equal(&r, f) && has_close(&r, f))
             return false;
     return true;
 }

@@ -35,7 +35,8 @@ struct grower {
     uint32_t *scanned;           /* those of them that are not constant */
     uint32_t state;              /* of the small generator */
     double weight_all;
-    double weight_min; /* see struct search */
+    double weight_min; /* see struct search, also for the next */
+    bool whole;
     const struct kernels *wide;
     const struct kernels *narrow; /* for blocks of up to NARROW_ROWS_MAX rows */
 };

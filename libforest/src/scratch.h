@@ -25,7 +25,8 @@ int arena_reserve(struct arena *a, size_t bytes);
 struct rows {
     const double *y, *w;
     uint32_t count; /* that take part */
-    double weight_min; /* see struct search */
+    double weight_min; /* see struct search, also for the next */
+    bool whole;
 };
 
 /* The block of a whole tree. -ENOMEM. block.c */
