@@ -40,7 +40,6 @@ static size_t lay_out(struct block *b, char *base, size_t entry, size_t small)
 /* Slots are the rows that take part, ascending: that is the samples' order to begin with. */
 static void fill_rows(struct block *b, const struct rows *r, const struct kernels *k)
 {
-    bool narrow = b->rows <= NARROW_ROWS_MAX;
     uint32_t slot = 0;
     for (uint32_t i = 0; i < b->prep->rows; i++) {
         b->slots[i] = NO_SLOT;
@@ -51,7 +50,7 @@ static void fill_rows(struct block *b, const struct rows *r, const struct kernel
         b->wy[slot] = wy;
         b->wyy[slot] = wy * r->y[i];
         b->row[slot] = i;
-        if (narrow)
+        if (!k->wide)
             ((uint32_t *)b->order)[slot] = slot;
         else
             ((uint64_t *)b->order)[slot] = slot;
@@ -64,9 +63,9 @@ static void fill_rows(struct block *b, const struct rows *r, const struct kernel
 int block_of_rows(struct grower *g, const struct rows *r, const struct kernels *k, struct block *b)
 {
     struct grow_scratch *scratch = g->scratch;
-    bool narrow = r->count <= NARROW_ROWS_MAX;
-    size_t entry = narrow ? sizeof(uint32_t) : sizeof(uint64_t);
-    *b = (struct block){ .prep = g->prep, .rows = r->count, .features = g->features_count };
+    size_t entry = k->wide ? sizeof(uint64_t) : sizeof(uint32_t);
+    *b = (struct block){ .prep = g->prep, .rows = r->count, .features = g->features_count,
+                         .narrow_rows = scratch->narrow_rows };
     b->stride = ((size_t)r->count + BLOCK_PAD + 63) & ~(size_t)63;
     size_t small = k->small_bytes ? k->small_bytes(b->features) : 0;
     size_t bytes = lay_out(b, NULL, entry, small), slots = g->prep->rows * sizeof(uint32_t);

@@ -33,6 +33,7 @@ struct pending;
 struct block {
     const struct prep *prep;
     uint32_t rows, features;
+    uint32_t narrow_rows; /* subtrees of so many go to a narrow block, if this is a wide one */
     size_t stride;     /* entries from one list to the next: rows + BLOCK_PAD */
     void *order;       /* entries */
     void *lists;       /* features x stride entries */

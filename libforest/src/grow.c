@@ -17,7 +17,10 @@
 
 struct grow_scratch *grow_scratch_new(void)
 {
-    return calloc(1, sizeof(struct grow_scratch));
+    struct grow_scratch *scratch = calloc(1, sizeof *scratch);
+    if (scratch)
+        scratch->narrow_rows = NARROW_ROWS_MAX;
+    return scratch;
 }
 
 void grow_scratch_free(struct grow_scratch *scratch)
@@ -34,6 +37,11 @@ void grow_scratch_free(struct grow_scratch *scratch)
 void grow_scratch_plain(struct grow_scratch *scratch)
 {
     scratch->plain = true;
+}
+
+void grow_scratch_narrow(struct grow_scratch *scratch, uint32_t rows)
+{
+    scratch->narrow_rows = rows < NARROW_ROWS_MAX ? rows : NARROW_ROWS_MAX;
 }
 
 int arena_reserve(struct arena *a, size_t bytes)
@@ -143,7 +151,7 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
-    const struct kernels *k = r->count > NARROW_ROWS_MAX ? g->wide : g->narrow;
+    const struct kernels *k = r->count > g->scratch->narrow_rows ? g->wide : g->narrow;
     int err = make_features(g);
     if (!err)
         err = block_of_rows(g, r, k, &b);

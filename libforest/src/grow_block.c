@@ -236,7 +236,7 @@ static int grow_node(struct grower *g, const struct block *b, const struct kerne
 {
     if (!node->is_leaf && is_small(b, k, node))
         return k->grow_small(g, b, node);
-    if (!node->is_leaf && k->wide && node->end - node->start <= NARROW_ROWS_MAX)
+    if (!node->is_leaf && k->wide && node->end - node->start <= b->narrow_rows)
         return grow_narrow(g, b, node, top);
     int err = reserve_nodes(g->out, 1);
     if (err)

@@ -15,6 +15,7 @@ struct grow_scratch {
     struct arena inner;    /* those of a subtree, in a narrow block of its own */
     struct arena features; /* what has a size per feature */
     struct arena pending;  /* nodes */
+    uint32_t narrow_rows;  /* how many a narrow block may have */
     bool plain;
 };
 

@@ -22,6 +22,7 @@ struct wide_sorter {
     uint64_t *narrow_ties;  /* of a range that is sorted with narrow names */
     struct sort_room room;  /* for such a range */
     const uint64_t *ties;
+    uint32_t narrow_rows;
 };
 
 /* ---- P3 ---------------------------------------------------------------------------------- */
@@ -145,7 +146,7 @@ static void sort_range(const struct wide_sorter *s, uint32_t from, uint32_t to, 
     while (has_tie(s->ties, from, to)) {
         uint32_t n = to - from;
         const uint32_t *a = s->names + from;
-        if (n <= NARROW_ROWS_MAX) {
+        if (n <= s->narrow_rows) {
             sort_narrow(s, from, n, depth);
             return;
         }
@@ -179,11 +180,12 @@ void sort_ties_wide_avx512(const struct block *b, uint32_t feature, const void *
     (void)feature;
     uint64_t *e = list, *sorted = b->temp3;
     uint32_t *names = b->temp, *places = b->temp2;
-    struct wide_sorter s = { .names = names, .places = places, .temp = places + b->stride, .ties = b->ties };
+    struct wide_sorter s = { .names = names, .places = places, .temp = places + b->stride, .ties = b->ties,
+                             .narrow_rows = b->narrow_rows };
     s.room.names = b->temp3; /* not needed otherwise until the end */
-    s.room.temp = s.room.names + NARROW_ROWS_MAX + BLOCK_PAD;
-    s.room.entries = (uint32_t *)(void *)(s.room.temp + NARROW_ROWS_MAX + 4 * BLOCK_PAD);
-    s.narrow_ties = (uint64_t *)(void *)(s.room.entries + NARROW_ROWS_MAX + BLOCK_PAD);
+    s.room.temp = s.room.names + b->narrow_rows + BLOCK_PAD;
+    s.room.entries = (uint32_t *)(void *)(s.room.temp + b->narrow_rows + 4 * BLOCK_PAD);
+    s.narrow_ties = (uint64_t *)(void *)(s.room.entries + b->narrow_rows + BLOCK_PAD);
     name_samples(&s, from, e, n, names + b->stride);
     sort_range(&s, 0, n, sort_depth(n));
     for (uint32_t i = 0; i < n; i++)
