@@ -33,9 +33,9 @@
 #include "ties.h"
 #include "window_avx512.h"
 
-#define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
+#define QUEUE_SHORT 64u /* equal ones that fit into a register, a byte each */
+#define QUEUE_MAX 512u  /* more equal ones than this are taken one by one */
 #define WORDS 32u
-#define BYTES WINDOW
 
 struct sorter {
     uint16_t *names;  /* the samples in their present order */
@@ -66,7 +66,7 @@ static inline __m512i word_numbers(void)
 
 static inline __m512i byte_numbers(void)
 {
-    static const uint8_t numbers[BYTES] = {
+    static const uint8_t numbers[WINDOW] = {
         0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
         22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
         44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
@@ -92,9 +92,9 @@ static inline __mmask32 valid_words(uint32_t rest)
  * The queue of `count` equal samples, found at `places` of a front of `left`. Each one's
  * index in the queue is followed: it falls by one, round and round, as a lesser one passes.
  */
-static void queue_indices(const uint16_t *places, uint32_t count, uint32_t left, uint8_t index[BYTES])
+static void short_queue(const uint16_t *places, uint32_t count, uint32_t left, uint8_t index[QUEUE_SHORT])
 {
-    static const uint32_t inverse[QUEUE_MAX + 1] = { /* 2^32 / size, rounded up */
+    static const uint32_t inverse[QUEUE_SHORT + 1] = { /* 2^32 / size, rounded up */
         0, 0, 2147483648, 1431655766, 1073741824, 858993460, 715827883, 613566757,
         536870912, 477218589, 429496730, 390451573, 357913942, 330382100, 306783379,
         286331154, 268435456, 252645136, 238609295, 226050911, 214748365, 204522253,
@@ -116,6 +116,25 @@ static void queue_indices(const uint16_t *places, uint32_t count, uint32_t left,
         at = _mm512_mask_add_epi8(at, wraps, at, round);
     }
     _mm512_storeu_si512(index, at);
+}
+
+/* The same of longer queues. The time it takes grows with the square of their length. */
+static void long_queue(const uint16_t *places, uint32_t count, uint32_t left, uint16_t index[QUEUE_MAX + WORDS])
+{
+    for (uint32_t i = 0; i < count; i++)
+        index[i] = (uint16_t)i;
+    for (uint32_t size = 2; size <= count; size++) {
+        uint32_t next = size < count ? places[size] : left;
+        uint32_t passed = (next - places[size - 1] - 1u) % size;
+        __m512i by = _mm512_set1_epi16((short)passed), round = _mm512_set1_epi16((short)size);
+        if (passed == 0)
+            continue;
+        for (uint32_t i = 0; i < size; i += WORDS) {
+            __m512i at = _mm512_loadu_si512(index + i), moved = _mm512_sub_epi16(at, by);
+            moved = _mm512_min_epu16(moved, _mm512_add_epi16(moved, round));
+            _mm512_storeu_si512(index + i, _mm512_mask_mov_epi16(at, valid_words(size - i), moved));
+        }
+    }
 }
 
 /* P3 one by one. */
@@ -193,7 +212,6 @@ static inline void join_queue(struct queue *q, __m512i v, __mmask32 same, uint32
 static void reorder_members(uint32_t *list, uint32_t low, const struct queue *q, uint32_t left)
 {
     uint32_t entries[QUEUE_MAX];
-    uint8_t index[BYTES];
     if (q->count == 2) {
         bool swapped = (left - q->places[1] - 1u) & 1;
         uint32_t a = list[q->names[swapped]], b = list[q->names[!swapped]];
@@ -201,9 +219,17 @@ static void reorder_members(uint32_t *list, uint32_t low, const struct queue *q,
         list[low + 1] = b;
         return;
     }
-    queue_indices(q->places, q->count, left, index);
-    for (uint32_t i = 0; i < q->count; i++)
-        entries[index[i]] = list[q->names[i]];
+    if (q->count <= QUEUE_SHORT) {
+        uint8_t index[QUEUE_SHORT];
+        short_queue(q->places, q->count, left, index);
+        for (uint32_t i = 0; i < q->count; i++)
+            entries[index[i]] = list[q->names[i]];
+    } else {
+        uint16_t index[QUEUE_MAX + WORDS];
+        long_queue(q->places, q->count, left, index);
+        for (uint32_t i = 0; i < q->count; i++)
+            entries[index[i]] = list[q->names[i]];
+    }
     memcpy(list + low, entries, q->count * sizeof *entries);
 }
 
@@ -263,7 +289,7 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
     const uint16_t *lesser_end = part_greater(a, n, left, high, s->temp);
     if (count == 1) {
         part_front(a, left, low, high, lesser_end, NULL);
-    } else if (count <= QUEUE_MAX) {
+    } else if (count <= QUEUE_SHORT || (count <= QUEUE_MAX && count * count <= 64 * left)) {
         struct queue q;
         q.count = 0;
         part_front(a, left, low, high, lesser_end, &q);
@@ -342,7 +368,7 @@ void heap_sort_bytes(uint8_t *names, const uint8_t *low, uint32_t n)
 static void reorder_range(uint32_t *list, __m512i names, uint32_t n)
 {
     __m512i e[4], bit5 = _mm512_set1_epi32(32);
-    uint8_t name[BYTES];
+    uint8_t name[WINDOW];
     for (int i = 0; i < 4; i++)
         e[i] = _mm512_loadu_si512(list + 16 * i);
     _mm512_storeu_si512(name, names);
