@@ -64,7 +64,9 @@ int block_of_rows(struct grower *g, const struct rows *r, const struct kernels *
 {
     struct grow_scratch *scratch = g->scratch;
     size_t entry = k->wide ? sizeof(uint64_t) : sizeof(uint32_t);
-    *b = (struct block){ .prep = g->prep, .rows = r->count, .features = g->features_count,
+    *b = (struct block){ .prep = g->prep,
+                         .rows = r->count,
+                         .features = g->features_count,
                          .narrow_rows = scratch->narrow_rows };
     b->stride = ((size_t)r->count + BLOCK_PAD + 63) & ~(size_t)63;
     size_t small = k->small_bytes ? k->small_bytes(b->features) : 0;
@@ -77,7 +79,6 @@ int block_of_rows(struct grower *g, const struct rows *r, const struct kernels *
     fill_rows(b, r, k);
     return 0;
 }
-
 
 /* ---- a narrow block of a wide one's node --------------------------------------------------- */
 
@@ -123,7 +124,8 @@ static void take_list(struct block *b, const struct block *wide, uint32_t featur
         if (i > 0 && from[i] >> 32 != from[i - 1] >> 32) {
             rank++;
             if (wide->prep->close[feature])
-                bits[rank / 64] |= (uint64_t)is_near(wide, feature, from[i], from[i - 1]) << rank % 64;
+                bits[rank / 64] |= (uint64_t)is_near(wide, feature, from[i], from[i - 1])
+                                   << rank % 64;
         }
         list[i] = rank << 16 | slot;
         ranks[slot] = (uint16_t)rank;
@@ -134,12 +136,15 @@ static void take_list(struct block *b, const struct block *wide, uint32_t featur
 /* Bytes of the largest narrow block there may be. */
 static size_t narrow_bytes(const struct block *like, size_t small)
 {
-    struct block b = { .prep = like->prep, .rows = NARROW_ROWS_MAX, .features = like->features,
+    struct block b = { .prep = like->prep,
+                       .rows = NARROW_ROWS_MAX,
+                       .features = like->features,
                        .stride = NARROW_ROWS_MAX + BLOCK_PAD };
     return lay_out(&b, NULL, sizeof(uint32_t), small);
 }
 
-int block_of_node(struct grower *g, const struct block *wide, const struct pending *node, struct block *b)
+int block_of_node(struct grower *g, const struct block *wide, const struct pending *node,
+                  struct block *b)
 {
     uint32_t n = node->end - node->start;
     size_t small = g->narrow->small_bytes ? g->narrow->small_bytes(wide->features) : 0;

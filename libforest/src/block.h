@@ -34,19 +34,20 @@ struct block {
     const struct prep *prep;
     uint32_t rows, features;
     uint32_t narrow_rows; /* subtrees of so many go to a narrow block, if this is a wide one */
-    size_t stride;     /* entries from one list to the next: rows + BLOCK_PAD */
-    void *order;       /* entries */
-    void *lists;       /* features x stride entries */
-    void *ranks;       /* features x stride: rank of each slot, half an entry wide */
+    size_t stride;        /* entries from one list to the next: rows + BLOCK_PAD */
+    void *order;          /* entries */
+    void *lists;          /* features x stride entries */
+    void *ranks;          /* features x stride: rank of each slot, half an entry wide */
     void *temp, *temp2, *temp3; /* stride entries each */
-    uint64_t *near;    /* features x near_words: by rank, as prep_near() by value; of `close` features */
+    uint64_t
+        *near; /* features x near_words: by rank, as prep_near() by value; of `close` features */
     size_t near_words;
-    uint64_t *ties;    /* a bit per position of the list at hand: its rank is that of the one before */
-    double *wy, *w;    /* by slot: weight times target, weight */
-    double *wyy;       /* (w * y) * y */
-    uint32_t *row;     /* by slot: row of the data set */
-    uint32_t *slots;   /* of a wide block: by slot, that of the narrow block at hand */
-    void *small;       /* for subtrees of a few rows */
+    uint64_t *ties; /* a bit per position of the list at hand: its rank is that of the one before */
+    double *wy, *w; /* by slot: weight times target, weight */
+    double *wyy;    /* (w * y) * y */
+    uint32_t *row;  /* by slot: row of the data set */
+    uint32_t *slots; /* of a wide block: by slot, that of the narrow block at hand */
+    void *small;     /* for subtrees of a few rows */
 };
 
 /* What a split search needs to know of a node, and what it finds. */
@@ -60,7 +61,7 @@ struct search {
     double weight_min; /* of any row of the tree; 0: do not estimate, numbers may be out of hand */
     bool whole;        /* weights are whole numbers, so that their sums are exact */
     bool tied;         /* some of these features have ties in this node */
-    bool close;        /* some may have values too close to tell apart: look at values, not at ranks */
+    bool close; /* some may have values too close to tell apart: look at values, not at ranks */
 };
 
 /*

@@ -105,7 +105,7 @@ static int look_at_rows(const struct prep *p, const double *y, const double *w, 
         y_max = size > y_max ? size : y_max;
     }
     if (weight_min >= 1e-20 && weight_max <= 1e20 && y_max <= 1e50)
-        r->weight_min = weight_min; /* else products might overflow or vanish */
+        r->weight_min = weight_min;           /* else products might overflow or vanish */
     r->whole = whole && weight_max <= 0x1p20; /* of up to 2^31 rows: below 2^53 */
     return r->count ? 0 : -EINVAL;
 }
@@ -169,8 +169,14 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
     int err = bad_limits(p, limits) ? -EINVAL : look_at_rows(p, y, w, &r);
     if (err)
         return err;
-    struct grower g = { .prep = p, .limits = limits, .scratch = scratch, .out = out,
-                        .features_count = p->features, .state = splitter_seed, .weight_min = r.weight_min, .whole = r.whole };
+    struct grower g = { .prep = p,
+                        .limits = limits,
+                        .scratch = scratch,
+                        .out = out,
+                        .features_count = p->features,
+                        .state = splitter_seed,
+                        .weight_min = r.weight_min,
+                        .whole = r.whole };
     g.narrow = scratch->plain ? &kernels_narrow : kernels_for_narrow();
     g.wide = scratch->plain ? &kernels_wide : kernels_for_wide();
     err = grow(&g, &r);

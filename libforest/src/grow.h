@@ -20,8 +20,8 @@ struct grow_limits {
     uint32_t max_depth;         /* UINT32_MAX: none */
     uint32_t min_samples_split; /* in rows, not in weight; so is the next */
     uint32_t min_samples_leaf;
-    uint32_t max_features;      /* 1..F: non-constant features to look at in each node */
-    double min_weight_leaf;     /* absolute, not a fraction */
+    uint32_t max_features;  /* 1..F: non-constant features to look at in each node */
+    double min_weight_leaf; /* absolute, not a fraction */
     double min_impurity_decrease;
 };
 

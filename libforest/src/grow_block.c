@@ -54,7 +54,8 @@ static bool is_constant(const void *context, uint32_t feature)
     if (!r->b->prep->close[feature] || !is_near(r, feature, r->end - 1))
         return false;
     const float *column = prep_column(r->b->prep, feature);
-    return column[row_at(r, feature, r->end - 1)] <= column[row_at(r, feature, r->start)] + PREP_APART;
+    return column[row_at(r, feature, r->end - 1)] <=
+           column[row_at(r, feature, r->start)] + PREP_APART;
 }
 
 static bool is_apart(const struct range *r, uint32_t feature, uint32_t pos)
@@ -138,7 +139,8 @@ static struct found search(const struct grower *g, const struct range *r, const 
     struct found found = { 0, 0 };
     uint32_t forgotten = count_forgotten(g, r, k, d, s);
     const void *samples = entries(r, r->b->order, r->start);
-    /* An estimate may choose between values too close; what is best of more cuts and a cut is best. */
+    /* An estimate may choose between values too close; what is best of more cuts and a cut is best.
+     */
     if (k->estimate && s->weight_min > 0.0)
         found = k->estimate(r->b, s);
     if (found.pos && !cut_is_apart(r, found))
@@ -205,7 +207,8 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     return true;
 }
 
-/* Whether the subtree may be handed over: few rows, and no feature with values close to each other. */
+/* Whether the subtree may be handed over: few rows, and no feature with values close to each other.
+ */
 static bool is_small(const struct block *b, const struct kernels *k, const struct pending *node)
 {
     struct range r = { b, node->start, node->end, 16 };
@@ -218,7 +221,8 @@ static bool is_small(const struct block *b, const struct kernels *k, const struc
 }
 
 /* A subtree of a wide block that a narrow one can hold. */
-static int grow_narrow(struct grower *g, const struct block *wide, const struct pending *node, size_t top)
+static int grow_narrow(struct grower *g, const struct block *wide, const struct pending *node,
+                       size_t top)
 {
     struct block b;
     struct pending root = *node;
@@ -230,7 +234,8 @@ static int grow_narrow(struct grower *g, const struct block *wide, const struct 
     return grow_block(g, &b, g->narrow, &root, top);
 }
 
-/* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error. */
+/* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error.
+ */
 static int grow_node(struct grower *g, const struct block *b, const struct kernels *k,
                      const struct pending *node, size_t top, struct verdict *v)
 {

@@ -13,24 +13,30 @@
 static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
 {
     const uint32_t *order = prep_order(b->prep, feature);
-    uint32_t *list = (uint32_t *)b->lists + feature * b->stride, rows = b->prep->rows, count = 0, rank = 0;
+    uint32_t *list = (uint32_t *)b->lists + feature * b->stride, rows = b->prep->rows, count = 0,
+             rank = 0;
     uint16_t *ranks = (uint16_t *)b->ranks + feature * b->stride;
-    __m512i none = _mm512_set1_epi32(-1), one = _mm512_set1_epi32(1), row_bits = _mm512_set1_epi32(PREP_ROW);
+    __m512i none = _mm512_set1_epi32(-1), one = _mm512_set1_epi32(1),
+            row_bits = _mm512_set1_epi32(PREP_ROW);
     __m512i up_to = _mm512_sub_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(2), lane_numbers()), one);
     if (rows > NARROW_ROWS_MAX) {
         kernels_narrow.fill_list(b, slot_of, feature);
         return;
     }
-    memcpy(b->near + feature * b->near_words, prep_near(b->prep, feature), prep_near_words(rows) * sizeof *b->near);
+    memcpy(b->near + feature * b->near_words, prep_near(b->prep, feature),
+           prep_near_words(rows) * sizeof *b->near);
     for (uint32_t i = 0; i < rows; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(rows - i < 16 ? rows - i : 16);
         __m512i v = _mm512_maskz_loadu_epi32(valid, order + i);
         uint32_t fresh = valid & ~(uint32_t)_mm512_movepi32_mask(v);
-        __m512i slot = _mm512_mask_i32gather_epi32(none, valid, _mm512_and_si512(v, row_bits), slot_of, 4);
+        __m512i slot =
+            _mm512_mask_i32gather_epi32(none, valid, _mm512_and_si512(v, row_bits), slot_of, 4);
         __mmask16 active = _mm512_cmpneq_epi32_mask(slot, none);
         __m512i steps = _mm512_popcnt_epi32(_mm512_and_si512(up_to, _mm512_set1_epi32((int)fresh)));
-        __m512i ranked = _mm512_slli_epi32(_mm512_add_epi32(steps, _mm512_set1_epi32((int)rank - 1)), 16);
-        _mm512_storeu_si512(list + count, _mm512_maskz_compress_epi32(active, _mm512_or_si512(ranked, slot)));
+        __m512i ranked =
+            _mm512_slli_epi32(_mm512_add_epi32(steps, _mm512_set1_epi32((int)rank - 1)), 16);
+        _mm512_storeu_si512(list + count,
+                            _mm512_maskz_compress_epi32(active, _mm512_or_si512(ranked, slot)));
         count += count_bits(active);
         rank += count_bits(fresh);
     }
@@ -42,7 +48,6 @@ static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t f
 static bool find_ties(const struct block *b, const void *list, uint32_t n)
 {
     const uint32_t *e = list;
-    uint16_t *bits = (uint16_t *)b->ties;
     __m512i below = _mm512_set1_epi32(0xffff), before = _mm512_set1_epi32(-1);
     uint32_t any = 0;
     for (uint32_t i = 0; i < n; i += 16) {
@@ -53,7 +58,7 @@ static bool find_ties(const struct block *b, const void *list, uint32_t n)
             tie &= ~1u;
         if (n - i < 16)
             tie &= low_bits(n - i);
-        bits[i / 16] = (uint16_t)tie;
+        memcpy((char *)b->ties + i / 8, &tie, sizeof(uint16_t));
         any |= tie;
         before = v;
     }
@@ -85,7 +90,8 @@ static void split_list(const struct block *b, const struct cut *c, void *list)
         __m512i rank = gather_words(ranks, _mm512_and_si512(v, slots));
         __mmask16 left = _mm512_mask_cmple_epu32_mask(valid, _mm512_and_si512(rank, slots), last);
         unsigned count = count_bits(left);
-        _mm512_mask_storeu_epi32(e + l, (__mmask16)low_bits(count), _mm512_maskz_compress_epi32(left, v));
+        _mm512_mask_storeu_epi32(e + l, (__mmask16)low_bits(count),
+                                 _mm512_maskz_compress_epi32(left, v));
         _mm512_storeu_si512(right + r, _mm512_maskz_compress_epi32((__mmask16)(valid & ~left), v));
         l += count;
         r += count_bits(valid) - count;
@@ -116,7 +122,8 @@ static bool find_ties_wide(const struct block *b, const void *list, uint32_t n)
     return kernels_wide.find_ties(b, list, n);
 }
 
-static void split_order_wide(const struct block *b, const struct cut *c, const void *from, void *order)
+static void split_order_wide(const struct block *b, const struct cut *c, const void *from,
+                             void *order)
 {
     kernels_wide.split_order(b, c, from, order);
 }

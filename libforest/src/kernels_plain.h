@@ -169,7 +169,8 @@ static bool scan_feature(const struct block *b, const struct search *s, uint32_t
     uint32_t pos = 0, n = s->n;
     double sum = 0.0, weight = 0.0;
     for (uint32_t p = 1; p < n; p++) {
-        if (RANK_OF(e[p]) == RANK_OF(e[p - 1]) || p < s->min_samples_leaf || n - p < s->min_samples_leaf ||
+        if (RANK_OF(e[p]) == RANK_OF(e[p - 1]) || p < s->min_samples_leaf ||
+            n - p < s->min_samples_leaf ||
             (close && value_of(b, column, e[p]) <= value_of(b, column, e[p - 1]) + PREP_APART))
             continue;
         if (p - pos <= n - p) {

@@ -2,10 +2,11 @@
 /*
  * prep.c -- columns and sorted orders, worked out once per data set.
  *
- *     header | close[features] | columns[features][rows] | orders[features][rows] | near[features][]
+ *     header | close[features] | columns[features][rows] | orders[features][rows] |
+ * near[features][]
  *
- * All parts start at multiples of 64 bytes from the block's start. Eight bytes and a bit a cell: a grower
- * gets ranks by walking an order list and counting the rows that are not marked as ties, so
+ * All parts start at multiples of 64 bytes from the block's start. Eight bytes and a bit a cell: a
+ * grower gets ranks by walking an order list and counting the rows that are not marked as ties, so
  * neither ranks nor distinct values are kept.
  *
  * prep_open() checks what the grower relies on: every order list is a permutation of the rows,
@@ -40,7 +41,8 @@ struct parts {
 static bool place(size_t *end, uint64_t count, uint64_t each)
 {
     size_t bytes;
-    return !__builtin_mul_overflow(count, each, &bytes) && !__builtin_add_overflow(*end, bytes, end) &&
+    return !__builtin_mul_overflow(count, each, &bytes) &&
+           !__builtin_add_overflow(*end, bytes, end) &&
            !__builtin_add_overflow(*end, PREP_ALIGN - 1, end) && (*end &= ~(PREP_ALIGN - 1), true);
 }
 
@@ -151,7 +153,8 @@ static void sort_column(const float *column, uint32_t rows, struct item *a, stru
  * The bits of 64 distinct values from `*i` on, which is moved behind them. `last` is the value
  * before, and is moved, too.
  */
-static uint64_t near_word(const float *column, const uint32_t *order, uint32_t rows, uint32_t *i, float *last)
+static uint64_t near_word(const float *column, const uint32_t *order, uint32_t rows, uint32_t *i,
+                          float *last)
 {
     uint64_t word = 0;
     for (uint32_t k = 0; k < 64 && *i < rows; k++) {
@@ -175,8 +178,8 @@ static bool fill_near(const float *column, const uint32_t *order, uint32_t rows,
     return any != 0;
 }
 
-static bool sound_near(const float *column, const uint32_t *order, uint32_t rows, const uint64_t *near,
-                       uint32_t close)
+static bool sound_near(const float *column, const uint32_t *order, uint32_t rows,
+                       const uint64_t *near, uint32_t close)
 {
     uint64_t any = 0;
     uint32_t at = 0;
@@ -227,8 +230,11 @@ int prep_build(const struct prep_source *x, void *block, size_t bytes)
     memset(base + parts.orders + cells, 0, parts.near - parts.orders - cells);
     size_t words = x->cols * prep_near_words(rows) * sizeof(uint64_t);
     memset(base + parts.near + words, 0, parts.end - parts.near - words);
-    struct header header = { .magic = PREP_MAGIC, .version = PREP_VERSION, .rows = x->rows,
-                             .features = x->cols, .bytes = parts.end };
+    struct header header = { .magic = PREP_MAGIC,
+                             .version = PREP_VERSION,
+                             .rows = x->rows,
+                             .features = x->cols,
+                             .bytes = parts.end };
     memcpy(base, &header, sizeof header); /* last: a block half built cannot be opened */
     return 0;
 }
@@ -266,7 +272,8 @@ int prep_open(const void *block, size_t bytes, struct prep *view)
         return -EBADMSG;
     if (header.version != PREP_VERSION)
         return -EPROTO;
-    if (lay_out(header.rows, header.features, &parts) || parts.end != bytes || header.bytes != bytes)
+    if (lay_out(header.rows, header.features, &parts) || parts.end != bytes ||
+        header.bytes != bytes)
         return -EBADMSG;
     const char *base = block;
     struct prep p = { .rows = (uint32_t)header.rows,
@@ -280,8 +287,9 @@ int prep_open(const void *block, size_t bytes, struct prep *view)
         return -ENOMEM;
     bool sound = true;
     for (uint32_t f = 0; f < p.features && sound; f++)
-        sound = sound_order(prep_column(&p, f), prep_order(&p, f), p.rows, seen) &&
-                sound_near(prep_column(&p, f), prep_order(&p, f), p.rows, prep_near(&p, f), p.close[f]);
+        sound =
+            sound_order(prep_column(&p, f), prep_order(&p, f), p.rows, seen) &&
+            sound_near(prep_column(&p, f), prep_order(&p, f), p.rows, prep_near(&p, f), p.close[f]);
     free(seen);
     if (!sound)
         return -EBADMSG;

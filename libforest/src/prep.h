@@ -53,8 +53,8 @@ static inline size_t prep_near_words(uint32_t rows)
 }
 
 /*
- * A bit for each distinct value in ascending order: it is not PREP_APART from the one before. Where two
- * values of any set of rows are that close, the bit of the greater one is set, for whatever
+ * A bit for each distinct value in ascending order: it is not PREP_APART from the one before. Where
+ * two values of any set of rows are that close, the bit of the greater one is set, for whatever
  * lies between them is close to them as well.
  */
 static inline const uint64_t *prep_near(const struct prep *p, uint32_t feature)

@@ -37,11 +37,13 @@ struct row {
 };
 
 /* Places p..p+7 of narrow lists. */
-static inline __attribute__((always_inline)) void load_narrow(const struct scan *c, uint32_t p, struct row row[8])
+static inline __attribute__((always_inline)) void load_narrow(const struct scan *c, uint32_t p,
+                                                              struct row row[8])
 {
     __m256i a[8], t[8], slots = _mm256_set1_epi32(0xffff);
     for (int i = 0; i < 8; i++)
-        a[i] = _mm256_loadu_si256((const __m256i *)(const void *)((const uint32_t *)c->list[i] + p));
+        a[i] =
+            _mm256_loadu_si256((const __m256i *)(const void *)((const uint32_t *)c->list[i] + p));
     for (int i = 0; i < 8; i += 2) {
         t[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
         t[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
@@ -61,27 +63,31 @@ static inline __attribute__((always_inline)) void load_narrow(const struct scan 
 }
 
 /* The same of wide lists. */
-static inline __attribute__((always_inline)) void load_wide(const struct scan *c, uint32_t p, struct row row[8])
+static inline __attribute__((always_inline)) void load_wide(const struct scan *c, uint32_t p,
+                                                            struct row row[8])
 {
     for (int i = 0; i < 8; i++) {
         uint64_t e[8];
         for (int k = 0; k < 8; k++)
             e[k] = ((const uint64_t *)c->list[k])[p + (uint32_t)i];
-        __m512i v = _mm512_set_epi64((long long)e[7], (long long)e[6], (long long)e[5], (long long)e[4],
-                                     (long long)e[3], (long long)e[2], (long long)e[1], (long long)e[0]);
-        row[i] = (struct row){ _mm512_cvtepi64_epi32(_mm512_srli_epi64(v, 32)), _mm512_cvtepi64_epi32(v) };
+        __m512i v =
+            _mm512_set_epi64((long long)e[7], (long long)e[6], (long long)e[5], (long long)e[4],
+                             (long long)e[3], (long long)e[2], (long long)e[1], (long long)e[0]);
+        row[i] = (struct row){ _mm512_cvtepi64_epi32(_mm512_srli_epi64(v, 32)),
+                               _mm512_cvtepi64_epi32(v) };
     }
 }
 
 static uint32_t slot_at(const struct scan *c, int lane, uint32_t i)
 {
-    return c->wide ? (uint32_t)((const uint64_t *)c->list[lane])[i] : ((const uint32_t *)c->list[lane])[i] & 0xffff;
+    return c->wide ? (uint32_t)((const uint64_t *)c->list[lane])[i]
+                   : ((const uint32_t *)c->list[lane])[i] & 0xffff;
 }
 
 struct lanes {
     __m512d sum, weight, best, second;
-    __m256i pos;  /* of the best */
-    __m256i done; /* up to where the sums go, in rows: matters to the rules only after ties */
+    __m256i pos;    /* of the best */
+    __m256i done;   /* up to where the sums go, in rows: matters to the rules only after ties */
     __m256i before; /* ranks at the place before */
 };
 
@@ -89,8 +95,8 @@ struct lanes {
  * Where more rows lie between two cuts than behind the second, the rules start from the total
  * and take away what is behind. Only ties leave such gaps.
  */
-static __attribute__((noinline)) void add_backwards(const struct scan *c, struct lanes *l, uint32_t p,
-                                                    uint32_t lanes)
+static __attribute__((noinline)) void add_backwards(const struct scan *c, struct lanes *l,
+                                                    uint32_t p, uint32_t lanes)
 {
     double sum[8], weight[8];
     _mm512_storeu_pd(sum, l->sum);
@@ -109,33 +115,38 @@ static __attribute__((noinline)) void add_backwards(const struct scan *c, struct
     l->weight = _mm512_loadu_pd(weight);
 }
 
-static inline __attribute__((always_inline)) __m512d estimate_merit(__m512d sum, __m512d weight,
-                                                              __m512d mean, __m512d weight_right)
+static inline __attribute__((always_inline)) __m512d
+estimate_merit(__m512d sum, __m512d weight, __m512d mean, __m512d weight_right)
 {
-    __m512d excess = _mm512_fnmadd_pd(mean, weight, sum), product = _mm512_mul_pd(weight, weight_right);
+    __m512d excess = _mm512_fnmadd_pd(mean, weight, sum),
+            product = _mm512_mul_pd(weight, weight_right);
     __m512d r = _mm512_rcp14_pd(product), two = _mm512_set1_pd(2.0);
     r = _mm512_mul_pd(r, _mm512_fnmadd_pd(product, r, two));
     return _mm512_mul_pd(_mm512_mul_pd(excess, excess), r);
 }
 
-static inline __attribute__((always_inline)) __m512d rate_merit(__m512d sum, __m512d weight, __m512d total,
-                                                          __m512d weight_right)
+static inline __attribute__((always_inline)) __m512d rate_merit(__m512d sum, __m512d weight,
+                                                                __m512d total, __m512d weight_right)
 {
     __m512d right = _mm512_sub_pd(total, sum);
     __m512d l = _mm512_div_pd(_mm512_mul_pd(sum, sum), weight);
     return _mm512_add_pd(l, _mm512_div_pd(_mm512_mul_pd(right, right), weight_right));
 }
 
-static inline __attribute__((always_inline)) void scan_lanes(const struct scan *c, struct rated *out, bool wide,
-                                                             bool exact, bool tied, bool weighted)
+static inline __attribute__((always_inline)) void
+scan_lanes(const struct scan *c, struct rated *out, bool wide, bool exact, bool tied, bool weighted)
 {
     const struct search *s = c->s;
     uint32_t n = s->n, first = s->min_samples_leaf, last = n - first;
     __m512d total = _mm512_set1_pd(s->sum), all = _mm512_set1_pd(s->weight);
     __m512d mean = _mm512_set1_pd(s->sum / s->weight), least = _mm512_set1_pd(s->min_weight_leaf);
     __m512d none = _mm512_set1_pd(exact ? -HUGE_VAL : -1.0);
-    struct lanes l = { .sum = _mm512_setzero_pd(), .weight = _mm512_setzero_pd(), .best = none,
-                       .second = none, .pos = _mm256_setzero_si256(), .done = _mm256_setzero_si256(),
+    struct lanes l = { .sum = _mm512_setzero_pd(),
+                       .weight = _mm512_setzero_pd(),
+                       .best = none,
+                       .second = none,
+                       .pos = _mm256_setzero_si256(),
+                       .done = _mm256_setzero_si256(),
                        .before = _mm256_setzero_si256() };
     for (uint32_t block = 0; block < n; block += 8) {
         struct row row[8];

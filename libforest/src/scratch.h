@@ -25,7 +25,7 @@ int arena_reserve(struct arena *a, size_t bytes);
 /* The rows of a tree, as they were given. */
 struct rows {
     const double *y, *w;
-    uint32_t count; /* that take part */
+    uint32_t count;    /* that take part */
     double weight_min; /* see struct search, also for the next */
     bool whole;
 };

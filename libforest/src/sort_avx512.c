@@ -3,8 +3,8 @@
  * sort_avx512.c -- the order that the rules' sort gives to ties, 32 or 64 samples at a time.
  *
  * A sample is called by its place in the node's sorted list, 16 bits, or 8 within a range of 64.
- * Such names compare as the values do, but for ties: these lie between `low` and `high`, the first and
- * last place of their run, which the tie bits give.
+ * Such names compare as the values do, but for ties: these lie between `low` and `high`, the first
+ * and last place of their run, which the tie bits give.
  *
  * The rules part a range around a pivot by looking at one sample after the other: at the front,
  * until one is greater; this goes to the back, and what was there is looked at in its place.
@@ -38,8 +38,8 @@
 #define WORDS 32u
 
 struct sorter {
-    uint16_t *names;  /* the samples in their present order */
-    uint16_t *temp;   /* room for as many and 4 * WORDS more */
+    uint16_t *names;   /* the samples in their present order */
+    uint16_t *temp;    /* room for as many and 4 * WORDS more */
     uint32_t *list;    /* the sorted entries, of which only runs of ties are changed */
     uint32_t *entries; /* room for as many */
     const uint64_t *ties;
@@ -92,18 +92,20 @@ static inline __mmask32 valid_words(uint32_t rest)
  * The queue of `count` equal samples, found at `places` of a front of `left`. Each one's
  * index in the queue is followed: it falls by one, round and round, as a lesser one passes.
  */
-static void short_queue(const uint16_t *places, uint32_t count, uint32_t left, uint8_t index[QUEUE_SHORT])
+static void short_queue(const uint16_t *places, uint32_t count, uint32_t left,
+                        uint8_t index[QUEUE_SHORT])
 {
-    static const uint32_t inverse[QUEUE_SHORT + 1] = { /* 2^32 / size, rounded up */
-        0, 0, 2147483648, 1431655766, 1073741824, 858993460, 715827883, 613566757,
-        536870912, 477218589, 429496730, 390451573, 357913942, 330382100, 306783379,
-        286331154, 268435456, 252645136, 238609295, 226050911, 214748365, 204522253,
-        195225787, 186737709, 178956971, 171798692, 165191050, 159072863, 153391690,
-        148102321, 143165577, 138547333, 134217728, 130150525, 126322568, 122713352,
-        119304648, 116080198, 113025456, 110127367, 107374183, 104755300, 102261127,
-        99882961, 97612894, 95443718, 93368855, 91382283, 89478486, 87652394, 85899346,
-        84215046, 82595525, 81037119, 79536432, 78090315, 76695845, 75350304, 74051161,
-        72796056, 71582789, 70409300, 69273667, 68174085, 67108864
+    static const uint32_t inverse[QUEUE_SHORT + 1] = {
+        /* 2^32 / size, rounded up */
+        0,         0,         2147483648, 1431655766, 1073741824, 858993460, 715827883, 613566757,
+        536870912, 477218589, 429496730,  390451573,  357913942,  330382100, 306783379, 286331154,
+        268435456, 252645136, 238609295,  226050911,  214748365,  204522253, 195225787, 186737709,
+        178956971, 171798692, 165191050,  159072863,  153391690,  148102321, 143165577, 138547333,
+        134217728, 130150525, 126322568,  122713352,  119304648,  116080198, 113025456, 110127367,
+        107374183, 104755300, 102261127,  99882961,   97612894,   95443718,  93368855,  91382283,
+        89478486,  87652394,  85899346,   84215046,   82595525,   81037119,  79536432,  78090315,
+        76695845,  75350304,  74051161,   72796056,   71582789,   70409300,  69273667,  68174085,
+        67108864
     };
     __m512i at = byte_numbers(); /* who is not yet in the queue will come in at its end */
     for (uint32_t size = 2; size <= count; size++) {
@@ -119,7 +121,8 @@ static void short_queue(const uint16_t *places, uint32_t count, uint32_t left, u
 }
 
 /* The same of longer queues. The time it takes grows with the square of their length. */
-static void long_queue(const uint16_t *places, uint32_t count, uint32_t left, uint16_t index[QUEUE_MAX + WORDS])
+static void long_queue(const uint16_t *places, uint32_t count, uint32_t left,
+                       uint16_t index[QUEUE_MAX + WORDS])
 {
     for (uint32_t i = 0; i < count; i++)
         index[i] = (uint16_t)i;
@@ -151,7 +154,8 @@ static void part_lesser_plainly(uint16_t *a, uint32_t left, uint32_t low)
 }
 
 /* Give a run of `list` the order of `names`, which are those of the run. */
-static void reorder_run(uint32_t *list, uint32_t low, const uint16_t *names, uint32_t count, uint32_t *temp)
+static void reorder_run(uint32_t *list, uint32_t low, const uint16_t *names, uint32_t count,
+                        uint32_t *temp)
 {
     for (uint32_t i = 0; i < count; i++)
         temp[i] = list[names[i]];
@@ -208,7 +212,8 @@ static inline void join_queue(struct queue *q, __m512i v, __mmask32 same, uint32
     q->count += count_bits(same);
 }
 
-/* Give a run of `list` the order in which the queue's members are when a front of `left` is done. */
+/* Give a run of `list` the order in which the queue's members are when a front of `left` is done.
+ */
 static void reorder_members(uint32_t *list, uint32_t low, const struct queue *q, uint32_t left)
 {
     uint32_t entries[QUEUE_MAX];
@@ -271,7 +276,8 @@ static void fill_front(uint16_t *a, uint32_t left, __m512i high, const uint16_t 
 }
 
 /* P1 and P2; returns the end of what the front has yet to take. */
-static const uint16_t *part_greater(uint16_t *a, uint32_t n, uint32_t left, __m512i high, uint16_t *temp)
+static const uint16_t *part_greater(uint16_t *a, uint32_t n, uint32_t left, __m512i high,
+                                    uint16_t *temp)
 {
     uint16_t *greater = temp + WORDS;
     if (left == n)
@@ -373,7 +379,8 @@ static void reorder_range(uint32_t *list, __m512i names, uint32_t n)
         e[i] = _mm512_loadu_si512(list + 16 * i);
     _mm512_storeu_si512(name, names);
     for (uint32_t i = 0; i < n; i += 16) {
-        __m512i at = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(name + i)));
+        __m512i at =
+            _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(name + i)));
         __m512i low = _mm512_permutex2var_epi32(e[0], at, e[1]);
         __m512i to = _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(at, bit5),
                                            _mm512_permutex2var_epi32(e[2], at, e[3]));
@@ -450,9 +457,13 @@ static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n,
     }
 }
 
-void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties, uint32_t n, int depth)
+void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties,
+                       uint32_t n, int depth)
 {
-    struct sorter s = { .names = room->names, .temp = room->temp, .list = list, .entries = room->entries,
+    struct sorter s = { .names = room->names,
+                        .temp = room->temp,
+                        .list = list,
+                        .entries = room->entries,
                         .ties = ties };
     window_clear(&s.window);
     sort_range(&s, 0, n, depth);

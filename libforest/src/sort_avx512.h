@@ -15,10 +15,11 @@ struct sort_room {
 };
 
 /*
- * Carry out the rules' sort on room->names, which are places of the sorted `list`; there, ties get the
- * order that results.
+ * Carry out the rules' sort on room->names, which are places of the sorted `list`; there, ties get
+ * the order that results.
  */
-void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties, uint32_t n, int depth);
+void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties,
+                       uint32_t n, int depth);
 
 /* First place of the run that a name belongs to. */
 static inline uint32_t run_start(const uint64_t *ties, uint32_t name)

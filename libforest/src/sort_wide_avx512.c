@@ -16,11 +16,11 @@
 #define QUEUE_MAX 64u
 
 struct wide_sorter {
-    uint32_t *names;        /* the samples in their present order */
-    uint32_t *places;       /* which place of the list each place shall take */
-    uint32_t *temp;         /* room for all names */
-    uint64_t *narrow_ties;  /* of a range that is sorted with narrow names */
-    struct sort_room room;  /* for such a range */
+    uint32_t *names;       /* the samples in their present order */
+    uint32_t *places;      /* which place of the list each place shall take */
+    uint32_t *temp;        /* room for all names */
+    uint64_t *narrow_ties; /* of a range that is sorted with narrow names */
+    struct sort_room room; /* for such a range */
     const uint64_t *ties;
     uint32_t narrow_rows;
 };
@@ -52,9 +52,11 @@ static void part_lesser(uint32_t *a, uint32_t left, uint32_t low, struct members
     for (uint32_t i = 0; i < left; i += 16) {
         __m512i v = _mm512_loadu_si512(a + i);
         __mmask16 valid = (__mmask16)low_bits(left - i < 16 ? left - i : 16);
-        __mmask16 less = _mm512_mask_cmplt_epu32_mask(valid, v, bound), same = (__mmask16)(valid & ~less);
+        __mmask16 less = _mm512_mask_cmplt_epu32_mask(valid, v, bound),
+                  same = (__mmask16)(valid & ~less);
         unsigned count = count_bits(less);
-        _mm512_mask_storeu_epi32(a + l, (__mmask16)low_bits(count), _mm512_maskz_compress_epi32(less, v));
+        _mm512_mask_storeu_epi32(a + l, (__mmask16)low_bits(count),
+                                 _mm512_maskz_compress_epi32(less, v));
         l += count;
         if (same) {
             __m512i at = _mm512_add_epi32(lane_numbers(), _mm512_set1_epi32((int)i));
@@ -81,7 +83,8 @@ static void order_members(uint32_t *places, const struct members *q, uint32_t le
 }
 
 /* Part names[from..to) around the run low..end-1. */
-static void part(const struct wide_sorter *s, uint32_t from, uint32_t to, uint32_t low, uint32_t end)
+static void part(const struct wide_sorter *s, uint32_t from, uint32_t to, uint32_t low,
+                 uint32_t end)
 {
     uint32_t *a = s->names + from, left = end - from;
     part_avx512(a, to - from, left, end - 1, s->temp);
@@ -164,8 +167,8 @@ static void sort_range(const struct wide_sorter *s, uint32_t from, uint32_t to, 
     }
 }
 
-static void name_samples(const struct wide_sorter *s, const uint64_t *from, const uint64_t *list, uint32_t n,
-                         uint32_t *place)
+static void name_samples(const struct wide_sorter *s, const uint64_t *from, const uint64_t *list,
+                         uint32_t n, uint32_t *place)
 {
     for (uint32_t i = 0; i < n; i++)
         place[(uint32_t)list[i]] = i;
@@ -175,12 +178,16 @@ static void name_samples(const struct wide_sorter *s, const uint64_t *from, cons
     }
 }
 
-void sort_ties_wide_avx512(const struct block *b, uint32_t feature, const void *from, void *list, uint32_t n)
+void sort_ties_wide_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
+                           uint32_t n)
 {
     (void)feature;
     uint64_t *e = list, *sorted = b->temp3;
     uint32_t *names = b->temp, *places = b->temp2;
-    struct wide_sorter s = { .names = names, .places = places, .temp = places + b->stride, .ties = b->ties,
+    struct wide_sorter s = { .names = names,
+                             .places = places,
+                             .temp = places + b->stride,
+                             .ties = b->ties,
                              .narrow_rows = b->narrow_rows };
     s.room.names = b->temp3; /* not needed otherwise until the end */
     s.room.temp = s.room.names + b->narrow_rows + BLOCK_PAD;

@@ -9,7 +9,8 @@
  * that what is spread out again falls into the segments it came from. "From the end" means in a
  * copy whose segments are reversed.
  *
- * Lanes outside of the ranges, and those that are done, are segments of one, which a step leaves alone.
+ * Lanes outside of the ranges, and those that are done, are segments of one, which a step leaves
+ * alone.
  */
 #include "window_avx512.h"
 
@@ -84,7 +85,8 @@ static struct runs find_runs(uint64_t ties)
 /* Median of the first, middle and last of each segment, in all its lanes. */
 static inline __m512i pivots(__m512i v, __m512i first, __m512i end)
 {
-    __m512i half = _mm512_and_si512(_mm512_srli_epi16(_mm512_sub_epi8(end, first), 1), _mm512_set1_epi8(0x7f));
+    __m512i half =
+        _mm512_and_si512(_mm512_srli_epi16(_mm512_sub_epi8(end, first), 1), _mm512_set1_epi8(0x7f));
     __m512i a = _mm512_permutexvar_epi8(first, v);
     __m512i b = _mm512_permutexvar_epi8(_mm512_add_epi8(first, half), v);
     __m512i c = _mm512_permutexvar_epi8(_mm512_sub_epi8(end, ONE), v);
@@ -92,14 +94,16 @@ static inline __m512i pivots(__m512i v, __m512i first, __m512i end)
 }
 
 /* P1 and P2 for all segments: what is not less than `bound` goes behind it. */
-static inline __m512i part_greater(__m512i v, __m512i first, __m512i end, __m512i bound, __mmask64 front)
+static inline __m512i part_greater(__m512i v, __m512i first, __m512i end, __m512i bound,
+                                   __mmask64 front)
 {
     __m512i numbers = byte_numbers();
     __m512i mirror = _mm512_sub_epi8(_mm512_add_epi8(first, _mm512_sub_epi8(end, ONE)), numbers);
     __m512i mirrored = _mm512_permutexvar_epi8(mirror, v), before = from_lower(mirrored, 1);
     __mmask64 back = _mm512_cmpge_epu8_mask(mirror, bound); /* in the mirrored copy */
     __mmask64 up_to_bound = _mm512_cmple_epu8_mask(numbers, bound);
-    __mmask64 greater = _mm512_mask_cmpge_epu8_mask(up_to_bound, v, bound), leave = _kand_mask64(greater, front);
+    __mmask64 greater = _mm512_mask_cmpge_epu8_mask(up_to_bound, v, bound),
+              leave = _kand_mask64(greater, front);
     __mmask64 lesser = _mm512_mask_cmplt_epu8_mask(back, mirrored, bound);
     __mmask64 take = _kor_mask64(_mm512_mask_cmplt_epu8_mask(back, before, bound),
                                  _mm512_mask_cmpeq_epi8_mask(back, numbers, first));
@@ -112,51 +116,51 @@ static inline __m512i part_greater(__m512i v, __m512i first, __m512i end, __m512
 static inline __m512i modulo(__m512i v, uint32_t by)
 {
     static const uint8_t table[15][WINDOW] = {
-        { 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0,
-          1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1,
-          0, 1, 0, 1, 0, 1 },
-        { 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1,
-          2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0,
-          1, 2, 0, 1, 2, 0 },
-        { 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0,
-          1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1,
-          2, 3, 0, 1, 2, 3 },
-        { 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3,
-          4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2,
-          3, 4, 0, 1, 2, 3 },
-        { 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4,
-          5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3,
-          4, 5, 0, 1, 2, 3 },
-        { 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0,
-          1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1,
-          2, 3, 4, 5, 6, 0 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4,
-          5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1,
-          2, 3, 4, 5, 6, 7 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1,
-          2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3,
-          4, 5, 6, 7, 8, 0 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8,
-          9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7,
-          8, 9, 0, 1, 2, 3 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6,
-          7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1,
-          2, 3, 4, 5, 6, 7, 8 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3,
-          4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7,
-          8, 9, 10, 11, 0, 1, 2, 3 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0,
-          1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1,
-          2, 3, 4, 5, 6, 7, 8, 9, 10, 11 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
-          13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
-          12, 13, 0, 1, 2, 3, 4, 5, 6, 7 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
-          12, 13, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8,
-          9, 10, 11, 12, 13, 14, 0, 1, 2, 3 },
-        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-          11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
-          5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 },
+        { 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1,
+          0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1,
+          0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1 },
+        { 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0,
+          1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1,
+          2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0 },
+        { 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1,
+          2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
+          0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3 },
+        { 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1,
+          2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3,
+          4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3 },
+        { 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3,
+          4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1,
+          2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3 },
+        { 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0,
+          1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1,
+          2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0 },
+        { 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5,
+          6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3,
+          4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7 },
+        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3,
+          4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7,
+          8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0 },
+        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1,
+          2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3,
+          4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3 },
+        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+          0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+          0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8 },
+        { 0,  1,  2,  3,  4, 5, 6, 7, 8, 9, 10, 11, 0,  1,  2,  3,  4, 5, 6, 7, 8, 9,
+          10, 11, 0,  1,  2, 3, 4, 5, 6, 7, 8,  9,  10, 11, 0,  1,  2, 3, 4, 5, 6, 7,
+          8,  9,  10, 11, 0, 1, 2, 3, 4, 5, 6,  7,  8,  9,  10, 11, 0, 1, 2, 3 },
+        { 0, 1,  2,  3,  4, 5,  6,  7,  8, 9, 10, 11, 12, 0, 1,  2,  3,  4, 5,  6, 7, 8,
+          9, 10, 11, 12, 0, 1,  2,  3,  4, 5, 6,  7,  8,  9, 10, 11, 12, 0, 1,  2, 3, 4,
+          5, 6,  7,  8,  9, 10, 11, 12, 0, 1, 2,  3,  4,  5, 6,  7,  8,  9, 10, 11 },
+        { 0, 1, 2,  3,  4,  5,  6, 7, 8,  9,  10, 11, 12, 13, 0, 1, 2,  3,  4,  5,  6, 7,
+          8, 9, 10, 11, 12, 13, 0, 1, 2,  3,  4,  5,  6,  7,  8, 9, 10, 11, 12, 13, 0, 1,
+          2, 3, 4,  5,  6,  7,  8, 9, 10, 11, 12, 13, 0,  1,  2, 3, 4,  5,  6,  7 },
+        { 0,  1, 2, 3,  4,  5,  6,  7,  8, 9, 10, 11, 12, 13, 14, 0,  1, 2, 3,  4,  5,  6,
+          7,  8, 9, 10, 11, 12, 13, 14, 0, 1, 2,  3,  4,  5,  6,  7,  8, 9, 10, 11, 12, 13,
+          14, 0, 1, 2,  3,  4,  5,  6,  7, 8, 9,  10, 11, 12, 13, 14, 0, 1, 2,  3 },
+        { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 0,  1,  2,  3, 4,  5,
+          6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11,
+          12, 13, 14, 15, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15 },
     };
     if (by <= 16)
         return _mm512_permutexvar_epi8(v, _mm512_loadu_si512(table[by - 2]));
@@ -177,11 +181,12 @@ static inline uint32_t longest_run(uint64_t ties)
 
 /*
  * P3 for all runs that close in this step: `ties` are their members but the first ones, `places`
- * where each member was found in its front, which ends where the run does. Followed backwards: who is at an
- * index of the final queue, was at which index before the last rotation? If that is the last, it is
- * who joined last; else the same is asked of the queue without that one.
+ * where each member was found in its front, which ends where the run does. Followed backwards: who
+ * is at an index of the final queue, was at which index before the last rotation? If that is the
+ * last, it is who joined last; else the same is asked of the queue without that one.
  */
-static inline __m512i order_queues(__m512i sorted, uint64_t ties, __m512i places, __m512i low, __m512i end)
+static inline __m512i order_queues(__m512i sorted, uint64_t ties, __m512i places, __m512i low,
+                                   __m512i end)
 {
     __m512i numbers = byte_numbers(), next_number = _mm512_add_epi8(numbers, ONE);
     __m512i next = _mm512_permutexvar_epi8(next_number, places);
@@ -194,7 +199,8 @@ static inline __m512i order_queues(__m512i sorted, uint64_t ties, __m512i places
         __m512i size_byte = _mm512_set1_epi8((char)size), last = _mm512_set1_epi8((char)(size - 1));
         __m512i by = modulo(_mm512_permutexvar_epi8(_mm512_add_epi8(low, last), passed), size);
         by = _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(length, size_byte), by);
-        index = _mm512_add_epi8(index, by); /* round and round: if there is nothing to take away, it wraps */
+        index = _mm512_add_epi8(
+            index, by); /* round and round: if there is nothing to take away, it wraps */
         index = _mm512_min_epu8(index, _mm512_sub_epi8(index, size_byte));
         __mmask64 found = _kand_mask64(open, _mm512_cmpeq_epi8_mask(index, last));
         who = _mm512_mask_mov_epi8(who, found, last);
@@ -237,7 +243,8 @@ static inline __attribute__((always_inline)) void step(struct state *s)
 {
     __m512i numbers = byte_numbers(), first = s->w.first, ends = s->w.end;
     __m512i pivot = pivots(s->v, first, ends);
-    __m512i low = _mm512_permutexvar_epi8(pivot, s->runs.low), end = _mm512_permutexvar_epi8(pivot, s->runs.end);
+    __m512i low = _mm512_permutexvar_epi8(pivot, s->runs.low),
+            end = _mm512_permutexvar_epi8(pivot, s->runs.end);
     __mmask64 front = _mm512_cmplt_epu8_mask(numbers, end);
     __m512i v = part_greater(s->v, first, ends, end, front);
     __mmask64 less = _mm512_mask_cmplt_epu8_mask(front, v, low);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* window_avx512.h -- sorting within 64 places, and what it shares with the sort of larger ranges. */
+/* window_avx512.h -- sorting within 64 places, and what it shares with the sort of larger ranges.
+ */
 #ifndef WINDOW_AVX512_H
 #define WINDOW_AVX512_H
 

@@ -35,7 +35,8 @@ static bool prepare(struct data *d)
     if (prep_bytes(d->rows, d->features, &bytes))
         return false;
     d->block = malloc(bytes);
-    return d->block && !prep_build(&source, d->block, bytes) && !prep_open(d->block, bytes, &d->prep);
+    return d->block && !prep_build(&source, d->block, bytes) &&
+           !prep_open(d->block, bytes, &d->prep);
 }
 
 static void release(struct data *d)
@@ -46,7 +47,8 @@ static void release(struct data *d)
     free(d->block);
 }
 
-/* Loops: 0 for this processor, 1 plain; 2 and 3 the same, with all but small nodes as in large trees. */
+/* Loops: 0 for this processor, 1 plain; 2 and 3 the same, with all but small nodes as in large
+ * trees. */
 enum { LOOPS = 4 };
 
 static struct grow_scratch *scratch_of(int loops)
@@ -79,7 +81,8 @@ static const char *golden_path(void)
     return "tests/forest/golden_grow.bin";
 }
 
-static uint32_t check_case(struct golden *g, const struct golden_case *c, struct grow_scratch *scratch[LOOPS])
+static uint32_t check_case(struct golden *g, const struct golden_case *c,
+                           struct grow_scratch *scratch[LOOPS])
 {
     const struct golden_set *set = &g->sets[c->set];
     struct data d = { .rows = set->rows, .features = set->features };
@@ -97,8 +100,8 @@ static uint32_t check_case(struct golden *g, const struct golden_case *c, struct
         limits.min_weight_leaf = expected.min_weight_leaf;
         reference_weights(expected.seed, c->bootstrap, set->w, d.rows, d.w);
         for (int loops = 0; loops < LOOPS; loops++) {
-            REQUIRE_OK(grow_exact(&d.prep, set->y, d.w, reference_splitter_seed(expected.seed), &limits,
-                                  scratch[loops], &tree));
+            REQUIRE_OK(grow_exact(&d.prep, set->y, d.w, reference_splitter_seed(expected.seed),
+                                  &limits, scratch[loops], &tree));
             const char *what = golden_difference(&expected, &tree);
             if (what)
                 fprintf(stderr, "set %u, tree %u, loops %d: %s\n", c->set, i, loops, what);
@@ -145,29 +148,46 @@ static double unit(void)
 static float cell(uint32_t kind)
 {
     switch (kind) {
-    case 0: return (float)below(2);
-    case 1: return (float)below(7);
-    case 2: return (float)below(50) - 25;
-    case 3: return (float)unit();
-    case 4: return (float)below(1000) * 4e-8f;
-    case 5: return (float)((unit() - 0.5) * 1e38);
-    case 6: return 3.5f;
-    case 7: return (float)(unit() * 1e-40);
-    case 8: return 1.0f + (float)below(64) * 6e-8f;
-    case 9: return (float)exp(unit() * 40 - 20);
-    default: return (float)below(300);
+    case 0:
+        return (float)below(2);
+    case 1:
+        return (float)below(7);
+    case 2:
+        return (float)below(50) - 25;
+    case 3:
+        return (float)unit();
+    case 4:
+        return (float)below(1000) * 4e-8f;
+    case 5:
+        return (float)((unit() - 0.5) * 1e38);
+    case 6:
+        return 3.5f;
+    case 7:
+        return (float)(unit() * 1e-40);
+    case 8:
+        return 1.0f + (float)below(64) * 6e-8f;
+    case 9:
+        return (float)exp(unit() * 40 - 20);
+    default:
+        return (float)below(300);
     }
 }
 
 static double target(uint32_t kind, float x)
 {
     switch (kind) {
-    case 0: return (double)below(3);
-    case 1: return unit() * 5;
-    case 2: return (unit() - 0.5) * 1e9 + 1e12;
-    case 3: return (double)x + unit() * 0.1;
-    case 4: return exp(unit() * 400 - 200);
-    default: return unit() - 0.5;
+    case 0:
+        return (double)below(3);
+    case 1:
+        return unit() * 5;
+    case 2:
+        return (unit() - 0.5) * 1e9 + 1e12;
+    case 3:
+        return (double)x + unit() * 0.1;
+    case 4:
+        return exp(unit() * 400 - 200);
+    default:
+        return unit() - 0.5;
     }
 }
 
@@ -244,7 +264,8 @@ static bool takes_part(const struct data *d)
 }
 
 /* One random data set; false if a tree differs. */
-static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scratch[LOOPS], struct tree tree[2])
+static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scratch[LOOPS],
+                     struct tree tree[2])
 {
     struct data d;
     bool good = true;
@@ -256,7 +277,8 @@ static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scr
     if (takes_part(&d)) {
         reference_grow(d.x, d.rows, d.features, d.y, d.w, splitter_seed, &limits, &tree[0]);
         for (int loops = 0; loops < LOOPS && good; loops++) {
-            REQUIRE_OK(grow_exact(&d.prep, d.y, d.w, splitter_seed, &limits, scratch[loops], &tree[1]));
+            REQUIRE_OK(
+                grow_exact(&d.prep, d.y, d.w, splitter_seed, &limits, scratch[loops], &tree[1]));
             const char *what = reference_difference(&tree[0], &tree[1]);
             good = what == NULL;
             if (!good)
