@@ -148,11 +148,23 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
            isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
 }
 
+/* No tree has more nodes: room for these at the start saves copying; what is not used costs
+ * nothing. */
+static uint32_t nodes_most(const struct grow_limits *m, uint32_t rows)
+{
+    uint64_t by_rows = 2 * ((uint64_t)rows / m->min_samples_leaf) + 1;
+    uint64_t by_depth = m->max_depth < 30 ? (uint64_t)2 << m->max_depth : INT32_MAX;
+    uint64_t most = by_rows < by_depth ? by_rows : by_depth;
+    return (uint32_t)(most < INT32_MAX - 64 ? most + 64 : INT32_MAX);
+}
+
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
     const struct kernels *k = r->count > g->scratch->narrow_rows ? g->wide : g->narrow;
     int err = make_features(g);
+    if (!err)
+        err = tree_reserve(g->out, nodes_most(g->limits, r->count));
     if (!err)
         err = block_of_rows(g, r, k, &b);
     if (err)
