@@ -7,14 +7,14 @@
 #ifndef AVX512_H
 #define AVX512_H
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define HAVE_AVX512 1
+#include "kernels.h"
+
+#ifdef HAVE_AVX512
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,fma,bmi,bmi2,lzcnt,popcnt")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx512vpopcntdq")
+#pragma GCC target("fma,bmi,bmi2,lzcnt,popcnt")
 #include <immintrin.h>
 #include <stdint.h>
-
-#include "block.h"
 
 /* The lowest n bits, n <= 32. */
 static inline uint32_t low_bits(uint32_t n)
@@ -45,8 +45,9 @@ static inline __m512i reverse(__m512i v, unsigned count)
  */
 static inline __m128i small_queue(uint64_t equal, uint32_t left)
 {
-    static const uint16_t inverse[17] = { 0,     65535, 32768, 21846, 16384, 13108, 10923, 9363, 8192,
-                                          7282,  6554,  5958,  5462,  5042,  4682,  4370,  4096 };
+    static const uint16_t inverse[17] = { 0,     65535, 32768, 21846, 16384, 13108,
+                                          10923, 9363,  8192,  7282,  6554,  5958,
+                                          5462,  5042,  4682,  4370,  4096 };
     uint64_t queue = 0; /* a nibble per member */
     for (uint32_t size = 1; equal; size++) {
         uint32_t at = (uint32_t)_tzcnt_u64(equal);
@@ -57,7 +58,8 @@ static inline __m128i small_queue(uint64_t equal, uint32_t left)
         queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed - 1) << 4, 4 * size);
     }
     const uint64_t nibbles = UINT64_C(0x0f0f0f0f0f0f0f0f);
-    return _mm_set_epi64x((long long)_pdep_u64(queue >> 32, nibbles), (long long)_pdep_u64(queue, nibbles));
+    return _mm_set_epi64x((long long)_pdep_u64(queue >> 32, nibbles),
+                          (long long)_pdep_u64(queue, nibbles));
 }
 
 /*
@@ -92,7 +94,14 @@ static inline __m512i look_up_entries(const uint16_t *ranks, __m512i entries)
 void part_avx512(uint32_t *a, uint32_t n, uint32_t left, uint32_t pivot, uint32_t *temp);
 void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
                       uint32_t n);
-/* Scratch memory of small subtrees, and the subtree of a node of up to SMALL_ROWS. small_avx512.c */
+void sort_ties_wide_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
+                           uint32_t n);
+struct found estimate_avx512(const struct block *b, const struct search *s);
+struct found estimate_wide_avx512(const struct block *b, const struct search *s);
+struct found rate_avx512(const struct block *b, const struct search *s);
+struct found rate_wide_avx512(const struct block *b, const struct search *s);
+/* Scratch memory of small subtrees, and the subtree of a node of up to SMALL_ROWS. small_avx512.c
+ */
 size_t small_bytes(uint32_t features);
 int grow_small_avx512(struct grower *g, const struct block *b, const struct pending *root);
 

@@ -25,6 +25,7 @@
 
 #define NARROW_ROWS_MAX 65536u
 #define BLOCK_PAD 64u
+#define NO_SLOT UINT32_MAX
 
 struct grower;
 struct pending;
@@ -32,16 +33,21 @@ struct pending;
 struct block {
     const struct prep *prep;
     uint32_t rows, features;
-    size_t stride;     /* entries from one list to the next: rows + BLOCK_PAD */
-    void *order;       /* entries */
-    void *lists;       /* features x stride entries */
-    void *ranks;       /* features x stride: rank of each slot, half an entry wide */
+    uint32_t narrow_rows; /* subtrees of so many go to a narrow block, if this is a wide one */
+    size_t stride;        /* entries from one list to the next: rows + BLOCK_PAD */
+    void *order;          /* entries */
+    void *lists;          /* features x stride entries */
+    void *ranks;          /* features x stride: rank of each slot, half an entry wide */
     void *temp, *temp2, *temp3; /* stride entries each */
-    uint64_t *ties;    /* a bit per position of the list at hand: its rank is that of the one before */
-    double *wy, *w;    /* by slot: weight times target, weight */
-    double *wyy;       /* (w * y) * y */
-    uint32_t *row;     /* by slot: row of the data set */
-    void *small;       /* for subtrees of a few rows */
+    uint64_t
+        *near; /* features x near_words: by rank, as prep_near() by value; of `close` features */
+    size_t near_words;
+    uint64_t *ties; /* a bit per position of the list at hand: its rank is that of the one before */
+    double *wy, *w; /* by slot: weight times target, weight */
+    double *wyy;    /* (w * y) * y */
+    uint32_t *row;  /* by slot: row of the data set */
+    uint32_t *slots; /* of a wide block: by slot, that of the narrow block at hand */
+    void *small;     /* for subtrees of a few rows */
 };
 
 /* What a split search needs to know of a node, and what it finds. */
@@ -53,15 +59,16 @@ struct search {
     double min_weight_leaf;
     double sum, sumsq, weight;
     double weight_min; /* of any row of the tree; 0: do not estimate, numbers may be out of hand */
+    bool whole;        /* weights are whole numbers, so that their sums are exact */
     bool tied;         /* some of these features have ties in this node */
-    bool close;        /* some have values too close to tell apart: look at values, not at ranks */
+    bool close; /* some may have values too close to tell apart: look at values, not at ranks */
 };
 
 /*
  * How far apart two estimates of cuts must be to tell which is better. An estimate is
  *     (sl - m * wl)^2 / (wl * wr),   sl, wl, wr: sum and weights of the sides, m: mean of the node
  * which, up to a factor and a constant of the node, is what the rules compare. It is off by
- *   - its own arithmetic, 2^-27 of itself at most;
+ *   - its own arithmetic, 2^-27 of itself at most, and the rounding of wl and wr;
  *   - the rounding of m and of the rules' formula, which counts as often as the sides differ in
  *     weight: 2^-52 * sqrt(wl / wr) of m^2 and itself;
  *   - the rounding of sl and wl, which may have been added up in another order than the rules
@@ -71,7 +78,7 @@ struct search {
 static inline double estimate_error(const struct search *s, double best)
 {
     double ratio = s->weight / s->weight_min, n = s->n, mean = s->sum / s->weight;
-    double own = (0x1p-24 + 0x1p-50 * n * ratio) * best;
+    double own = (0x1p-24 + (s->whole ? 0.0 : 0x1p-50 * n * ratio)) * best;
     double formula = 0x1p-50 * __builtin_sqrt(ratio) * (mean * mean + best);
     double sum = 0x1p-49 * n * __builtin_sqrt(s->weight * s->sumsq);
     double sides = s->weight_min * s->weight * 0.5; /* wl * wr at the least */
@@ -95,6 +102,9 @@ struct sums {
 
 /* The inner loops, for one width of entry and one kind of processor. All give equal bits. */
 struct kernels {
+    bool wide; /* for blocks with entries of 64 bits */
+    /* List, ranks and near bits of a feature; slot_of says, by row, the slot or NO_SLOT. */
+    void (*fill_list)(const struct block *b, const uint32_t *slot_of, uint32_t feature);
     /* Fill b->ties for n entries; false if there are none. */
     bool (*find_ties)(const struct block *b, const void *list, uint32_t n);
     /* Reorder the ties of `list` as the rules' sort would, which sees the samples as `from`. */

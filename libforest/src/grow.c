@@ -12,24 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grower.h"
 #include "kernels.h"
-
-#define NO_SLOT UINT32_MAX
-
-struct arena {
-    void *memory;
-    size_t bytes;
-};
-
-struct grow_scratch {
-    struct arena block, features, pending;
-    bool plain;
-};
+#include "scratch.h"
 
 struct grow_scratch *grow_scratch_new(void)
 {
-    return calloc(1, sizeof(struct grow_scratch));
+    struct grow_scratch *scratch = calloc(1, sizeof *scratch);
+    if (scratch)
+        scratch->narrow_rows = NARROW_ROWS_MAX;
+    return scratch;
 }
 
 void grow_scratch_free(struct grow_scratch *scratch)
@@ -37,6 +28,7 @@ void grow_scratch_free(struct grow_scratch *scratch)
     if (!scratch)
         return;
     free(scratch->block.memory);
+    free(scratch->inner.memory);
     free(scratch->features.memory);
     free(scratch->pending.memory);
     free(scratch);
@@ -47,8 +39,12 @@ void grow_scratch_plain(struct grow_scratch *scratch)
     scratch->plain = true;
 }
 
-/* At least `bytes`, aligned to 64; what was there is lost. */
-static int arena_reserve(struct arena *a, size_t bytes)
+void grow_scratch_narrow(struct grow_scratch *scratch, uint32_t rows)
+{
+    scratch->narrow_rows = rows < NARROW_ROWS_MAX ? rows : NARROW_ROWS_MAX;
+}
+
+int arena_reserve(struct arena *a, size_t bytes)
 {
     void *memory;
     if (bytes <= a->bytes)
@@ -88,138 +84,30 @@ int reserve_nodes(struct tree *out, uint32_t more)
     return tree_reserve(out, need > most / 2 ? most : 2 * need + 64);
 }
 
-/* ---- the block of a whole tree ------------------------------------------------------------ */
-
-/* Cut the next array out of the arena; with a null base, only its size is counted. */
-static void *take(char *base, size_t *used, size_t bytes)
-{
-    void *at = base ? base + *used : NULL;
-    *used += (bytes + 63) & ~(size_t)63;
-    return at;
-}
-
-static size_t lay_out(struct block *b, char *base, size_t entry, size_t small)
-{
-    size_t used = 0, per = b->stride;
-    b->order = take(base, &used, per * entry);
-    b->temp = take(base, &used, per * entry);
-    b->temp2 = take(base, &used, (per + 2 * BLOCK_PAD) * entry);
-    b->temp3 = take(base, &used, per * entry);
-    b->lists = take(base, &used, b->features * per * entry);
-    b->ranks = take(base, &used, b->features * per * entry / 2);
-    b->ties = take(base, &used, (per / 64 + 2) * sizeof *b->ties);
-    b->wy = take(base, &used, per * sizeof *b->wy);
-    b->w = take(base, &used, per * sizeof *b->w);
-    b->wyy = take(base, &used, per * sizeof *b->wyy);
-    b->row = take(base, &used, per * sizeof *b->row);
-    b->small = take(base, &used, small);
-    return used;
-}
-
-static void fill_narrow(struct block *b, const uint32_t *slot_of, uint32_t f)
-{
-    const uint32_t *order = prep_order(b->prep, f);
-    uint32_t *list = (uint32_t *)b->lists + f * b->stride, k = 0;
-    uint16_t *ranks = (uint16_t *)b->ranks + f * b->stride;
-    uint32_t fresh = 0, rank = UINT32_MAX;
-    for (uint32_t i = 0; i < b->prep->rows; i++) {
-        uint32_t slot = slot_of[order[i] & PREP_ROW];
-        fresh |= order[i] < PREP_TIE;
-        if (slot == NO_SLOT)
-            continue;
-        rank += fresh;
-        fresh = 0;
-        list[k++] = rank << 16 | slot;
-        ranks[slot] = (uint16_t)rank;
-    }
-    for (uint32_t i = 0; i < BLOCK_PAD; i++)
-        list[k + i] = 0;
-}
-
-static void fill_wide(struct block *b, const uint32_t *slot_of, uint32_t f)
-{
-    const uint32_t *order = prep_order(b->prep, f);
-    uint64_t *list = (uint64_t *)b->lists + f * b->stride, k = 0;
-    uint32_t *ranks = (uint32_t *)b->ranks + f * b->stride;
-    uint32_t fresh = 0, rank = UINT32_MAX;
-    for (uint32_t i = 0; i < b->prep->rows; i++) {
-        uint32_t slot = slot_of[order[i] & PREP_ROW];
-        fresh |= order[i] < PREP_TIE;
-        if (slot == NO_SLOT)
-            continue;
-        rank += fresh;
-        fresh = 0;
-        list[k++] = (uint64_t)rank << 32 | slot;
-        ranks[slot] = rank;
-    }
-    for (uint32_t i = 0; i < BLOCK_PAD; i++)
-        list[k + i] = 0;
-}
-
-struct rows {
-    const double *y, *w;
-    uint32_t count; /* that take part */
-    double weight_min; /* see struct search */
-};
+/* ---- checks -------------------------------------------------------------------------------- */
 
 /* -EINVAL: no row takes part, or something is not finite. */
 static int look_at_rows(const struct prep *p, const double *y, const double *w, struct rows *r)
 {
     double weight_min = INFINITY, weight_max = 0.0, y_max = 0.0;
-    *r = (struct rows){ y, w, 0, 0.0 };
+    *r = (struct rows){ .y = y, .w = w };
+    bool whole = true;
     for (uint32_t i = 0; i < p->rows; i++) {
         if (!isfinite(w[i]) || !isfinite(y[i]))
             return -EINVAL;
         if (w[i] == 0.0)
             continue;
         r->count++;
-        weight_min = fmin(weight_min, w[i]);
-        weight_max = fmax(weight_max, w[i]);
-        y_max = fmax(y_max, fabs(y[i]));
+        double size = fabs(y[i]);
+        whole &= fabs(w[i]) <= 0x1p20 && w[i] == (double)(int32_t)w[i];
+        weight_min = w[i] < weight_min ? w[i] : weight_min;
+        weight_max = w[i] > weight_max ? w[i] : weight_max;
+        y_max = size > y_max ? size : y_max;
     }
     if (weight_min >= 1e-20 && weight_max <= 1e20 && y_max <= 1e50)
-        r->weight_min = weight_min; /* else products might overflow or vanish */
+        r->weight_min = weight_min;           /* else products might overflow or vanish */
+    r->whole = whole && weight_max <= 0x1p20; /* of up to 2^31 rows: below 2^53 */
     return r->count ? 0 : -EINVAL;
-}
-
-/* Slots are the rows that take part, ascending: that is the samples' order to begin with. */
-static void fill_rows(struct block *b, const struct rows *r, uint32_t *slot_of, bool narrow)
-{
-    uint32_t slot = 0;
-    for (uint32_t i = 0; i < b->prep->rows; i++) {
-        slot_of[i] = NO_SLOT;
-        if (r->w[i] == 0.0)
-            continue;
-        double wy = r->w[i] * r->y[i];
-        b->w[slot] = r->w[i];
-        b->wy[slot] = wy;
-        b->wyy[slot] = wy * r->y[i];
-        b->row[slot] = i;
-        if (narrow)
-            ((uint32_t *)b->order)[slot] = slot;
-        else
-            ((uint64_t *)b->order)[slot] = slot;
-        slot_of[i] = slot++;
-    }
-    for (uint32_t f = 0; f < b->features; f++)
-        (narrow ? fill_narrow : fill_wide)(b, slot_of, f);
-}
-
-static int make_block(struct grower *g, const struct rows *r, const struct kernels *k, struct block *b)
-{
-    struct grow_scratch *scratch = g->scratch;
-    bool narrow = r->count <= NARROW_ROWS_MAX;
-    size_t entry = narrow ? sizeof(uint32_t) : sizeof(uint64_t);
-    *b = (struct block){ .prep = g->prep, .rows = r->count, .features = g->features_count };
-    b->stride = ((size_t)r->count + BLOCK_PAD + 63) & ~(size_t)63;
-    size_t small = k->small_bytes ? k->small_bytes(b->features) : 0;
-    size_t bytes = lay_out(b, NULL, entry, small), slots = g->prep->rows * sizeof(uint32_t);
-    if (arena_reserve(&scratch->block, bytes + slots))
-        return -ENOMEM;
-    char *base = scratch->block.memory;
-    lay_out(b, base, entry, small);
-    fill_rows(b, r, (uint32_t *)(void *)(base + bytes), narrow);
-    return 0;
 }
 
 /* ---- the tree ---------------------------------------------------------------------------- */
@@ -260,26 +148,27 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
            isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
 }
 
-static bool any_close(const struct prep *p)
+/* No tree has more nodes: room for these at the start saves copying; what is not used costs
+ * nothing. */
+static uint32_t nodes_most(const struct grow_limits *m, uint32_t rows)
 {
-    for (uint32_t f = 0; f < p->features; f++)
-        if (p->close[f])
-            return true;
-    return false;
+    uint64_t by_rows = 2 * ((uint64_t)rows / m->min_samples_leaf) + 1;
+    uint64_t by_depth = m->max_depth < 30 ? (uint64_t)2 << m->max_depth : INT32_MAX;
+    uint64_t most = by_rows < by_depth ? by_rows : by_depth;
+    return (uint32_t)(most < INT32_MAX - 64 ? most + 64 : INT32_MAX);
 }
 
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
-    const struct kernels *k = r->count > NARROW_ROWS_MAX ? &kernels_wide
-                              : g->scratch->plain        ? &kernels_narrow
-                                                         : kernels_for_narrow();
+    const struct kernels *k = r->count > g->scratch->narrow_rows ? g->wide : g->narrow;
     int err = make_features(g);
     if (!err)
-        err = make_block(g, r, k, &b);
+        err = tree_reserve(g->out, nodes_most(g->limits, r->count));
+    if (!err)
+        err = block_of_rows(g, r, k, &b);
     if (err)
         return err;
-    g->small_rows = any_close(g->prep) ? 0 : k->small_rows;
     struct pending root = make_root(g, &b);
     return grow_block(g, &b, k, &root, 0);
 }
@@ -292,8 +181,16 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
     int err = bad_limits(p, limits) ? -EINVAL : look_at_rows(p, y, w, &r);
     if (err)
         return err;
-    struct grower g = { .prep = p, .limits = limits, .scratch = scratch, .out = out,
-                        .features_count = p->features, .state = splitter_seed, .weight_min = r.weight_min };
+    struct grower g = { .prep = p,
+                        .limits = limits,
+                        .scratch = scratch,
+                        .out = out,
+                        .features_count = p->features,
+                        .state = splitter_seed,
+                        .weight_min = r.weight_min,
+                        .whole = r.whole };
+    g.narrow = scratch->plain ? &kernels_narrow : kernels_for_narrow();
+    g.wide = scratch->plain ? &kernels_wide : kernels_for_wide();
     err = grow(&g, &r);
     if (err)
         out->count = 0;

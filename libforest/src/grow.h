@@ -20,8 +20,8 @@ struct grow_limits {
     uint32_t max_depth;         /* UINT32_MAX: none */
     uint32_t min_samples_split; /* in rows, not in weight; so is the next */
     uint32_t min_samples_leaf;
-    uint32_t max_features;      /* 1..F: non-constant features to look at in each node */
-    double min_weight_leaf;     /* absolute, not a fraction */
+    uint32_t max_features;  /* 1..F: non-constant features to look at in each node */
+    double min_weight_leaf; /* absolute, not a fraction */
     double min_impurity_decrease;
 };
 
@@ -46,6 +46,8 @@ struct grow_scratch *grow_scratch_new(void);
 void grow_scratch_free(struct grow_scratch *scratch);
 /* Use the plain C loops even where the processor has better ones. The trees are the same. */
 void grow_scratch_plain(struct grow_scratch *scratch);
+/* Nodes of more than so many rows, up to 65,536, are treated as in large trees: for tests. */
+void grow_scratch_narrow(struct grow_scratch *scratch, uint32_t rows);
 
 /*
  * Grow one tree into `out`, replacing what it held. `y` and `w` have one entry a row; a row of

@@ -40,15 +40,45 @@ static bool all_equal(const struct range *r, uint32_t feature)
     return rank_at(r, feature, r->start) == rank_at(r, feature, r->end - 1);
 }
 
+static bool is_near(const struct range *r, uint32_t feature, uint32_t pos)
+{
+    uint32_t rank = rank_at(r, feature, pos);
+    return r->b->near[feature * r->b->near_words + rank / 64] >> rank % 64 & 1;
+}
+
 static bool is_constant(const void *context, uint32_t feature)
 {
     const struct range *r = context;
     if (all_equal(r, feature))
         return true;
-    if (!r->b->prep->close[feature])
+    if (!r->b->prep->close[feature] || !is_near(r, feature, r->end - 1))
         return false;
     const float *column = prep_column(r->b->prep, feature);
-    return column[row_at(r, feature, r->end - 1)] <= column[row_at(r, feature, r->start)] + PREP_APART;
+    return column[row_at(r, feature, r->end - 1)] <=
+           column[row_at(r, feature, r->start)] + PREP_APART;
+}
+
+static bool is_apart(const struct range *r, uint32_t feature, uint32_t pos)
+{
+    const float *column = prep_column(r->b->prep, feature);
+    return column[row_at(r, feature, pos)] > column[row_at(r, feature, pos - 1)] + PREP_APART;
+}
+
+/* Whether a feature has values in the node that are too close to tell apart, but not equal. */
+static bool has_close(const struct range *r, uint32_t feature)
+{
+    if (!r->b->prep->close[feature])
+        return false;
+    for (uint32_t i = r->start + 1; i < r->end; i++)
+        if (is_near(r, feature, i) && rank_at(r, feature, i) != rank_at(r, feature, i - 1) &&
+            !is_apart(r, feature, i))
+            return true;
+    return false;
+}
+
+static bool cut_is_apart(const struct range *r, struct found found)
+{
+    return !r->b->prep->close[found.feature] || is_apart(r, found.feature, r->start + found.pos);
 }
 
 static void *entries(const struct range *r, void *array, size_t pos)
@@ -88,7 +118,6 @@ static uint32_t count_forgotten(const struct grower *g, const struct range *r,
     uint32_t forgotten = 0;
     for (uint32_t i = 0; i < d->visited; i++) {
         uint32_t feature = g->visited[i];
-        s->close |= r->b->prep->close[feature];
         if (all_equal(r, feature))
             continue;
         if (k->find_ties(r->b, list_of(r, feature), s->n))
@@ -110,14 +139,22 @@ static struct found search(const struct grower *g, const struct range *r, const 
     struct found found = { 0, 0 };
     uint32_t forgotten = count_forgotten(g, r, k, d, s);
     const void *samples = entries(r, r->b->order, r->start);
-    if (k->estimate && !s->close && s->weight_min > 0.0)
+    /* An estimate may choose between values too close; what is best of more cuts and a cut is best.
+     */
+    if (k->estimate && s->weight_min > 0.0)
         found = k->estimate(r->b, s);
+    if (found.pos && !cut_is_apart(r, found))
+        found.pos = 0;
     if (!found.pos)
         samples = sort_visited(g, r, k, 0, forgotten, samples);
     else if (forgotten > 0)
         samples = list_of(r, g->visited[forgotten - 1]);
     *order = sort_visited(g, r, k, forgotten, d->visited, samples);
-    return found.pos ? found : k->rate(r->b, s);
+    if (found.pos)
+        return found;
+    for (uint32_t i = 0; i < d->scanned && !s->close; i++)
+        s->close = has_close(r, g->scanned[i]);
+    return k->rate(r->b, s);
 }
 
 static void split_lists(const struct range *r, const struct kernels *k, const struct cut *c)
@@ -131,7 +168,7 @@ static void split_lists(const struct range *r, const struct kernels *k, const st
 static bool split(struct grower *g, const struct block *b, const struct kernels *k,
                   const struct pending *node, uint32_t id, struct verdict *v)
 {
-    struct range r = { b, node->start, node->end, k == &kernels_wide ? 32 : 16 };
+    struct range r = { b, node->start, node->end, k->wide ? 32 : 16 };
     struct drawn d = draw_features(g, node->constants, is_constant, &r);
     if (d.scanned == 0)
         return false;
@@ -144,7 +181,8 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
                         .sum = node->sums.sum,
                         .sumsq = node->sums.sumsq,
                         .weight = node->sums.weight,
-                        .weight_min = g->weight_min };
+                        .weight_min = g->weight_min,
+                        .whole = g->whole };
     const void *sorted;
     struct found found = search(g, &r, k, &d, &s, &sorted);
     if (found.pos == 0)
@@ -169,12 +207,42 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     return true;
 }
 
-/* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error. */
-static int grow_node(struct grower *g, const struct block *b, const struct kernels *k,
-                     const struct pending *node, struct verdict *v)
+/* Whether the subtree may be handed over: few rows, and no feature with values close to each other.
+ */
+static bool is_small(const struct block *b, const struct kernels *k, const struct pending *node)
 {
-    if (!node->is_leaf && node->end - node->start <= g->small_rows)
+    struct range r = { b, node->start, node->end, 16 };
+    if (node->end - node->start > k->small_rows)
+        return false;
+    for (uint32_t f = 0; f < b->features; f++)
+        if (b->prep->close[f] && !all_equal(&r, f) && has_close(&r, f))
+            return false;
+    return true;
+}
+
+/* A subtree of a wide block that a narrow one can hold. */
+static int grow_narrow(struct grower *g, const struct block *wide, const struct pending *node,
+                       size_t top)
+{
+    struct block b;
+    struct pending root = *node;
+    int err = block_of_node(g, wide, node, &b);
+    if (err)
+        return err;
+    root.end -= root.start;
+    root.start = 0;
+    return grow_block(g, &b, g->narrow, &root, top);
+}
+
+/* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error.
+ */
+static int grow_node(struct grower *g, const struct block *b, const struct kernels *k,
+                     const struct pending *node, size_t top, struct verdict *v)
+{
+    if (!node->is_leaf && is_small(b, k, node))
         return k->grow_small(g, b, node);
+    if (!node->is_leaf && k->wide && node->end - node->start <= b->narrow_rows)
+        return grow_narrow(g, b, node, top);
     int err = reserve_nodes(g->out, 1);
     if (err)
         return err;
@@ -189,7 +257,7 @@ int grow_block(struct grower *g, const struct block *b, const struct kernels *k,
     size_t top = bottom;
     for (;;) {
         struct verdict v;
-        int parted = grow_node(g, b, k, &node, &v);
+        int parted = grow_node(g, b, k, &node, top, &v);
         if (parted < 0)
             return parted;
         if (parted) {

@@ -35,8 +35,10 @@ struct grower {
     uint32_t *scanned;           /* those of them that are not constant */
     uint32_t state;              /* of the small generator */
     double weight_all;
-    double weight_min; /* see struct search */
-    uint32_t small_rows; /* subtrees of up to so many rows are handed over; 0: none */
+    double weight_min; /* see struct search, also for the next */
+    bool whole;
+    const struct kernels *wide;
+    const struct kernels *narrow; /* for blocks of up to NARROW_ROWS_MAX rows */
 };
 
 struct drawn {
@@ -73,8 +75,8 @@ draw_features(struct grower *g, uint32_t known, bool (*is_constant)(const void *
     uint32_t undrawn = g->features_count, tries = 0, found = 0, drawn = 0;
     struct drawn d = { 0, 0, known };
     while (undrawn > d.constants && (tries < g->limits->max_features || tries <= found + drawn)) {
-        tries++;
-        uint32_t at = drawn + draw_below(&g->state, undrawn - found - drawn);
+        /* undrawn - found - drawn, but this needs not wait for what was drawn before */
+        uint32_t at = drawn + draw_below(&g->state, g->features_count - tries++);
         if (at < known) {
             swap_features(features, drawn++, at);
             continue;
@@ -123,21 +125,29 @@ struct verdict {
 static inline void judge(const struct grower *g, const struct pending *node, uint32_t left,
                          const struct sums child[2], const struct sums *rest, struct verdict *v)
 {
-    const struct sums *all = &node->sums, *l = left <= node->end - node->start - left ? &child[0] : rest;
+    const struct sums *all = &node->sums,
+                      *l = left <= node->end - node->start - left ? &child[0] : rest;
     double weight_right = all->weight - l->weight, sum_right = all->sum - l->sum;
     double mean_left = l->sum / l->weight, mean_right = sum_right / weight_right;
     double impurity_left = child[0].sumsq / l->weight - mean_left * mean_left;
     double impurity_right = (all->sumsq - child[0].sumsq) / weight_right - mean_right * mean_right;
-    double improvement =
-        (all->weight / g->weight_all) *
-        (node->impurity - (weight_right / all->weight * impurity_right) -
-         (l->weight / all->weight * impurity_left));
+    double improvement = (all->weight / g->weight_all) *
+                         (node->impurity - (weight_right / all->weight * impurity_right) -
+                          (l->weight / all->weight * impurity_left));
     uint32_t depth = node->depth + 1, n = node->end - node->start;
     v->too_little = improvement + GROW_EPSILON < g->limits->min_impurity_decrease;
-    v->left = (struct pending){ .start = node->start, .end = node->start + left, .depth = depth,
-                                .is_left = true, .impurity = impurity_left, .sums = child[0] };
-    v->right = (struct pending){ .start = node->start + left, .end = node->end, .depth = depth,
-                                 .is_left = false, .impurity = impurity_right, .sums = child[1] };
+    v->left = (struct pending){ .start = node->start,
+                                .end = node->start + left,
+                                .depth = depth,
+                                .is_left = true,
+                                .impurity = impurity_left,
+                                .sums = child[0] };
+    v->right = (struct pending){ .start = node->start + left,
+                                 .end = node->end,
+                                 .depth = depth,
+                                 .is_left = false,
+                                 .impurity = impurity_right,
+                                 .sums = child[1] };
     v->left.is_leaf = must_be_leaf(g, left, depth, child[0].weight, impurity_left);
     v->right.is_leaf = must_be_leaf(g, n - left, depth, child[1].weight, impurity_right);
 }
@@ -163,6 +173,10 @@ int reserve_pending(struct grow_scratch *scratch, size_t count);
 struct pending *pending_nodes(struct grow_scratch *scratch);
 /* Room for some more nodes of the tree; -ENOMEM. grow.c */
 int reserve_nodes(struct tree *out, uint32_t more);
+
+/* A block of the node's rows alone, as long as there is no other. -ENOMEM. block.c */
+int block_of_node(struct grower *g, const struct block *wide, const struct pending *node,
+                  struct block *b);
 
 /*
  * Grow the subtree of `root` in the block. `bottom` is how many pending nodes belong to callers.

@@ -6,10 +6,16 @@
 #include "block.h"
 
 extern const struct kernels kernels_narrow, kernels_wide;
-#if defined(__x86_64__) && defined(__GNUC__)
-extern const struct kernels kernels_narrow_avx512;
+/* clang does not take the target of a whole file from a pragma */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define HAVE_AVX512 1
+#endif
+
+#ifdef HAVE_AVX512
+extern const struct kernels kernels_narrow_avx512, kernels_wide_avx512;
 #endif
 
 const struct kernels *kernels_for_narrow(void);
+const struct kernels *kernels_for_wide(void);
 
 #endif

@@ -27,6 +27,30 @@ static const RANK *ranks_of(const struct block *b, uint32_t feature)
     return (const RANK *)b->ranks + (size_t)feature * b->stride;
 }
 
+static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
+{
+    const uint32_t *order = prep_order(b->prep, feature);
+    const uint64_t *near = prep_near(b->prep, feature);
+    ENTRY *list = (ENTRY *)b->lists + feature * b->stride;
+    RANK *ranks = (RANK *)b->ranks + feature * b->stride;
+    uint64_t *bits = b->near + feature * b->near_words;
+    uint32_t fresh = 0, count = 0, rank = UINT32_MAX, value = UINT32_MAX;
+    memset(bits, 0, b->near_words * sizeof *bits);
+    for (uint32_t i = 0; i < b->prep->rows; i++) {
+        uint32_t slot = slot_of[order[i] & PREP_ROW], is_new = order[i] < PREP_TIE;
+        fresh |= is_new;
+        value += is_new;
+        if (slot == NO_SLOT)
+            continue;
+        rank += fresh;
+        bits[rank / 64] |= (near[value / 64] >> value % 64 & 1) << rank % 64;
+        fresh = 0;
+        list[count++] = (ENTRY)rank << HALF | slot;
+        ranks[slot] = (RANK)rank;
+    }
+    memset(list + count, 0, BLOCK_PAD * sizeof *list);
+}
+
 static bool find_ties(const struct block *b, const void *list, uint32_t n)
 {
     const ENTRY *e = list;
@@ -145,7 +169,8 @@ static bool scan_feature(const struct block *b, const struct search *s, uint32_t
     uint32_t pos = 0, n = s->n;
     double sum = 0.0, weight = 0.0;
     for (uint32_t p = 1; p < n; p++) {
-        if (RANK_OF(e[p]) == RANK_OF(e[p - 1]) || p < s->min_samples_leaf || n - p < s->min_samples_leaf ||
+        if (RANK_OF(e[p]) == RANK_OF(e[p - 1]) || p < s->min_samples_leaf ||
+            n - p < s->min_samples_leaf ||
             (close && value_of(b, column, e[p]) <= value_of(b, column, e[p - 1]) + PREP_APART))
             continue;
         if (p - pos <= n - p) {
@@ -249,5 +274,7 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
     }
 }
 
-const struct kernels KERNELS = { find_ties,  sort_ties,    NULL, rate, split_order,
-                                 split_list, sum_children, 0,    NULL, NULL };
+const struct kernels KERNELS = {
+    HALF == 32,  fill_list,  find_ties,    sort_ties, NULL, rate,
+    split_order, split_list, sum_children, 0,         NULL, NULL,
+};

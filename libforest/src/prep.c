@@ -2,14 +2,15 @@
 /*
  * prep.c -- columns and sorted orders, worked out once per data set.
  *
- *     header | close[features] | columns[features][rows] | orders[features][rows]
+ *     header | close[features] | columns[features][rows] | orders[features][rows] |
+ * near[features][]
  *
- * All parts start at multiples of 64 bytes from the block's start. Eight bytes a cell: a grower
- * gets ranks by walking an order list and counting the rows that are not marked as ties, so
+ * All parts start at multiples of 64 bytes from the block's start. Eight bytes and a bit a cell: a
+ * grower gets ranks by walking an order list and counting the rows that are not marked as ties, so
  * neither ranks nor distinct values are kept.
  *
  * prep_open() checks what the grower relies on: every order list is a permutation of the rows,
- * ascending, with the tie marks where they belong, and `close` is what the column says. So
+ * ascending, with the tie marks where they belong; `close` and `near` are what the column says. So
  * a block that passes cannot lead the grower out of its arrays, only to another tree.
  */
 #include "prep.h"
@@ -34,13 +35,14 @@ _Static_assert(sizeof(struct header) == PREP_ALIGN, "the parts behind the header
 
 /* Where the parts begin, in bytes from the start. */
 struct parts {
-    size_t close, columns, orders, end;
+    size_t close, columns, orders, near, end;
 };
 
 static bool place(size_t *end, uint64_t count, uint64_t each)
 {
     size_t bytes;
-    return !__builtin_mul_overflow(count, each, &bytes) && !__builtin_add_overflow(*end, bytes, end) &&
+    return !__builtin_mul_overflow(count, each, &bytes) &&
+           !__builtin_add_overflow(*end, bytes, end) &&
            !__builtin_add_overflow(*end, PREP_ALIGN - 1, end) && (*end &= ~(PREP_ALIGN - 1), true);
 }
 
@@ -59,6 +61,9 @@ static int lay_out(uint64_t rows, uint64_t features, struct parts *parts)
         return -E2BIG;
     parts->orders = end;
     if (!place(&end, features * rows, sizeof(uint32_t)))
+        return -E2BIG;
+    parts->near = end;
+    if (!place(&end, features * prep_near_words((uint32_t)rows), sizeof(uint64_t)))
         return -E2BIG;
     parts->end = end;
     return 0;
@@ -144,14 +149,47 @@ static void sort_column(const float *column, uint32_t rows, struct item *a, stru
         order[i] = a[i].row | (a[i].key == a[i - 1].key ? PREP_TIE : 0);
 }
 
-/* Whether some neighbouring values differ by so little that a split cannot tell them apart. */
-static bool has_close(const float *column, const uint32_t *order, uint32_t rows)
+/*
+ * The bits of 64 distinct values from `*i` on, which is moved behind them. `last` is the value
+ * before, and is moved, too.
+ */
+static uint64_t near_word(const float *column, const uint32_t *order, uint32_t rows, uint32_t *i,
+                          float *last)
 {
-    for (uint32_t i = 1; i < rows; i++)
-        if (!(order[i] & PREP_TIE) &&
-            column[order[i] & PREP_ROW] <= column[order[i - 1] & PREP_ROW] + PREP_APART)
-            return true;
-    return false;
+    uint64_t word = 0;
+    for (uint32_t k = 0; k < 64 && *i < rows; k++) {
+        float v = column[order[*i] & PREP_ROW];
+        word |= (uint64_t)(*i > 0 && v <= *last + PREP_APART) << k;
+        *last = v;
+        while (++*i < rows && order[*i] & PREP_TIE)
+            ;
+    }
+    return word;
+}
+
+/* Fill `near`; returns whether any bit is set. */
+static bool fill_near(const float *column, const uint32_t *order, uint32_t rows, uint64_t *near)
+{
+    uint64_t any = 0;
+    uint32_t at = 0;
+    float last = 0.0f;
+    for (size_t i = 0; i < prep_near_words(rows); i++)
+        any |= near[i] = near_word(column, order, rows, &at, &last);
+    return any != 0;
+}
+
+static bool sound_near(const float *column, const uint32_t *order, uint32_t rows,
+                       const uint64_t *near, uint32_t close)
+{
+    uint64_t any = 0;
+    uint32_t at = 0;
+    float last = 0.0f;
+    for (size_t i = 0; i < prep_near_words(rows); i++) {
+        if (near[i] != near_word(column, order, rows, &at, &last))
+            return false;
+        any |= near[i];
+    }
+    return close == (any != 0);
 }
 
 static bool wrong_place(const void *block, size_t bytes, size_t expected)
@@ -174,6 +212,7 @@ int prep_build(const struct prep_source *x, void *block, size_t bytes)
     char *base = block;
     memset(base, 0, parts.columns);
     uint32_t *close = (uint32_t *)(void *)(base + parts.close);
+    uint64_t *near = (uint64_t *)(void *)(base + parts.near);
     for (uint64_t f = 0; f < x->cols && !err; f++) {
         float *column = (float *)(void *)(base + parts.columns) + f * rows;
         uint32_t *order = (uint32_t *)(void *)(base + parts.orders) + f * rows;
@@ -181,16 +220,21 @@ int prep_build(const struct prep_source *x, void *block, size_t bytes)
         if (err)
             break;
         sort_column(column, rows, items, items + rows, order);
-        close[f] = has_close(column, order, rows);
+        close[f] = fill_near(column, order, rows, near + f * prep_near_words(rows));
     }
     free(items);
     if (err)
         return err;
     size_t cells = (size_t)(x->rows * x->cols) * sizeof(float);
     memset(base + parts.columns + cells, 0, parts.orders - parts.columns - cells);
-    memset(base + parts.orders + cells, 0, parts.end - parts.orders - cells);
-    struct header header = { .magic = PREP_MAGIC, .version = PREP_VERSION, .rows = x->rows,
-                             .features = x->cols, .bytes = parts.end };
+    memset(base + parts.orders + cells, 0, parts.near - parts.orders - cells);
+    size_t words = x->cols * prep_near_words(rows) * sizeof(uint64_t);
+    memset(base + parts.near + words, 0, parts.end - parts.near - words);
+    struct header header = { .magic = PREP_MAGIC,
+                             .version = PREP_VERSION,
+                             .rows = x->rows,
+                             .features = x->cols,
+                             .bytes = parts.end };
     memcpy(base, &header, sizeof header); /* last: a block half built cannot be opened */
     return 0;
 }
@@ -228,21 +272,24 @@ int prep_open(const void *block, size_t bytes, struct prep *view)
         return -EBADMSG;
     if (header.version != PREP_VERSION)
         return -EPROTO;
-    if (lay_out(header.rows, header.features, &parts) || parts.end != bytes || header.bytes != bytes)
+    if (lay_out(header.rows, header.features, &parts) || parts.end != bytes ||
+        header.bytes != bytes)
         return -EBADMSG;
     const char *base = block;
     struct prep p = { .rows = (uint32_t)header.rows,
                       .features = (uint32_t)header.features,
                       .columns = (const float *)(const void *)(base + parts.columns),
                       .orders = (const uint32_t *)(const void *)(base + parts.orders),
-                      .close = (const uint32_t *)(const void *)(base + parts.close) };
+                      .close = (const uint32_t *)(const void *)(base + parts.close),
+                      .near = (const uint64_t *)(const void *)(base + parts.near) };
     uint64_t *seen = malloc(((size_t)p.rows + 63) / 64 * sizeof *seen);
     if (!seen)
         return -ENOMEM;
     bool sound = true;
     for (uint32_t f = 0; f < p.features && sound; f++)
-        sound = sound_order(prep_column(&p, f), prep_order(&p, f), p.rows, seen) &&
-                p.close[f] == has_close(prep_column(&p, f), prep_order(&p, f), p.rows);
+        sound =
+            sound_order(prep_column(&p, f), prep_order(&p, f), p.rows, seen) &&
+            sound_near(prep_column(&p, f), prep_order(&p, f), p.rows, prep_near(&p, f), p.close[f]);
     free(seen);
     if (!sound)
         return -EBADMSG;

@@ -34,6 +34,7 @@ struct prep {
     const float *columns;   /* features x rows: values, column after column */
     const uint32_t *orders; /* features x rows: row | PREP_TIE, by ascending value, then row */
     const uint32_t *close;  /* features: 1 if some values differ, but not by PREP_APART */
+    const uint64_t *near;   /* features x prep_near_words(): see prep_near() */
 };
 
 static inline const float *prep_column(const struct prep *p, uint32_t feature)
@@ -44,6 +45,21 @@ static inline const float *prep_column(const struct prep *p, uint32_t feature)
 static inline const uint32_t *prep_order(const struct prep *p, uint32_t feature)
 {
     return p->orders + (size_t)feature * p->rows;
+}
+
+static inline size_t prep_near_words(uint32_t rows)
+{
+    return ((size_t)rows + 63) / 64;
+}
+
+/*
+ * A bit for each distinct value in ascending order: it is not PREP_APART from the one before. Where
+ * two values of any set of rows are that close, the bit of the greater one is set, for whatever
+ * lies between them is close to them as well.
+ */
+static inline const uint64_t *prep_near(const struct prep *p, uint32_t feature)
+{
+    return p->near + (size_t)feature * prep_near_words(p->rows);
 }
 
 /* How large the block is. -EINVAL no row or column, -E2BIG more than PREP_ROWS_MAX or memory */

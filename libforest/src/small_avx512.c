@@ -20,7 +20,7 @@
 #include "ties.h"
 
 #define ROWS SMALL_ROWS
-#define LEVELS ROWS /* nodes that wait, and the one at hand */
+#define LEVELS ROWS                       /* nodes that wait, and the one at hand */
 #define EACH UINT64_C(0x0001000100010001) /* a bit for each of four features */
 
 /* What the sums of a node are formed of, by row. */
@@ -31,10 +31,10 @@ struct addends {
 struct small {
     struct grower *g;
     const struct block *b;
-    uint32_t groups;      /* of four features */
+    uint32_t groups;        /* of four features */
     uint8_t (*ranks)[ROWS]; /* by feature, then row */
     uint8_t (*lists)[ROWS]; /* by level, then feature */
-    uint16_t *ties;       /* by feature, of the node at hand: a bit per place of its list */
+    uint16_t *ties;         /* by feature, of the node at hand: a bit per place of its list */
     struct addends addends[ROWS];
     double wy[ROWS], w[ROWS];
     uint32_t row[ROWS];
@@ -71,7 +71,8 @@ static void take_rows(struct small *s, const uint32_t *order, uint32_t n, uint8_
     }
 }
 
-static void take_list(struct small *s, uint32_t feature, uint32_t start, uint32_t n, const uint8_t *names)
+static void take_list(struct small *s, uint32_t feature, uint32_t start, uint32_t n,
+                      const uint8_t *names)
 {
     const uint32_t *list = (const uint32_t *)s->b->lists + feature * s->b->stride + start;
     uint8_t *to = s->lists[feature], *ranks = s->ranks[feature], rank = 0;
@@ -93,7 +94,8 @@ static void find_ties(const struct small *s, uint32_t level, uint32_t n)
     const uint8_t(*lists)[ROWS] = (const uint8_t(*)[ROWS])lists_of(s, level);
     uint64_t valid = EACH * (low_bits(n) & ~1u);
     for (uint32_t i = 0; i < s->groups; i++) {
-        __m512i rank = _mm512_shuffle_epi8(_mm512_loadu_si512(s->ranks + 4 * i), _mm512_loadu_si512(lists + 4 * i));
+        __m512i rank = _mm512_shuffle_epi8(_mm512_loadu_si512(s->ranks + 4 * i),
+                                           _mm512_loadu_si512(lists + 4 * i));
         uint64_t ties = _mm512_cmpeq_epi8_mask(rank, _mm512_bslli_epi128(rank, 1)) & valid;
         memcpy(s->ties + 4 * i, &ties, sizeof ties);
     }
@@ -136,16 +138,13 @@ static __m128i part_few(__m128i v, uint32_t greater, uint32_t n, uint32_t left)
     uint32_t valid = low_bits(n), front = low_bits(left), not_greater = valid & ~greater;
     uint32_t from_front = greater & low_bits(left + 1), from_back = not_greater & ~front;
     uint32_t take = valid & ~front & (not_greater >> 1 | 1u << (n - 1));
-    __m128i g = reverse_few(_mm_maskz_compress_epi8((__mmask16)from_front, v), count_bits(from_front));
-    __m128i l = reverse_few(_mm_maskz_compress_epi8((__mmask16)from_back, v), count_bits(from_back));
+    __m128i g =
+        reverse_few(_mm_maskz_compress_epi8((__mmask16)from_front, v), count_bits(from_front));
+    __m128i l =
+        reverse_few(_mm_maskz_compress_epi8((__mmask16)from_back, v), count_bits(from_back));
     __m128i back = _mm_mask_expand_epi8(_mm_bsrli_si128(v, 1), (__mmask16)take, g);
     v = _mm_mask_expand_epi8(v, (__mmask16)(greater & front), l);
     return _mm_mask_mov_epi8(v, (__mmask16)(valid & ~front), back);
-}
-
-static void store_few(uint8_t *to, __m128i v, uint32_t count)
-{
-    _mm_mask_storeu_epi8(to, (__mmask16)low_bits(count), v);
 }
 
 static void sift_down(uint8_t *a, const uint8_t *ranks, uint32_t root, uint32_t n)
@@ -186,39 +185,55 @@ static inline __m128i pivot_rank(__m128i rank, uint32_t n)
     return _mm_max_epu8(_mm_min_epu8(a, b), _mm_min_epu8(_mm_max_epu8(a, b), c));
 }
 
-/* Sort bytes 0..n-1 of v by `ranks`; to `list`, whose ties are given, go runs of ties only. */
-static void sort_few(uint8_t *list, const uint8_t *ranks, uint32_t ties, __m128i v, uint32_t n, int depth)
+static __m128i heap_sort_few(__m128i v, const uint8_t *ranks, uint32_t n)
+{
+    uint8_t a[ROWS];
+    _mm_storeu_si128((__m128i *)(void *)a, v);
+    heap_sort(a, ranks, n);
+    return _mm_loadu_si128((const __m128i *)(const void *)a);
+}
+
+/* Bytes 0..count-1 of `run` to `place` of `sorted`. */
+static inline __m128i put(__m128i sorted, __m128i run, uint32_t place, uint32_t count)
+{
+    return _mm_mask_expand_epi8(sorted, (__mmask16)(low_bits(count) << place), run);
+}
+
+/*
+ * Sort bytes 0..n-1 of v by `ranks`, as far as `ties`, from bit `off` on, make it necessary. Runs
+ * of ties go to their places in `sorted`, which is returned.
+ */
+static __m128i sort_few(__m128i sorted, const uint8_t *ranks, uint32_t ties, __m128i v,
+                        uint32_t off, uint32_t n, int depth)
 {
     __m128i by_row = _mm_loadu_si128((const __m128i *)(const void *)ranks);
-    while (ties & low_bits(n) & ~1u) {
-        if (depth-- <= 0) {
-            uint8_t a[ROWS];
-            _mm_storeu_si128((__m128i *)(void *)a, v);
-            heap_sort(a, ranks, n);
-            memcpy(list, a, n);
-            return;
-        }
+    while (ties >> off & low_bits(n) & ~1u) {
+        if (depth-- <= 0)
+            return put(sorted, heap_sort_few(v, ranks, n), off, n);
         __m128i rank = _mm_shuffle_epi8(by_row, v), pivot = pivot_rank(rank, n);
-        uint32_t greater = _mm_cmpgt_epu8_mask(rank, pivot) & low_bits(n), left = n - count_bits(greater);
+        uint32_t greater = _mm_cmpgt_epu8_mask(rank, pivot) & low_bits(n),
+                 left = n - count_bits(greater);
         if (greater) {
             v = part_few(v, greater, n, left);
             rank = _mm_shuffle_epi8(by_row, v);
         }
-        uint32_t less = _mm_cmplt_epu8_mask(rank, pivot) & low_bits(left), lesser = count_bits(less);
+        uint32_t less = _mm_cmplt_epu8_mask(rank, pivot) & low_bits(left),
+                 lesser = count_bits(less);
         uint32_t equal = low_bits(left) & ~less;
         if (left - lesser > 1) {
             __m128i run = _mm_maskz_compress_epi8((__mmask16)equal, v);
             if (less)
                 run = _mm_shuffle_epi8(run, small_queue(equal, left));
-            store_few(list + lesser, run, left - lesser);
+            sorted = put(sorted, run, off + lesser, left - lesser);
         }
-        if (ties & low_bits(lesser) & ~1u)
-            sort_few(list, ranks, ties, _mm_maskz_compress_epi8((__mmask16)less, v), lesser, depth);
+        if (ties >> off & low_bits(lesser) & ~1u)
+            sorted = sort_few(sorted, ranks, ties, _mm_maskz_compress_epi8((__mmask16)less, v), off,
+                              lesser, depth);
         v = bytes_from(v, left);
-        ties >>= left;
-        list += left;
+        off += left;
         n -= left;
     }
+    return sorted;
 }
 
 /* Take the order through all sorts. */
@@ -227,14 +242,18 @@ static __m128i sort_scanned(const struct small *s, const struct drawn *d, uint8_
 {
     for (uint32_t i = 0; i < d->scanned; i++) {
         uint32_t feature = s->g->scanned[i];
-        if (s->ties[feature])
-            sort_few(lists[feature], s->ranks[feature], s->ties[feature], order, n, sort_depth(n));
-        order = _mm_loadu_si128((const __m128i *)(const void *)lists[feature]);
+        __m128i *list = (__m128i *)(void *)lists[feature], sorted = _mm_loadu_si128(list);
+        if (s->ties[feature]) {
+            sorted =
+                sort_few(sorted, s->ranks[feature], s->ties[feature], order, 0, n, sort_depth(n));
+            _mm_storeu_si128(list, sorted);
+        }
+        order = sorted;
     }
     return order;
 }
 
-/* ---- the search: see scan_lanes() of kernels_avx512.c -------------------------------------- */
+/* ---- the search: see scan_avx512.c -------------------------------------- */
 
 struct lanes {
     __m512d sum, weight;
@@ -247,34 +266,37 @@ static unsigned set_lanes(const struct small *s, const struct drawn *d, uint32_t
                           const uint8_t (*lists)[ROWS], struct lanes *l)
 {
     static const uint8_t by_place[64] = {
-        0, 16, 32, 48, 64, 80, 96,  112, 1, 17, 33, 49, 65, 81, 97,  113, 2, 18, 34, 50, 66, 82,
-        98, 114, 3, 19, 35, 51, 67, 83, 99,  115, 4, 20, 36, 52, 68, 84, 100, 116, 5, 21, 37, 53,
-        69, 85, 101, 117, 6, 22, 38, 54, 70, 86, 102, 118, 7, 23, 39, 55, 71, 87, 103, 119,
+        0, 16, 32, 48, 64, 80, 96,  112, 1, 17, 33, 49, 65, 81, 97,  113,
+        2, 18, 34, 50, 66, 82, 98,  114, 3, 19, 35, 51, 67, 83, 99,  115,
+        4, 20, 36, 52, 68, 84, 100, 116, 5, 21, 37, 53, 69, 85, 101, 117,
+        6, 22, 38, 54, 70, 86, 102, 118, 7, 23, 39, 55, 71, 87, 103, 119,
     };
     unsigned count = d->scanned - from < 8 ? d->scanned - from : 8;
-    uint64_t ties[8];
+    uint64_t ties[2] = { 0, 0 };
     __m128i a[8];
     for (unsigned i = 0; i < 8; i++) {
         uint32_t feature = s->g->scanned[from + (i < count ? i : 0)];
         a[i] = _mm_loadu_si128((const __m128i *)(const void *)lists[feature]);
-        ties[i] = s->ties[feature];
+        ties[i / 4] |= (uint64_t)s->ties[feature] << i % 4 * 16;
     }
-    __m512i low = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(a[1], a[0])), _mm256_set_m128i(a[3], a[2]), 1);
-    __m512i high = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(a[5], a[4])), _mm256_set_m128i(a[7], a[6]), 1);
+    __m512i low = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(a[1], a[0])),
+                                     _mm256_set_m128i(a[3], a[2]), 1);
+    __m512i high = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(a[5], a[4])),
+                                      _mm256_set_m128i(a[7], a[6]), 1);
     __m512i at = _mm512_loadu_si512(by_place);
     l->rows[0] = _mm512_permutex2var_epi8(low, at, high);
     l->rows[1] = _mm512_permutex2var_epi8(low, _mm512_add_epi8(at, _mm512_set1_epi8(8)), high);
     l->sum = l->weight = _mm512_setzero_pd();
-    l->ties = _mm512_loadu_si512(ties);
+    l->ties = _mm512_cvtepu16_epi64(_mm_set_epi64x((long long)ties[1], (long long)ties[0]));
     l->done = _mm512_setzero_si512();
     l->used = (__mmask8)low_bits(count);
     return count;
 }
 
 /* Where the rules start from the total and take away what is behind. */
-static __attribute__((noinline)) void add_backwards(const struct small *s, const struct sums *all, uint32_t n,
-                                                    const uint8_t rows[][8], struct lanes *l, uint32_t p,
-                                                    uint32_t which)
+static __attribute__((noinline)) void add_backwards(const struct small *s, const struct sums *all,
+                                                    uint32_t n, const uint8_t rows[][8],
+                                                    struct lanes *l, uint32_t p, uint32_t which)
 {
     double sum[8], weight[8];
     _mm512_storeu_pd(sum, l->sum);
@@ -313,7 +335,8 @@ static int rate_lanes(const struct small *s, const struct sums *all, uint32_t n,
     _mm512_storeu_si512(rows[0], l->rows[0]);
     _mm512_storeu_si512(rows[8], l->rows[1]);
     for (uint32_t p = 1; p <= last; p++) {
-        __m512i row = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(const void *)rows[p - 1]));
+        __m512i row =
+            _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(const void *)rows[p - 1]));
         l->sum = _mm512_add_pd(l->sum, _mm512_permutex2var_pd(wy0, row, wy1));
         l->weight = _mm512_add_pd(l->weight, _mm512_permutex2var_pd(w0, row, w1));
         if (p < first)
@@ -340,13 +363,13 @@ static int rate_lanes(const struct small *s, const struct sums *all, uint32_t n,
         return -1;
     int lane = __builtin_ctz(lanes);
     *best = most;
-    *pos = (uint32_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(
-        _mm512_permutexvar_epi64(_mm512_set1_epi64(lane), at)));
+    *pos = (uint32_t)_mm_cvtsi128_si32(
+        _mm512_castsi512_si128(_mm512_permutexvar_epi64(_mm512_set1_epi64(lane), at)));
     return lane;
 }
 
-static struct found rate(const struct small *s, const struct drawn *d, const struct sums *all, uint32_t n,
-                         const uint8_t (*lists)[ROWS])
+static struct found rate(const struct small *s, const struct drawn *d, const struct sums *all,
+                         uint32_t n, const uint8_t (*lists)[ROWS])
 {
     struct found found = { 0, 0 };
     double best = -HUGE_VAL;
@@ -362,17 +385,20 @@ static struct found rate(const struct small *s, const struct drawn *d, const str
 
 /* ---- the split --------------------------------------------------------------------------- */
 
-static void split_lists(const struct small *s, uint32_t level, __m128i goes_left, uint32_t n, uint32_t left)
+static void split_lists(const struct small *s, uint32_t level, __m128i goes_left, uint32_t n,
+                        uint32_t left)
 {
     const uint8_t(*from)[ROWS] = (const uint8_t(*)[ROWS])lists_of(s, level);
     uint8_t(*r)[ROWS] = lists_of(s, level), (*l)[ROWS] = lists_of(s, level + 1);
     __m512i side = _mm512_broadcast_i32x4(goes_left);
-    uint64_t valid = EACH * low_bits(n), l_places = EACH * low_bits(left), r_places = EACH * low_bits(n - left);
+    uint64_t valid = EACH * low_bits(n), l_places = EACH * low_bits(left),
+             r_places = EACH * low_bits(n - left);
     for (uint32_t i = 0; i < s->groups; i++) {
         __m512i v = _mm512_loadu_si512(from + 4 * i);
         uint64_t is_left = _mm512_movepi8_mask(_mm512_shuffle_epi8(side, v)) & valid;
         /* every feature has as many on the left, so that packing and spreading keeps them apart */
-        __m512i a = _mm512_maskz_compress_epi8(is_left, v), c = _mm512_maskz_compress_epi8(valid & ~is_left, v);
+        __m512i a = _mm512_maskz_compress_epi8(is_left, v),
+                c = _mm512_maskz_compress_epi8(valid & ~is_left, v);
         _mm512_storeu_si512(r + 4 * i, _mm512_maskz_expand_epi8(r_places, c));
         _mm512_storeu_si512(l + 4 * i, _mm512_maskz_expand_epi8(l_places, a));
     }
@@ -390,8 +416,8 @@ static inline __m256d addends_of(const struct small *s, uint8_t row)
     return _mm256_loadu_pd(&s->addends[row].sum);
 }
 
-static void sum_children(const struct small *s, __m128i order, uint32_t n, uint32_t left, struct sums child[2],
-                         struct sums *rest)
+static void sum_children(const struct small *s, __m128i order, uint32_t n, uint32_t left,
+                         struct sums child[2], struct sums *rest)
 {
     uint8_t rows[ROWS];
     uint32_t right = n - left, most = left > right ? left : right;
@@ -411,7 +437,80 @@ static void sum_children(const struct small *s, __m128i order, uint32_t n, uint3
     }
 }
 
-/* Split the node at `level`, if it is worth it; the left child's lists go one level up. */
+/* Note the split in the tree, and judge it; false if it gains too little. */
+static bool enter(const struct small *s, const struct small_node *node, uint32_t id,
+                  struct found found, const struct sums child[2], const struct sums *rest,
+                  struct verdict *v)
+{
+    const struct grower *g = s->g;
+    judge(g, &node->p, found.pos, child, rest, v);
+    if (v->too_little)
+        return false;
+    g->out->feature[id] = (int32_t)found.feature;
+    v->left.parent = v->right.parent = (int32_t)id;
+    return true;
+}
+
+static void enter_threshold(const struct small *s, uint32_t id, uint32_t feature, uint32_t below,
+                            uint32_t above)
+{
+    const float *column = prep_column(s->b->prep, feature);
+    s->g->out->threshold[id] = threshold_between(column[s->row[below]], column[s->row[above]]);
+}
+
+struct merit {
+    double value;
+    bool allowed;
+};
+
+/* Of the cut that leaves one row on the left, of two in all. */
+static struct merit rate_one(const struct small *s, const struct sums *all, uint32_t row)
+{
+    double least = s->g->limits->min_weight_leaf;
+    double sum = 0.0 + s->wy[row], weight = 0.0 + s->w[row], right = all->sum - sum,
+           rest = all->weight - weight;
+    return (struct merit){ sum * sum / weight + right * right / rest,
+                           !(weight < least) && !(rest < least) };
+}
+
+/* Two rows: there are but two cuts, and nothing to sort. Both children are added, too. */
+static void split_two(struct small *s, const struct small_node *node, uint32_t level, uint32_t id,
+                      const struct drawn *d)
+{
+    const uint8_t(*lists)[ROWS] = (const uint8_t(*)[ROWS])lists_of(s, level);
+    uint8_t a = (uint8_t)_mm_extract_epi8(node->order, 0),
+            b = (uint8_t)_mm_extract_epi8(node->order, 1);
+    struct merit first = rate_one(s, &node->p.sums, a), second = rate_one(s, &node->p.sums, b);
+    struct found found = { 0, 0 };
+    double best = -HUGE_VAL;
+    uint8_t left = a;
+    for (uint32_t i = 0; i < d->scanned; i++) {
+        uint8_t row = lists[s->g->scanned[i]][0];
+        struct merit m = row == a ? first : second;
+        if (m.allowed && m.value > best) {
+            best = m.value;
+            left = row;
+            found = (struct found){ s->g->scanned[i], 1 };
+        }
+    }
+    if (!found.pos)
+        return;
+    uint8_t right = left == a ? b : a;
+    const struct addends *l = &s->addends[left], *r = &s->addends[right];
+    struct sums child[2] = { { 0.0 + l->sum, 0.0 + l->sumsq, 0.0 + l->weight },
+                             { 0.0 + r->sum, 0.0 + r->sumsq, 0.0 + r->weight } };
+    struct verdict v;
+    if (!enter(s, node, id, found, child, &node->p.sums, &v))
+        return;
+    enter_threshold(s, id, found.feature, left, right);
+    add_node(s->g->out, &v.left);
+    add_node(s->g->out, &v.right);
+}
+
+/*
+ * Split the node at `level`, if it is worth it; the left child's lists go one level up. False if
+ * nothing is left to be done below it.
+ */
 static bool split(struct small *s, const struct small_node *node, uint32_t level, uint32_t id,
                   struct small_node *l, struct small_node *r)
 {
@@ -423,6 +522,10 @@ static bool split(struct small *s, const struct small_node *node, uint32_t level
     struct drawn d = draw_features(g, node->p.constants, is_constant, &view);
     if (d.scanned == 0)
         return false;
+    if (n == 2) {
+        split_two(s, node, level, id, &d);
+        return false;
+    }
     __m128i order = sort_scanned(s, &d, lists, node->order, n);
     struct found found = rate(s, &d, &node->p.sums, n, (const uint8_t(*)[ROWS])lists);
     if (!found.pos)
@@ -431,18 +534,15 @@ static bool split(struct small *s, const struct small_node *node, uint32_t level
     uint8_t below = list[found.pos - 1], above = list[found.pos];
     __m128i rank = _mm_loadu_si128((const __m128i *)(const void *)ranks);
     __m128i goes_left = _mm_movm_epi8(_mm_cmple_epu8_mask(rank, _mm_set1_epi8((char)ranks[below])));
-    uint32_t greater = low_bits(n) & ~(uint32_t)_mm_movepi8_mask(_mm_shuffle_epi8(goes_left, order));
+    uint32_t greater =
+        low_bits(n) & ~(uint32_t)_mm_movepi8_mask(_mm_shuffle_epi8(goes_left, order));
     order = part_few(order, greater, n, found.pos);
     struct sums child[2], rest = node->p.sums;
     struct verdict v;
     sum_children(s, order, n, found.pos, child, &rest);
-    judge(g, &node->p, found.pos, child, &rest, &v);
-    if (v.too_little)
+    if (!enter(s, node, id, found, child, &rest, &v))
         return false;
-    const float *column = prep_column(s->b->prep, found.feature);
-    g->out->feature[id] = (int32_t)found.feature;
-    g->out->threshold[id] = threshold_between(column[s->row[below]], column[s->row[above]]);
-    v.left.parent = v.right.parent = (int32_t)id;
+    enter_threshold(s, id, found.feature, below, above);
     v.left.constants = v.right.constants = d.constants;
     if (!v.left.is_leaf || !v.right.is_leaf)
         split_lists(s, level, goes_left, n, found.pos);
@@ -475,7 +575,9 @@ int grow_small_avx512(struct grower *g, const struct block *b, const struct pend
 {
     uint32_t n = root->end - root->start;
     size_t padded = ((size_t)g->features_count + 3) / 4 * 4;
-    struct small s = { .g = g, .b = b, .groups = (uint32_t)(padded / 4), .ranks = (uint8_t(*)[ROWS])b->small };
+    struct small s = {
+        .g = g, .b = b, .groups = (uint32_t)(padded / 4), .ranks = (uint8_t(*)[ROWS])b->small
+    };
     int err = reserve_nodes(g->out, 2 * ROWS);
     if (err)
         return err;

@@ -3,8 +3,8 @@
  * sort_avx512.c -- the order that the rules' sort gives to ties, 32 or 64 samples at a time.
  *
  * A sample is called by its place in the node's sorted list, 16 bits, or 8 within a range of 64.
- * Such names compare as the values do, but for ties: these lie between `low` and `high`, the first and
- * last place of their run, which the tie bits give.
+ * Such names compare as the values do, but for ties: these lie between `low` and `high`, the first
+ * and last place of their run, which the tie bits give.
  *
  * The rules part a range around a pivot by looking at one sample after the other: at the front,
  * until one is greater; this goes to the back, and what was there is looked at in its place.
@@ -25,20 +25,21 @@
  * P1 and P2 are compressions and expansions. For P3 it is enough to know how many lesser ones
  * pass between two equal ones. Ranges of up to 64 are sorted in a register: window_avx512.c.
  */
-#include "window_avx512.h"
+#include "sort_avx512.h"
 
 #ifdef HAVE_AVX512
 #include <string.h>
 
 #include "ties.h"
+#include "window_avx512.h"
 
-#define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
+#define QUEUE_SHORT 64u /* equal ones that fit into a register, a byte each */
+#define QUEUE_MAX 512u  /* more equal ones than this are taken one by one */
 #define WORDS 32u
-#define BYTES WINDOW
 
 struct sorter {
-    uint16_t *names;  /* the samples in their present order */
-    uint16_t *temp;   /* room for as many and 4 * WORDS more */
+    uint16_t *names;   /* the samples in their present order */
+    uint16_t *temp;    /* room for as many and 4 * WORDS more */
     uint32_t *list;    /* the sorted entries, of which only runs of ties are changed */
     uint32_t *entries; /* room for as many */
     const uint64_t *ties;
@@ -65,7 +66,7 @@ static inline __m512i word_numbers(void)
 
 static inline __m512i byte_numbers(void)
 {
-    static const uint8_t numbers[BYTES] = {
+    static const uint8_t numbers[WINDOW] = {
         0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
         22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
         44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
@@ -91,22 +92,52 @@ static inline __mmask32 valid_words(uint32_t rest)
  * The queue of `count` equal samples, found at `places` of a front of `left`. Each one's
  * index in the queue is followed: it falls by one, round and round, as a lesser one passes.
  */
-static void queue_indices(const uint16_t *places, uint32_t count, uint32_t left, uint8_t index[BYTES])
+static void short_queue(const uint16_t *places, uint32_t count, uint32_t left,
+                        uint8_t index[QUEUE_SHORT])
 {
+    static const uint32_t inverse[QUEUE_SHORT + 1] = {
+        /* 2^32 / size, rounded up */
+        0,         0,         2147483648, 1431655766, 1073741824, 858993460, 715827883, 613566757,
+        536870912, 477218589, 429496730,  390451573,  357913942,  330382100, 306783379, 286331154,
+        268435456, 252645136, 238609295,  226050911,  214748365,  204522253, 195225787, 186737709,
+        178956971, 171798692, 165191050,  159072863,  153391690,  148102321, 143165577, 138547333,
+        134217728, 130150525, 126322568,  122713352,  119304648,  116080198, 113025456, 110127367,
+        107374183, 104755300, 102261127,  99882961,   97612894,   95443718,  93368855,  91382283,
+        89478486,  87652394,  85899346,   84215046,   82595525,   81037119,  79536432,  78090315,
+        76695845,  75350304,  74051161,   72796056,   71582789,   70409300,  69273667,  68174085,
+        67108864
+    };
     __m512i at = byte_numbers(); /* who is not yet in the queue will come in at its end */
     for (uint32_t size = 2; size <= count; size++) {
         uint32_t next = size < count ? places[size] : left;
         uint32_t passed = next - places[size - 1] - 1u;
-        if (passed >= size)
-            passed %= size;
-        if (passed == 0)
-            continue;
+        passed -= (uint32_t)((uint64_t)passed * inverse[size] >> 32) * size; /* modulo size */
         __m512i by = _mm512_set1_epi8((char)passed), round = _mm512_set1_epi8((char)size);
         __mmask64 in = low_bits64(size), wraps = _mm512_mask_cmplt_epu8_mask(in, at, by);
         at = _mm512_mask_sub_epi8(at, in, at, by);
         at = _mm512_mask_add_epi8(at, wraps, at, round);
     }
     _mm512_storeu_si512(index, at);
+}
+
+/* The same of longer queues. The time it takes grows with the square of their length. */
+static void long_queue(const uint16_t *places, uint32_t count, uint32_t left,
+                       uint16_t index[QUEUE_MAX + WORDS])
+{
+    for (uint32_t i = 0; i < count; i++)
+        index[i] = (uint16_t)i;
+    for (uint32_t size = 2; size <= count; size++) {
+        uint32_t next = size < count ? places[size] : left;
+        uint32_t passed = (next - places[size - 1] - 1u) % size;
+        __m512i by = _mm512_set1_epi16((short)passed), round = _mm512_set1_epi16((short)size);
+        if (passed == 0)
+            continue;
+        for (uint32_t i = 0; i < size; i += WORDS) {
+            __m512i at = _mm512_loadu_si512(index + i), moved = _mm512_sub_epi16(at, by);
+            moved = _mm512_min_epu16(moved, _mm512_add_epi16(moved, round));
+            _mm512_storeu_si512(index + i, _mm512_mask_mov_epi16(at, valid_words(size - i), moved));
+        }
+    }
 }
 
 /* P3 one by one. */
@@ -123,34 +154,12 @@ static void part_lesser_plainly(uint16_t *a, uint32_t left, uint32_t low)
 }
 
 /* Give a run of `list` the order of `names`, which are those of the run. */
-static void reorder_run(uint32_t *list, uint32_t low, const uint16_t *names, uint32_t count, uint32_t *temp)
+static void reorder_run(uint32_t *list, uint32_t low, const uint16_t *names, uint32_t count,
+                        uint32_t *temp)
 {
     for (uint32_t i = 0; i < count; i++)
         temp[i] = list[names[i]];
     memcpy(list + low, temp, count * sizeof *list);
-}
-
-__m512i order_queue(__m512i v, uint64_t equal, uint32_t left)
-{
-    uint32_t count = count_bits64(equal);
-    v = _mm512_maskz_compress_epi8(equal, v);
-    __m128i few = _mm512_castsi512_si128(v);
-    if (count == 2) { /* of all queues the most frequent: swapped if an odd number passes last */
-        if ((left + (unsigned)__builtin_clzll(equal)) & 1)
-            few = _mm_or_si128(_mm_slli_epi16(few, 8), _mm_srli_epi16(few, 8));
-        return _mm512_castsi128_si512(few);
-    }
-    if (count <= 16)
-        return _mm512_castsi128_si512(_mm_shuffle_epi8(few, small_queue(equal, left)));
-    uint8_t names[BYTES], index[BYTES], ordered[BYTES];
-    uint16_t places[BYTES] = { 0 };
-    _mm512_storeu_si512(names, v);
-    for (uint32_t i = 0; i < count; i++, equal &= equal - 1)
-        places[i] = (uint16_t)_tzcnt_u64(equal);
-    queue_indices(places, count, left, index);
-    for (uint32_t i = 0; i < count; i++)
-        ordered[index[i]] = names[i];
-    return _mm512_loadu_si512(ordered);
 }
 
 /* ---- parting in memory ------------------------------------------------------------------- */
@@ -203,11 +212,11 @@ static inline void join_queue(struct queue *q, __m512i v, __mmask32 same, uint32
     q->count += count_bits(same);
 }
 
-/* Give a run of `list` the order in which the queue's members are when a front of `left` is done. */
+/* Give a run of `list` the order in which the queue's members are when a front of `left` is done.
+ */
 static void reorder_members(uint32_t *list, uint32_t low, const struct queue *q, uint32_t left)
 {
     uint32_t entries[QUEUE_MAX];
-    uint8_t index[BYTES];
     if (q->count == 2) {
         bool swapped = (left - q->places[1] - 1u) & 1;
         uint32_t a = list[q->names[swapped]], b = list[q->names[!swapped]];
@@ -215,9 +224,17 @@ static void reorder_members(uint32_t *list, uint32_t low, const struct queue *q,
         list[low + 1] = b;
         return;
     }
-    queue_indices(q->places, q->count, left, index);
-    for (uint32_t i = 0; i < q->count; i++)
-        entries[index[i]] = list[q->names[i]];
+    if (q->count <= QUEUE_SHORT) {
+        uint8_t index[QUEUE_SHORT];
+        short_queue(q->places, q->count, left, index);
+        for (uint32_t i = 0; i < q->count; i++)
+            entries[index[i]] = list[q->names[i]];
+    } else {
+        uint16_t index[QUEUE_MAX + WORDS];
+        long_queue(q->places, q->count, left, index);
+        for (uint32_t i = 0; i < q->count; i++)
+            entries[index[i]] = list[q->names[i]];
+    }
     memcpy(list + low, entries, q->count * sizeof *entries);
 }
 
@@ -259,7 +276,8 @@ static void fill_front(uint16_t *a, uint32_t left, __m512i high, const uint16_t 
 }
 
 /* P1 and P2; returns the end of what the front has yet to take. */
-static const uint16_t *part_greater(uint16_t *a, uint32_t n, uint32_t left, __m512i high, uint16_t *temp)
+static const uint16_t *part_greater(uint16_t *a, uint32_t n, uint32_t left, __m512i high,
+                                    uint16_t *temp)
 {
     uint16_t *greater = temp + WORDS;
     if (left == n)
@@ -277,7 +295,7 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
     const uint16_t *lesser_end = part_greater(a, n, left, high, s->temp);
     if (count == 1) {
         part_front(a, left, low, high, lesser_end, NULL);
-    } else if (count <= QUEUE_MAX) {
+    } else if (count <= QUEUE_SHORT || (count <= QUEUE_MAX && count * count <= 64 * left)) {
         struct queue q;
         q.count = 0;
         part_front(a, left, low, high, lesser_end, &q);
@@ -290,25 +308,6 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
 }
 
 /* ---- heap sort ----------------------------------------------------------------------------- */
-
-static uint32_t run_start(const uint64_t *ties, uint32_t name)
-{
-    uint32_t i = name / 64;
-    uint64_t starts = ~ties[i] & ((UINT64_C(2) << name % 64) - 1);
-    while (!starts) /* ends: the first of all is no tie */
-        starts = ~ties[--i];
-    return i * 64 + 63 - (uint32_t)__builtin_clzll(starts);
-}
-
-static uint32_t run_end(const uint64_t *ties, uint32_t name, uint32_t limit)
-{
-    uint32_t i = (name + 1) / 64;
-    uint64_t starts = ~ties[i] & ~UINT64_C(0) << (name + 1) % 64;
-    while (!starts && i < limit / 64)
-        starts = ~ties[++i];
-    uint32_t end = i * 64 + (uint32_t)_tzcnt_u64(starts);
-    return end < limit ? end : limit;
-}
 
 static void sift_down(const uint64_t *ties, uint16_t *a, uint32_t root, uint32_t n)
 {
@@ -375,12 +374,13 @@ void heap_sort_bytes(uint8_t *names, const uint8_t *low, uint32_t n)
 static void reorder_range(uint32_t *list, __m512i names, uint32_t n)
 {
     __m512i e[4], bit5 = _mm512_set1_epi32(32);
-    uint8_t name[BYTES];
+    uint8_t name[WINDOW];
     for (int i = 0; i < 4; i++)
         e[i] = _mm512_loadu_si512(list + 16 * i);
     _mm512_storeu_si512(name, names);
     for (uint32_t i = 0; i < n; i += 16) {
-        __m512i at = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(name + i)));
+        __m512i at =
+            _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(name + i)));
         __m512i low = _mm512_permutex2var_epi32(e[0], at, e[1]);
         __m512i to = _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(at, bit5),
                                            _mm512_permutex2var_epi32(e[2], at, e[3]));
@@ -391,28 +391,28 @@ static void reorder_range(uint32_t *list, __m512i names, uint32_t n)
     }
 }
 
-/* 64 bits from any place; what lies beyond the last word is 0. */
-static uint64_t ties_from(const uint64_t *ties, uint32_t from)
-{
-    uint64_t bits = ties[from / 64] >> from % 64;
-    return from % 64 ? bits | ties[from / 64 + 1] << (64 - from % 64) : bits;
-}
-
 /* Sort the ranges gathered in the window. */
 static void flush_window(struct sorter *s)
 {
-    uint32_t from = s->window.from, n = WINDOW - (uint32_t)_lzcnt_u64(s->window.lanes);
-    if (!s->window.lanes)
+    const struct window *w = &s->window;
+    const uint16_t *a = s->names + w->from;
+    uint32_t n = WINDOW - (uint32_t)_lzcnt_u64(w->lanes);
+    if (n == 0)
         return;
-    const uint16_t *a = s->names + from;
-    __m512i base = _mm512_set1_epi16((short)from);
-    __m512i l = _mm512_sub_epi16(_mm512_loadu_si512(a), base);
-    __m512i h = _mm512_sub_epi16(_mm512_loadu_si512(a + WORDS), base);
-    __m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(l)),
-                                   _mm512_cvtepi16_epi8(h), 1);
-    uint64_t ties = ties_from(s->ties, from) & low_bits64(n) & ~UINT64_C(1);
-    reorder_range(s->list + from, window_sort(&s->window, v, ties), n);
+    __m512i base = _mm512_set1_epi16((short)w->from);
+    __m256i l = _mm512_cvtepi16_epi8(_mm512_sub_epi16(_mm512_loadu_si512(a), base));
+    __m256i h = _mm512_cvtepi16_epi8(_mm512_sub_epi16(_mm512_loadu_si512(a + WORDS), base));
+    __m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(l), h, 1);
+    uint64_t ties = ties_from(s->ties, w->from) & low_bits64(n) & ~UINT64_C(1);
+    reorder_range(s->list + w->from, window_sort(w, v, ties), n);
     window_clear(&s->window);
+}
+
+static void add_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
+{
+    if (s->window.lanes && to - s->window.from > WINDOW)
+        flush_window(s);
+    window_add(&s->window, from, to, depth);
 }
 
 static uint32_t median3(uint32_t a, uint32_t b, uint32_t c)
@@ -427,9 +427,7 @@ static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
         uint32_t n = to - from;
         const uint16_t *a = s->names + from;
         if (n <= WINDOW) {
-            if (s->window.lanes && to - s->window.from > WINDOW)
-                flush_window(s);
-            window_add(&s->window, from, to, depth);
+            add_range(s, from, to, depth);
             return;
         }
         if (depth-- <= 0) {
@@ -459,16 +457,26 @@ static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n,
     }
 }
 
+void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties,
+                       uint32_t n, int depth)
+{
+    struct sorter s = { .names = room->names,
+                        .temp = room->temp,
+                        .list = list,
+                        .entries = room->entries,
+                        .ties = ties };
+    window_clear(&s.window);
+    sort_range(&s, 0, n, depth);
+    flush_window(&s);
+}
+
 void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
                       uint32_t n)
 {
     (void)feature;
-    uint16_t *names = b->temp, *place = names + b->stride;
-    struct sorter s = { .names = names, .temp = b->temp2, .list = list, .entries = b->temp3, .ties = b->ties };
-    window_clear(&s.window);
-    name_samples(from, list, n, place, names);
-    sort_range(&s, 0, n, sort_depth(n));
-    flush_window(&s);
+    struct sort_room room = { b->temp, b->temp2, b->temp3 };
+    name_samples(from, list, n, room.names + b->stride, room.names);
+    sort_names_avx512(&room, list, b->ties, n, sort_depth(n));
 }
 
 #pragma GCC pop_options

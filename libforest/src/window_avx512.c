@@ -9,7 +9,8 @@
  * that what is spread out again falls into the segments it came from. "From the end" means in a
  * copy whose segments are reversed.
  *
- * Lanes outside of the ranges, and those that are done, are segments of one, which a step leaves alone.
+ * Lanes outside of the ranges, and those that are done, are segments of one, which a step leaves
+ * alone.
  */
 #include "window_avx512.h"
 
@@ -34,6 +35,7 @@ static inline __m512i byte_numbers(void)
 
 void window_clear(struct window *w)
 {
+    w->from = 0;
     w->lanes = 0;
     w->first = byte_numbers();
     w->end = _mm512_add_epi8(byte_numbers(), ONE);
@@ -53,11 +55,8 @@ void window_add(struct window *w, uint32_t from, uint32_t to, int depth)
     w->depth = _mm512_mask_set1_epi8(w->depth, lanes, (char)depth);
 }
 
-/* What the ties say: where runs begin and end, in the lanes of their members, and which are long. */
+/* Where the run of each lane begins and ends, by what the ties say. */
 struct runs {
-    uint64_t ties;  /* lanes equal to the one before */
-    uint64_t pairs; /* the second ones of runs of two */
-    uint64_t longer; /* the second ones of longer runs */
     __m512i low, end;
 };
 
@@ -70,17 +69,15 @@ static inline __m512i from_lower(__m512i v, uint32_t by)
 
 static struct runs find_runs(uint64_t ties)
 {
-    struct runs r = { .ties = ties };
-    uint64_t second = ties & ~(ties << 1);
-    r.pairs = second & ~(ties >> 1);
-    r.longer = second & (ties >> 1);
+    uint64_t last = ~(ties >> 1), first = ~ties;
+    struct runs r;
     /* the highest start of a run so far, found by doubling */
-    r.low = _mm512_maskz_mov_epi8(~ties, byte_numbers());
+    r.low = _mm512_maskz_mov_epi8(first, byte_numbers());
     for (uint32_t by = 1; by < WINDOW && ties; by *= 2, ties &= ties << by / 2)
         r.low = _mm512_max_epu8(r.low, from_lower(r.low, by));
     /* the place after the last member, which is where the next run starts; then to all members */
-    __m512i ends = _mm512_maskz_compress_epi8(~(r.ties >> 1), _mm512_add_epi8(byte_numbers(), ONE));
-    __m512i starts = _mm512_maskz_expand_epi8(~r.ties, ends);
+    __m512i ends = _mm512_maskz_compress_epi8(last, _mm512_add_epi8(byte_numbers(), ONE));
+    __m512i starts = _mm512_maskz_expand_epi8(first, ends);
     r.end = _mm512_permutexvar_epi8(r.low, starts);
     return r;
 }
@@ -88,7 +85,8 @@ static struct runs find_runs(uint64_t ties)
 /* Median of the first, middle and last of each segment, in all its lanes. */
 static inline __m512i pivots(__m512i v, __m512i first, __m512i end)
 {
-    __m512i half = _mm512_and_si512(_mm512_srli_epi16(_mm512_sub_epi8(end, first), 1), _mm512_set1_epi8(0x7f));
+    __m512i half =
+        _mm512_and_si512(_mm512_srli_epi16(_mm512_sub_epi8(end, first), 1), _mm512_set1_epi8(0x7f));
     __m512i a = _mm512_permutexvar_epi8(first, v);
     __m512i b = _mm512_permutexvar_epi8(_mm512_add_epi8(first, half), v);
     __m512i c = _mm512_permutexvar_epi8(_mm512_sub_epi8(end, ONE), v);
@@ -96,112 +94,188 @@ static inline __m512i pivots(__m512i v, __m512i first, __m512i end)
 }
 
 /* P1 and P2 for all segments: what is not less than `bound` goes behind it. */
-static inline __m512i part_greater(__m512i v, __m512i first, __m512i end, __m512i bound, __mmask64 front)
+static inline __m512i part_greater(__m512i v, __m512i first, __m512i end, __m512i bound,
+                                   __mmask64 front)
 {
     __m512i numbers = byte_numbers();
     __m512i mirror = _mm512_sub_epi8(_mm512_add_epi8(first, _mm512_sub_epi8(end, ONE)), numbers);
     __m512i mirrored = _mm512_permutexvar_epi8(mirror, v), before = from_lower(mirrored, 1);
     __mmask64 back = _mm512_cmpge_epu8_mask(mirror, bound); /* in the mirrored copy */
-    __mmask64 leave = _mm512_mask_cmpge_epu8_mask(front, v, bound);
-    __mmask64 at_bound = _mm512_cmpeq_epi8_mask(numbers, bound);
-    __mmask64 greater = leave | _mm512_mask_cmpge_epu8_mask(at_bound, v, bound);
+    __mmask64 up_to_bound = _mm512_cmple_epu8_mask(numbers, bound);
+    __mmask64 greater = _mm512_mask_cmpge_epu8_mask(up_to_bound, v, bound),
+              leave = _kand_mask64(greater, front);
     __mmask64 lesser = _mm512_mask_cmplt_epu8_mask(back, mirrored, bound);
-    __mmask64 take = _mm512_mask_cmplt_epu8_mask(back, before, bound) |
-                     _mm512_mask_cmpeq_epi8_mask(back, numbers, first);
+    __mmask64 take = _kor_mask64(_mm512_mask_cmplt_epu8_mask(back, before, bound),
+                                 _mm512_mask_cmpeq_epi8_mask(back, numbers, first));
     __m512i l = _mm512_mask_expand_epi8(v, leave, _mm512_maskz_compress_epi8(lesser, mirrored));
     __m512i g = _mm512_mask_expand_epi8(before, take, _mm512_maskz_compress_epi8(greater, v));
     return _mm512_mask_mov_epi8(_mm512_permutexvar_epi8(mirror, g), front, l);
 }
 
-/* Let pairs change places of which the second one was passed by an odd number. */
-static inline __m512i swap_pairs(__m512i v, __m512i places, uint64_t seconds)
+/* Bytes below 64 modulo `by`, which is at least 2. */
+static inline __m512i modulo(__m512i v, uint32_t by)
 {
-    __m512i at = byte_numbers();
-    __mmask64 odd = _mm512_mask_test_epi8_mask(seconds, _mm512_xor_si512(places, at), ONE);
-    at = _mm512_mask_sub_epi8(at, odd, at, ONE);
-    at = _mm512_mask_add_epi8(at, odd >> 1, at, ONE);
-    return _mm512_permutexvar_epi8(at, v);
+    static const uint8_t table[15][WINDOW] = {
+        { 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1,
+          0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1,
+          0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1 },
+        { 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0,
+          1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1,
+          2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0 },
+        { 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1,
+          2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
+          0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3 },
+        { 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1,
+          2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3,
+          4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3 },
+        { 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3,
+          4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1,
+          2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3 },
+        { 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0,
+          1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1,
+          2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0 },
+        { 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5,
+          6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3,
+          4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7 },
+        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3,
+          4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7,
+          8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0 },
+        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1,
+          2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3,
+          4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3 },
+        { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+          0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+          0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8 },
+        { 0,  1,  2,  3,  4, 5, 6, 7, 8, 9, 10, 11, 0,  1,  2,  3,  4, 5, 6, 7, 8, 9,
+          10, 11, 0,  1,  2, 3, 4, 5, 6, 7, 8,  9,  10, 11, 0,  1,  2, 3, 4, 5, 6, 7,
+          8,  9,  10, 11, 0, 1, 2, 3, 4, 5, 6,  7,  8,  9,  10, 11, 0, 1, 2, 3 },
+        { 0, 1,  2,  3,  4, 5,  6,  7,  8, 9, 10, 11, 12, 0, 1,  2,  3,  4, 5,  6, 7, 8,
+          9, 10, 11, 12, 0, 1,  2,  3,  4, 5, 6,  7,  8,  9, 10, 11, 12, 0, 1,  2, 3, 4,
+          5, 6,  7,  8,  9, 10, 11, 12, 0, 1, 2,  3,  4,  5, 6,  7,  8,  9, 10, 11 },
+        { 0, 1, 2,  3,  4,  5,  6, 7, 8,  9,  10, 11, 12, 13, 0, 1, 2,  3,  4,  5,  6, 7,
+          8, 9, 10, 11, 12, 13, 0, 1, 2,  3,  4,  5,  6,  7,  8, 9, 10, 11, 12, 13, 0, 1,
+          2, 3, 4,  5,  6,  7,  8, 9, 10, 11, 12, 13, 0,  1,  2, 3, 4,  5,  6,  7 },
+        { 0,  1, 2, 3,  4,  5,  6,  7,  8, 9, 10, 11, 12, 13, 14, 0,  1, 2, 3,  4,  5,  6,
+          7,  8, 9, 10, 11, 12, 13, 14, 0, 1, 2,  3,  4,  5,  6,  7,  8, 9, 10, 11, 12, 13,
+          14, 0, 1, 2,  3,  4,  5,  6,  7, 8, 9,  10, 11, 12, 13, 14, 0, 1, 2,  3 },
+        { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 0,  1,  2,  3, 4,  5,
+          6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11,
+          12, 13, 14, 15, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15 },
+    };
+    if (by <= 16)
+        return _mm512_permutexvar_epi8(v, _mm512_loadu_si512(table[by - 2]));
+    __m512i divisor = _mm512_set1_epi8((char)by);
+    for (int i = 0; i < 3; i++)
+        v = _mm512_mask_sub_epi8(v, _mm512_cmpge_epu8_mask(v, divisor), v, divisor);
+    return v;
 }
 
-/* Runs of more than two, whose second lanes are given, take the order of their queues in `v`. */
-static __m512i order_longer(__m512i sorted, __m512i v, uint64_t equal, __m512i first, __m512i low, __m512i end,
-                            uint64_t seconds)
+/* The length of the longest run that has all of these ties. */
+static inline uint32_t longest_run(uint64_t ties)
 {
-    uint8_t firsts[WINDOW], lows[WINDOW], ends[WINDOW];
-    _mm512_storeu_si512(firsts, first);
-    _mm512_storeu_si512(lows, low);
-    _mm512_storeu_si512(ends, end);
-    for (; seconds; seconds &= seconds - 1) {
-        uint32_t lane = (uint32_t)_tzcnt_u64(seconds);
-        uint64_t members = equal & low_bits64(ends[lane]) & ~low_bits64(firsts[lane]);
-        __m512i run = order_queue(v, members, ends[lane]);
-        uint64_t to = low_bits64(ends[lane]) & ~low_bits64(lows[lane]);
-        sorted = _mm512_mask_expand_epi8(sorted, to, run);
+    uint32_t length = 1;
+    for (; ties; ties &= ties << 1)
+        length++;
+    return length;
+}
+
+/*
+ * P3 for all runs that close in this step: `ties` are their members but the first ones, `places`
+ * where each member was found in its front, which ends where the run does. Followed backwards: who
+ * is at an index of the final queue, was at which index before the last rotation? If that is the
+ * last, it is who joined last; else the same is asked of the queue without that one.
+ */
+static inline __m512i order_queues(__m512i sorted, uint64_t ties, __m512i places, __m512i low,
+                                   __m512i end)
+{
+    __m512i numbers = byte_numbers(), next_number = _mm512_add_epi8(numbers, ONE);
+    __m512i next = _mm512_permutexvar_epi8(next_number, places);
+    next = _mm512_mask_mov_epi8(next, _mm512_cmpeq_epi8_mask(next_number, end), end);
+    __m512i passed = _mm512_sub_epi8(_mm512_sub_epi8(next, places), ONE);
+    __m512i length = _mm512_sub_epi8(end, low), index = _mm512_sub_epi8(numbers, low);
+    __m512i who = _mm512_setzero_si512(); /* the first member, if it is nobody else */
+    __mmask64 members = ties | ties >> 1, open = members;
+    for (uint32_t size = longest_run(ties); size >= 2; size--) {
+        __m512i size_byte = _mm512_set1_epi8((char)size), last = _mm512_set1_epi8((char)(size - 1));
+        __m512i by = modulo(_mm512_permutexvar_epi8(_mm512_add_epi8(low, last), passed), size);
+        by = _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(length, size_byte), by);
+        index = _mm512_add_epi8(
+            index, by); /* round and round: if there is nothing to take away, it wraps */
+        index = _mm512_min_epu8(index, _mm512_sub_epi8(index, size_byte));
+        __mmask64 found = _kand_mask64(open, _mm512_cmpeq_epi8_mask(index, last));
+        who = _mm512_mask_mov_epi8(who, found, last);
+        open = _kandn_mask64(found, open);
     }
-    return sorted;
+    return _mm512_mask_permutexvar_epi8(sorted, members, _mm512_add_epi8(low, who), sorted);
 }
 
-/* What has used up its depth and still has ties is sorted by heap; returns the lanes of such. */
-static __attribute__((noinline)) __m512i sort_heaps(const struct window *w, const struct runs *r, __m512i v,
-                                                    uint64_t ties, uint64_t *done)
+struct state {
+    struct window w;
+    struct runs runs;
+    __m512i v;     /* the names in their present order */
+    uint64_t open; /* ties that have no order yet, but for the first of each run */
+};
+
+/* What has used up its depth and still has ties is sorted by heap. */
+static __attribute__((noinline)) void sort_heaps(struct state *s, uint64_t ties)
 {
     uint8_t first[WINDOW], end[WINDOW], names[WINDOW], low[WINDOW];
-    _mm512_storeu_si512(first, w->first);
-    _mm512_storeu_si512(end, w->end);
-    _mm512_storeu_si512(names, v);
-    _mm512_storeu_si512(low, r->low);
+    uint64_t done = 0;
+    _mm512_storeu_si512(first, s->w.first);
+    _mm512_storeu_si512(end, s->w.end);
+    _mm512_storeu_si512(names, s->v);
+    _mm512_storeu_si512(low, s->runs.low);
     while (ties) {
         uint32_t lane = (uint32_t)_tzcnt_u64(ties);
         uint64_t lanes = low_bits64(end[lane]) & ~low_bits64(first[lane]);
-        heap_sort_bytes(names + first[lane], low, end[lane] - first[lane]);
-        *done |= lanes;
+        heap_sort_bytes(names + first[lane], low, (uint32_t)end[lane] - first[lane]);
+        done |= lanes;
         ties &= ~lanes;
     }
-    return _mm512_loadu_si512(names);
+    s->v = _mm512_loadu_si512(names);
+    s->w.first = _mm512_mask_mov_epi8(s->w.first, done, byte_numbers());
+    s->w.end = _mm512_mask_add_epi8(s->w.end, done, byte_numbers(), ONE);
+    s->open &= ~done;
 }
 
-__m512i window_sort(struct window *w, __m512i v, uint64_t ties)
+/* Divide all segments once. */
+static inline __attribute__((always_inline)) void step(struct state *s)
 {
-    __m512i numbers = byte_numbers();
-    struct runs r = find_runs(ties);
-    uint64_t open = ties & w->lanes; /* ties that have no order yet */
-    v = _mm512_mask_mov_epi8(numbers, w->lanes, v);
-    while (open) {
-        uint64_t exhausted = _mm512_mask_testn_epi8_mask(open, w->depth, w->depth);
-        if (__builtin_expect(exhausted != 0, 0)) {
-            uint64_t done = 0;
-            v = sort_heaps(w, &r, v, exhausted, &done);
-            w->first = _mm512_mask_mov_epi8(w->first, done, numbers);
-            w->end = _mm512_mask_add_epi8(w->end, done, numbers, ONE);
-            w->depth = _mm512_mask_set1_epi8(w->depth, done, 127);
-            open &= ~done;
-            continue;
-        }
-        w->depth = _mm512_sub_epi8(w->depth, ONE);
-        __m512i pivot = pivots(v, w->first, w->end);
-        __m512i low = _mm512_permutexvar_epi8(pivot, r.low), end = _mm512_permutexvar_epi8(pivot, r.end);
-        __mmask64 front = _mm512_cmplt_epu8_mask(numbers, end);
-        v = part_greater(v, w->first, w->end, end, front);
-        __mmask64 less = _mm512_mask_cmplt_epu8_mask(front, v, low);
-        __mmask64 equal = _mm512_mask_cmpge_epu8_mask(front, v, low);
-        __mmask64 less_to = _mm512_mask_cmplt_epu8_mask(front, numbers, low);
-        __mmask64 equal_to = _mm512_mask_cmpge_epu8_mask(front, numbers, low);
-        __m512i sorted = _mm512_mask_expand_epi8(v, less_to, _mm512_maskz_compress_epi8(less, v));
-        sorted = _mm512_mask_expand_epi8(sorted, equal_to, _mm512_maskz_compress_epi8(equal, v));
-        __m512i places = _mm512_maskz_expand_epi8(equal_to, _mm512_maskz_compress_epi8(equal, numbers));
-        uint64_t closing = open & equal_to;
-        sorted = swap_pairs(sorted, places, closing & r.pairs);
-        if (closing & r.longer)
-            sorted = order_longer(sorted, v, equal, w->first, low, end, closing & r.longer);
-        v = sorted;
-        open &= ~closing;
-        w->first = _mm512_mask_mov_epi8(w->first, equal_to, numbers);
-        w->first = _mm512_mask_mov_epi8(end, front, w->first);
-        w->end = _mm512_mask_mov_epi8(w->end, less_to, low);
-        w->end = _mm512_mask_add_epi8(w->end, equal_to, numbers, ONE);
+    __m512i numbers = byte_numbers(), first = s->w.first, ends = s->w.end;
+    __m512i pivot = pivots(s->v, first, ends);
+    __m512i low = _mm512_permutexvar_epi8(pivot, s->runs.low),
+            end = _mm512_permutexvar_epi8(pivot, s->runs.end);
+    __mmask64 front = _mm512_cmplt_epu8_mask(numbers, end);
+    __m512i v = part_greater(s->v, first, ends, end, front);
+    __mmask64 less = _mm512_mask_cmplt_epu8_mask(front, v, low);
+    __mmask64 equal = _kandn_mask64(less, front);
+    __mmask64 less_to = _mm512_mask_cmplt_epu8_mask(front, numbers, low);
+    __mmask64 equal_to = _kandn_mask64(less_to, front);
+    __m512i sorted = _mm512_mask_expand_epi8(v, less_to, _mm512_maskz_compress_epi8(less, v));
+    sorted = _mm512_mask_expand_epi8(sorted, equal_to, _mm512_maskz_compress_epi8(equal, v));
+    __m512i places = _mm512_maskz_expand_epi8(equal_to, _mm512_maskz_compress_epi8(equal, numbers));
+    uint64_t closing = s->open & equal_to;
+    s->v = order_queues(sorted, closing, places, low, end);
+    s->open &= ~closing;
+    first = _mm512_mask_mov_epi8(first, equal_to, numbers);
+    s->w.first = _mm512_mask_mov_epi8(end, front, first);
+    ends = _mm512_mask_mov_epi8(ends, less_to, low);
+    s->w.end = _mm512_mask_add_epi8(ends, equal_to, numbers, ONE);
+    s->w.depth = _mm512_sub_epi8(s->w.depth, ONE);
+}
+
+__m512i window_sort(const struct window *w, __m512i v, uint64_t ties)
+{
+    struct state s = { .w = *w, .runs = find_runs(ties), .open = ties & w->lanes };
+    s.v = _mm512_mask_mov_epi8(byte_numbers(), w->lanes, v);
+    while (s.open) {
+        uint64_t exhausted = _mm512_mask_testn_epi8_mask(s.open, s.w.depth, s.w.depth);
+        if (__builtin_expect(exhausted != 0, 0))
+            sort_heaps(&s, exhausted);
+        step(&s);
     }
-    /* the rest may not have been sorted to the end, but has only one order */
-    return _mm512_mask_mov_epi8(numbers, w->lanes & (ties | ties >> 1), v);
+    /* what is not tied may not have been sorted to the end, but has only one order */
+    return _mm512_mask_mov_epi8(byte_numbers(), w->lanes & (ties | ties >> 1), s.v);
 }
 
 #pragma GCC pop_options

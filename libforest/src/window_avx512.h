@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* window_avx512.h -- sorting within 64 places, and what it shares with the sort of larger ranges. */
+/* window_avx512.h -- sorting within 64 places, and what it shares with the sort of larger ranges.
+ */
 #ifndef WINDOW_AVX512_H
 #define WINDOW_AVX512_H
 
@@ -20,10 +21,8 @@ void window_clear(struct window *w);
 /* Add a range that lies within WINDOW of the first one added. */
 void window_add(struct window *w, uint32_t from, uint32_t to, int depth);
 /* The names `v`, less `from`, in the order that the rules give them where `ties` are. */
-__m512i window_sort(struct window *w, __m512i v, uint64_t ties);
+__m512i window_sort(const struct window *w, __m512i v, uint64_t ties);
 
-/* The queue (P3) of the lanes of `v` that `equal` marks, in a front of `left`; its lanes 0.. are returned. */
-__m512i order_queue(__m512i v, uint64_t equal, uint32_t left);
 /* The rules' heap sort; names compare as what `low` says of them. */
 void heap_sort_bytes(uint8_t *names, const uint8_t *low, uint32_t n);
 

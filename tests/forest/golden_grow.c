@@ -23,8 +23,8 @@ static bool get_set(struct golden *g, struct golden_set *s)
         return false;
     s->rows = head[0];
     s->features = head[1];
-    return get_array(g, &s->x, 4, (size_t)s->rows * s->features) && get_array(g, &s->y, 8, s->rows) &&
-           (!head[2] || get_array(g, &s->w, 8, s->rows));
+    return get_array(g, &s->x, 4, (size_t)s->rows * s->features) &&
+           get_array(g, &s->y, 8, s->rows) && (!head[2] || get_array(g, &s->w, 8, s->rows));
 }
 
 bool golden_open(struct golden *g, const char *path)

@@ -10,7 +10,7 @@
 
 struct golden_set {
     uint32_t rows, features;
-    float *x; /* row after row */
+    float *x;      /* row after row */
     double *y, *w; /* w NULL: not weighted */
 };
 

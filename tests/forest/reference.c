@@ -380,18 +380,18 @@ static void grow(struct work *t, struct pending *stack, struct tree *out)
         bool is_leaf = !may_split(t, &node);
         if (!is_leaf) {
             constants = search(t, node.impurity, node.constants, &best);
-            is_leaf = !best.found || best.improvement + 2.220446049250313e-16 <
-                                         t->limits->min_impurity_decrease;
+            is_leaf = !best.found ||
+                      best.improvement + 2.220446049250313e-16 < t->limits->min_impurity_decrease;
         }
         uint32_t id = add_node(out, &node, t);
         if (is_leaf)
             continue;
         out->feature[id] = (int32_t)best.feature;
         out->threshold[id] = best.threshold;
-        stack[top++] = (struct pending){ best.pos, node.end, node.depth + 1, constants,
-                                         (int32_t)id, false, best.impurity_right };
-        stack[top++] = (struct pending){ node.start, best.pos, node.depth + 1, constants,
-                                         (int32_t)id, true, best.impurity_left };
+        stack[top++] = (struct pending){ best.pos,    node.end, node.depth + 1,     constants,
+                                         (int32_t)id, false,    best.impurity_right };
+        stack[top++] = (struct pending){ node.start,  best.pos, node.depth + 1,    constants,
+                                         (int32_t)id, true,     best.impurity_left };
     }
 }
 

@@ -3,7 +3,7 @@
  * test_grow.c -- the exact grower against scikit-learn (golden_grow.bin) and against the reference.
  *
  * Trees are compared bit by bit: structure, thresholds, impurities, values and counts. Every test
- * runs with the loops for this processor and with the plain ones.
+ * runs with the loops for this processor and with the plain ones, as small trees and as large ones.
  */
 #include <errno.h>
 #include <math.h>
@@ -35,7 +35,8 @@ static bool prepare(struct data *d)
     if (prep_bytes(d->rows, d->features, &bytes))
         return false;
     d->block = malloc(bytes);
-    return d->block && !prep_build(&source, d->block, bytes) && !prep_open(d->block, bytes, &d->prep);
+    return d->block && !prep_build(&source, d->block, bytes) &&
+           !prep_open(d->block, bytes, &d->prep);
 }
 
 static void release(struct data *d)
@@ -46,13 +47,31 @@ static void release(struct data *d)
     free(d->block);
 }
 
-static struct grow_scratch *scratch_of(bool plain)
+/* Loops: 0 for this processor, 1 plain; 2 and 3 the same, with all but small nodes as in large
+ * trees. */
+enum { LOOPS = 4 };
+
+static struct grow_scratch *scratch_of(int loops)
 {
     struct grow_scratch *s = grow_scratch_new();
     REQUIRE(s != NULL);
-    if (plain)
+    if (loops % 2 == 1)
         grow_scratch_plain(s);
+    if (loops / 2 == 1)
+        grow_scratch_narrow(s, 30);
     return s;
+}
+
+static void scratch_make(struct grow_scratch *scratch[LOOPS])
+{
+    for (int i = 0; i < LOOPS; i++)
+        scratch[i] = scratch_of(i);
+}
+
+static void scratch_free(struct grow_scratch *scratch[LOOPS])
+{
+    for (int i = 0; i < LOOPS; i++)
+        grow_scratch_free(scratch[i]);
 }
 
 /* ---- golden ------------------------------------------------------------------------------ */
@@ -62,7 +81,8 @@ static const char *golden_path(void)
     return "tests/forest/golden_grow.bin";
 }
 
-static uint32_t check_case(struct golden *g, const struct golden_case *c, struct grow_scratch *scratch[2])
+static uint32_t check_case(struct golden *g, const struct golden_case *c,
+                           struct grow_scratch *scratch[LOOPS])
 {
     const struct golden_set *set = &g->sets[c->set];
     struct data d = { .rows = set->rows, .features = set->features };
@@ -79,12 +99,12 @@ static uint32_t check_case(struct golden *g, const struct golden_case *c, struct
         REQUIRE(golden_next_tree(g, &expected));
         limits.min_weight_leaf = expected.min_weight_leaf;
         reference_weights(expected.seed, c->bootstrap, set->w, d.rows, d.w);
-        for (int plain = 0; plain < 2; plain++) {
-            REQUIRE_OK(grow_exact(&d.prep, set->y, d.w, reference_splitter_seed(expected.seed), &limits,
-                                  scratch[plain], &tree));
+        for (int loops = 0; loops < LOOPS; loops++) {
+            REQUIRE_OK(grow_exact(&d.prep, set->y, d.w, reference_splitter_seed(expected.seed),
+                                  &limits, scratch[loops], &tree));
             const char *what = golden_difference(&expected, &tree);
             if (what)
-                fprintf(stderr, "set %u, tree %u, plain %d: %s\n", c->set, i, plain, what);
+                fprintf(stderr, "set %u, tree %u, loops %d: %s\n", c->set, i, loops, what);
             CHECK(what == NULL);
         }
     }
@@ -98,7 +118,8 @@ static void trees_equal_scikit_learns(void)
     struct golden g;
     struct golden_case c;
     uint32_t trees = 0;
-    struct grow_scratch *scratch[2] = { scratch_of(false), scratch_of(true) };
+    struct grow_scratch *scratch[LOOPS];
+    scratch_make(scratch);
     REQUIRE(golden_open(&g, golden_path()));
     for (uint32_t i = 0; i < g.cases_count; i++) {
         REQUIRE(golden_next_case(&g, &c));
@@ -106,8 +127,7 @@ static void trees_equal_scikit_learns(void)
     }
     CHECK(trees > 50);
     golden_close(&g);
-    grow_scratch_free(scratch[0]);
-    grow_scratch_free(scratch[1]);
+    scratch_free(scratch);
 }
 
 /* ---- against the reference --------------------------------------------------------------- */
@@ -128,29 +148,46 @@ static double unit(void)
 static float cell(uint32_t kind)
 {
     switch (kind) {
-    case 0: return (float)below(2);
-    case 1: return (float)below(7);
-    case 2: return (float)below(50) - 25;
-    case 3: return (float)unit();
-    case 4: return (float)below(1000) * 4e-8f;
-    case 5: return (float)((unit() - 0.5) * 1e38);
-    case 6: return 3.5f;
-    case 7: return (float)(unit() * 1e-40);
-    case 8: return 1.0f + (float)below(64) * 6e-8f;
-    case 9: return (float)exp(unit() * 40 - 20);
-    default: return (float)below(300);
+    case 0:
+        return (float)below(2);
+    case 1:
+        return (float)below(7);
+    case 2:
+        return (float)below(50) - 25;
+    case 3:
+        return (float)unit();
+    case 4:
+        return (float)below(1000) * 4e-8f;
+    case 5:
+        return (float)((unit() - 0.5) * 1e38);
+    case 6:
+        return 3.5f;
+    case 7:
+        return (float)(unit() * 1e-40);
+    case 8:
+        return 1.0f + (float)below(64) * 6e-8f;
+    case 9:
+        return (float)exp(unit() * 40 - 20);
+    default:
+        return (float)below(300);
     }
 }
 
 static double target(uint32_t kind, float x)
 {
     switch (kind) {
-    case 0: return (double)below(3);
-    case 1: return unit() * 5;
-    case 2: return (unit() - 0.5) * 1e9 + 1e12;
-    case 3: return (double)x + unit() * 0.1;
-    case 4: return exp(unit() * 400 - 200);
-    default: return unit() - 0.5;
+    case 0:
+        return (double)below(3);
+    case 1:
+        return unit() * 5;
+    case 2:
+        return (unit() - 0.5) * 1e9 + 1e12;
+    case 3:
+        return (double)x + unit() * 0.1;
+    case 4:
+        return exp(unit() * 400 - 200);
+    default:
+        return unit() - 0.5;
     }
 }
 
@@ -227,7 +264,8 @@ static bool takes_part(const struct data *d)
 }
 
 /* One random data set; false if a tree differs. */
-static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scratch[2], struct tree tree[2])
+static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scratch[LOOPS],
+                     struct tree tree[2])
 {
     struct data d;
     bool good = true;
@@ -238,12 +276,13 @@ static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scr
     REQUIRE(prepare(&d));
     if (takes_part(&d)) {
         reference_grow(d.x, d.rows, d.features, d.y, d.w, splitter_seed, &limits, &tree[0]);
-        for (int plain = 0; plain < 2 && good; plain++) {
-            REQUIRE_OK(grow_exact(&d.prep, d.y, d.w, splitter_seed, &limits, scratch[plain], &tree[1]));
+        for (int loops = 0; loops < LOOPS && good; loops++) {
+            REQUIRE_OK(
+                grow_exact(&d.prep, d.y, d.w, splitter_seed, &limits, scratch[loops], &tree[1]));
             const char *what = reference_difference(&tree[0], &tree[1]);
             good = what == NULL;
             if (!good)
-                fprintf(stderr, "seed %llu, plain %d: %s\n", (unsigned long long)seed, plain, what);
+                fprintf(stderr, "seed %llu, loops %d: %s\n", (unsigned long long)seed, loops, what);
         }
     }
     release(&d);
@@ -252,21 +291,21 @@ static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scr
 
 static void try_seeds(uint32_t count, uint32_t rows_most)
 {
-    struct grow_scratch *scratch[2] = { scratch_of(false), scratch_of(true) };
+    struct grow_scratch *scratch[LOOPS];
+    scratch_make(scratch);
     struct tree tree[2];
     tree_init(&tree[0]);
     tree_init(&tree[1]);
     for (uint32_t i = 0; i < count; i++)
         CHECK(try_seed(test_seed + i, rows_most, scratch, tree));
-    for (int i = 0; i < 2; i++) {
-        tree_release(&tree[i]);
-        grow_scratch_free(scratch[i]);
-    }
+    tree_release(&tree[0]);
+    tree_release(&tree[1]);
+    scratch_free(scratch);
 }
 
 static void random_trees_equal_the_references(void)
 {
-    try_seeds(600, 1500);
+    try_seeds(1500, 1500);
 }
 
 /* ---- errors ------------------------------------------------------------------------------ */
@@ -278,7 +317,7 @@ static void bad_arguments_are_refused(void)
     REQUIRE(d.x != NULL);
     d.x[1] = 1;
     REQUIRE(prepare(&d));
-    struct grow_scratch *s = scratch_of(false);
+    struct grow_scratch *s = scratch_of(0);
     struct grow_limits good = { UINT32_MAX, 2, 1, 1, 0.0, 0.0 }, bad = good;
     struct tree tree;
     tree_init(&tree);

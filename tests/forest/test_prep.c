@@ -10,15 +10,20 @@ enum { ROWS = 40, COLS = 3 };
 
 static struct prep_source matrix(const double *x)
 {
-    return (struct prep_source){ .data = x, .is_double = true, .rows = ROWS, .cols = COLS,
-                                 .row_stride = COLS * sizeof *x, .col_stride = sizeof *x };
+    return (struct prep_source){ .data = x,
+                                 .is_double = true,
+                                 .rows = ROWS,
+                                 .cols = COLS,
+                                 .row_stride = COLS * sizeof *x,
+                                 .col_stride = sizeof *x };
 }
 
 static void fill(double *x)
 {
     uint64_t state = test_seed;
     for (int i = 0; i < ROWS * COLS; i++)
-        x[i] = i % COLS == 0 ? (double)(test_random(&state) % 5) : (double)(test_random(&state) % 1000) * 0.1;
+        x[i] = i % COLS == 0 ? (double)(test_random(&state) % 5)
+                             : (double)(test_random(&state) % 1000) * 0.1;
     x[0] = -0.0;
     x[COLS] = 0.0;
 }
@@ -70,8 +75,11 @@ static void sources_may_be_strided(void)
     void *a = build(x, &bytes), *b = malloc(bytes);
     REQUIRE(b != NULL);
     /* columns after each other, rows from the last to the first */
-    struct prep_source source = { .data = t + ROWS - 1, .rows = ROWS, .cols = COLS,
-                                  .row_stride = -(ptrdiff_t)sizeof *t, .col_stride = ROWS * sizeof *t };
+    struct prep_source source = { .data = t + ROWS - 1,
+                                  .rows = ROWS,
+                                  .cols = COLS,
+                                  .row_stride = -(ptrdiff_t)sizeof *t,
+                                  .col_stride = ROWS * sizeof *t };
     REQUIRE_OK(prep_build(&source, b, bytes));
     CHECK(memcmp(a, b, bytes) == 0);
     free(a);
@@ -92,7 +100,8 @@ static void unusable_values_are_refused(void)
         x[50] = was;
     }
     struct prep p;
-    CHECK_EQ(prep_open(block, bytes, &p), -EBADMSG); /* what a failed build leaves cannot be opened */
+    CHECK_EQ(prep_open(block, bytes, &p),
+             -EBADMSG); /* what a failed build leaves cannot be opened */
     CHECK_EQ(prep_bytes(0, 1, &bytes), -EINVAL);
     CHECK_EQ(prep_bytes(PREP_ROWS_MAX + 1, 1, &bytes), -E2BIG);
     CHECK_EQ(prep_bytes(PREP_ROWS_MAX, UINT64_MAX, &bytes), -E2BIG);
@@ -102,7 +111,9 @@ static void unusable_values_are_refused(void)
 static void close_values_are_marked(void)
 {
     float x[6] = { 4.0f, 4.0f + 0x1p-21f, 5.0f, 0.5f, 0.25f, 0.25f };
-    struct prep_source source = { .data = x, .rows = 3, .cols = 2, .row_stride = 4, .col_stride = 12 };
+    struct prep_source source = {
+        .data = x, .rows = 3, .cols = 2, .row_stride = 4, .col_stride = 12
+    };
     size_t bytes;
     struct prep p;
     REQUIRE_OK(prep_bytes(3, 2, &bytes));
@@ -132,7 +143,8 @@ static void damage_is_found(void)
     memcpy(copy, block, bytes);
     uint64_t state = test_seed;
     REQUIRE_OK(prep_open(block, bytes, &p));
-    size_t orders = (size_t)((const unsigned char *)p.orders - block), end = orders + ROWS * COLS * 4;
+    size_t orders = (size_t)((const unsigned char *)p.orders - block),
+           end = orders + ROWS * COLS * 4;
     for (size_t i = orders; i < end; i++) {
         block[i] ^= (unsigned char)(1u << test_random(&state) % 8);
         CHECK_EQ(prep_open(block, bytes, &p), -EBADMSG);
@@ -160,4 +172,5 @@ static void damage_is_found(void)
 TESTS("prep", { "orders are sorted and marked", orders_are_sorted },
       { "sources may be strided", sources_may_be_strided },
       { "unusable values are refused", unusable_values_are_refused },
-      { "close values are marked", close_values_are_marked }, { "damage is found", damage_is_found })
+      { "close values are marked", close_values_are_marked },
+      { "damage is found", damage_is_found })
