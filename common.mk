@@ -37,10 +37,10 @@ endif
 
 OPT := -O2 -g
 ifeq ($(BUILD),debug)
-  OPT := -Og -g3 -DCHECK=2
+  OPT := -Og -g3 -DCHECK_LEVEL=2
 endif
 ifneq ($(SAN),)
-  OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DCHECK=2
+  OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DCHECK_LEVEL=2
   ifeq ($(SAN),undefined)
     OPT += -fno-sanitize-recover=undefined
   endif

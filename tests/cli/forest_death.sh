@@ -7,7 +7,9 @@ sweep=("$forest" sweep --data "$work/d.csv" --target y --seed 7 --models 8 --sta
 store=test-forest-$$
 shm=/dev/shm/objstore-$(id -u)/$store
 
-workers_of() { cat /proc/"$1"/task/*/children 2>/dev/null; }
+children_of() { cat /proc/"$1"/task/*/children 2>/dev/null; }
+# The workers are children of a supervisor, the driver's only child.
+workers_of() { for supervisor in $(children_of "$1"); do children_of "$supervisor"; done; }
 
 # start ARGUMENT...: run it in the background, its output to $work/pipe, read by fd 9; sets $driver.
 start() {

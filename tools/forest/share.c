@@ -9,7 +9,7 @@
 #include "tool.h"
 
 #define PAGE 4096u
-#define STORE_SLACK (1u << 20)
+#define STORE_SLACK (64u << 10)
 
 static const char *const names[ARRAYS] = { "x_train", "x_test", "y_train", "y_test", "prepared" };
 
