@@ -83,6 +83,25 @@ static void doubles_in_full(void)
     expect("a                     0.2826\n");
 }
 
+static void several_numbers(void)
+{
+    static const uint64_t shape[] = { 16512, UINT64_MAX };
+    struct emit e;
+    for (int json = 0; json < 2; json++) {
+        open_out(&e, json ? EMIT_JSON : EMIT_TEXT, false);
+        emit_object(&e, NULL);
+        emit_uints(&e, "shape", "shape", shape, 2);
+        emit_uints(&e, "none", "none", NULL, 0);
+        emit_uints(&e, "in JSON", NULL, shape, 1);
+        emit_uints(&e, NULL, "in text", shape, 1);
+        emit_object_end(&e);
+        expect(json ? "{\"shape\":[16512,18446744073709551615],\"none\":[],\"in JSON\":[16512]}\n"
+                    : "shape                 16512, 18446744073709551615\n"
+                      "none                  \n"
+                      "in text               16512\n");
+    }
+}
+
 static void record_as_text(void)
 {
     struct emit e;
@@ -153,5 +172,6 @@ static void progress_line(void)
 
 TESTS("emit", { "list as text", list_as_text }, { "list as JSON", list_as_json },
       { "record as text", record_as_text }, { "doubles in full", doubles_in_full },
+      { "several numbers", several_numbers },
       { "JSON strings", json_strings }, { "shortest doubles", shortest_doubles },
       { "sizes and durations", sizes_and_durations }, { "progress line", progress_line })

@@ -273,6 +273,28 @@ void emit_int(struct emit *e, const char *key, const char *title, int64_t value)
     number(e, key, title, text, text);
 }
 
+void emit_uints(struct emit *e, const char *key, const char *title, const uint64_t *values,
+                size_t count)
+{
+    bool is_json = e->format == EMIT_JSON;
+    if (is_json ? !key : !title)
+        return;
+    char *text = NULL;
+    size_t size;
+    FILE *list = open_memstream(&text, &size);
+    for (size_t i = 0; list && i < count; i++)
+        fprintf(list, "%s%" PRIu64, i == 0 ? "" : is_json ? "," : ", ", values[i]);
+    if (!list || fclose(list)) {
+        e->error = -ENOMEM;
+    } else if (is_json) {
+        json_next(e, key);
+        fprintf(e->out, "[%s]", text);
+    } else {
+        text_value(e, title, text, false);
+    }
+    free(text);
+}
+
 void emit_bool(struct emit *e, const char *key, const char *title, bool value)
 {
     if (e->format == EMIT_JSON)

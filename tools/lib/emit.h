@@ -52,6 +52,9 @@ void emit_row_end(struct emit *e);
 void emit_string(struct emit *e, const char *key, const char *title, const char *value);
 void emit_uint(struct emit *e, const char *key, const char *title, uint64_t value);
 void emit_int(struct emit *e, const char *key, const char *title, int64_t value);
+/* Several numbers: an array in JSON, "16512, 8" in text. */
+void emit_uints(struct emit *e, const char *key, const char *title, const uint64_t *values,
+                size_t count);
 void emit_bool(struct emit *e, const char *key, const char *title, bool value);
 /* Bytes: exact in JSON, in units in text. */
 void emit_size(struct emit *e, const char *key, const char *title, uint64_t bytes);
