@@ -253,6 +253,7 @@ struct objstore_stats {
     uint64_t objects_deleted; /* hidden, waiting for their last view */
     uint64_t processes;       /* attached now */
     uint64_t deaths;          /* processes that died attached, and were cleaned up after */
+    bool is_ephemeral;        /* made with OBJSTORE_EPHEMERAL */
 };
 OBJSTORE_CHECKED int objstore_stats(struct objstore *store, struct objstore_stats *out);
 

@@ -219,6 +219,7 @@ int objstore_stats(struct objstore *s, struct objstore_stats *out)
         stats.processes += lease_word_is_live(word) && !lease_has_died(s, i, word);
     }
     stats.deaths = au64_load_relaxed(&s->header->deaths); /* relaxed: a statistic */
+    stats.is_ephemeral = s->header->fixed.flags & HEADER_EPHEMERAL;
     *out = stats;
     return 0;
 }

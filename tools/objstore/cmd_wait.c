@@ -85,7 +85,7 @@ int cmd_wait(int argc, char **argv)
         return args_complain("--timeout: %g s is in the past", timeout);
     int timeout_ms = timeout < 0 ? -1 : timeout >= INT_MAX / 1000 ? INT_MAX : (int)(timeout * 1e3);
     struct objstore *store;
-    code = store_open(words[0], OBJSTORE_READ_ONLY, &store);
+    code = store_open(words[0], 0, &store); /* who waits must say so in the store */
     if (code)
         return code;
     code = wait_for(store, words, count, need ? need : (uint32_t)count, timeout_ms);
