@@ -127,6 +127,11 @@ static void on_one_handle(void)
 
 static void on_two_handles(void)
 {
+#ifdef __SANITIZE_THREAD__
+    /* Bytes handed on through the other handle's mapping: an order that it cannot see. */
+    puts("    not under ThreadSanitizer, which takes two mappings for two memories");
+    return;
+#endif
     struct objstore *s[2] = { help_store(256 << 10) };
 
     s[1] = help_attach(s[0]);
