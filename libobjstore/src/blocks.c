@@ -211,13 +211,22 @@ uint32_t blocks_retire_empty(struct objstore *s, uint32_t slot)
     return retired;
 }
 
-/* Is a block on its way between states, driven by somebody? */
+/* Is a block on its way between states, driven by a slot's owner? */
 bool blocks_undecided(struct objstore *s)
 {
-    for (uint32_t block = 0; block < s->geo.blocks; block++) {
-        enum block_state state = block_state(au64_load_relaxed(&s->block_words[block])); /* a guess */
+    uint32_t slots = slots_in_use(s);
 
-        if (state != BLOCK_PAGES_STATE && state != BLOCK_CELLS_STATE)
+    for (uint32_t block = 0; block < s->geo.blocks; block++) {
+        uint64_t word = au64_load_relaxed(&s->block_words[block]); /* relaxed, all: a guess */
+        enum block_state state = block_state(word);
+
+        if (state == BLOCK_PAGES_STATE || state == BLOCK_CELLS_STATE || (uint32_t)word >= slots)
+            continue;
+        const struct slot *slot = slot_at(s, (uint32_t)word);
+        struct extent e = extent_unpack(au64_load_relaxed(&slot->extent));
+
+        if (word_state(au64_load_relaxed(&slot->word)) == SLOT_WRITING && e.kind == EXTENT_BLOCK &&
+            e.first == block)
             return true;
     }
     return false;

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Waiting for objects: who sleeps is woken, whoever dies, and costs nothing meanwhile. */
+#define _GNU_SOURCE
+#include "help.h"
+#include "point.h"
+#include "proc.h"
+#include "test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+
+/* Until the process sleeps in the kernel; a futex is the only thing our children sleep in. */
+static void until_asleep(pid_t pid)
+{
+    uint64_t start;
+    char state = 0;
+
+    while (proc_stat(pid, &start, &state) == 0 && state != 'S')
+        nanosleep(&(struct timespec){ 0, 100000 }, NULL);
+}
+
+static pid_t start_getter(struct objstore *s, struct objstore_id id, int timeout_ms, int expected)
+{
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        struct objstore *own = help_attach(s);
+        struct objstore_view view;
+
+        test_point = NULL;
+        CHILD_CHECK(objstore_get(own, &id, timeout_ms, &view) == expected);
+        if (!expected)
+            objstore_release(own, &view);
+        objstore_close(own);
+        _exit(0);
+    }
+    until_asleep(child);
+    return child;
+}
+
+static void woken_by_seal(void)
+{
+    struct objstore *s = help_store(1 << 20);
+
+    for (uint64_t i = 1; i <= 20; i++) {
+        struct objstore_id id = help_id(i);
+        pid_t a, b;
+        void *data;
+
+        if (i % 2)
+            REQUIRE_OK(objstore_create(s, &id, 100, NULL, &data));
+        a = start_getter(s, id, -1, 0);
+        b = start_getter(s, id, 60000, 0);
+        if (i % 2)
+            REQUIRE_OK(objstore_seal(s, &id));
+        else
+            REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
+        CHECK_EQ(help_wait(a), 0);
+        CHECK_EQ(help_wait(b), 0);
+    }
+    objstore_close(s);
+}
+
+static void not_in_time(void)
+{
+    struct objstore *s = help_store(1 << 20);
+    struct objstore_id id = help_id(1);
+    void *data;
+
+    CHECK_EQ(help_wait(start_getter(s, id, 30, -ETIMEDOUT)), 0);
+    REQUIRE_OK(objstore_create(s, &id, 1, NULL, &data));
+    CHECK_EQ(help_wait(start_getter(s, id, 30, -ETIMEDOUT)), 0);
+    objstore_close(s);
+}
+
+/* The creator dies; the waiter itself cleans up, and gets what somebody else then puts. */
+static void creator_dies(void)
+{
+    struct objstore *s = help_store(1 << 20);
+    struct objstore_id id = help_id(1);
+    int ready[2];
+    char c;
+
+    REQUIRE(pipe(ready) == 0);
+    pid_t creator = fork();
+    REQUIRE(creator >= 0);
+    if (creator == 0) {
+        struct objstore *own = help_attach(s);
+        void *data;
+
+        CHILD_CHECK(objstore_create(own, &id, 5000, NULL, &data) == 0);
+        CHILD_CHECK(write(ready[1], "r", 1) == 1);
+        pause();
+    }
+    REQUIRE(read(ready[0], &c, 1) == 1);
+    pid_t waiter = start_getter(s, id, -1, 0);
+    kill(creator, SIGKILL);
+    CHECK_EQ(help_wait(creator), 128 + SIGKILL);
+    while (help_used(s) != 0) /* nobody but the waiter cleans up */
+        nanosleep(&(struct timespec){ 0, 100000 }, NULL);
+    REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
+    CHECK_EQ(help_wait(waiter), 0);
+    objstore_close(s);
+}
+
+static const char *die_at;
+static void die(const char *name)
+{
+    if (!strcmp(name, die_at))
+        raise(SIGKILL);
+}
+
+/* The sealer dies after the seal and before, or amid, the wake: the sleepers must not sleep on. */
+static void sealer_dies_before_the_wake(void)
+{
+    static const char *const points[] = { "object: sealed, nobody woken", "wait: waking, nobody woken",
+                                          "wait: woken, still says waking" };
+    struct objstore *s = help_store(1 << 20);
+
+    for (uint64_t i = 0; i < 6; i++) {
+        struct objstore_id id = help_id(i + 1), other = help_id(100 + i);
+        bool is_after_create = i >= 3;
+        pid_t waiter = start_getter(s, id, -1, 0), bystander = start_getter(s, other, -1, 0);
+        pid_t sealer = fork();
+
+        REQUIRE(sealer >= 0);
+        if (sealer == 0) {
+            struct objstore *own = help_attach(s);
+            void *data;
+
+            die_at = points[i % 3];
+            if (!is_after_create)
+                test_point = die;
+            CHILD_CHECK(objstore_create(own, &id, 100, NULL, &data) == 0);
+            test_point = die;
+            CHILD_CHECK(objstore_seal(own, &id) == 0);
+            raise(SIGKILL);
+        }
+        CHECK_EQ(help_wait(sealer), 128 + SIGKILL);
+        if (!objstore_contains(s, &id)) { /* it died while it created */
+            CHECK(objstore_reap(s) >= 0);
+            REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
+        }
+        CHECK_EQ(help_wait(waiter), 0);
+        REQUIRE_OK(objstore_put(s, &other, "x", 1, NULL));
+        CHECK_EQ(help_wait(bystander), 0);
+    }
+    CHECK(help_is_sound(s));
+    objstore_close(s);
+}
+
+static void waiting_for_several(void)
+{
+    enum { N = 30, NEED = 20 };
+    struct objstore *s = help_store(1 << 20);
+    struct objstore_id ids[N];
+    bool ready[N];
+
+    for (uint64_t i = 0; i < N; i++)
+        ids[i] = help_id(i + 1);
+    pid_t waiter = fork();
+    REQUIRE(waiter >= 0);
+    if (waiter == 0) {
+        struct objstore *own = help_attach(s);
+
+        CHILD_CHECK(objstore_wait(own, ids, N, NEED, -1, ready) >= NEED);
+        int count = 0;
+        for (int i = 0; i < N; i++)
+            count += ready[i];
+        CHILD_CHECK(count >= NEED);
+        objstore_close(own);
+        _exit(0);
+    }
+    until_asleep(waiter);
+    for (int i = 0; i < NEED; i++)
+        REQUIRE_OK(objstore_put(s, &ids[N - 1 - i], "x", 1, NULL));
+    CHECK_EQ(help_wait(waiter), 0);
+    CHECK_EQ(objstore_wait(s, ids, N, NEED, 0, ready), NEED);
+    CHECK_EQ(objstore_wait(s, ids, N, NEED, 0, NULL), NEED);
+    CHECK_EQ(objstore_wait(s, ids, N, NEED + 1, 5, ready), -ETIMEDOUT);
+    for (int i = 0; i < N; i++)
+        CHECK_EQ(ready[i], i >= N - NEED);
+    objstore_close(s);
+}
+
+static uint64_t switches_of(pid_t pid)
+{
+    char path[64], line[256];
+    uint64_t count = 0, n;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
+            count = n;
+    if (f)
+        fclose(f);
+    return count;
+}
+
+/* G6: who waits for what nobody writes is not woken to look, and other seals do not wake it. */
+static void sleeps_without_ticking(void)
+{
+    struct objstore *s = help_store(1 << 20);
+    pid_t waiter = start_getter(s, help_id(1), -1, 0);
+    uint64_t before = switches_of(waiter);
+
+    nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* not to synchronise: to give it time to tick */
+    CHECK(switches_of(waiter) <= before + 1);
+    struct objstore_id id = help_id(1);
+    REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
+    CHECK_EQ(help_wait(waiter), 0);
+    objstore_close(s);
+}
+
+TESTS("wait",
+      { "get sleeps until the seal, with or without an unsealed object", woken_by_seal },
+      { "and not longer than it was told", not_in_time },
+      { "a creator's death is noticed by who waits for its object", creator_dies },
+      { "a sealer's death before the wake strands nobody", sealer_dies_before_the_wake },
+      { "waiting for some of several", waiting_for_several },
+      { "waiting for nothing costs nothing", sleeps_without_ticking })
