@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # forest sweep: kill -9 workers in mid-sweep, Ctrl-C, SIGTERM, kill -9 the driver.
 . "$(dirname "$0")/forest.inc"
+generate 8000 >"$work/long.csv"
 generate 3000 >"$work/d.csv"
 sweep=("$forest" sweep --data "$work/d.csv" --target y --seed 7 --models 8 --start 4 --step 4)
 store=test-forest-$$
@@ -10,6 +11,18 @@ shm=/dev/shm/objstore-$(id -u)/$store
 children_of() { cat /proc/"$1"/task/*/children 2>/dev/null; }
 # The workers are children of a supervisor, the driver's only child.
 workers_of() { for supervisor in $(children_of "$1"); do children_of "$supervisor"; done; }
+
+# Kill one worker for good; while the last one's successor is being born, wait for it. Fails when the
+# driver has stopped its workers.
+kill_a_worker() {
+    local victim
+    while kill -0 $driver 2>/dev/null && [ -n "$(children_of $driver)" ]; do
+        for victim in $(workers_of $driver); do
+            kill -9 "$victim" 2>/dev/null && return
+        done
+    done
+    return 1
+}
 
 # start ARGUMENT...: run it in the background, its output to $work/pipe, read by fd 9; sets $driver.
 start() {
@@ -32,22 +45,20 @@ ended() {
     driver=
 }
 
-"${sweep[@]}" --workers 2 >"$work/text" || fail "undisturbed"
+"${sweep[@]}" --data "$work/long.csv" --workers 2 >"$work/text" || fail "undisturbed"
 table() { awk '/^n_estimators /{t = 1; next} t && NF == 0 {exit} t {print $1, $2}' "$1"; }
 table "$work/text" >"$work/want"
 same "models" "$(wc -l <"$work/want")" 8
 
 # A worker dies at every model that is done.
 for w in 1 2 5; do
-    start --workers $w --timeline "$out/t.svg" --store $store
+    start --data "$work/long.csv" --workers $w --timeline "$out/t.svg" --store $store
     kills=0
     : >"$work/text"
     while IFS= read -r line <&9; do
         echo "$line" >>"$work/text"
         [[ $line == n_estimators=[0-9]* ]] || continue
-        # shellcheck disable=SC2046
-        set -- $(workers_of $driver)
-        [ $# -gt 0 ] && kill -9 "${!#}" 2>/dev/null && kills=$((kills + 1))
+        kill_a_worker && kills=$((kills + 1))
     done
     ended
     same "exit code after $kills deaths of $w workers" $code 0
@@ -85,7 +96,7 @@ ended
 same "exit code after SIGKILL" $code 137
 until_all_gone
 same "what the dead left" "$(ls -A "$out")" ""
-"${sweep[@]}" --workers 2 --store $store >"$work/text" 2>"$work/stderr" || fail "the next run: $(cat "$work/stderr")"
+"${sweep[@]}" --data "$work/long.csv" --workers 2 --store $store >"$work/text" 2>"$work/stderr" || fail "the next run: $(cat "$work/stderr")"
 table "$work/text" | cmp - "$work/want" || fail "the next run gives another table"
 [ -e "$shm" ] && fail "$shm was left"
 
