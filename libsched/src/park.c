@@ -145,6 +145,11 @@ bool park_wake_one(struct wsched *p)
     return false;
 }
 
+void park_wake_worker(struct wsched *p, uint32_t seat)
+{
+    unpark(&p->seats[seat].park);
+}
+
 void park_wake_all(struct wsched *p)
 {
     for (uint32_t i = 0; i < p->workers; i++)

@@ -258,6 +258,7 @@ void hint_push(struct wsched *p, uint64_t future); /* takes the driver's lock */
 void hint_push_locked(struct wsched *p, uint64_t future);
 bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 void park_wake_all(struct wsched *p);
+void park_wake_worker(struct wsched *p, uint32_t seat);
 void park_wake_bits(struct wsched *p, uint64_t bits);
 uint64_t park_bit(const struct wsched *p);
 bool work_is_visible(const struct wsched *p);

@@ -181,6 +181,8 @@ static void reap(struct wsched *p, struct crew *crew, bool stopping)
                 worker_died(p, crew, i, status, stopping);
             else if (WIFSTOPPED(status))
                 sweep_stopped(p, i);
+            else if (WIFCONTINUED(status))
+                park_wake_worker(p, i); /* it lost its bits: let it look around */
             break;
         }
 }
