@@ -312,7 +312,7 @@ static void supervise(struct wsched *p, struct crew *crew)
             return close_workers(p, crew);
         while (read(crew->signals, &info, sizeof info) > 0)
             ;
-        reap(p, crew, false);
+        reap(p, crew, au32_load_acquire(&p->header->stopping)); /* they may know it before us */
     }
 }
 
