@@ -34,8 +34,10 @@ int main(void)
         return 1;
     }
     for (int i = 0; i < 2 && !err; i++) {
-        struct wsched_spec spec = { .kernel = "unlucky", .payload = &deaths[i],
-                                    .payload_size = sizeof deaths[i], .max_retries = 2 };
+        struct wsched_spec spec = { .kernel = "unlucky",
+                                    .payload = &deaths[i],
+                                    .payload_size = sizeof deaths[i],
+                                    .max_retries = 2 };
         err = wsched_submit(pool, &spec, &futures[i]);
     }
     if (!err)

@@ -40,7 +40,8 @@ int main(void)
     }
     for (long i = 0; i < PIECES; i++) {
         pieces[i] = (struct piece){ TERMS / PIECES * i, TERMS / PIECES * (i + 1) };
-        specs[i] = (struct wsched_spec){ .kernel = "sum_piece", .payload = &pieces[i],
+        specs[i] = (struct wsched_spec){ .kernel = "sum_piece",
+                                         .payload = &pieces[i],
                                          .payload_size = sizeof pieces[i] };
     }
     int n = wsched_submit_many(pool, specs, PIECES, futures); /* one wake for all */

@@ -19,7 +19,7 @@
 #define CLIENT_SPIN_MAX 1500u
 #define CLIENT_SPIN_MIN 16u
 
-/* ---- submitting --------------------------------------------------------------------------------- */
+/* ---- submitting -------------------------------------------------------------------------- */
 
 static int kernel_number(struct wsched *p, const char *name)
 {
@@ -84,8 +84,8 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
 }
 
 /* Make and queue one task, under the lock. */
-static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t kernel, uint64_t ticks,
-                        struct wsched_future *out)
+static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t kernel,
+                        uint64_t ticks, struct wsched_future *out)
 {
     uint32_t index;
     int err = task_take(p, &index);
@@ -107,8 +107,8 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
 }
 
 /* As submit_plain(), for a task with dependencies; takes the lock itself. */
-static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t kernel, uint64_t ticks,
-                        struct wsched_future *out)
+static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t kernel,
+                        uint64_t ticks, struct wsched_future *out)
 {
     uint32_t index;
 
@@ -222,7 +222,7 @@ int wsched_submit(struct wsched *p, const struct wsched_spec *spec, struct wsche
     return n == 1 ? 0 : n;
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------- */
 
 int futures_count(const struct wsched *p, const struct wsched_future *futures, size_t n, bool *done,
                   size_t *count)
@@ -301,12 +301,14 @@ static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, 
      * has not looked at ours. */
     if (au32_load_acquire(&p->header->supervisor) != supervisor || must_wake(arg))
         return 0;
-    return futex_wait(&park->word, supervisor | FUTEX_WAITERS, deadline) == -ETIMEDOUT ? -ETIMEDOUT : 0;
+    return futex_wait(&park->word, supervisor | FUTEX_WAITERS, deadline) == -ETIMEDOUT ? -ETIMEDOUT
+                                                                                       : 0;
 }
 
 static bool client_spin(struct wsched *p, struct wanted *w)
 {
-    uint32_t rounds = au32_load_relaxed(&p->spin), cost = 1 + (uint32_t)(w->n / 16); /* relaxed: a hint */
+    uint32_t rounds = au32_load_relaxed(&p->spin),
+             cost = 1 + (uint32_t)(w->n / 16); /* relaxed: a hint */
 
     if (p->cpus < 2 || au32_load_relaxed(&p->woke)) /* relaxed: a hint */
         rounds = 0;
@@ -372,9 +374,10 @@ int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
     return again ? again : err ? err : (int)count;
 }
 
-/* ---- results -------------------------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------------- */
 
-int wsched_result(struct wsched *p, struct wsched_future future, void *buf, size_t cap, size_t *size)
+int wsched_result(struct wsched *p, struct wsched_future future, void *buf, size_t cap,
+                  size_t *size)
 {
     int err = pool_check(p);
     uint32_t index;

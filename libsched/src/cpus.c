@@ -70,7 +70,8 @@ static uint32_t group_cpus(const char *root, const char *group)
         return UINT32_MAX;
     long long quota = strtoll(text, NULL, 10);
     snprintf(path, sizeof path, "%s%s/cpu.cfs_period_us", root, group);
-    return read_text(path, text, sizeof text) ? ratio_up(quota, strtoll(text, NULL, 10)) : UINT32_MAX;
+    return read_text(path, text, sizeof text) ? ratio_up(quota, strtoll(text, NULL, 10))
+                                              : UINT32_MAX;
 }
 
 static uint32_t path_cpus(const char *root, char *group)
@@ -104,7 +105,8 @@ static uint32_t cgroup_cpus(void)
     if (!read_text("/proc/self/cgroup", text, sizeof text))
         return UINT32_MAX;
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+        char *controllers = strchr(line, ':'),
+             *group = controllers ? strchr(controllers + 1, ':') : NULL;
         if (!group || strlen(group) > 1024)
             continue;
         *group++ = 0;

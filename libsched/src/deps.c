@@ -16,15 +16,17 @@
  * task that was in the same place fails.
  *
  * Blocks   owner: 0, or the task they belong to, with the seat that allocated them. Whoever
- *   recycles the task frees them. A death between allocating a block and linking it: the
- *   supervisor frees blocks of the dead seat that their task does not lead to, and blocks whose
- *   task is no more (deps_sweep()).
+ *   recycles the task frees them. After a death the supervisor frees blocks of the dead seat that
+ *   their task does not lead to, and those of slots that it was making or recycling
+ *   (deps_sweep()).
  * Ordering
- *   D1  entry stored (CAS release) -> WAITED on A (E3 of task.c) -> deps_tell() sees the entry.
+ *   D1  entry stored, then A's word read | A's word set to over, then entries read; a seq_cst fence
+ *       between the two on either side. Either deps_tell() sees the entry, or who registers sees
+ *       that A is over. WAITED may have been set long before by another.
  *   D2  bits cleared by seq_cst CAS, all looked at afterwards by seq_cst loads: of two processes
  *       that clear the last two bits, at least one sees none left.
- *   D3  a block's words and next are stored before it is linked (CAS release) -> acquire of walkers.
- * Limits   65,536 dependencies a task; an entry's generation is 28 bits.
+ *   D3  a block's words and next are stored before it is linked (CAS release) -> acquire of
+ * walkers. Limits   65,536 dependencies a task; an entry's generation is 28 bits.
  */
 #include "pool.h"
 
@@ -45,9 +47,10 @@ static bool owner_is(uint64_t owner, uint32_t index, uint32_t generation)
     return owner && owner_index(owner) == index && owner >> 32 == generation;
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------------ */
 
-static struct block *block_at(const struct wsched *p, uint32_t link) /* NULL at the end of a chain */
+static struct block *block_at(const struct wsched *p,
+                              uint32_t link) /* NULL at the end of a chain */
 {
     return link && link <= p->block_count ? &p->blocks[link - 1] : NULL;
 }
@@ -93,7 +96,7 @@ static void chain_free(struct wsched *p, uint32_t link, uint32_t index, uint32_t
     while ((b = block_at(p, link)) != NULL) {
         uint64_t owner = au64_load_acquire(&b->owner);
         if (!owner_is(owner, index, generation))
-            return; /* a sweep was here, or the chain is damaged */
+            return;                         /* a sweep was here, or the chain is damaged */
         link = au32_load_relaxed(&b->next); /* relaxed: D3 */
         block_give(p, b, owner);
         POINT("deps: a block of the chain is free");
@@ -111,7 +114,7 @@ void deps_free(struct wsched *p, uint32_t index, uint32_t generation)
         chain_free(p, t->dep_blocks, index, generation);
 }
 
-/* ---- bits ------------------------------------------------------------------------------------------ */
+/* ---- bits -------------------------------------------------------------------------------- */
 
 static uint64_t full_word(uint32_t tag, uint32_t bits)
 {
@@ -192,12 +195,13 @@ bool deps_all_over(struct wsched *p, const struct task *t)
     return true;
 }
 
-/* ---- entries ------------------------------------------------------------------------------------------ */
+/* ---- entries ----------------------------------------------------------------------------- */
 
 static uint64_t entry_make(uint64_t future, uint32_t position)
 {
     return (uint64_t)(future_generation(future) & ENTRY_GENERATION) << 36 |
-           (uint64_t)position << 20 | (future_index(future) + 1); /* + 1: never 0, which is "none" */
+           (uint64_t)position << 20 |
+           (future_index(future) + 1); /* + 1: never 0, which is "none" */
 }
 
 /* Task `culprit` is over: the entry's task has one thing less to wait for, or fails with it. */
@@ -254,7 +258,8 @@ static int bag_add(struct wsched *p, uint32_t index, uint32_t generation, uint64
     }
 }
 
-int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after, uint32_t count)
+int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after,
+                  uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint64_t entry = entry_make(future, i), word;
@@ -269,6 +274,9 @@ int deps_register(struct wsched *p, uint64_t future, const struct wsched_future 
             POINT("deps: entry made, task not marked as waited for");
         }
         uint32_t generation = word_generation(word);
+        fence_seq_cst(); /* D1: the entry before the look at the word, which may be WAITED already
+                          */
+        word = au64_load_acquire(&task_at(p, index)->word);
         while (word_generation(word) == generation && !word_is_over(word) && !(word & WORD_WAITED))
             if (au64_cas_acq_rel(&task_at(p, index)->word, &word, word | WORD_WAITED)) /* E3, D1 */
                 break;
@@ -300,7 +308,7 @@ void deps_tell(struct wsched *p, uint32_t index, uint64_t word)
     }
 }
 
-/* ---- after a death ---------------------------------------------------------------------------------------- */
+/* ---- after a death ----------------------------------------------------------------------- */
 
 static bool leads_to(struct wsched *p, uint32_t link, uint32_t wanted)
 {
@@ -314,34 +322,43 @@ static bool leads_to(struct wsched *p, uint32_t link, uint32_t wanted)
     return false;
 }
 
-static bool block_is_lost(struct wsched *p, uint32_t link, uint64_t owner)
+static bool seat_is_dead(const struct wsched *p, uint32_t dead, uint32_t seat)
 {
-    uint32_t index = owner_index(owner);
+    return dead == UINT32_MAX ? seat != driver_seat(p) : seat == dead;
+}
+
+/*
+ * Nobody will free this block. A slot in MAKING is being recycled or prepared by its seat: while
+ * that lives, its blocks are its business; when it is dead, all of them are lost.
+ */
+static bool block_is_lost(struct wsched *p, uint32_t link, uint64_t owner, uint32_t dead)
+{
+    uint32_t index = owner_index(owner), taker = (uint32_t)(owner >> 21) & 0x1ff;
 
     if (index >= p->task_count)
         return true;
     struct task *t = task_at(p, index);
-    if (word_generation(au64_load_acquire(&t->word)) != owner >> 32)
+    uint64_t word = au64_load_acquire(&t->word);
+    if (word_state(word) == TASK_MAKING)
+        return seat_is_dead(p, dead, word_seat(word));
+    if (word_generation(word) != owner >> 32)
         return true;
-    return !leads_to(p, (uint32_t)au64_load_acquire(&t->successors), link) &&
+    return seat_is_dead(p, dead, taker) &&
+           !leads_to(p, (uint32_t)au64_load_acquire(&t->successors), link) &&
            !leads_to(p, t->dep_blocks, link);
 }
 
-/* Free what `seat`, whose process is dead, took and did not link; UINT32_MAX: all but the driver. */
+/*
+ * Free what `seat`, whose process is dead, took and did not link, or did not get to free;
+ * UINT32_MAX: all seats but the driver's. Before its slots in MAKING are given to others.
+ */
 void deps_sweep(struct wsched *p, uint32_t seat)
 {
     uint32_t used = au32_load_acquire(&p->header->blocks_used);
 
     for (uint32_t i = 0; i < used && i < p->block_count; i++) {
         uint64_t owner = au64_load_acquire(&p->blocks[i].owner);
-        uint32_t index = owner_index(owner);
-        uint32_t taker = (uint32_t)(owner >> 21) & 0x1ff;
-        bool is_dead = seat == UINT32_MAX ? taker != driver_seat(p) : taker == seat;
-        if (!owner)
-            continue;
-        bool is_stale = index >= p->task_count ||
-                        word_generation(au64_load_acquire(&task_at(p, index)->word)) != owner >> 32;
-        if (is_stale || (is_dead && block_is_lost(p, i + 1, owner)))
+        if (owner && block_is_lost(p, i + 1, owner, seat))
             au64_cas_acq_rel(&p->blocks[i].owner, &owner, 0);
     }
 }

@@ -65,7 +65,8 @@ bool deque_push(struct wsched *p, uint64_t hint)
 
     if (a.size == DEQUE_CAPACITY)
         return false;
-    au64_store_relaxed(&slots_of(p, p->seat)[(a.head + a.size) & HEAD_MASK], hint); /* relaxed: Q1 */
+    au64_store_relaxed(&slots_of(p, p->seat)[(a.head + a.size) & HEAD_MASK],
+                       hint); /* relaxed: Q1 */
     POINT("deque: slot written, anchor not");
     au64_store_release(anchor, pack(a.head, a.size + 1, a.tag + 1)); /* Q1 */
     return true;

@@ -59,7 +59,8 @@ static double tick_rate(const struct wsched *p)
         ticks = ticks_now(p);
     } while (ns - p->clock_ns < RATE_NEEDS_NS &&
              (nanosleep(&(struct timespec){ 0, NS_PER_MS }, NULL), true));
-    return ticks > p->clock_ticks ? (double)(ns - p->clock_ns) / (double)(ticks - p->clock_ticks) : 1;
+    return ticks > p->clock_ticks ? (double)(ns - p->clock_ns) / (double)(ticks - p->clock_ticks)
+                                  : 1;
 }
 
 void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
@@ -113,7 +114,8 @@ static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
     return true;
 }
 
-int wsched_events(struct wsched *p, int (*visit)(const struct wsched_event *event, void *ctx), void *ctx)
+int wsched_events(struct wsched *p, int (*visit)(const struct wsched_event *event, void *ctx),
+                  void *ctx)
 {
     int err = pool_check(p);
 
@@ -137,7 +139,7 @@ int wsched_events(struct wsched *p, int (*visit)(const struct wsched_event *even
     return 0;
 }
 
-/* ---- deaths ------------------------------------------------------------------------------------------ */
+/* ---- deaths ------------------------------------------------------------------------------ */
 
 /* By the supervisor alone. `running`: what the worker was at, or NULL. */
 void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const struct task *running)
@@ -173,7 +175,8 @@ int wsched_next_death(struct wsched *p, uint64_t *cursor, struct wsched_death *o
         return err ? err : -EINVAL;
     for (;;) {
         uint64_t end = au64_load_acquire(&p->header->deaths); /* V2 */
-        uint64_t at = end > DEATHS_KEPT && *cursor < end - DEATHS_KEPT ? end - DEATHS_KEPT : *cursor;
+        uint64_t at =
+            end > DEATHS_KEPT && *cursor < end - DEATHS_KEPT ? end - DEATHS_KEPT : *cursor;
         if (at >= end)
             return 0;
         struct death *d = &p->deaths[at % DEATHS_KEPT], copy;

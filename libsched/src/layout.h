@@ -27,13 +27,13 @@
 #define MASK_WORDS (WORKERS_MAX / 64)
 #define KERNELS_MAX 4096u
 #define TASKS_MAX ((1u << 20) - 1) /* index + 1 is 20 bits in an entry of deps.c */
-#define BYTES_MAX (1u << 20)   /* of a payload, of a result */
+#define BYTES_MAX (1u << 20)       /* of a payload, of a result */
 #define EVENTS_MAX (1u << 24)
-#define AFTER_MAX (1u << 16)   /* a position is 16 bits in an entry of deps.c */
-#define DEATHS_KEPT 1024u      /* power of two */
-#define DEQUE_CAPACITY 8192u   /* power of two, 13 bits in the anchor of deque.c */
-#define DEPTH_MAX 1024u        /* tasks on one worker's stack */
-#define NAME_BYTES 32u         /* of a kernel, of a label; with the final 0 */
+#define AFTER_MAX (1u << 16) /* a position is 16 bits in an entry of deps.c */
+#define DEATHS_KEPT 1024u    /* power of two */
+#define DEQUE_CAPACITY 8192u /* power of two, 13 bits in the anchor of deque.c */
+#define DEPTH_MAX 1024u      /* tasks on one worker's stack */
+#define NAME_BYTES 32u       /* of a kernel, of a label; with the final 0 */
 
 /*
  * A word on which a thread sleeps: 0, or what it holds while its owner sleeps. The driver's
@@ -47,7 +47,7 @@ struct park {
     uint32_t pad[15];
 };
 
-/* ---- tasks: task.c ------------------------------------------------------------------------- */
+/* ---- tasks: task.c ----------------------------------------------------------------------- */
 
 enum task_state {
     TASK_FREE = 0,
@@ -79,11 +79,11 @@ enum task_state {
 
 /* A future: generation in the high half, index + 1 in the low half. */
 
-struct cause {             /* of a failure; written by the word's exclusive owner */
+struct cause { /* of a failure; written by the word's exclusive owner */
     int32_t pid;
     int32_t signal;
-    int32_t exit_code;     /* -1: none */
-    uint16_t kernel;       /* that failed: the task's, or that of the one it was to follow */
+    int32_t exit_code; /* -1: none */
+    uint16_t kernel;   /* that failed: the task's, or that of the one it was to follow */
     uint8_t attempts;
     uint8_t attempts_max;
     uint32_t is_dependency;
@@ -101,30 +101,31 @@ struct task {
     uint8_t attempts_max;
     uint32_t payload_size;
     uint32_t result_size;
-    uint32_t dep_blocks;    /* first block + 1 of further bits of dependencies */
-    uint64_t born;          /* ticks */
+    uint32_t dep_blocks; /* first block + 1 of further bits of dependencies */
+    uint64_t born;       /* ticks */
     struct cause cause;
     uint32_t todo; /* index + 1: list of those to tell, of the thread that ended them */
     uint32_t pad;
     char label[NAME_BYTES]; /* then the payload, then the result */
 };
 
-/* ---- blocks: deps.c ------------------------------------------------------------------------- */
+/* ---- blocks: deps.c ---------------------------------------------------------------------- */
 
 #define BLOCK_WORDS 6u
 struct block {
-    struct au64 owner; /* generation:29 << 32 | seat of the allocator:9 << 21 | (task + 1):21; 0: free */
-    struct au32 next;  /* block + 1 */
-    uint32_t version;  /* how often it was allocated */
+    struct au64
+        owner; /* generation:29 << 32 | seat of the allocator:9 << 21 | (task + 1):21; 0: free */
+    struct au32 next; /* block + 1 */
+    uint32_t version; /* how often it was allocated */
     struct au64 w[BLOCK_WORDS];
 };
 
-/* ---- seats ------------------------------------------------------------------------------------ */
+/* ---- seats ------------------------------------------------------------------------------- */
 
 struct seat {
-    struct au64 anchor;   /* of a worker's deque: deque.c */
+    struct au64 anchor; /* of a worker's deque: deque.c */
     uint64_t pad0[7];
-    struct au64 head;     /* of the driver's or supervisor's queue: queue.c */
+    struct au64 head; /* of the driver's or supervisor's queue: queue.c */
     uint64_t pad1[7];
     struct au64 tail;
     uint64_t pad2[7];
@@ -132,16 +133,17 @@ struct seat {
     struct au64 events;   /* ever written to this seat's ring */
     /* Statistics, by the seat's process alone. */
     struct au64 submitted, finished, failed, cancelled, retried, stolen;
-    struct au32 depth;    /* entries of `running` in use; may be stale by one after a death */
-    struct au32 ready;    /* the worker of this incarnation has started */
+    struct au32 depth; /* entries of `running` in use; may be stale by one after a death */
+    struct au32 ready; /* the worker of this incarnation has started */
     struct au32 stopped;
     uint32_t pad3[13];
-    struct park park;     /* a worker's */
+    struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */
     struct au64 running[DEPTH_MAX];
 };
 
-/* An entry of seat.running: generation:29 << 32 | died:1 << 31 | attempt:8 << 21 | (task + 1):21. */
+/* An entry of seat.running: generation:29 << 32 | died:1 << 31 | attempt:8 << 21 | (task + 1):21.
+ */
 #define RUNNING_DIED (1ull << 31)
 
 struct death {
@@ -158,12 +160,12 @@ struct death {
 struct event_record { /* words, so that a reader may race with the writer: events.c */
     struct au64 ticks;
     struct au64 task;
-    struct au64 what; /* pid:32 | kernel:16 | attempt:8 | kind:8 */
+    struct au64 what;   /* pid:32 | kernel:16 | attempt:8 | kind:8 */
     struct au64 number; /* of this event in its ring, + 1: a reader sees whether it was overtaken */
     struct au64 label[NAME_BYTES / 8];
 };
 
-/* ---- header ------------------------------------------------------------------------------------- */
+/* ---- header ------------------------------------------------------------------------------ */
 
 struct header {
     uint64_t magic;
@@ -181,8 +183,8 @@ struct header {
     struct au32 broken;     /* errno: workers cannot start */
     struct au32 tasks_used; /* task slots from here on were never used */
     struct au32 blocks_used;
-    struct au32 crew;       /* incarnation of supervisor and workers */
-    struct au32 free_hint;  /* word of the free map to look at first */
+    struct au32 crew;      /* incarnation of supervisor and workers */
+    struct au32 free_hint; /* word of the free map to look at first */
     struct au64 deaths;
     struct au64 wakes;
     uint64_t pad3[2];

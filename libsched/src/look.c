@@ -30,7 +30,7 @@ int wsched_stats(struct wsched *p, struct wsched_stats *out)
     return 0;
 }
 
-/* ---- failures ---------------------------------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------------------------- */
 
 static void describe(struct wsched_failure *f, bool is_dependency)
 {
@@ -38,15 +38,18 @@ static void describe(struct wsched_failure *f, bool is_dependency)
 
     if (f->signal) {
         const char *name = sigdescr_np(f->signal);
-        snprintf(f->text, sizeof f->text, "%skilled by signal %d (%s) while running %s, attempt %u of %u",
-                 before, f->signal, name ? name : "?", f->kernel, f->attempts, f->attempts_max);
+        snprintf(f->text, sizeof f->text,
+                 "%skilled by signal %d (%s) while running %s, attempt %u of %u", before, f->signal,
+                 name ? name : "?", f->kernel, f->attempts, f->attempts_max);
     } else if (f->exit_code >= 0) {
-        snprintf(f->text, sizeof f->text, "%sworker exited with code %d while running %s, attempt %u of %u",
-                 before, f->exit_code, f->kernel, f->attempts, f->attempts_max);
+        snprintf(f->text, sizeof f->text,
+                 "%sworker exited with code %d while running %s, attempt %u of %u", before,
+                 f->exit_code, f->kernel, f->attempts, f->attempts_max);
     } else if (f->error == -ECANCELED) {
         snprintf(f->text, sizeof f->text, "%s%s was cancelled", before, f->kernel);
     } else {
-        snprintf(f->text, sizeof f->text, "%s%s failed: %s", before, f->kernel, wsched_strerror(f->error));
+        snprintf(f->text, sizeof f->text, "%s%s failed: %s", before, f->kernel,
+                 wsched_strerror(f->error));
     }
 }
 
@@ -81,7 +84,7 @@ int wsched_failure(struct wsched *p, struct wsched_future future, struct wsched_
     return 0;
 }
 
-/* ---- verify -------------------------------------------------------------------------------------- */
+/* ---- verify ------------------------------------------------------------------------------ */
 
 static const char *verify_task(const struct wsched *p, const struct task *t, uint64_t word)
 {
@@ -90,7 +93,8 @@ static const char *verify_task(const struct wsched *p, const struct task *t, uin
     if (state > TASK_CANCELLED)
         return "unknown state";
     if (state <= TASK_MAKING)
-        return state == TASK_FREE && (word & (WORD_WAITED | WORD_CANCEL | WORD_RELEASED | WORD_TOLD))
+        return state == TASK_FREE &&
+                       (word & (WORD_WAITED | WORD_CANCEL | WORD_RELEASED | WORD_TOLD))
                    ? "a free slot with flags"
                    : NULL;
     if (word_seat(word) >= p->seat_count)
@@ -101,7 +105,8 @@ static const char *verify_task(const struct wsched *p, const struct task *t, uin
         return "told, but not over";
     if ((word & WORD_TOLD) && (word & WORD_RELEASED))
         return "over, told and released, but not free";
-    if ((state == TASK_FAILED) != (state != TASK_CANCELLED && state != TASK_FAILING && word_errno(word) != 0))
+    if ((state == TASK_FAILED) !=
+        (state != TASK_CANCELLED && state != TASK_FAILING && word_errno(word) != 0))
         return "state and errno do not agree";
     if ((t->kernel & (KERNEL_LABELLED - 1)) >= p->kernel_count)
         return "a kernel that does not exist";
@@ -128,7 +133,8 @@ int wsched_verify(struct wsched *p, char *text)
         uint64_t word = au64_load_acquire(&t->word);
         const char *what = verify_task(p, t, word);
         if (what && au64_load_acquire(&t->word) == word) /* else it changed while we looked */
-            snprintf(found, sizeof found, "task %u (word %016llx): %s", i, (unsigned long long)word, what);
+            snprintf(found, sizeof found, "task %u (word %016llx): %s", i, (unsigned long long)word,
+                     what);
     }
     const char *what = NULL;
     if (!found[0] && deps_verify(p, &what))

@@ -44,7 +44,7 @@ static bool any(const struct wsched *p, const struct au64 *mask)
 
 static bool bit_get(const struct au64 *mask, uint32_t n)
 {
-    return au64_load_relaxed(&mask[n / 64]) >> n % 64 & 1; /* relaxed: our own bit, or a hint */
+    return au64_load_relaxed(&mask[n / 64]) >> n % 64 & 1; /* relaxed: our own bit */
 }
 
 static void bit_set(struct au64 *mask, uint32_t n)
@@ -64,7 +64,7 @@ static void unpark(struct park *park)
         futex_wake(&park->word, INT_MAX);
 }
 
-/* ---- hints ------------------------------------------------------------------------------------ */
+/* ---- hints ------------------------------------------------------------------------------- */
 
 void hint_push_locked(struct wsched *p, uint64_t future)
 {
@@ -92,29 +92,62 @@ bool work_is_visible(const struct wsched *p)
     return false;
 }
 
-/* ---- waking -------------------------------------------------------------------------------------- */
+/* ---- waking ------------------------------------------------------------------------------ */
+
+/* A searcher that is still parked was chosen by a waker that died or was stopped before it woke
+ * it: do it for him. 0: nobody searches, 1: somebody does, 2: and we had to wake him. */
+static int look_at_searchers(struct wsched *p)
+{
+    int found = 0;
+
+    for (uint32_t i = 0; i < mask_words(p); i++) {
+        uint64_t m = au64_load_seq_cst(&p->header->searchers[i]); /* P1 */
+        for (; m; m &= m - 1) {
+            uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
+            if (n >= p->workers)
+                continue;
+            bool is_parked =
+                au32_load_relaxed(&p->seats[n].park.word); /* relaxed: unpark() looks */
+            if (is_parked)
+                unpark(&p->seats[n].park);
+            found = found < 1 + is_parked ? 1 + is_parked : found;
+        }
+    }
+    return found;
+}
 
 bool park_wake_one(struct wsched *p)
 {
     struct header *h = p->header;
 
     fence_seq_cst(); /* P1 */
-    if (any(p, h->searchers))
-        return false;
+    int searching = look_at_searchers(p);
+    if (searching)
+        return searching == 2;
     for (uint32_t i = 0; i < mask_words(p); i++) {
         uint64_t m = au64_load_relaxed(&h->sleepers[i]); /* relaxed: the fence before it, P1 */
         for (; m; m &= m - 1) {
             uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
-            if (n >= p->workers || !bit_clear(h->sleepers, n))
+            if (n >= p->workers)
                 continue;
-            POINT("park: sleeper chosen, not woken");
             bit_set(h->searchers, n); /* it searches from now on: nobody else need be woken */
+            POINT("park: sleeper marked as searching, not chosen");
+            if (!bit_clear(h->sleepers, n)) {
+                bit_clear(h->searchers, n);
+                continue;
+            }
+            POINT("park: sleeper chosen, not woken");
             unpark(&p->seats[n].park);
             au64_add_relaxed(&h->wakes, 1); /* relaxed: a statistic */
             return true;
         }
     }
     return false;
+}
+
+void park_wake_worker(struct wsched *p, uint32_t seat)
+{
+    unpark(&p->seats[seat].park);
 }
 
 void park_wake_all(struct wsched *p)
@@ -149,7 +182,7 @@ uint64_t park_bit(const struct wsched *p)
     return 1ull << thread_number % CLIENT_PARKS;
 }
 
-/* ---- searching and sleeping ------------------------------------------------------------------------ */
+/* ---- searching and sleeping -------------------------------------------------------------- */
 
 bool search_begin(struct wsched *p)
 {
@@ -174,10 +207,15 @@ void search_end(struct wsched *p)
         park_wake_one(p);
 }
 
+/*
+ * After a death or a stop: the dead one's bits go, and all bits of searchers, because it may have
+ * set one for a sleeper it was about to wake. A searcher without its bit costs a wake too many.
+ */
 void park_forget(struct wsched *p, uint32_t seat)
 {
     bit_clear(p->header->sleepers, seat);
-    bit_clear(p->header->searchers, seat);
+    for (uint32_t i = 0; i < mask_words(p); i++)
+        au64_xchg_seq_cst(&p->header->searchers[i], 0); /* P1 */
 }
 
 /* Free slots in stock are no use to us while we sleep. */
@@ -199,11 +237,9 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
     au32_store_release(&park->word, PARKED);
     if (wants_work)
         bit_set(h->sleepers, p->seat);
-    if (p->is_searching) {
-        p->is_searching = false;
-        bit_clear(h->searchers, p->seat);
-    }
-    fence_seq_cst(); /* P1, P2 */
+    p->is_searching = false;
+    bit_clear(h->searchers, p->seat); /* ours, or one that a waker set who came too late */
+    fence_seq_cst();                  /* P1, P2 */
     POINT("park: about to sleep");
     give_room(p);
     if (!(wants_work && work_is_visible(p)) && !au32_load_acquire(&h->stopping) &&
@@ -212,6 +248,7 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
             if (futex_wait(&park->word, PARKED, deadline) == -ETIMEDOUT)
                 break;
     au32_store_release(&park->word, 0);
-    bit_clear(h->sleepers, p->seat);
-    p->is_searching = bit_get(h->searchers, p->seat); /* a waker set it for us */
+    /* Has a waker chosen us? Then we are a searcher, with or without the bit. */
+    bool is_chosen = wants_work && !bit_clear(h->sleepers, p->seat);
+    p->is_searching = is_chosen || bit_get(h->searchers, p->seat);
 }

@@ -19,7 +19,8 @@ static int check_options(const struct wsched_options *o)
         if (*tail++)
             return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
-        o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->reserved[0] || o->reserved[1])
+        o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->reserved[0] ||
+        o->reserved[1])
         return -EINVAL;
     return 0;
 }

@@ -34,7 +34,7 @@ struct wsched {
     struct death *deaths;
     unsigned char *tasks;
     struct block *blocks;
-    struct au64 *deques; /* DEQUE_CAPACITY each */
+    struct au64 *deques;         /* DEQUE_CAPACITY each */
     struct queue_view queues[2]; /* the driver's, the supervisor's */
     struct event_record *events;
     uint32_t workers, seat_count, task_count, task_stride, block_count, event_capacity;
@@ -51,9 +51,9 @@ struct wsched {
     uint32_t *free_slots; /* ours: MAKING(seat) */
     uint32_t free_count, free_max, worker_free_max;
     uint32_t map_cursor, block_cursor; /* where to look first */
-    uint32_t last_kernel; /* the name that was looked up last */
-    struct au32 woke;     /* the last submission had to wake a worker */
-    struct au32 spin;     /* of a waiting client, in pauses */
+    uint32_t last_kernel;              /* the name that was looked up last */
+    struct au32 woke;                  /* the last submission had to wake a worker */
+    struct au32 spin;                  /* of a waiting client, in pauses */
 
     const struct wsched_kernel *kernels;
     struct wsched_options options;
@@ -63,13 +63,13 @@ struct wsched {
 
     struct wsched_task *current; /* in a worker: the task on top of its stack */
     uint32_t depth;
-    uint32_t batch;              /* how many hints to steal at once */
+    uint32_t batch; /* how many hints to steal at once */
     uint32_t spin_rounds, tick, cpus;
     uint64_t random;
     pid_t pid;
     bool is_searching;
-    sigset_t mask;               /* the driver's signal mask when it opened the pool */
-    bool from_main;              /* the supervisor was forked by the driver's main thread */
+    sigset_t mask;  /* the driver's signal mask when it opened the pool */
+    bool from_main; /* the supervisor was forked by the driver's main thread */
 };
 
 struct wsched_task {
@@ -83,7 +83,7 @@ struct wsched_task {
     bool is_over;
 };
 
-/* ---- words and futures ---------------------------------------------------------------------- */
+/* ---- words and futures ------------------------------------------------------------------- */
 
 static inline enum task_state word_state(uint64_t w)
 {
@@ -119,8 +119,8 @@ static inline uint64_t word_make(uint32_t generation, enum task_state state, uin
 /* The same task and flags with another state, seat and errno. */
 static inline uint64_t word_turn(uint64_t w, enum task_state state, uint32_t seat, int error)
 {
-    const uint64_t changed = WORD_STATE | WORD_SEAT_MASK << WORD_SEAT_SHIFT |
-                             WORD_ERRNO_MASK << WORD_ERRNO_SHIFT;
+    const uint64_t changed =
+        WORD_STATE | WORD_SEAT_MASK << WORD_SEAT_SHIFT | WORD_ERRNO_MASK << WORD_ERRNO_SHIFT;
 
     return (w & ~changed) | (uint64_t)state | (uint64_t)seat << WORD_SEAT_SHIFT |
            (uint64_t)(unsigned)error << WORD_ERRNO_SHIFT;
@@ -162,7 +162,8 @@ static inline bool future_look(const struct wsched *p, uint64_t future, uint32_t
     return word_generation(*word) == future_generation(future) && word_state(*word) > TASK_MAKING;
 }
 /* The same for a caller of the API, who must not have given it back. */
-static inline bool future_held(const struct wsched *p, uint64_t future, uint32_t *index, uint64_t *word)
+static inline bool future_held(const struct wsched *p, uint64_t future, uint32_t *index,
+                               uint64_t *word)
 {
     return future_look(p, future, index, word) && !(*word & WORD_RELEASED);
 }
@@ -195,15 +196,15 @@ static inline void stat_add(struct au64 *s, uint64_t n)
     au64_store_relaxed(s, au64_load_relaxed(s) + n); /* relaxed: a statistic */
 }
 
-/* ---- segment.c --------------------------------------------------------------------------------- */
+/* ---- segment.c --------------------------------------------------------------------------- */
 
-int segment_make(struct wsched *p, const struct wsched_options *o, const struct wsched_kernel *kernels,
-                 size_t kernel_count);
+int segment_make(struct wsched *p, const struct wsched_options *o,
+                 const struct wsched_kernel *kernels, size_t kernel_count);
 void segment_free(struct wsched *p);
 
-/* ---- task.c -------------------------------------------------------------------------------------- */
+/* ---- task.c ------------------------------------------------------------------------------ */
 
-int task_take(struct wsched *p, uint32_t *index); /* under the lock; -EAGAIN: none is free */
+int task_take(struct wsched *p, uint32_t *index);   /* under the lock; -EAGAIN: none is free */
 void task_untake(struct wsched *p, uint32_t index); /* under the lock */
 void task_give(struct wsched *p, uint32_t index);   /* MAKING(self) -> FREE */
 void task_publish(struct wsched *p, uint32_t index, enum task_state state);
@@ -211,7 +212,8 @@ bool task_claim(struct wsched *p, uint64_t future, uint32_t *index, uint64_t *wo
 /* A task that we alone may end (RUNNING or FAILING here, or a dead worker's) is over. */
 void task_end(struct wsched *p, uint32_t index, uint64_t word, enum task_state state, int error);
 /* For the supervisor: a task that a dead worker was running ends, or becomes PENDING again. */
-void task_end_dead(struct wsched *p, uint32_t index, uint64_t word, enum task_state state, int error);
+void task_end_dead(struct wsched *p, uint32_t index, uint64_t word, enum task_state state,
+                   int error);
 bool task_again(struct wsched *p, uint32_t index, uint64_t word);
 int task_cancel(struct wsched *p, uint64_t future);
 void task_release(struct wsched *p, uint64_t future);
@@ -221,13 +223,15 @@ void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32
 void task_unblock(struct wsched *p, uint32_t index, uint64_t word);
 /* Tell those that wait for a task that is over; any number of times. */
 void task_tell(struct wsched *p, uint32_t index);
-void task_recycle(struct wsched *p, uint32_t index); /* MAKING(self): free its blocks, keep the slot */
+void task_recycle(struct wsched *p,
+                  uint32_t index); /* MAKING(self): free its blocks, keep the slot */
 void free_map_give(struct wsched *p, uint32_t index);
 
-/* ---- deps.c ----------------------------------------------------------------------------------------- */
+/* ---- deps.c ------------------------------------------------------------------------------ */
 
 int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count);
-int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after, uint32_t count);
+int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after,
+                  uint32_t count);
 bool deps_all_over(struct wsched *p, const struct task *t);
 void deps_tell(struct wsched *p, uint32_t index, uint64_t word);
 void deps_free(struct wsched *p, uint32_t index, uint32_t generation);
@@ -235,10 +239,10 @@ void deps_sweep(struct wsched *p, uint32_t seat); /* blocks of a dead seat that 
 int deps_verify(struct wsched *p, const char **what);
 uint32_t deps_blocks_free(struct wsched *p);
 
-/* ---- deque.c, queue.c --------------------------------------------------------------------------------- */
+/* ---- deque.c, queue.c -------------------------------------------------------------------- */
 
 #define STEAL_MAX 16u
-bool deque_push(struct wsched *p, uint64_t hint); /* false: full */
+bool deque_push(struct wsched *p, uint64_t hint);  /* false: full */
 bool deque_take(struct wsched *p, uint64_t *hint); /* the newest */
 uint32_t deque_steal(struct wsched *p, uint32_t victim, uint32_t max, uint64_t hints[STEAL_MAX]);
 uint32_t deque_size(const struct wsched *p, uint32_t seat);
@@ -247,13 +251,14 @@ uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints
 uint64_t queue_size(const struct wsched *p, uint32_t seat);
 bool queue_is_damaged(const struct wsched *p, uint32_t seat);
 
-/* ---- park.c ------------------------------------------------------------------------------------------------ */
+/* ---- park.c ------------------------------------------------------------------------------ */
 
 #define PARKED 1u
-void hint_push(struct wsched *p, uint64_t future);        /* takes the driver's lock */
+void hint_push(struct wsched *p, uint64_t future); /* takes the driver's lock */
 void hint_push_locked(struct wsched *p, uint64_t future);
-bool park_wake_one(struct wsched *p);                     /* after hint_push; true: woke one */
+bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 void park_wake_all(struct wsched *p);
+void park_wake_worker(struct wsched *p, uint32_t seat);
 void park_wake_bits(struct wsched *p, uint64_t bits);
 uint64_t park_bit(const struct wsched *p);
 bool work_is_visible(const struct wsched *p);
@@ -261,16 +266,17 @@ bool search_begin(struct wsched *p); /* false: enough others search */
 void search_end(struct wsched *p);
 void park_forget(struct wsched *p, uint32_t seat); /* a dead or stopped worker */
 /* Sleep until woken, `still_asleep` says no, or the deadline. */
-void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg, int64_t deadline);
+void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
+                 int64_t deadline);
 
-/* ---- worker.c ------------------------------------------------------------------------------------------------ */
+/* ---- worker.c ---------------------------------------------------------------------------- */
 
 int worker_main(struct wsched *p);
 bool worker_help(struct wsched *p); /* run one task from anywhere; false: found none */
 int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
                 int64_t deadline);
 
-/* ---- client.c -------------------------------------------------------------------------------------------------- */
+/* ---- client.c ---------------------------------------------------------------------------- */
 
 /* How many are done; done[] may be NULL. -EINVAL: one is no task. */
 int futures_count(const struct wsched *p, const struct wsched_future *futures, size_t n, bool *done,
@@ -278,18 +284,19 @@ int futures_count(const struct wsched *p, const struct wsched_future *futures, s
 /* Make the ends of enough of them ring our bell that `need` cannot be reached unheard. */
 bool futures_register(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need);
 
-/* ---- supervisor.c, sweep.c ---------------------------------------------------------------------------------------- */
+/* ---- supervisor.c, sweep.c --------------------------------------------------------------- */
 
 int supervisor_open(struct wsched *p);
 void supervisor_close(struct wsched *p);
-/* The driver looks after its supervisor: when it has died it starts another. -ESHUTDOWN: it cannot. */
+/* The driver looks after its supervisor: when it has died it starts another. -ESHUTDOWN: it cannot.
+ */
 int supervisor_check(struct wsched *p);
 /* What a dead worker left. `status` as of waitpid(). */
 void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status);
 void sweep_stopped(struct wsched *p, uint32_t seat);
 void sweep_everything(struct wsched *p, const pid_t *pids);
 
-/* ---- events.c ---------------------------------------------------------------------------------------------------------- */
+/* ---- events.c ---------------------------------------------------------------------------- */
 
 uint64_t ticks_now(const struct wsched *p);
 void ticks_begin(struct wsched *p);

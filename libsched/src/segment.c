@@ -65,7 +65,8 @@ static struct places places_of(const struct wsched *p)
     at.deques = take(&end, (uint64_t)p->workers * DEQUE_CAPACITY * sizeof(struct au64));
     at.queue[0] = take(&end, p->queues[0].capacity * sizeof(struct au64));
     at.queue[1] = take(&end, p->queues[1].capacity * sizeof(struct au64));
-    at.events = take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_record));
+    at.events =
+        take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_record));
     at.end = end;
     return at;
 }
@@ -79,7 +80,8 @@ static int map_segment(struct wsched *p)
     if (ftruncate(p->fd, (off_t)p->bytes) ||
         fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
         err = -errno;
-    void *base = err ? MAP_FAILED : mmap(NULL, p->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
+    void *base =
+        err ? MAP_FAILED : mmap(NULL, p->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
     if (!err && base == MAP_FAILED)
         err = -errno;
     if (err) {
@@ -91,8 +93,8 @@ static int map_segment(struct wsched *p)
     return 0;
 }
 
-int segment_make(struct wsched *p, const struct wsched_options *o, const struct wsched_kernel *kernels,
-                 size_t kernel_count)
+int segment_make(struct wsched *p, const struct wsched_options *o,
+                 const struct wsched_kernel *kernels, size_t kernel_count)
 {
     p->workers = o->workers ? o->workers : wsched_cpus();
     if (p->workers > WORKERS_MAX)

@@ -47,16 +47,17 @@
 
 #define PID_BITS 22
 #define START_MASK 0x3fffffful /* 26 bits of a start time */
-#define CLOSE_MS 1000           /* workers that do not end within it are killed */
-#define FAILS_BROKEN 8u         /* worker_start that fails so often in a row, in every seat */
+#define CLOSE_MS 1000          /* workers that do not end within it are killed */
+#define FAILS_BROKEN 8u        /* worker_start that fails so often in a row, in every seat */
 #define FAILS_SLOW 3u
 #define FORK_AGAIN_MS 10
+#define START_TRIES 10
 
 struct crew {
     pid_t pids[WORKERS_MAX];
-    uint32_t fails[WORKERS_MAX];   /* deaths in a row before it was ready */
+    uint32_t fails[WORKERS_MAX];    /* deaths in a row before it was ready */
     bool fails_itself[WORKERS_MAX]; /* the last one was worker_start's doing */
-    int64_t due[WORKERS_MAX];      /* when to fork again; 0: runs */
+    int64_t due[WORKERS_MAX];       /* when to fork again; 0: runs */
     pid_t parent;
     int signals, driver, control;
 };
@@ -74,7 +75,7 @@ static uint64_t identity_make(uint32_t crew, uint64_t start, pid_t pid)
            (uint64_t)(uint32_t)pid;
 }
 
-/* ---- a worker ----------------------------------------------------------------------------------- */
+/* ---- a worker ---------------------------------------------------------------------------- */
 
 static void reset_signals(void)
 {
@@ -85,7 +86,8 @@ static void reset_signals(void)
         bool is_fault = false;
         for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
             is_fault |= faults[i] == s;
-        if (!is_fault && !sigaction(s, NULL, &a) && a.sa_handler != SIG_IGN && a.sa_handler != SIG_DFL)
+        if (!is_fault && !sigaction(s, NULL, &a) && a.sa_handler != SIG_IGN &&
+            a.sa_handler != SIG_DFL)
             signal(s, SIG_DFL);
     }
     signal(SIGCHLD, SIG_DFL); /* SIG_IGN would lose the cause of deaths */
@@ -108,7 +110,8 @@ static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, cons
     *p->own = 1;
     proc_stat(getpid(), &start, &state);
     POINT("worker: forked, not in its seat");
-    if (!au64_cas_seq_cst(&p->seats[seat].identity, &empty, empty | identity_make(0, start, getpid())))
+    if (!au64_cas_seq_cst(&p->seats[seat].identity, &empty,
+                          empty | identity_make(0, start, getpid())))
         _exit(0);
     pthread_sigmask(SIG_SETMASK, &p->mask, NULL);
     _exit(worker_main(p));
@@ -119,7 +122,8 @@ static int worker_fork(struct wsched *p, struct crew *crew, uint32_t seat)
     pid_t self = getpid();
 
     au32_store_relaxed(&p->seats[seat].ready, 0); /* relaxed: fork orders it */
-    au64_store_release(&p->seats[seat].identity, identity_make(au32_load_relaxed(&p->header->crew), 0, 0));
+    au64_store_release(&p->seats[seat].identity,
+                       identity_make(au32_load_relaxed(&p->header->crew), 0, 0));
     pid_t pid = fork();
     if (pid == 0)
         worker_child(p, seat, self, crew);
@@ -130,7 +134,7 @@ static int worker_fork(struct wsched *p, struct crew *crew, uint32_t seat)
     return 0;
 }
 
-/* ---- deaths of workers ------------------------------------------------------------------------------ */
+/* ---- deaths of workers ------------------------------------------------------------------- */
 
 static bool is_broken(const struct wsched *p, const struct crew *crew)
 {
@@ -140,7 +144,8 @@ static bool is_broken(const struct wsched *p, const struct crew *crew)
     return true;
 }
 
-static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int status, bool stopping)
+static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int status,
+                        bool stopping)
 {
     bool was_ready = au32_load_acquire(&p->seats[seat].ready); /* W2 */
     pid_t pid = crew->pids[seat];
@@ -176,6 +181,8 @@ static void reap(struct wsched *p, struct crew *crew, bool stopping)
                 worker_died(p, crew, i, status, stopping);
             else if (WIFSTOPPED(status))
                 sweep_stopped(p, i);
+            else if (WIFCONTINUED(status))
+                park_wake_worker(p, i); /* it lost its bits: let it look around */
             break;
         }
 }
@@ -234,7 +241,7 @@ static void close_workers(struct wsched *p, struct crew *crew)
     kill_workers(p, crew);
 }
 
-/* ---- the supervisor's life ------------------------------------------------------------------------------ */
+/* ---- the supervisor's life --------------------------------------------------------------- */
 
 /*
  * The kernel walks this list when we die: each node stands for the word at the same distance, here
@@ -305,7 +312,7 @@ static void supervise(struct wsched *p, struct crew *crew)
             return close_workers(p, crew);
         while (read(crew->signals, &info, sizeof info) > 0)
             ;
-        reap(p, crew, false);
+        reap(p, crew, au32_load_acquire(&p->header->stopping)); /* they may know it before us */
     }
 }
 
@@ -316,8 +323,7 @@ static void supervisor_child(struct wsched *p, pid_t driver, int report, const p
 
     if (!err) {
         robust_begin(p);
-        if (au32_load_relaxed(&p->header->crew) > 1)
-            sweep_everything(p, dead);
+        sweep_everything(p, dead);
         POINT("supervisor: swept, no worker forked");
         for (uint32_t i = 0; i < p->workers && !err; i++)
             err = worker_fork(p, &crew, i);
@@ -332,7 +338,7 @@ static void supervisor_child(struct wsched *p, pid_t driver, int report, const p
     _exit(0);
 }
 
-/* ---- in the driver -------------------------------------------------------------------------------------------- */
+/* ---- in the driver ----------------------------------------------------------------------- */
 
 static int supervisor_start(struct wsched *p, const pid_t *dead)
 {
@@ -359,7 +365,7 @@ static int supervisor_start(struct wsched *p, const pid_t *dead)
         while ((n = read(report[0], &err, sizeof err)) < 0 && errno == EINTR)
             ;
         if (n != sizeof err)
-            err = -EAGAIN; /* it died at once */
+            err = -EOWNERDEAD; /* it died at once */
         if (err)
             while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
                 ;
@@ -380,7 +386,8 @@ static void await_death(uint64_t identity)
     if (fd < 0)
         return;
     /* The descriptor is of whoever has the pid now; is it still the same? */
-    if (!proc_stat(pid, &start, &state) && (start & START_MASK) == (identity >> PID_BITS & START_MASK)) {
+    if (!proc_stat(pid, &start, &state) &&
+        (start & START_MASK) == (identity >> PID_BITS & START_MASK)) {
         syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
         struct pollfd f = { fd, POLLIN, 0 };
         while (poll(&f, 1, -1) < 0 && errno == EINTR)
@@ -409,9 +416,21 @@ static bool supervisor_lives(const struct wsched *p)
     return tid && !(tid & ~(uint32_t)FUTEX_TID_MASK);
 }
 
+/* A supervisor that is killed before it has said that all is well gets a successor, too. */
+static int crew_start(struct wsched *p)
+{
+    pid_t dead[WORKERS_MAX];
+    int err = -EOWNERDEAD;
+
+    for (int i = 0; i < START_TRIES && err == -EOWNERDEAD; i++) {
+        dismiss_crew(p, dead);
+        err = supervisor_start(p, dead);
+    }
+    return err == -EOWNERDEAD ? -EAGAIN : err;
+}
+
 int supervisor_check(struct wsched *p)
 {
-    pid_t dead[WORKERS_MAX] = { 0 };
     int err = 0;
 
     if (p->role != ROLE_DRIVER)
@@ -424,8 +443,7 @@ int supervisor_check(struct wsched *p)
     if (!supervisor_lives(p)) {
         while (p->supervisor && waitpid(p->supervisor, NULL, 0) < 0 && errno == EINTR)
             ;
-        dismiss_crew(p, dead);
-        err = supervisor_start(p, dead) ? -ESHUTDOWN : 0;
+        err = crew_start(p) ? -ESHUTDOWN : 0;
         park_wake_all(p); /* the kernel woke one thread per park word; the others look too */
     }
     pthread_mutex_unlock(&p->crew_lock);
@@ -437,8 +455,7 @@ int supervisor_open(struct wsched *p)
     p->control = eventfd(0, EFD_CLOEXEC);
     if (p->control < 0)
         return -errno;
-    au32_store_release(&p->header->crew, 1);
-    return supervisor_start(p, NULL);
+    return crew_start(p);
 }
 
 void supervisor_close(struct wsched *p)

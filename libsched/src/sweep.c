@@ -9,14 +9,14 @@
  *      true cause. Blamed is the task on top and those above it in the tree that stand on the same
  *      stack; others that the worker had merely stacked below run again without being charged.
  *   2  Its bits as sleeper and searcher go, header.lost is raised, another worker is woken.
- *   3  The whole table: slots it was making become free, what it was failing fails, who waits for
+ *   3  Blocks it had taken and not linked, or not yet freed.
+ *   4  The whole table: slots it was making become free, what it was failing fails, who waits for
  *      what it ended is told, blocked tasks whose dependencies are over are unblocked, and what
  *      the dead attempts had submitted is cancelled and released: nobody holds those futures.
- *   4  Blocks it had taken and not linked.
  *
  * Every step may be done twice. If the supervisor dies in the middle, the next one starts again
  * from the notes: an entry is marked "died" before its task is taken further, and stays until step
- * 3 has cancelled its children (W1).
+ * 4 has cancelled its children (W1).
  */
 #include "pool.h"
 
@@ -40,7 +40,7 @@ static bool covers(struct wsched *p, const struct sweep *s, uint32_t seat)
     return s->seat == UINT32_MAX ? seat != driver_seat(p) : seat == s->seat;
 }
 
-/* ---- the tasks it was running ---------------------------------------------------------------------- */
+/* ---- the tasks it was running ------------------------------------------------------------ */
 
 static void fill_cause(struct wsched *p, struct task *t, uint64_t word, pid_t pid, int status)
 {
@@ -56,14 +56,16 @@ static void fill_cause(struct wsched *p, struct task *t, uint64_t word, pid_t pi
 }
 
 /* A task that the dead seat was running goes on: again, or not. */
-static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_charged, pid_t pid, int status)
+static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_charged, pid_t pid,
+                   int status)
 {
     struct task *t = task_at(p, index);
     uint32_t seat = word_seat(word), attempt = word_attempt(word);
     uint64_t future = future_make(index, word_generation(word));
 
-    event_put(p, seat < p->workers ? seat : p->seat, WSCHED_EVENT_DIED, ticks_now(p), future, attempt,
-              t->kernel & (KERNEL_LABELLED - 1), pid, t->kernel & KERNEL_LABELLED ? t->label : NULL);
+    event_put(p, seat < p->workers ? seat : p->seat, WSCHED_EVENT_DIED, ticks_now(p), future,
+              attempt, t->kernel & (KERNEL_LABELLED - 1), pid,
+              t->kernel & KERNEL_LABELLED ? t->label : NULL);
     if (!is_charged && t->attempts_max < ATTEMPT_LIMIT)
         t->attempts_max++;
     POINT("sweep: about to settle a task");
@@ -71,7 +73,8 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
         task_end_dead(p, index, word, TASK_CANCELLED, ECANCELED);
     } else if (attempt < t->attempts_max) {
         if (!task_again(p, index, word)) {
-            settle(p, index, au64_load_acquire(&t->word), true, pid, status); /* cancelled meanwhile */
+            settle(p, index, au64_load_acquire(&t->word), true, pid,
+                   status); /* cancelled meanwhile */
             return;
         }
         stat_add(&p->seats[p->seat].retried, 1);
@@ -120,8 +123,8 @@ static void read_notes(struct wsched *p, struct sweep *s, uint32_t seat)
     }
 }
 
-static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint32_t seat, pid_t pid,
-                         int status)
+static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint32_t seat,
+                         pid_t pid, int status)
 {
     uint32_t top = s->count;
 
@@ -136,7 +139,8 @@ static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint
             top = i;
         c->is_charged = i == top || is_ancestor(p, s->dead[top].future, c->future);
     }
-    const struct task *running = top < s->count ? task_at(p, future_index(s->dead[top].future)) : NULL;
+    const struct task *running =
+        top < s->count ? task_at(p, future_index(s->dead[top].future)) : NULL;
     if (pid) {
         death_put(p, seat, pid, status, running);
     }
@@ -150,12 +154,13 @@ static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint
     }
 }
 
-/* ---- the table --------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------- */
 
 static void cancel_orphan(struct wsched *p, const struct sweep *s, uint32_t index, uint64_t word)
 {
     struct task *t = task_at(p, index);
-    uint64_t parent = au64_load_relaxed(&t->parent), future = future_make(index, word_generation(word));
+    uint64_t parent = au64_load_relaxed(&t->parent),
+             future = future_make(index, word_generation(word));
     uint32_t attempt = t->parent_attempt;
 
     if (!parent || au64_load_acquire(&t->word) != word) /* a glance at a slot in use: look again */
@@ -169,7 +174,8 @@ static void cancel_orphan(struct wsched *p, const struct sweep *s, uint32_t inde
         }
 }
 
-static void sweep_task(struct wsched *p, const struct sweep *s, uint32_t index, uint64_t word, int status)
+static void sweep_task(struct wsched *p, const struct sweep *s, uint32_t index, uint64_t word,
+                       int status)
 {
     struct task *t = task_at(p, index);
     bool is_dead = covers(p, s, word_seat(word));
@@ -248,8 +254,9 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status)
     settle_notes(p, &s, 0, seat, pid, status);
     wake_in_its_place(p);
     POINT("sweep: tasks settled, table not swept");
-    sweep_table(p, &s, status);
     deps_sweep(p, seat);
+    POINT("sweep: blocks swept, table not");
+    sweep_table(p, &s, status);
     au32_store_release(&p->seats[seat].depth, 0);
     if (au64_load_seq_cst(&p->header->room_waiters)) /* P3: slots came back */
         park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
@@ -270,8 +277,9 @@ void sweep_everything(struct wsched *p, const pid_t *pids)
         settle_notes(p, &s, first, seat, pids[seat], status);
     }
     POINT("sweep: tasks settled, table not swept");
-    sweep_table(p, &s, status);
     deps_sweep(p, UINT32_MAX);
+    POINT("sweep: blocks swept, table not");
+    sweep_table(p, &s, status);
     for (uint32_t seat = 0; seat < p->workers; seat++)
         au32_store_release(&p->seats[seat].depth, 0);
     wake_in_its_place(p);

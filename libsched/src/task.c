@@ -39,8 +39,8 @@
  * Ordering
  *   E1  T2 release -> T5 acquire.  The worker sees the payload.
  *   E2  T6 release -> acquire in future_look().  Whoever sees that it is over sees the result.
- *   E3  WAITED by CAS (acq_rel) -> T6 acquire.  Who ends a task sees every entry and waiter bit
- *       set before the flag; who comes later sees that it is over, and tells itself.
+ *   E3  WAITED by CAS (acq_rel) -> T6 acquire.  Who ends a task knows that there are entries or
+ *       bits to look at. Which ones: D1 of deps.c, P2 of park.c.
  *   E4  T8 acq_rel -> T2 of the next task in the slot: all reads of the old one come before.
  *
  * Crashes  After a death the supervisor takes every word of the dead seat further (T10), redoes
@@ -59,7 +59,9 @@
 static void count(struct wsched *p, enum task_state state)
 {
     struct seat *s = &p->seats[p->seat];
-    struct au64 *c = state == TASK_DONE ? &s->finished : state == TASK_FAILED ? &s->failed : &s->cancelled;
+    struct au64 *c = state == TASK_DONE     ? &s->finished
+                     : state == TASK_FAILED ? &s->failed
+                                            : &s->cancelled;
 
     if (p->role == ROLE_DRIVER)
         au64_add_relaxed(c, 1); /* relaxed: a statistic, of several threads */
@@ -67,7 +69,7 @@ static void count(struct wsched *p, enum task_state state)
         stat_add(c, 1);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------ */
+/* ---- slots ------------------------------------------------------------------------------- */
 
 void free_map_give(struct wsched *p, uint32_t index)
 {
@@ -181,7 +183,7 @@ void task_recycle(struct wsched *p, uint32_t index)
     pool_unlock(p);
 }
 
-/* ---- beginning ---------------------------------------------------------------------------------- */
+/* ---- beginning --------------------------------------------------------------------------- */
 
 void task_publish(struct wsched *p, uint32_t index, enum task_state state)
 {
@@ -195,7 +197,8 @@ bool task_claim(struct wsched *p, uint64_t future, uint32_t *index, uint64_t *wo
 {
     if (!future_look(p, future, index, word))
         return false;
-    while (word_state(*word) == TASK_PENDING && word_generation(*word) == future_generation(future)) {
+    while (word_state(*word) == TASK_PENDING &&
+           word_generation(*word) == future_generation(future)) {
         uint64_t next = word_turn(*word, TASK_RUNNING, p->seat, 0);
         if (au64_cas_acq_rel(&task_at(p, *index)->word, word, next)) { /* T5, E1 */
             *word = next;
@@ -221,7 +224,7 @@ void task_unblock(struct wsched *p, uint32_t index, uint64_t word)
     }
 }
 
-/* ---- the end --------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 /*
  * A thread that ends a task may thereby end those that depend on it, and so on: they stand in a
@@ -278,7 +281,8 @@ void task_end(struct wsched *p, uint32_t index, uint64_t word, enum task_state s
     end(p, index, word, state, error, 0); /* false only if the word is damaged */
 }
 
-void task_end_dead(struct wsched *p, uint32_t index, uint64_t word, enum task_state state, int error)
+void task_end_dead(struct wsched *p, uint32_t index, uint64_t word, enum task_state state,
+                   int error)
 {
     end(p, index, word, state, error, 1);
 }
@@ -305,9 +309,9 @@ void task_tell(struct wsched *p, uint32_t index)
 
     if (!word_is_over(word) || (word & WORD_TOLD))
         return;
+    fence_seq_cst(); /* D1, P2: the end of the task before the look at entries, bits and parks */
     deps_tell(p, index, word);
     POINT("task: dependents told, waiters not");
-    fence_seq_cst(); /* P2: the end of the task before the look at the parks */
     park_wake_bits(p, au64_load_relaxed(&t->waiters)); /* relaxed: E3 orders it */
     POINT("task: all told, the word does not say so");
     do {

@@ -31,7 +31,7 @@
 #define SHORT_TICKS 10000u /* tasks shorter than some microseconds are stolen in batches */
 #define OUTER_FIRST_EVERY 61u
 
-/* ---- finding ------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------- */
 
 /* Keep the first hint, put the others where they can be stolen; the owner takes them in order. */
 static uint64_t keep_first(struct wsched *p, const uint64_t *hints, uint32_t n, uint64_t flag)
@@ -108,10 +108,11 @@ static bool find(struct wsched *p, uint64_t *hint)
 {
     if (++p->tick % OUTER_FIRST_EVERY == 0 && (from_queues(p, hint) || from_table(p, hint)))
         return true;
-    return deque_take(p, hint) || from_queues(p, hint) || from_others(p, hint) || from_table(p, hint);
+    return deque_take(p, hint) || from_queues(p, hint) || from_others(p, hint) ||
+           from_table(p, hint);
 }
 
-/* ---- running ---------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------- */
 
 static const char *label_of(const struct task *t)
 {
@@ -126,8 +127,11 @@ static void set_depth(struct wsched *p, uint32_t depth)
 
 static void blame_kernel(struct wsched *p, struct task *t, const struct wsched_task *task)
 {
-    t->cause = (struct cause){ .pid = p->pid, .exit_code = -1, .kernel = task->kernel,
-                               .attempts = (uint8_t)task->attempt, .attempts_max = t->attempts_max };
+    t->cause = (struct cause){ .pid = p->pid,
+                               .exit_code = -1,
+                               .kernel = task->kernel,
+                               .attempts = (uint8_t)task->attempt,
+                               .attempts_max = t->attempts_max };
 }
 
 static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t word, bool stolen)
@@ -162,7 +166,9 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     uint64_t now = ticks_now(p);
     event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
               task->attempt, task->kernel, p->pid, label);
-    p->batch = now - task->started > SHORT_TICKS ? 1 : p->batch < STEAL_MAX ? p->batch * 2 : STEAL_MAX;
+    p->batch = now - task->started > SHORT_TICKS ? 1
+               : p->batch < STEAL_MAX            ? p->batch * 2
+                                                 : STEAL_MAX;
     task_end(p, task->index, word, state, -err);
 }
 
@@ -205,7 +211,7 @@ bool worker_help(struct wsched *p)
            (run(p, hint), true);
 }
 
-/* ---- having nothing to do ------------------------------------------------------------------------------ */
+/* ---- having nothing to do ---------------------------------------------------------------- */
 
 /* Spin a little, if not enough others do, then sleep. */
 static void rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
@@ -325,7 +331,7 @@ int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
     return err;
 }
 
-/* ---- a worker's life --------------------------------------------------------------------------------------- */
+/* ---- a worker's life --------------------------------------------------------------------- */
 
 /* Returns the exit code. */
 int worker_main(struct wsched *p)

@@ -41,7 +41,8 @@ static void gate_pass(void)
     pid_t pid = getpid();
     char byte;
 
-    if (write(gate.arrived[1], &pid, sizeof pid) != sizeof pid || read(gate.opened[0], &byte, 1) != 1)
+    if (write(gate.arrived[1], &pid, sizeof pid) != sizeof pid ||
+        read(gate.opened[0], &byte, 1) != 1)
         _exit(98);
 }
 
@@ -182,7 +183,8 @@ static int asks(struct wsched_task *task, void *ctx)
         return -EDOM;
     if (wsched_task_result(task, big, sizeof big) != -E2BIG || wsched_task_cancelled(task))
         return -ERANGE;
-    if (!wsched_task_future(task).v || wsched_task_worker(task) >= wsched_workers(wsched_task_pool(task)))
+    if (!wsched_task_future(task).v ||
+        wsched_task_worker(task) >= wsched_workers(wsched_task_pool(task)))
         return -ENOTTY;
     return wsched_task_result(task, big, 3) || wsched_task_result(task, &seen, sizeof seen);
 }
@@ -197,10 +199,18 @@ static int nothing(struct wsched_task *task, void *ctx)
 static long thousand = 1000;
 static int yes;
 const struct wsched_kernel kit_kernels[] = {
-    { "add", add, NULL },          { "add_1000", add, &thousand }, { "fail", fail, NULL },
-    { "wait", wait_at_gate, NULL }, { "die", die, NULL },           { "exit", die, &yes },
-    { "fib", fib, NULL },          { "pid", pid, NULL },           { "cancelled", until_cancelled, NULL },
-    { "chain", chain, NULL },      { "nothing", nothing, NULL },   { "asks", asks, NULL },
+    { "add", add, NULL },
+    { "add_1000", add, &thousand },
+    { "fail", fail, NULL },
+    { "wait", wait_at_gate, NULL },
+    { "die", die, NULL },
+    { "exit", die, &yes },
+    { "fib", fib, NULL },
+    { "pid", pid, NULL },
+    { "cancelled", until_cancelled, NULL },
+    { "chain", chain, NULL },
+    { "nothing", nothing, NULL },
+    { "asks", asks, NULL },
     { "wait_for", wait_for, NULL },
 };
 const size_t kit_kernel_count = sizeof kit_kernels / sizeof *kit_kernels;
@@ -218,16 +228,19 @@ struct wsched *kit_open(uint32_t workers, uint32_t capacity)
 
 struct wsched_spec kit_spec(const char *kernel, const void *payload, size_t size)
 {
-    return (struct wsched_spec){ .kernel = kernel, .payload = payload, .payload_size = (uint32_t)size };
+    return (
+        struct wsched_spec){ .kernel = kernel, .payload = payload, .payload_size = (uint32_t)size };
 }
 
-struct wsched_future kit_submit(struct wsched *pool, const char *kernel, const void *payload, size_t size)
+struct wsched_future kit_submit(struct wsched *pool, const char *kernel, const void *payload,
+                                size_t size)
 {
     return kit_submit_after(pool, kernel, payload, size, NULL, 0);
 }
 
 struct wsched_future kit_submit_after(struct wsched *pool, const char *kernel, const void *payload,
-                                      size_t size, const struct wsched_future *after, uint32_t count)
+                                      size_t size, const struct wsched_future *after,
+                                      uint32_t count)
 {
     struct wsched_spec s = kit_spec(kernel, payload, size);
     struct wsched_future f = { 0 };

@@ -16,27 +16,29 @@ struct gate {
     int opened[2];  /* end of file: open */
 };
 extern struct gate gate;
-void gate_make(void);       /* before wsched_open() */
-pid_t gate_arrival(void);   /* waits until a kernel has arrived: its worker's pid */
+void gate_make(void);     /* before wsched_open() */
+pid_t gate_arrival(void); /* waits until a kernel has arrived: its worker's pid */
 void gate_open(void);
 void gate_free(void);
 
 /*
  * Kernels: "add" sums the longs of its payload; "fail" returns the int of its payload; "wait" waits
- * at the gate, then returns its attempt; "die" is killed by the signal in its payload (int) while its
- * attempt is at most the second int; "exit" exits likewise; "fib" is recursive; "pid"; "cancelled"
- * waits at the gate and then until it is asked to stop; "chain" submits a task that submits a task;
- * "nothing".
+ * at the gate, then returns its attempt; "die" is killed by the signal in its payload (int) while
+ * its attempt is at most the second int; "exit" exits likewise; "fib" is recursive; "pid";
+ * "cancelled" waits at the gate and then until it is asked to stop; "chain" submits a task that
+ * submits a task; "nothing".
  */
 extern const struct wsched_kernel kit_kernels[];
 extern const size_t kit_kernel_count;
 
 struct wsched *kit_open(uint32_t workers, uint32_t capacity);
 struct wsched_spec kit_spec(const char *kernel, const void *payload, size_t size);
-struct wsched_future kit_submit(struct wsched *pool, const char *kernel, const void *payload, size_t size);
+struct wsched_future kit_submit(struct wsched *pool, const char *kernel, const void *payload,
+                                size_t size);
 struct wsched_future kit_submit_after(struct wsched *pool, const char *kernel, const void *payload,
-                                      size_t size, const struct wsched_future *after, uint32_t count);
-int kit_wait(struct wsched *pool, struct wsched_future f); /* for ever; its wsched_result() */
+                                      size_t size, const struct wsched_future *after,
+                                      uint32_t count);
+int kit_wait(struct wsched *pool, struct wsched_future f);  /* for ever; its wsched_result() */
 long kit_long(struct wsched *pool, struct wsched_future f); /* waits; the result; releases */
 long kit_fib(int n);
 

@@ -94,7 +94,8 @@ static void refuses_bad_submissions(void)
 static void answers_about_dead_futures(void)
 {
     struct wsched *pool = kit_open(1, 0);
-    struct wsched_future dead = kit_submit(pool, "add", NULL, 0), none = { 0 }, wild = { 0x123456789abcdef };
+    struct wsched_future dead = kit_submit(pool, "add", NULL, 0), none = { 0 },
+                         wild = { 0x123456789abcdef };
     struct wsched_failure failure;
     long v;
 
@@ -116,7 +117,8 @@ static void waits_for_some(void)
 {
     gate_make();
     struct wsched *pool = kit_open(2, 0);
-    struct wsched_future f[3] = { kit_submit(pool, "wait", NULL, 0), kit_submit(pool, "add", NULL, 0),
+    struct wsched_future f[3] = { kit_submit(pool, "wait", NULL, 0),
+                                  kit_submit(pool, "add", NULL, 0),
                                   kit_submit(pool, "add", NULL, 0) };
     bool done[3] = { true, false, false };
     long v;
@@ -196,7 +198,8 @@ static void reports_the_cause_of_deaths(void)
     REQUIRE_OK(wsched_submit(pool, &s, &f));
     CHECK_EQ(kit_wait(pool, f), -EOWNERDEAD);
     REQUIRE_OK(wsched_failure(pool, f, &failure));
-    CU_ASSERT_STRING_EQUAL(failure.text, "killed by signal 9 (Killed) while running die, attempt 3 of 3");
+    CU_ASSERT_STRING_EQUAL(failure.text,
+                           "killed by signal 9 (Killed) while running die, attempt 3 of 3");
     CHECK_EQ(failure.signal, SIGKILL);
     CHECK_EQ(failure.exit_code, -1);
     CHECK_EQ(failure.attempts, 3);
@@ -206,7 +209,8 @@ static void reports_the_cause_of_deaths(void)
     REQUIRE_OK(wsched_submit(pool, &s, &f));
     CHECK_EQ(kit_wait(pool, f), -EOWNERDEAD);
     REQUIRE_OK(wsched_failure(pool, f, &failure));
-    CU_ASSERT_STRING_EQUAL(failure.text, "worker exited with code 3 while running exit, attempt 1 of 1");
+    CU_ASSERT_STRING_EQUAL(failure.text,
+                           "worker exited with code 3 while running exit, attempt 1 of 1");
     CHECK_EQ(failure.exit_code, 3);
 
     struct wsched_death d;
@@ -230,7 +234,8 @@ static void follows_dependencies(void)
     gate_make();
     struct wsched *pool = kit_open(2, 0);
     long v = 5;
-    struct wsched_future a = kit_submit(pool, "wait", NULL, 0), b = kit_submit(pool, "add", &v, sizeof v);
+    struct wsched_future a = kit_submit(pool, "wait", NULL, 0),
+                         b = kit_submit(pool, "add", &v, sizeof v);
     struct wsched_future ab[] = { a, b, b };
     struct wsched_future c = kit_submit_after(pool, "add", &v, sizeof v, ab, 3);
     struct wsched_future d = kit_submit_after(pool, "add", &v, sizeof v, &c, 1);
@@ -241,7 +246,8 @@ static void follows_dependencies(void)
     gate_open();
     CHECK_EQ(kit_long(pool, d), 5);
     CHECK_EQ(wsched_wait(pool, &c, 1, 1, 0, NULL), 1);
-    struct wsched_future e = kit_submit_after(pool, "add", &v, sizeof v, ab, 3); /* of what is over */
+    struct wsched_future e =
+        kit_submit_after(pool, "add", &v, sizeof v, ab, 3); /* of what is over */
     CHECK_EQ(kit_long(pool, e), 5);
     wsched_close(pool);
     gate_free();
@@ -285,7 +291,8 @@ static void fails_with_a_dependency(void)
     CHECK_EQ(kit_wait(pool, d), -EDOM); /* at once: the slow one still waits at the gate */
     CHECK_EQ(wsched_wait(pool, &slow, 1, 1, 0, NULL), -ETIMEDOUT);
     REQUIRE_OK(wsched_failure(pool, d, &failure));
-    CU_ASSERT_STRING_EQUAL(failure.text, "a task it depends on: fail failed: Numerical argument out of domain");
+    CU_ASSERT_STRING_EQUAL(failure.text,
+                           "a task it depends on: fail failed: Numerical argument out of domain");
     CHECK_EQ(kit_wait(pool, c), -EDOM);
     gate_arrival();
     gate_open();
@@ -295,8 +302,9 @@ static void fails_with_a_dependency(void)
     struct wsched_future after = kit_submit_after(pool, "add", NULL, 0, &dead, 1);
     CHECK_EQ(kit_wait(pool, after), -EOWNERDEAD);
     REQUIRE_OK(wsched_failure(pool, after, &failure));
-    CU_ASSERT_STRING_EQUAL(failure.text, "a task it depends on: killed by signal 9 (Killed) while running "
-                                         "die, attempt 4 of 4");
+    CU_ASSERT_STRING_EQUAL(failure.text,
+                           "a task it depends on: killed by signal 9 (Killed) while running "
+                           "die, attempt 4 of 4");
     wsched_close(pool);
     gate_free();
 }
@@ -370,7 +378,8 @@ static void nests(void)
         CHECK_EQ(kit_long(pool, kit_submit(pool, "fib", &n, sizeof n)), kit_fib(n));
         CHECK_EQ(kit_long(pool, kit_submit(pool, "chain", &depth, sizeof depth)), depth);
         if (workers == 1) /* else they may share the depth */
-            CHECK_EQ(kit_wait(pool, kit_submit(pool, "chain", &too_deep, sizeof too_deep)), -EDEADLK);
+            CHECK_EQ(kit_wait(pool, kit_submit(pool, "chain", &too_deep, sizeof too_deep)),
+                     -EDEADLK);
         REQUIRE_OK(wsched_verify(pool, NULL));
         wsched_close(pool);
     }
@@ -524,12 +533,12 @@ static void words(void)
     CU_ASSERT_STRING_EQUAL(wsched_strerror(-EOWNERDEAD), "a worker died in mid-task");
     CU_ASSERT_STRING_EQUAL(wsched_strerror(0), "no error");
     CHECK(wsched_strerror(-12345)[0] != 0);
-    CHECK_EQ(wsched_version(), WSCHED_VERSION_MAJOR * 10000 + WSCHED_VERSION_MINOR * 100 + WSCHED_VERSION_PATCH);
+    CHECK_EQ(wsched_version(),
+             WSCHED_VERSION_MAJOR * 10000 + WSCHED_VERSION_MINOR * 100 + WSCHED_VERSION_PATCH);
     CHECK(wsched_cpus() >= 1);
 }
 
-TESTS("wsched: tasks",
-      { "a task runs in a worker and its result comes back", runs_a_task },
+TESTS("wsched: tasks", { "a task runs in a worker and its result comes back", runs_a_task },
       { "bad options and kernel tables are refused", refuses_bad_options },
       { "bad submissions are refused and change nothing", refuses_bad_submissions },
       { "futures that were released, or never were, are recognised", answers_about_dead_futures },
@@ -548,5 +557,4 @@ TESTS("wsched: tasks",
       { "events that fell out of a ring are counted", counts_lost_events },
       { "big payloads", big_payloads_and_results },
       { "a child of the driver is kept out", a_child_may_not_use_the_handle },
-      { "one process may have several pools", two_pools_at_once },
-      { "errors have words", words })
+      { "one process may have several pools", two_pools_at_once }, { "errors have words", words })

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker, then the supervisor, is killed at every step between two accesses to shared memory that
+ * it passes in a small job with everything in it; after each kill the job must end as if nothing
+ * had happened, nothing may have leaked, and a full load must run.
+ */
+#include "kit.h"
+#include "point.h"
+#include "pool.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+enum victim { NOBODY, WORKER, SUPERVISOR };
+
+/* Shared by all processes of a run. */
+static struct plan {
+    struct au32 victim, passed, kill_at, killed;
+    pid_t driver;
+    char name[128];
+    struct au32 starts[256], ends[256];
+} * plan;
+
+static void count_and_kill(const char *name)
+{
+    uint32_t victim = au32_load_relaxed(&plan->victim);
+
+    if (victim == NOBODY || getpid() == plan->driver)
+        return;
+    if (victim != (getppid() == plan->driver ? SUPERVISOR : WORKER))
+        return;
+    if (au32_add_acq_rel(&plan->passed, 1) + 1 != au32_load_relaxed(&plan->kill_at))
+        return;
+    snprintf(plan->name, sizeof plan->name, "%s", name);
+    au32_store_release(&plan->killed, 1);
+    kill(getpid(), SIGKILL);
+}
+
+/* ---- the job ----------------------------------------------------------------------------- */
+
+/* Payload: number of the task, then what to sum. */
+static int noted(struct wsched_task *task, void *ctx)
+{
+    const long *v = wsched_task_payload(task, NULL);
+    long result[2] = { v[1], wsched_task_attempt(task) };
+
+    (void)ctx;
+    au32_add_acq_rel(&plan->starts[v[0]], 1);
+    int err = wsched_task_result(task, result, sizeof result);
+    au32_add_acq_rel(&plan->ends[v[0]], 1);
+    return err;
+}
+
+static int dies_once(struct wsched_task *task, void *ctx)
+{
+    if (wsched_task_attempt(task) == 1)
+        kill(getpid(), SIGKILL);
+    return noted(task, ctx);
+}
+
+/* Submits two tasks, one after them, one nobody waits for, one that is cancelled; sums. */
+static int family(struct wsched_task *task, void *ctx)
+{
+    const long *v = wsched_task_payload(task, NULL);
+    struct wsched *pool = wsched_task_pool(task);
+    struct wsched_future f[5];
+    long sum = 0, part[2];
+    int err = 0;
+
+    au32_add_acq_rel(&plan->starts[v[0]], 1);
+    for (int i = 0; i < 5 && !err; i++) {
+        long payload[2] = { 200 + i, v[1] + i };
+        struct wsched_spec s = kit_spec("noted", payload, sizeof payload);
+        s.max_retries = 100;
+        s.after = f;
+        s.after_count = i == 2 ? 2 : 0;
+        err = wsched_submit(pool, &s, &f[i]);
+    }
+    if (err)
+        return err;
+    if (ctx && wsched_task_attempt(task) == 1)
+        kill(getpid(), SIGKILL); /* all five become orphans */
+    wsched_release(pool, f[3]);
+    (void)!wsched_cancel(pool, f[4]);
+    err = wsched_wait(pool, f, 3, 3, -1, NULL);
+    for (int i = 0; i < 3 && err >= 0; i++) {
+        err = wsched_result(pool, f[i], part, sizeof part, NULL);
+        sum += part[0];
+    }
+    for (int i = 0; i < 5; i++)
+        if (i != 3)
+            wsched_release(pool, f[i]);
+    if (err < 0)
+        return err;
+    long result[2] = { sum, wsched_task_attempt(task) };
+    au32_add_acq_rel(&plan->ends[v[0]], 1);
+    return wsched_task_result(task, result, sizeof result);
+}
+
+static int fails(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    return -EDOM;
+}
+
+static int dies(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+static int yes;
+static const struct wsched_kernel kernels[] = {
+    { "noted", noted, NULL },    { "dies_once", dies_once, NULL }, { "family", family, NULL },
+    { "orphans", family, &yes }, { "fails", fails, NULL },         { "dies", dies, NULL },
+};
+
+#define CAPACITY 120u
+#define WIDE 40u
+
+static struct wsched_future submit(struct wsched *pool, const char *kernel, long id, long value,
+                                   const struct wsched_future *after, uint32_t count)
+{
+    long payload[2] = { id, value };
+    struct wsched_spec s = kit_spec(kernel, payload, sizeof payload);
+    struct wsched_future f = { 0 };
+
+    s.max_retries = !strcmp(kernel, "dies") ? 1 : 100;
+    s.after = after;
+    s.after_count = count;
+    REQUIRE_OK(wsched_submit(pool, &s, &f));
+    return f;
+}
+
+static void expect(struct wsched *pool, struct wsched_future f, long id, long value)
+{
+    long result[2] = { 0, 0 };
+
+    REQUIRE_OK(wsched_wait(pool, &f, 1, 1, -1, NULL));
+    REQUIRE_OK(wsched_result(pool, f, result, sizeof result, NULL));
+    CHECK_EQ(result[0], value);
+    /* Started at most once per attempt; it may have died before or after it noted that. */
+    CHECK(au32_load_acquire(&plan->starts[id]) <= (uint32_t)result[1]);
+    CHECK(au32_load_acquire(&plan->ends[id]) >= 1);
+    wsched_release(pool, f);
+}
+
+static void run_job(struct wsched *pool, bool is_wide)
+{
+    struct wsched_future wide[WIDE], after_wide = { 0 };
+    struct wsched_future a = submit(pool, "family", 1, 10, NULL, 0);
+    struct wsched_future b = submit(pool, "dies_once", 2, 20, NULL, 0);
+    struct wsched_future ab[] = { a, b };
+    struct wsched_future c = submit(pool, "noted", 3, 30, ab, 2);
+    struct wsched_future d = submit(pool, "fails", 4, 0, &a, 1);
+    struct wsched_future db[] = { d, b };
+    struct wsched_future e = submit(pool, "noted", 5, 50, db, 2);
+    struct wsched_future g = submit(pool, "noted", 6, 60, &e, 1);
+
+    struct wsched_future h = submit(pool, "orphans", 9, 90, NULL, 0);
+    struct wsched_future i = submit(pool, "dies", 0, 0, NULL, 0);
+    struct wsched_future j = submit(pool, "noted", 0, 0, &i, 1);
+
+    wsched_release(pool, submit(pool, "noted", 7, 70, &c, 1)); /* nobody waits for it */
+    if (is_wide) {
+        for (uint32_t n = 0; n < WIDE; n++)
+            wide[n] = submit(pool, "noted", 10 + n, n, &a, n % 2);
+        after_wide = submit(pool, "noted", 8, 80, wide, WIDE);
+    }
+    CHECK_EQ(kit_wait(pool, e), -EDOM);
+    CHECK_EQ(kit_wait(pool, g), -EDOM);
+    CHECK_EQ(kit_wait(pool, d), -EDOM);
+    CHECK_EQ(au32_load_acquire(&plan->starts[5]), 0);
+    if (is_wide) {
+        expect(pool, after_wide, 8, 80);
+        for (uint32_t n = 0; n < WIDE; n++)
+            expect(pool, wide[n], 10 + n, n);
+    }
+    expect(pool, c, 3, 30);
+    expect(pool, a, 1, 33);
+    expect(pool, b, 2, 20);
+    expect(pool, h, 9, 273);
+    CHECK_EQ(kit_wait(pool, i), -EOWNERDEAD);
+    CHECK_EQ(kit_wait(pool, j), -EOWNERDEAD);
+    wsched_release(pool, i);
+    wsched_release(pool, j);
+    wsched_release(pool, d);
+    wsched_release(pool, e);
+    wsched_release(pool, g);
+}
+
+/* ---- what must hold afterwards ----------------------------------------------------------- */
+
+static uint32_t slots_free(struct wsched *p)
+{
+    uint32_t n = 0, used = au32_load_acquire(&p->header->tasks_used);
+
+    for (uint32_t i = 0; i < p->task_count; i++)
+        n += i >= used || (word_state(au64_load_acquire(&task_at(p, i)->word)) == TASK_FREE &&
+                           (au64_load_acquire(&p->free_map[i / 64]) >> i % 64 & 1));
+    return n;
+}
+
+/* All slots and blocks come back: waits for it, so a leak runs into the runner's time limit. */
+static void expect_no_leak(struct wsched *p)
+{
+    while (slots_free(p) != p->task_count || deps_blocks_free(p) != p->block_count) {
+        REQUIRE_OK(wsched_wait(p, NULL, 0, 0, 0, NULL));
+        supervisor_check(p);
+        sched_yield();
+    }
+}
+
+static void full_load(struct wsched *pool)
+{
+    static struct wsched_future f[CAPACITY];
+
+    for (uint32_t i = 0; i < CAPACITY; i++) {
+        long payload[2] = { 100 + i % 90, i };
+        struct wsched_spec s = kit_spec("noted", payload, sizeof payload);
+        s.flags = WSCHED_NO_WAIT;
+        s.max_retries = 100;
+        REQUIRE_OK(wsched_submit(pool, &s, &f[i]));
+    }
+    CHECK_EQ(wsched_wait(pool, f, CAPACITY, CAPACITY, -1, NULL), CAPACITY);
+    for (uint32_t i = 0; i < CAPACITY; i++) {
+        long result[2];
+        CHECK_EQ(wsched_result(pool, f[i], result, sizeof result, NULL), 0);
+        CHECK_EQ(result[0], i);
+        wsched_release(pool, f[i]);
+    }
+}
+
+/* Kill the victim at its k-th step; false: it passed fewer. */
+static bool kill_at(enum victim victim, uint32_t k, uint32_t workers, bool is_wide)
+{
+    struct wsched_options o = WSCHED_OPTIONS_INIT;
+    struct wsched *pool;
+    char text[256] = "";
+
+    memset(plan, 0, sizeof *plan);
+    plan->driver = getpid();
+    au32_store_relaxed(&plan->kill_at, k);
+    au32_store_release(&plan->victim, victim);
+    test_point = count_and_kill;
+    o.workers = workers;
+    o.task_capacity = CAPACITY;
+    o.event_capacity = 256;
+    REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
+    run_job(pool, is_wide);
+    bool killed = au32_load_acquire(&plan->killed);
+    au32_store_release(&plan->victim, NOBODY);
+    expect_no_leak(pool);
+    if (wsched_verify(pool, text))
+        fprintf(stderr, "killed at step %u (%s): %s\n", k, plan->name, text);
+    CU_ASSERT_STRING_EQUAL(text, "");
+    full_load(pool);
+    expect_no_leak(pool);
+    wsched_close(pool);
+    test_point = NULL;
+    return killed;
+}
+
+static void kill_everywhere(enum victim victim, uint32_t workers, bool is_wide)
+{
+    uint32_t k = 0;
+
+    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(plan != MAP_FAILED);
+    do {
+        k++;
+        if (getenv("VERBOSE"))
+            fprintf(stderr, "step %u, before: %s\n", k, plan->name);
+    } while (kill_at(victim, k, workers, is_wide));
+    printf("(%u steps) ", k - 1);
+    CHECK(k > 30);
+    munmap(plan, sizeof *plan);
+}
+
+static void one_worker(void)
+{
+    kill_everywhere(WORKER, 1, false);
+}
+
+static void one_of_two_workers(void)
+{
+    kill_everywhere(WORKER, 2, false);
+}
+
+static void wide(void)
+{
+    kill_everywhere(WORKER, 2, true);
+}
+
+static void supervisor(void)
+{
+    kill_everywhere(SUPERVISOR, 1, false);
+}
+
+static void supervisor_of_two(void)
+{
+    kill_everywhere(SUPERVISOR, 2, true);
+}
+
+TESTS("wsched: killed at every step", { "the only worker", one_worker },
+      { "one of two workers", one_of_two_workers },
+      { "one of two workers, many dependencies", wide }, { "the supervisor", supervisor },
+      { "the supervisor of two workers, many dependencies", supervisor_of_two })
