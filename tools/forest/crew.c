@@ -153,6 +153,10 @@ int crew_collect(struct crew *crew, struct crew_model *m)
         struct task_result r;
         size_t size;
         int err = wsched_result(crew->pool, m->futures[i], &r, sizeof r, &size);
+        /* One that failed fails the scoring at once, while others may still run: the cause is
+         * further on. */
+        if (err == -EINPROGRESS)
+            continue;
         if (err)
             return explain(crew, m->futures[i], m->params.n_estimators, err);
         start = r.start_ns < start ? r.start_ns : start;
