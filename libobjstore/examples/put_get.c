@@ -7,7 +7,9 @@
 int main(void)
 {
     static const float prices[4] = { 4.526f, 3.585f, 3.521f, 3.413f };
-    const struct objstore_meta meta = { .dtype = OBJSTORE_FLOAT32, .ndim = 1, .dims = { 4 }, .name = "prices" };
+    const struct objstore_meta meta = {
+        .dtype = OBJSTORE_FLOAT32, .ndim = 1, .dims = { 4 }, .name = "prices"
+    };
     struct objstore_options options = OBJSTORE_OPTIONS_INIT;
     struct objstore *store;
     struct objstore_view view;

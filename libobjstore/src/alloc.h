@@ -11,8 +11,11 @@
  * Afterwards its extent word says where they are. -ENOSPC.
  */
 int extent_alloc(struct objstore *s, struct cache *c, uint32_t slot, uint64_t size);
-/* Give back whatever the slot's extent names; the caller owns the slot. `c` may be NULL. */
-void extent_free(struct objstore *s, struct cache *c, uint32_t slot);
+/*
+ * Give back whatever the slot's extent names; the caller owns the slot. `c` may be NULL.
+ * `is_fresh`: nobody who died may have begun to.
+ */
+void extent_free(struct objstore *s, struct cache *c, uint32_t slot, bool is_fresh);
 /* Its offset in the file and its length; false if it has none, or makes no sense. */
 bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at, uint64_t *bytes);
 

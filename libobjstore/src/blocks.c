@@ -83,7 +83,7 @@ uint32_t class_cells(uint32_t class)
 
 static uint64_t block_next(uint64_t word, enum block_state state, uint32_t class, uint32_t slot)
 {
-    return ((word >> 40) + 1) << 40 | (uint64_t)state << 37 | (uint64_t)class << 32 | slot;
+    return ((word >> 40) + 1) << 40 | (uint64_t)state << 37 | (uint64_t) class << 32 | slot;
 }
 
 static struct au32 *cells_of(const struct objstore *s, uint32_t block)
@@ -101,7 +101,7 @@ static bool is_cells_of(uint64_t word, uint32_t class)
     return block_state(word) == BLOCK_CELLS_STATE && block_class(word) == class;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------------ */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
 static void pages_change(struct objstore *s, uint32_t block, uint32_t from, uint32_t to)
 {
@@ -155,8 +155,9 @@ static bool open_block(struct objstore *s, uint32_t slot, uint32_t block, uint32
     if (block_state(word) != BLOCK_PAGES_STATE)
         return false;
     note_block(s, slot, block);
-    bool claimed = pages_claim(s, slot, block * BLOCK_PAGES, BLOCK_PAGES) &&
-                   au64_cas_acq_rel(at, &word, block_next(word, BLOCK_OPENING, class, slot)); /* B1 */
+    bool claimed =
+        pages_claim(s, slot, block * BLOCK_PAGES, BLOCK_PAGES) &&
+        au64_cas_acq_rel(at, &word, block_next(word, BLOCK_OPENING, class, slot)); /* B1 */
     POINT("blocks: opening");
     block_settle(s, slot, block);
     return claimed;
@@ -189,12 +190,14 @@ static bool retire_block(struct objstore *s, uint32_t slot, uint32_t block)
         uint32_t i = 0;
 
         POINT("blocks: retiring");
-        while (i < class_cells(class) && cell_change(&cells_of(s, block)[i], CELL_FREE, CELL_CLOSED)) {
+        while (i < class_cells(class) &&
+               cell_change(&cells_of(s, block)[i], CELL_FREE, CELL_CLOSED)) {
             POINT("blocks: one cell closed");
             i++;
         }
         is_closed = i == class_cells(class) &&
-                    au64_cas_acq_rel(at, &retiring, block_next(retiring, BLOCK_CLOSING, class, slot)); /* B4 */
+                    au64_cas_acq_rel(at, &retiring,
+                                     block_next(retiring, BLOCK_CLOSING, class, slot)); /* B4 */
         POINT("blocks: closing, or cannot");
     }
     block_settle(s, slot, block);
@@ -232,7 +235,7 @@ bool blocks_undecided(struct objstore *s)
     return false;
 }
 
-/* ---- cells --------------------------------------------------------------------------------------------- */
+/* ---- cells --------------------------------------------------------------------------------- */
 
 /* Take this cell; false if it is not there to be taken as one of this class. */
 static bool take_cell(struct objstore *s, uint32_t slot, uint32_t class, uint64_t which)
@@ -243,7 +246,8 @@ static bool take_cell(struct objstore *s, uint32_t slot, uint32_t class, uint64_
     uint64_t word = au64_load_acquire(&s->block_words[block]); /* E1 */
     struct extent e = { EXTENT_CELL, false, class, block, cell };
 
-    if (!is_cells_of(word, class) || au32_load_relaxed(owner) != CELL_FREE) /* relaxed: K1 decides */
+    if (!is_cells_of(word, class) ||
+        au32_load_relaxed(owner) != CELL_FREE) /* relaxed: K1 decides */
         return false;
     au64_store_release(extent, extent_pack(e)); /* X1: before the cell names the slot */
     POINT("cells: extent written, cell not taken");
@@ -296,7 +300,8 @@ int cells_alloc_hinted(struct objstore *s, struct cache *c, uint32_t slot, uint3
     if (take_known(s, c, slot, class))
         return 0;
     while (hint_take(&map, &cursor, &block)) {
-        if (block >= s->geo.blocks || !is_cells_of(au64_load_acquire(&s->block_words[block]), class)) /* E1 */
+        if (block >= s->geo.blocks ||
+            !is_cells_of(au64_load_acquire(&s->block_words[block]), class)) /* E1 */
             continue;
         learn_block(s, c, class, (uint32_t)block);
         if (take_known(s, c, slot, class))

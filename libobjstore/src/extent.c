@@ -85,7 +85,8 @@ bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at
     case EXTENT_CELL:
         if (e->first >= g->blocks || e->class >= CELL_CLASSES || e->count >= class_cells(e->class))
             return false;
-        *at = g->data_at + (uint64_t)e->first * BLOCK_BYTES + (uint64_t)e->count * class_bytes(e->class);
+        *at = g->data_at + (uint64_t)e->first * BLOCK_BYTES +
+              (uint64_t)e->count * class_bytes(e->class);
         *bytes = class_bytes(e->class);
         return true;
     case EXTENT_NONE:
@@ -95,7 +96,7 @@ bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at
     }
 }
 
-void extent_free(struct objstore *s, struct cache *c, uint32_t slot)
+void extent_free(struct objstore *s, struct cache *c, uint32_t slot, bool is_fresh)
 {
     struct au64 *word = &slot_at(s, slot)->extent;
     struct extent e = extent_unpack(au64_load_acquire(word)); /* X1 */
@@ -106,7 +107,14 @@ void extent_free(struct objstore *s, struct cache *c, uint32_t slot)
             block_settle(s, slot, e.first);
     } else if (extent_place(s, &e, &at, &bytes)) {
         if (e.kind == EXTENT_PAGES) {
-            pages_release(s, slot, e.first, e.count);
+            if (is_fresh && e.held) {
+                e.held = false;
+                au64_store_release(word, extent_pack(e)); /* X1: before the first is given back */
+                POINT("extent: not held any more");
+                pages_release_held(s, e.first, e.count);
+            } else {
+                pages_release(s, slot, e.first, e.count);
+            }
             if (c)
                 pages_remember(c, e.first, e.count);
         } else {

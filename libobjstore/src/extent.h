@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 enum extent_kind {
-    EXTENT_NONE = 0,   /* no bytes outside the slot */
-    EXTENT_PAGES = 1,  /* `count` pages from page `first` */
-    EXTENT_CELL = 2,   /* cell `count` of block `first`, of class `class` */
-    EXTENT_BLOCK = 3,  /* block `first` is being opened for cells or closed: blocks.c */
+    EXTENT_NONE = 0,  /* no bytes outside the slot */
+    EXTENT_PAGES = 1, /* `count` pages from page `first` */
+    EXTENT_CELL = 2,  /* cell `count` of block `first`, of class `class` */
+    EXTENT_BLOCK = 3, /* block `first` is being opened for cells or closed: blocks.c */
 };
 
 struct extent {

@@ -81,7 +81,7 @@ int file_make_dir(const struct file_name *name)
     return S_ISDIR(st.st_mode) && st.st_uid == geteuid() ? 0 : -EACCES;
 }
 
-/* ---- making ---------------------------------------------------------------------------------------- */
+/* ---- making -------------------------------------------------------------------------------- */
 
 /* A name that only its maker uses, for file systems that need one. */
 static int open_hidden(const char *dir)
@@ -132,14 +132,16 @@ static void diag_no_room(struct objstore_diag *diag, int fd, const struct geomet
 
     if (fstatvfs(fd, &st))
         return;
-    diag_set(diag, "the store needs %llu MiB, its file system has %llu of %llu MiB free (in a "
-                   "container /dev/shm is often small: see --shm-size)",
+    diag_set(diag,
+             "the store needs %llu MiB, its file system has %llu of %llu MiB free (in a "
+             "container /dev/shm is often small: see --shm-size)",
              (unsigned long long)(need >> 20) + 1,
              (unsigned long long)(st.f_bavail * st.f_frsize >> 20),
              (unsigned long long)(st.f_blocks * st.f_frsize >> 20));
 }
 
-static int fill(int fd, const struct geometry *g, uint32_t mode, uint32_t flags, struct objstore_diag *diag)
+static int fill(int fd, const struct geometry *g, uint32_t mode, uint32_t flags,
+                struct objstore_diag *diag)
 {
     struct header_fixed fixed = {
         .magic = LAYOUT_MAGIC,
@@ -247,7 +249,7 @@ int file_publish(int fd, const struct file_name *name)
     return err;
 }
 
-/* ---- checking -------------------------------------------------------------------------------------- */
+/* ---- checking ------------------------------------------------------------------------------ */
 
 int file_check(int fd, struct header_fixed *fixed, struct geometry *g, struct objstore_diag *diag)
 {
@@ -256,7 +258,8 @@ int file_check(int fd, struct header_fixed *fixed, struct geometry *g, struct ob
     if (fstat(fd, &st))
         return -errno;
     if (!S_ISREG(st.st_mode) || st.st_size < (off_t)PAGE_BYTES ||
-        pread(fd, fixed, sizeof *fixed, 0) != (ssize_t)sizeof *fixed || fixed->magic != LAYOUT_MAGIC) {
+        pread(fd, fixed, sizeof *fixed, 0) != (ssize_t)sizeof *fixed ||
+        fixed->magic != LAYOUT_MAGIC) {
         diag_set(diag, "not an object store");
         return -EPROTO;
     }

@@ -16,13 +16,15 @@ struct file_name {
     bool is_ours; /* in the user's own directory, which comes and goes with its stores */
 };
 
-__attribute__((format(printf, 2, 3))) void diag_set(struct objstore_diag *diag, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void diag_set(struct objstore_diag *diag, const char *format,
+                                                    ...);
 
 /* What `where` means. -EINVAL, -ENAMETOOLONG. */
 int file_resolve(const char *where, struct file_name *name);
 /* The user's own directory exists and is the user's. */
 int file_make_dir(const struct file_name *name);
-/* A new file without a name for a store of this geometry, all reserved; its descriptor, or an error. */
+/* A new file without a name for a store of this geometry, all reserved; its descriptor, or an
+ * error. */
 int file_make(const char *dir, const struct geometry *g, uint32_t mode, uint32_t flags,
               struct objstore_diag *diag);
 /* Give it its name. -EEXIST: there is one of that name. */

@@ -47,7 +47,8 @@ static void watch_forks(void)
 
 int fork_guard(struct objstore *s)
 {
-    uint32_t *own = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint32_t *own =
+        mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (own == MAP_FAILED)
         return -errno;

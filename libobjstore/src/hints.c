@@ -79,7 +79,7 @@ bool hint_take(const struct hint_map *map, uint32_t *cursor, uint64_t *bit)
     return false;
 }
 
-/* ---- private caches ------------------------------------------------------------------------------- */
+/* ---- private caches ------------------------------------------------------------------------ */
 
 static _Thread_local uint32_t thread_number;
 static struct au32 threads_seen;
@@ -120,7 +120,7 @@ void cache_flush(struct objstore *s)
 
         for (uint32_t j = 0; j < c->slots_count; j++)
             hint_set(&slots, c->slots[j] / SLOT_GROUP);
-        for (uint32_t class = 0; class < CELL_CLASSES; class++) {
+        for (uint32_t class = 0; class < CELL_CLASSES; class ++) {
             struct hint_map cells = hints_of_class(s, class);
 
             for (uint32_t j = 0; j < c->cells_count[class]; j++)

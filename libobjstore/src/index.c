@@ -120,7 +120,8 @@ static bool mark(struct slot *at, uint64_t next)
 }
 
 /* One slot of the chain: *link in *from led to it. */
-static enum step search_step(const struct objstore *s, struct search *q, struct au64 **from, uint64_t *link)
+static enum step search_step(const struct objstore *s, struct search *q, struct au64 **from,
+                             uint64_t *link)
 {
     uint32_t target = link_target(*link);
     struct slot *at = slot_at(s, target - 1);
@@ -128,8 +129,8 @@ static enum step search_step(const struct objstore *s, struct search *q, struct 
     uint64_t word = au64_load_acquire(&at->word); /* E1 */
     bool has_key = slot_has_key(at, q->key);
 
-    atomic_thread_fence(memory_order_acquire);          /* all of these before the link again */
-    if (au64_load_relaxed(*from) != *link)              /* relaxed: the fence orders it */
+    atomic_thread_fence(memory_order_acquire); /* all of these before the link again */
+    if (au64_load_relaxed(*from) != *link)     /* relaxed: the fence orders it */
         return STEP_AGAIN;
     if (!link_is_marked(next) && word_is_present(word)) {
         if (has_key) {
@@ -239,8 +240,8 @@ int index_remove(struct objstore *s, uint32_t slot, uint64_t word)
     q.key.id[0] = au64_load_relaxed(&at->id[0]); /* relaxed: checked by the word below */
     q.key.id[1] = au64_load_relaxed(&at->id[1]);
     do {
-        next = au64_load_acquire(&at->next);             /* E1: before the word */
-        uint64_t now = au64_load_acquire(&at->word);     /* E1 */
+        next = au64_load_acquire(&at->next);         /* E1: before the word */
+        uint64_t now = au64_load_acquire(&at->word); /* E1 */
         if (word_generation(now) != word_generation(word) || word_is_present(now) ||
             word_state(now) == SLOT_FREE)
             return 0; /* somebody did it, and the slot has another life */
@@ -252,7 +253,8 @@ int index_remove(struct objstore *s, uint32_t slot, uint64_t word)
     return err == -ENOENT ? 0 : err ? err : -EBADMSG;
 }
 
-int index_walk(const struct objstore *s, uint64_t bucket, int (*visit)(uint32_t slot, void *ctx), void *ctx)
+int index_walk(const struct objstore *s, uint64_t bucket, int (*visit)(uint32_t slot, void *ctx),
+               void *ctx)
 {
     uint64_t link = au64_load_acquire(&s->buckets[bucket]); /* E1 */
     uint32_t slots = slots_in_use(s);

@@ -24,6 +24,7 @@ int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slo
  */
 int index_remove(struct objstore *s, uint32_t slot, uint64_t word);
 /* For verify: call `visit` for every slot of one bucket's chain; -EBADMSG: it does not end. */
-int index_walk(const struct objstore *s, uint64_t bucket, int (*visit)(uint32_t slot, void *ctx), void *ctx);
+int index_walk(const struct objstore *s, uint64_t bucket, int (*visit)(uint32_t slot, void *ctx),
+               void *ctx);
 
 #endif

@@ -75,11 +75,26 @@ bool geometry_of(uint64_t capacity_bytes, struct geometry *g)
 uint32_t layout_fingerprint(void)
 {
     const uint32_t facts[] = {
-        LAYOUT_VERSION,  sizeof(struct header),  sizeof(struct lease), sizeof(struct slot),
-        PAGE_BYTES,      BLOCK_BYTES,            BLOCK_CELLS,          CELL_CLASSES,
-        INLINE_MAX,      LEASES_MAX,             WAIT_WORDS,           SLOT_GROUP,
-        SLOT_PIECE,      META_PIECE,             PIN_LEVELS,           PIN_WAYS,
-        PIN_SETS0,       sizeof(struct meta),    HUGE_BYTES,           CACHE_LINE,
+        LAYOUT_VERSION,
+        sizeof(struct header),
+        sizeof(struct lease),
+        sizeof(struct slot),
+        PAGE_BYTES,
+        BLOCK_BYTES,
+        BLOCK_CELLS,
+        CELL_CLASSES,
+        INLINE_MAX,
+        LEASES_MAX,
+        WAIT_WORDS,
+        SLOT_GROUP,
+        SLOT_PIECE,
+        META_PIECE,
+        PIN_LEVELS,
+        PIN_WAYS,
+        PIN_SETS0,
+        sizeof(struct meta),
+        HUGE_BYTES,
+        CACHE_LINE,
         0x01020304u, /* byte order */
     };
 

@@ -37,15 +37,15 @@
 #define INLINE_MAX 64u   /* objects up to here live in their slot */
 #define LEASES_MAX 4096u
 #define WAIT_WORDS 1024u
-#define SLOT_GROUP 64u       /* slots per bit of the free-slot hints */
-#define SLOT_PIECE 8192u     /* slots that are reserved at a time */
-#define META_PIECE 4096u     /* metadata entries that are reserved at a time */
+#define SLOT_GROUP 64u        /* slots per bit of the free-slot hints */
+#define SLOT_PIECE 8192u      /* slots that are reserved at a time */
+#define META_PIECE 4096u      /* metadata entries that are reserved at a time */
 #define HUGE_BYTES (2u << 20) /* the data is aligned for huge pages */
 #define CAPACITY_MIN 4096u
 #define CAPACITY_MAX (1ull << 40)
 #define SLOTS_LIMIT 0xffffff00ull
 
-/* ---- header ------------------------------------------------------------------------------ */
+/* ---- header -------------------------------------------------------------------------------- */
 
 /* Written once, before the file has a name. */
 struct header_fixed {
@@ -63,20 +63,20 @@ struct header_fixed {
 
 struct header {
     struct header_fixed fixed;
-    _Alignas(CACHE_LINE) struct au32 retired; /* 1: an ephemeral store whose users are gone */
+    _Alignas(CACHE_LINE) struct au32 retired;     /* 1: an ephemeral store whose users are gone */
     _Alignas(CACHE_LINE) struct au64 slots_ready; /* slots below are reserved; grows only */
     _Alignas(CACHE_LINE) struct au64 slots_fresh; /* slots from here on were never used */
-    struct au64 slots_summary; /* one bit for each 64th of the free-slot hints */
-    _Alignas(CACHE_LINE) struct au32 any_wait; /* wait word of those who wait for several ids */
+    struct au64 slots_summary;                    /* one bit for each 64th of the free-slot hints */
+    _Alignas(CACHE_LINE) struct au32 any_wait;    /* wait word of those who wait for several ids */
     _Alignas(CACHE_LINE) struct au64 leases_used; /* leases from here on were never used */
     struct au64 deaths;
 };
 
 /* ---- leases and pins ----------------------------------------------------------------------- */
 
-#define PIN_LEVELS 6u  /* tables of 64, 512, 4096 ... sets */
-#define PIN_WAYS 8u    /* entries per set: one cache line */
-#define PIN_SETS0 64u  /* sets of level 0, which has its place in the file */
+#define PIN_LEVELS 6u /* tables of 64, 512, 4096 ... sets */
+#define PIN_WAYS 8u   /* entries per set: one cache line */
+#define PIN_SETS0 64u /* sets of level 0, which has its place in the file */
 #define PIN_TABLE_BYTES (PIN_SETS0 * PIN_WAYS * 8u)
 
 struct lease {
@@ -88,11 +88,11 @@ struct lease {
     uint64_t pad[6];
 };
 
-/* ---- slots ----------------------------------------------------------------------------------- */
+/* ---- slots --------------------------------------------------------------------------------- */
 
 struct slot {
-    struct au64 word;    /* generation:44 | state:4 | lease:16; see slot.c */
-    struct au64 next;    /* the hash chain; see index.c */
+    struct au64 word; /* generation:44 | state:4 | lease:16; see slot.c */
+    struct au64 next; /* the hash chain; see index.c */
     struct au64 id[2];
     struct au64 size;
     struct au64 extent;  /* where the bytes are; see extent.h */
@@ -106,7 +106,7 @@ struct meta {
     struct au64 words[META_WORDS]; /* a struct objstore_meta */
 };
 
-/* ---- where everything is -------------------------------------------------------------------- */
+/* ---- where everything is ------------------------------------------------------------------- */
 
 struct geometry {
     uint64_t capacity_bytes; /* of data: whole pages */

@@ -198,7 +198,7 @@ void leases_bury(struct objstore *s, struct graves *graves)
         if (lease_word_is_live(word)) {
             uint64_t dead = word >> 32 << 32 | LEASE_DEAD;
 
-            if (au64_cas_seq_cst(at, &word, dead)) { /* A3 */
+            if (au64_cas_seq_cst(at, &word, dead)) {     /* A3 */
                 au64_add_relaxed(&s->header->deaths, 1); /* relaxed: a statistic */
                 POINT("lease: buried, not swept");
             } else if (word != dead) {

@@ -28,7 +28,8 @@ static void read_meta(const struct objstore *s, uint32_t index, struct objstore_
     uint64_t words[META_WORDS];
 
     for (uint32_t i = 0; i < META_WORDS; i++)
-        words[i] = au64_load_relaxed(&meta_at(s, index)->words[i]); /* relaxed: the word is read again */
+        words[i] =
+            au64_load_relaxed(&meta_at(s, index)->words[i]); /* relaxed: the word is read again */
     memcpy(out, words, sizeof *out);
     /* Another process's bytes: make them fit what the type promises. */
     out->name[sizeof out->name - 1] = 0;
@@ -62,8 +63,9 @@ static bool read_info(const struct objstore *s, uint32_t index, struct objstore_
     out->created_ns = created & ~1ull;
     if (created & 1 && meta_is_reserved(s, index))
         read_meta(s, index, &out->meta);
-    out->state = state == SLOT_WRITING ? OBJSTORE_UNSEALED
-                 : state == SLOT_SEALED ? OBJSTORE_SEALED : OBJSTORE_DELETED;
+    out->state = state == SLOT_WRITING  ? OBJSTORE_UNSEALED
+                 : state == SLOT_SEALED ? OBJSTORE_SEALED
+                                        : OBJSTORE_DELETED;
     if (state == SLOT_WRITING)
         out->owner_pid = pid_of(s, word_lease(word));
     else
@@ -93,7 +95,8 @@ int objstore_stat(struct objstore *s, const struct objstore_id *id, struct objst
     }
 }
 
-int objstore_list(struct objstore *s, int (*visit)(const struct objstore_info *info, void *ctx), void *ctx)
+int objstore_list(struct objstore *s, int (*visit)(const struct objstore_info *info, void *ctx),
+                  void *ctx)
 {
     int err = handle_check(s);
 
@@ -119,7 +122,7 @@ int objstore_list(struct objstore *s, int (*visit)(const struct objstore_info *i
     return 0;
 }
 
-/* ---- statistics ------------------------------------------------------------------------------------------ */
+/* ---- statistics ---------------------------------------------------------------------------- */
 
 static void count_slots(const struct objstore *s, struct objstore_stats *out)
 {
@@ -224,7 +227,7 @@ int objstore_stats(struct objstore *s, struct objstore_stats *out)
     return 0;
 }
 
-/* ---- leases ---------------------------------------------------------------------------------------------- */
+/* ---- leases -------------------------------------------------------------------------------- */
 
 static uint64_t count_unsealed(const struct objstore *s, uint32_t lease)
 {
@@ -241,7 +244,8 @@ static uint64_t count_unsealed(const struct objstore *s, uint32_t lease)
     return count;
 }
 
-int objstore_leases(struct objstore *s, int (*visit)(const struct objstore_lease *lease, void *ctx), void *ctx)
+int objstore_leases(struct objstore *s, int (*visit)(const struct objstore_lease *lease, void *ctx),
+                    void *ctx)
 {
     int err = handle_check(s);
 

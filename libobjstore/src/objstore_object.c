@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * objstore_object.c -- the calls on one object: create, seal, abort, put, delete, get, release, read.
+ * objstore_object.c -- the calls on one object: create, seal, abort, put, delete, get, release,
+ * read.
  */
 #include "alloc.h"
 #include "index.h"
@@ -46,7 +47,7 @@ static bool meta_is_zero(const struct objstore_meta *meta)
     return !memcmp(meta, &zero, sizeof zero);
 }
 
-/* ---- where an object's bytes are ----------------------------------------------------------------------- */
+/* ---- where an object's bytes are ----------------------------------------------------------- */
 
 /* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
 static bool place_of(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
@@ -62,7 +63,7 @@ static bool place_of(const struct objstore *s, uint32_t index, uint64_t size, ui
     return e.held && extent_place(s, &e, at, &room) && size <= room;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static void write_meta(struct objstore *s, uint32_t index, const struct objstore_meta *meta)
 {
@@ -105,7 +106,7 @@ static void give_up(struct objstore *s, struct cache *c, uint32_t index, bool is
         return;
     POINT("object: given up, not undone");
     if (is_entered)
-        reclaim(s, c, index);
+        reclaim(s, c, index, RECLAIM_FRESH);
     else
         slot_free(s, c, index);
 }
@@ -156,7 +157,6 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
         if (!may_help || reap_dead(s) == 0)
             return err;
     }
-    au64_add_relaxed(&s->unsealed, 1); /* relaxed: a private count */
     wait_wake(s, key);
     return place_of(s, *index, size, at) ? 0 : -EBADMSG;
 }
@@ -166,7 +166,6 @@ static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key 
     if (!slot_change(s, index, &word, SLOT_SEALED)) /* T2, E1 */
         return -ENOENT;
     POINT("object: sealed, nobody woken");
-    au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
     wait_wake(s, key);
     return 0;
 }
@@ -183,9 +182,11 @@ int objstore_create(struct objstore *s, const struct objstore_id *id, size_t siz
         err = -EINVAL;
     if (!err)
         err = begin(s, key, size, meta, &index, &at);
-    if (!err)
-        *data = size ? s->rw + at : NULL;
-    return err;
+    if (err)
+        return err;
+    au64_add_relaxed(&s->unsealed, 1); /* relaxed: a private count */
+    *data = size ? s->rw + at : NULL;
+    return 0;
 }
 
 int objstore_put(struct objstore *s, const struct objstore_id *id, const void *data, size_t size,
@@ -227,7 +228,11 @@ int objstore_seal(struct objstore *s, const struct objstore_id *id)
 
     if (!err)
         err = find_ours(s, key, &index, &word);
-    return err ? err : finish(s, index, word, key);
+    if (!err)
+        err = finish(s, index, word, key);
+    if (!err)
+        au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
+    return err;
 }
 
 int objstore_abort(struct objstore *s, const struct objstore_id *id)
@@ -245,7 +250,7 @@ int objstore_abort(struct objstore *s, const struct objstore_id *id)
         return -ENOENT;
     POINT("object: aborted, not undone");
     struct cache *c = cache_take(s);
-    reclaim(s, c, index);
+    reclaim(s, c, index, RECLAIM_FRESH);
     cache_give(c);
     au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
     return 0;
@@ -271,11 +276,11 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
     word = word_with(word, SLOT_DOOMED, 0);
     err = index_remove(s, index, word);
     if (!err)
-        reclaim_if_unpinned(s, index, word);
+        reclaim_if_unpinned(s, index, word, RECLAIM_UNLINKED);
     return 0; /* a damaged chain is verify's to tell: the object is gone */
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
 static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
@@ -284,7 +289,8 @@ static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct o
     int err = pin(s, index, word, &ref);
 
     if (err == -EAGAIN) /* we may have stood in the way of the one who wanted to free it */
-        reclaim_if_unpinned(s, index, au64_load_seq_cst(&slot_at(s, index)->word)); /* E2 */
+        reclaim_if_unpinned(s, index, au64_load_seq_cst(&slot_at(s, index)->word), /* E2 */
+                            RECLAIM_FRESH);
     if (err)
         return err;
     size = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: E1 */
@@ -317,7 +323,8 @@ static int try_get(struct objstore *s, struct key key, struct objstore_view *vie
 }
 
 /* Slow path of get: `word` is of an unsealed object under the key, or 0. */
-static int wait_and_get(struct objstore *s, struct key key, int timeout_ms, struct objstore_view *view)
+static int wait_and_get(struct objstore *s, struct key key, int timeout_ms,
+                        struct objstore_view *view)
 {
     int64_t deadline = deadline_from_ms(timeout_ms);
     struct au32 *on = wait_word(s, key);
@@ -364,7 +371,7 @@ void objstore_release(struct objstore *s, struct objstore_view *view)
         return;
     uint64_t now = au64_load_seq_cst(&slot_at(s, pin_slot(ref))->word); /* E2 */
     if (word_state(now) == SLOT_DOOMED)
-        reclaim_if_unpinned(s, pin_slot(ref), now);
+        reclaim_if_unpinned(s, pin_slot(ref), now, RECLAIM_FRESH);
 }
 
 /* Copy without a pin, then see if the object is still the same. */
@@ -382,7 +389,7 @@ static int copy_out(const struct objstore *s, struct key key, void *buf, size_t 
     bool is_sound = place_of(s, index, full, &at);
     if (is_sound && full && cap)
         memcpy(buf, s->view + at, full < cap ? full : cap);
-    atomic_thread_fence(memory_order_acquire); /* the bytes before the word */
+    atomic_thread_fence(memory_order_acquire);               /* the bytes before the word */
     if (au64_load_relaxed(&slot_at(s, index)->word) != word) /* relaxed: the fence orders it */
         return -EAGAIN;
     if (!is_sound)
@@ -391,7 +398,8 @@ static int copy_out(const struct objstore *s, struct key key, void *buf, size_t 
     return 0;
 }
 
-int objstore_read(struct objstore *s, const struct objstore_id *id, void *buf, size_t cap, size_t *size)
+int objstore_read(struct objstore *s, const struct objstore_id *id, void *buf, size_t cap,
+                  size_t *size)
 {
     struct objstore_view view;
     struct key key;

@@ -22,12 +22,12 @@
 #include <unistd.h>
 
 #define CAPACITY_DEFAULT (1ull << 30)
-#define FLAGS_ALL                                                                              \
-    (OBJSTORE_CREATE | OBJSTORE_EXCLUSIVE | OBJSTORE_READ_ONLY | OBJSTORE_EPHEMERAL |          \
+#define FLAGS_ALL                                                                     \
+    (OBJSTORE_CREATE | OBJSTORE_EXCLUSIVE | OBJSTORE_READ_ONLY | OBJSTORE_EPHEMERAL | \
      OBJSTORE_PREFAULT)
 #define OPEN_TRIES 1000
 
-/* ---- mapping -------------------------------------------------------------------------------------------- */
+/* ---- mapping ------------------------------------------------------------------------------- */
 
 static int map_file(struct objstore *s, bool read_only)
 {
@@ -68,14 +68,15 @@ static void prefault(struct objstore *s)
 #ifdef MADV_POPULATE_WRITE
     if (!madvise(s->rw, s->geo.control_bytes, MADV_POPULATE_WRITE) &&
         !madvise(s->rw + s->geo.data_at, s->geo.capacity_bytes, MADV_POPULATE_WRITE) &&
-        !madvise((void *)(uintptr_t)(s->view + s->geo.data_at), s->geo.capacity_bytes, MADV_POPULATE_READ))
+        !madvise((void *)(uintptr_t)(s->view + s->geo.data_at), s->geo.capacity_bytes,
+                 MADV_POPULATE_READ))
         return;
 #endif
     for (uint64_t at = s->geo.data_at; at < s->geo.file_bytes; at += PAGE_BYTES)
         __atomic_fetch_or(s->rw + at, 0, __ATOMIC_RELAXED); /* a write that changes nothing */
 }
 
-/* ---- attaching ------------------------------------------------------------------------------------------- */
+/* ---- attaching ----------------------------------------------------------------------------- */
 
 static void detach(struct objstore *s)
 {
@@ -126,11 +127,13 @@ static int join(struct objstore *s)
 }
 
 /* Attach to the store in `fd`, which becomes the handle's, or is closed. */
-static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out, struct objstore_diag *diag)
+static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out,
+                  struct objstore_diag *diag)
 {
     bool read_only = flags & OBJSTORE_READ_ONLY;
     /* Zeroed pages: the caches are large, and most are never used. */
-    struct objstore *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct objstore *s =
+        mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct header_fixed fixed;
     int err;
 
@@ -169,7 +172,7 @@ detach:
     return err;
 }
 
-/* ---- open -------------------------------------------------------------------------------------------------- */
+/* ---- open ---------------------------------------------------------------------------------- */
 
 static int read_options(const struct objstore_options *given, struct objstore_options *o)
 {

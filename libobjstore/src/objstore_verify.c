@@ -71,7 +71,7 @@ static int check_leases(struct check *c)
     return 0;
 }
 
-/* ---- buckets: every slot in a chain belongs there --------------------------------------------------- */
+/* ---- buckets: every slot in a chain belongs there ------------------------------------------ */
 
 static int check_link(uint32_t index, void *ctx)
 {
@@ -79,13 +79,13 @@ static int check_link(uint32_t index, void *ctx)
     const struct slot *slot = slot_at(c->s, index);
 
     for (int i = 0; i < LOOKS; i++) {
-        uint64_t word = au64_load_acquire(&slot->word); /* E1 */
+        uint64_t word = au64_load_acquire(&slot->word);       /* E1 */
         struct key key = { { au64_load_relaxed(&slot->id[0]), /* relaxed: the word is read again */
                              au64_load_relaxed(&slot->id[1]) } };
 
         if (word_state(word) != SLOT_FREE && key_bucket(c->s, key) == c->bucket)
             return 0;
-        atomic_thread_fence(memory_order_acquire); /* the id before the word */
+        atomic_thread_fence(memory_order_acquire);  /* the id before the word */
         if (au64_load_relaxed(&slot->word) != word) /* relaxed: the fence orders it */
             return -EAGAIN;
     }
@@ -103,19 +103,20 @@ static int check_bucket(struct check *c, uint64_t bucket)
             return 0;
         cpu_pause();
     }
-    diag_set(c->diag, err == -EAGAIN ? "bucket %llu: its chain leads to a slot that is free or not its own"
-                                     : "bucket %llu: its chain is broken or does not end",
+    diag_set(c->diag,
+             err == -EAGAIN ? "bucket %llu: its chain leads to a slot that is free or not its own"
+                            : "bucket %llu: its chain is broken or does not end",
              (unsigned long long)bucket);
     return -EBADMSG;
 }
 
-/* ---- slots: sealed ones can be found and have their bytes ----------------------------------------- */
+/* ---- slots: sealed ones can be found and have their bytes ---------------------------------- */
 
 static bool units_are_ours(const struct objstore *s, uint32_t index, const struct extent *e)
 {
     if (e->kind == EXTENT_CELL)
         return au32_load_acquire(&s->cell_owners[(uint64_t)e->first * BLOCK_CELLS + e->count]) ==
-                   index + OWNER_SLOT && /* K1 */
+                   index + OWNER_SLOT &&                                              /* K1 */
                block_class(au64_load_acquire(&s->block_words[e->first])) == e->class; /* B2 */
     for (uint32_t i = 0; i < e->count; i++)
         if (au32_load_acquire(&s->page_owners[e->first + i]) != index + OWNER_SLOT) /* P1 */
@@ -137,7 +138,8 @@ static const char *fault_of_slot(const struct objstore *s, uint32_t index, uint6
         return "its state is none";
     if (state == SLOT_WRITING || state == SLOT_RECLAIM)
         return word_lease(word) >= LEASES_MAX || /* A4 */
-                       lease_word_state(au64_load_acquire(&s->leases[word_lease(word)].word)) == LEASE_FREE
+                       lease_word_state(au64_load_acquire(&s->leases[word_lease(word)].word)) ==
+                           LEASE_FREE
                    ? "its owner has no lease"
                    : NULL;
     if (state == SLOT_FREE)
@@ -175,7 +177,7 @@ static int check_slot(struct check *c, uint32_t index)
     return -EBADMSG;
 }
 
-/* ---- units: who has one says so himself ------------------------------------------------------------------ */
+/* ---- units: who has one says so himself ---------------------------------------------------- */
 
 static bool extent_covers_page(const struct extent *e, uint64_t page)
 {
@@ -190,7 +192,8 @@ static bool extent_covers_cell(const struct extent *e, uint64_t which)
 }
 
 /* A unit word that stands still must name a slot whose extent covers the unit. */
-static bool unit_is_sound(const struct check *c, const struct au32 *unit, uint64_t which, bool is_cell)
+static bool unit_is_sound(const struct check *c, const struct au32 *unit, uint64_t which,
+                          bool is_cell)
 {
     for (int i = 0; i < LOOKS; i++) {
         uint32_t owner = au32_load_acquire(unit); /* P1, K1 */
@@ -198,8 +201,8 @@ static bool unit_is_sound(const struct check *c, const struct au32 *unit, uint64
         if (owner < OWNER_SLOT)
             return true;
         if (owner - OWNER_SLOT < slots_in_use(c->s)) {
-            struct extent e =
-                extent_unpack(au64_load_acquire(&slot_at(c->s, owner - OWNER_SLOT)->extent)); /* X1 */
+            struct extent e = extent_unpack(
+                au64_load_acquire(&slot_at(c->s, owner - OWNER_SLOT)->extent)); /* X1 */
 
             if (is_cell ? extent_covers_cell(&e, which) : extent_covers_page(&e, which))
                 return true;
@@ -222,7 +225,8 @@ static int check_block(struct check *c, uint32_t block)
         uint64_t which = (uint64_t)block * BLOCK_CELLS + i;
 
         if (!unit_is_sound(c, &s->cell_owners[which], which, true)) {
-            diag_set(c->diag, "cell %u of block %u: belongs to a slot that does not know it", i, block);
+            diag_set(c->diag, "cell %u of block %u: belongs to a slot that does not know it", i,
+                     block);
             return -EBADMSG;
         }
     }
@@ -250,7 +254,8 @@ static int check_units(struct check *c)
     const struct objstore *s = c->s;
 
     for (uint64_t page = 0; page < s->geo.pages; page++)
-        if (!unit_is_sound(c, &s->page_owners[page], page, false) || !block_page_is_sound(s, page)) {
+        if (!unit_is_sound(c, &s->page_owners[page], page, false) ||
+            !block_page_is_sound(s, page)) {
             diag_set(c->diag, "page %llu: its owner does not know it", (unsigned long long)page);
             return -EBADMSG;
         }
@@ -263,7 +268,7 @@ static int check_units(struct check *c)
     return 0;
 }
 
-/* ---- pins: a live reader's object is there ----------------------------------------------------------- */
+/* ---- pins: a live reader's object is there ------------------------------------------------- */
 
 static int check_pins(struct check *c)
 {

@@ -12,7 +12,8 @@ struct look {
     uint32_t lease_seen; /* the last writer that was looked at */
 };
 
-static int look_at(struct objstore *s, const struct objstore_id *id, struct look *look, bool *is_sealed)
+static int look_at(struct objstore *s, const struct objstore_id *id, struct look *look,
+                   bool *is_sealed)
 {
     uint32_t slot;
     uint64_t word;

@@ -21,6 +21,9 @@
  *   nothing to a page that names another slot and is the same done twice; how far the dead one
  *   came does not matter. By I2 nobody else can do P2 for the slot meanwhile.
  *
+ *   An owner that has all of its run and gives it back for the first time takes `held` off the
+ *   extent and then simply stores FREE: its successor, who sees that `held` is off, uses P2.
+ *
  * Ordering  E1: P2 releases, P1 acquires. The last access of the former owner comes before the
  *   first of the next one.
  *
@@ -50,6 +53,14 @@ void pages_release(struct objstore *s, uint32_t slot, uint32_t first, uint32_t c
         uint32_t seen = slot + OWNER_SLOT;
 
         au32_cas_acq_rel(&s->page_owners[first + i], &seen, PAGE_FREE); /* E1 */
+        POINT("pages: one page given back");
+    }
+}
+
+void pages_release_held(struct objstore *s, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        au32_store_release(&s->page_owners[first + i], PAGE_FREE); /* E1, P2 */
         POINT("pages: one page given back");
     }
 }

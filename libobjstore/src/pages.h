@@ -20,6 +20,8 @@ int pages_alloc(struct objstore *s, struct cache *c, uint32_t slot, uint32_t cou
 bool pages_claim(struct objstore *s, uint32_t slot, uint32_t first, uint32_t count);
 /* Give back those of these pages that name the slot. */
 void pages_release(struct objstore *s, uint32_t slot, uint32_t first, uint32_t count);
+/* The same when all of them do, and nobody may have begun before: no compare-and-swap. */
+void pages_release_held(struct objstore *s, uint32_t first, uint32_t count);
 void pages_remember(struct cache *c, uint32_t first, uint32_t count);
 /* May pages come free by themselves, as somebody's taking of them is still undecided? */
 bool pages_undecided(struct objstore *s, uint32_t self);

@@ -72,7 +72,8 @@ static struct au64 *set_of(struct au64 *table, uint32_t level, uint32_t slot)
 }
 
 /* ref: level:4 | entry:28 | slot:32 */
-static uint64_t ref_make(const struct objstore *s, uint32_t level, const struct au64 *entry, uint32_t slot)
+static uint64_t ref_make(const struct objstore *s, uint32_t level, const struct au64 *entry,
+                         uint32_t slot)
 {
     return (uint64_t)level << 60 | (uint64_t)(entry - s->pin_tables[level]) << 32 | slot;
 }
@@ -193,7 +194,7 @@ bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
     return true;
 }
 
-/* ---- looking at others' --------------------------------------------------------------------------------- */
+/* ---- looking at others' -------------------------------------------------------------------- */
 
 /* A lease's table of one level, or NULL. Its offset is another process's word: check it. */
 static struct au64 *table_of(const struct objstore *s, uint32_t lease, uint32_t level)
@@ -210,7 +211,8 @@ static struct au64 *table_of(const struct objstore *s, uint32_t lease, uint32_t 
     return (struct au64 *)(void *)(base + at);
 }
 
-static uint32_t views_of_lease(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t key)
+static uint32_t views_of_lease(const struct objstore *s, uint32_t lease, uint32_t slot,
+                               uint64_t key)
 {
     uint64_t before = au64_load_seq_cst(&s->leases[lease].word); /* E2 */
     uint32_t views = 0;

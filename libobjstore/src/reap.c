@@ -20,17 +20,18 @@
 #include "slot.h"
 #include "wait.h"
 
-void reclaim(struct objstore *s, struct cache *c, uint32_t slot)
+void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_from from)
 {
     uint64_t word = au64_load_relaxed(&slot_at(s, slot)->word); /* relaxed: ours */
 
-    if (index_remove(s, slot, word)) /* a damaged chain: leave the slot, verify tells */
+    if (from != RECLAIM_UNLINKED &&
+        index_remove(s, slot, word)) /* a damaged chain: leave the slot, verify tells */
         return;
-    extent_free(s, c, slot);
+    extent_free(s, c, slot, from != RECLAIM_ANYWHERE);
     slot_free(s, c, slot);
 }
 
-void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word)
+void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum reclaim_from from)
 {
     if (word_state(word) != SLOT_DOOMED || pins_any(s, slot, word))
         return;
@@ -39,7 +40,7 @@ void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word)
         return;
     POINT("reap: reclaiming");
     struct cache *c = cache_take(s);
-    reclaim(s, c, slot);
+    reclaim(s, c, slot, from);
     cache_give(c);
 }
 
@@ -59,11 +60,11 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
         if (au64_cas_seq_cst(&slot_at(s, slot)->word, &word, /* T6 */
                              word_make(word_generation(word) + 1, SLOT_RECLAIM, s->lease))) {
             POINT("reap: a dead one's slot taken over");
-            reclaim(s, NULL, slot);
+            reclaim(s, NULL, slot, RECLAIM_ANYWHERE);
         }
         break;
     case SLOT_DOOMED:
-        reclaim_if_unpinned(s, slot, word);
+        reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
         break;
     case SLOT_SEALED:
     default:
@@ -93,7 +94,9 @@ uint32_t reap_dead(struct objstore *s)
 
 static void dropped(struct objstore *s, uint32_t slot)
 {
-    reclaim_if_unpinned(s, slot, au64_load_seq_cst(&slot_at(s, slot)->word)); /* E2: after N2 */
+    uint64_t word = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2: after N2 */
+
+    reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
 }
 
 void reap_self(struct objstore *s)
@@ -102,11 +105,11 @@ void reap_self(struct objstore *s)
 
     pins_drop_all(s, dropped);
     for (uint32_t i = 0; i < slots && au64_load_relaxed(&s->unsealed); i++) { /* a private count */
-        uint64_t word = au64_load_acquire(&slot_at(s, i)->word); /* T1 */
+        uint64_t word = au64_load_acquire(&slot_at(s, i)->word);              /* T1 */
 
         if (word_state(word) == SLOT_WRITING && word_lease(word) == s->lease &&
             slot_change(s, i, &word, SLOT_RECLAIM)) { /* T3 */
-            reclaim(s, NULL, i);
+            reclaim(s, NULL, i, RECLAIM_FRESH);
             au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
         }
     }

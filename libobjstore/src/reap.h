@@ -5,10 +5,16 @@
 
 #include "store.h"
 
-/* Undo or free a slot that is ours in RECLAIM, from whatever step. `c` may be NULL. */
-void reclaim(struct objstore *s, struct cache *c, uint32_t slot);
+/* What is known of a slot that is ours in RECLAIM. */
+enum reclaim_from {
+    RECLAIM_ANYWHERE, /* taken over from the dead: from whatever step */
+    RECLAIM_FRESH,    /* nobody has begun to undo it */
+    RECLAIM_UNLINKED, /* likewise, and it is out of the index for certain */
+};
+/* Undo or free it. `c` may be NULL. */
+void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_from from);
 /* The word was read as DOOMED: free the slot unless somebody holds a pin. */
-void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word);
+void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum reclaim_from from);
 /* Clean up after all who died attached; returns how many leases came free. */
 uint32_t reap_dead(struct objstore *s);
 /* The same for ourselves, before the lease goes. */

@@ -3,8 +3,8 @@
  * slot.c -- the life of one object: who may touch its bytes, and when.
  *
  * A slot is one control word and what it governs: id, chain link, size, extent, the bytes. The
- * word packs generation:44 | state:4 | lease:16 and changes only by compare-and-swap, so a
- * slot's history is one total order that every process agrees on.
+ * word packs generation:44 | state:4 | lease:16 and changes only by compare-and-swap (T7 by the
+ * store of its one owner), so a slot's history is one total order that all processes agree on.
  *
  *   T1  FREE           -> WRITING(self)  slot_take()        generation + 1
  *   T2  WRITING(self)  -> SEALED         objstore_seal()
@@ -111,7 +111,8 @@ static bool learn_hinted(struct objstore *s, struct cache *c)
     struct hint_map map = hints_of_slots(s);
     uint64_t group;
 
-    while (c->slots_count + SLOT_GROUP <= CACHE_SLOTS && hint_take(&map, &c->group_cursor, &group)) {
+    while (c->slots_count + SLOT_GROUP <= CACHE_SLOTS &&
+           hint_take(&map, &c->group_cursor, &group)) {
         uint32_t before = c->slots_count;
 
         for (uint32_t i = SLOT_GROUP; i-- > 0;) {
@@ -163,7 +164,8 @@ void slot_free(struct objstore *s, struct cache *c, uint32_t index)
 
     if (word_state(word) != SLOT_RECLAIM || word_lease(word) != s->lease)
         return; /* damage: then it is not ours to give */
-    slot_change(s, index, &word, SLOT_FREE); /* T7, E3 */
+    /* A store will do: in RECLAIM the word is its owner's alone. */
+    au64_store_release(&slot->word, word_with(word, SLOT_FREE, 0)); /* T7, E3 */
     POINT("slot: freed");
     if (c && c->slots_count < CACHE_SLOTS)
         c->slots[c->slots_count++] = index;

@@ -21,7 +21,7 @@
 /* Whoever reads a number from shared memory uses it as an index only after such a check. */
 #define NONE UINT32_MAX
 
-/* ---- private hints: lost without harm ------------------------------------------------------- */
+/* ---- private hints: lost without harm ------------------------------------------------------ */
 
 #define CACHES 8u
 #define CACHE_SLOTS 256u
@@ -50,7 +50,8 @@ struct cache {
     uint64_t cells[CELL_CLASSES][CACHE_CELLS]; /* block * BLOCK_CELLS + cell */
 };
 
-/* ---- the handle ------------------------------------------------------------------------------- */
+/* ---- the handle -------------------------------------------------------------------------------
+ */
 
 struct objstore {
     unsigned char *rw; /* NULL: a read-only handle */
@@ -62,7 +63,7 @@ struct objstore {
     uint32_t lease;
     uint32_t lease_generation;
     struct objstore *next, **link; /* all handles of the process: see fork.c */
-    struct au64 unsealed;          /* slots in WRITING that are ours, pin tables included */
+    struct au64 unsealed; /* slots that we may have left in WRITING: created, or pin tables */
 
     struct header *header;
     struct lease *leases;
@@ -102,7 +103,7 @@ static inline struct meta *meta_at(const struct objstore *s, uint32_t index)
     return (struct meta *)(void *)(base + s->geo.metas_at) + index;
 }
 
-/* ---- slot words ---------------------------------------------------------------------------------- */
+/* ---- slot words ---------------------------------------------------------------------------- */
 
 enum slot_state {
     SLOT_FREE = 0,
@@ -141,7 +142,7 @@ static inline bool word_is_present(uint64_t word)
     return word_state(word) == SLOT_WRITING || word_state(word) == SLOT_SEALED;
 }
 
-/* ---- private caches --------------------------------------------------------------------------------- */
+/* ---- private caches ------------------------------------------------------------------------ */
 
 struct cache *cache_take(struct objstore *s);
 static inline void cache_give(struct cache *c)

@@ -32,7 +32,8 @@ static void put(struct objstore *s, uint64_t number, size_t size)
     int err = objstore_put(s, &id, bytes_of(number), size, number % 2 ? &meta : NULL);
 
     if (err)
-        fprintf(stderr, "put %llu, %zu bytes: %s\n", (unsigned long long)number, size, objstore_strerror(err));
+        fprintf(stderr, "put %llu, %zu bytes: %s\n", (unsigned long long)number, size,
+                objstore_strerror(err));
     CHILD_CHECK(err == 0);
 }
 
@@ -62,14 +63,14 @@ static void *create(struct objstore *s, uint64_t number, size_t size)
     return data;
 }
 
-static int delete(struct objstore *s, uint64_t number)
+static int delete (struct objstore *s, uint64_t number)
 {
     struct objstore_id id = help_id(number);
 
     return objstore_delete(s, &id);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static void act_put_inline(struct objstore *s)
 {
@@ -155,7 +156,7 @@ static void act_put_too_much(struct objstore *s)
     CHILD_CHECK(objstore_create(s, &id, SCENE_CAPACITY, NULL, &data) == -ENOSPC);
 }
 
-/* ---- reading and deleting ------------------------------------------------------------------------------- */
+/* ---- reading and deleting ------------------------------------------------------------------ */
 
 static void act_get_release(struct objstore *s)
 {
@@ -217,7 +218,7 @@ static void act_delete_pinned(struct objstore *s)
     objstore_release(s, &b);
 }
 
-/* ---- cleaning up after others: the sweeper is killed, too ---------------------------------------------- */
+/* ---- cleaning up after others: the sweeper is killed, too ---------------------------------- */
 
 static void prepare_dead(struct objstore *s)
 {
@@ -279,7 +280,7 @@ const struct scene scenes[] = {
 };
 const size_t scenes_count = sizeof scenes / sizeof *scenes;
 
-/* ---- running and checking ------------------------------------------------------------------------------- */
+/* ---- running and checking ------------------------------------------------------------------ */
 
 struct objstore *scene_store(void)
 {
@@ -332,8 +333,8 @@ static int look_and_delete(const struct objstore_info *info, void *ctx)
         seen->is_bad = true;
         return 0;
     }
-    if (!is_right(&view, number) || view.size != info->size ||
-        info->meta.ndim != number % 2 || (info->meta.ndim && info->meta.dims[0] != info->size)) {
+    if (!is_right(&view, number) || view.size != info->size || info->meta.ndim != number % 2 ||
+        (info->meta.ndim && info->meta.dims[0] != info->size)) {
         if (number != 4 || !is_right(&view, number)) { /* 4 has no description */
             fprintf(stderr, "object %llu has other bytes\n", (unsigned long long)number);
             seen->is_bad = true;
@@ -382,7 +383,8 @@ bool scene_check(struct objstore *s)
 {
     struct seen seen = { s, 0, false };
 
-    if (objstore_reap(s) < 0 || !help_is_sound(s) || objstore_list(s, look_and_delete, &seen) || seen.is_bad)
+    if (objstore_reap(s) < 0 || !help_is_sound(s) || objstore_list(s, look_and_delete, &seen) ||
+        seen.is_bad)
         return false;
     if (seen.kept != KEPT) {
         fprintf(stderr, "%u of %u sealed objects are left\n", seen.kept, KEPT);

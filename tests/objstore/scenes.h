@@ -14,9 +14,9 @@
 struct scene {
     const char *name;
     void (*prepare)(struct objstore *store); /* by the survivor; may be NULL */
-    void (*arrive)(struct objstore *own);    /* by the child, before it may be killed; may be NULL */
-    void (*act)(struct objstore *own);       /* by the child, killed anywhere in here */
-    bool opens;                              /* the child may be killed in open and close, too */
+    void (*arrive)(struct objstore *own); /* by the child, before it may be killed; may be NULL */
+    void (*act)(struct objstore *own);    /* by the child, killed anywhere in here */
+    bool opens;                           /* the child may be killed in open and close, too */
 };
 
 extern const struct scene scenes[];

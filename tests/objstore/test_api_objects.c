@@ -7,7 +7,8 @@
 
 static void put_get_release(void)
 {
-    static const size_t sizes[] = { 0, 1, 64, 65, 128, 129, 1000, 3584, 3585, 4095, 4096, 4097, 100000 };
+    static const size_t sizes[] = { 0,    1,    64,   65,   128,  129,   1000,
+                                    3584, 3585, 4095, 4096, 4097, 100000 };
     struct objstore *s = help_store(1 << 20);
     unsigned char bytes[100000];
 
@@ -316,7 +317,8 @@ static void as_large_as_the_capacity(void)
         struct objstore_id one = help_id(1);
         CHECK_EQ(objstore_put(s, &one, data, 65, NULL), -ENOSPC);
         CHECK_EQ(objstore_put(s, &one, data, 5000, NULL), -ENOSPC);
-        CHECK_EQ(objstore_put(s, &one, data, 64, NULL), 0); /* tiny ones have a place of their own */
+        CHECK_EQ(objstore_put(s, &one, data, 64, NULL),
+                 0); /* tiny ones have a place of their own */
         CHECK_EQ(objstore_delete(s, &one), 0);
         REQUIRE_OK(objstore_abort(s, &all));
 
@@ -324,7 +326,8 @@ static void as_large_as_the_capacity(void)
         uint64_t n = 0;
         for (;; n++) {
             struct objstore_id id = help_id(n + 1);
-            int err = objstore_create(s, &id, 1 + test_random(&random) % largest[round], NULL, &data);
+            int err =
+                objstore_create(s, &id, 1 + test_random(&random) % largest[round], NULL, &data);
 
             if (err) {
                 CHECK_EQ(err, -ENOSPC);
@@ -417,11 +420,11 @@ static void words_for_errors(void)
     CHECK(strstr(objstore_strerror(-EBADMSG), "damaged") != NULL);
     CHECK(!strcmp(objstore_strerror(0), "no error"));
     CHECK(objstore_strerror(-100000) != NULL && objstore_strerror(INT32_MIN) != NULL);
-    CHECK_EQ(objstore_version(), OBJSTORE_VERSION_MAJOR * 10000 + OBJSTORE_VERSION_MINOR * 100 + OBJSTORE_VERSION_PATCH);
+    CHECK_EQ(objstore_version(), OBJSTORE_VERSION_MAJOR * 10000 + OBJSTORE_VERSION_MINOR * 100 +
+                                     OBJSTORE_VERSION_PATCH);
 }
 
-TESTS("objects",
-      { "what is put is got, of every size, aligned", put_get_release },
+TESTS("objects", { "what is put is got, of every size, aligned", put_get_release },
       { "an object is its creator's until sealed, nobody's after abort", create_seal_abort },
       { "a deleted object stays for its readers; its id is free", deleted_while_read },
       { "every documented error, and nothing changed by it", errors },
@@ -431,5 +434,4 @@ TESTS("objects",
       { "read copies out, also through a read-only handle", read_out },
       { "an object as large as the capacity, again and again", as_large_as_the_capacity },
       { "thousands of views, nested, closed with the handle", many_views },
-      { "ids: random, text, content, name", ids },
-      { "every error has words", words_for_errors })
+      { "ids: random, text, content, name", ids }, { "every error has words", words_for_errors })

@@ -367,8 +367,7 @@ static void makers_race(void)
     CHECK(access(path, F_OK) != 0);
 }
 
-TESTS("open",
-      { "by name: create, exclusive, attach, destroy", by_name },
+TESTS("open", { "by name: create, exclusive, attach, destroy", by_name },
       { "by path, with a mode, prefaulted", by_path },
       { "bad names, options and descriptors", bad_arguments },
       { "what is not a store is refused and left alone", not_a_store },

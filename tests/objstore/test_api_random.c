@@ -206,6 +206,5 @@ static void without_room(void)
     random_calls(192 << 10, 30000);
 }
 
-TESTS("random",
-      { "random calls do what the model says", with_room },
+TESTS("random", { "random calls do what the model says", with_room },
       { "also in a store that is nearly always full", without_room })

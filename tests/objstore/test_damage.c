@@ -101,7 +101,7 @@ static void use(struct objstore *s, uint64_t *random, int rounds)
         objstore_release(s, &views[i]);
 }
 
-/* ---- ways to damage ---------------------------------------------------------------------------------------- */
+/* ---- ways to damage ------------------------------------------------------------------------ */
 
 /* A place in the file that is used: the header, control words, used slots, a little of the data. */
 static uint64_t any_place(const struct objstore *s, uint64_t *random)
@@ -150,7 +150,8 @@ static void damage(unsigned char *file, const struct objstore *s, uint64_t *rand
 }
 
 /* Run in a child, so that a crash or a hang is seen as one. */
-static void in_child(void (*run)(struct objstore *s, uint64_t seed), struct objstore *s, uint64_t seed)
+static void in_child(void (*run)(struct objstore *s, uint64_t seed), struct objstore *s,
+                     uint64_t seed)
 {
     pid_t child = fork();
 
@@ -235,9 +236,10 @@ static void during_use(void)
     }
 }
 
-/* ---- verify says so ------------------------------------------------------------------------------------------ */
+/* ---- verify says so ------------------------------------------------------------------------ */
 
-static void verify_finds(struct objstore *s, void *at, size_t size, const void *what, const char *expected)
+static void verify_finds(struct objstore *s, void *at, size_t size, const void *what,
+                         const char *expected)
 {
     unsigned char saved[64];
     struct objstore_diag diag = { "" };
@@ -259,7 +261,8 @@ static uint32_t slot_with(struct objstore *s, uint64_t from, uint64_t to)
     for (uint32_t i = 0; i < slots_in_use(s); i++) {
         uint64_t size = au64_load_relaxed(&slot_at(s, i)->size);
 
-        if (word_state(au64_load_relaxed(&slot_at(s, i)->word)) == SLOT_SEALED && size >= from && size < to)
+        if (word_state(au64_load_relaxed(&slot_at(s, i)->word)) == SLOT_SEALED && size >= from &&
+            size < to)
             return i;
     }
     return 0;
@@ -270,7 +273,8 @@ static void verify_sees_each_kind(void)
     struct objstore *s = filled_store();
     const uint64_t ones = UINT64_MAX, zero = 0;
     const uint32_t ones32 = UINT32_MAX - 5, zero32 = 0;
-    uint32_t paged = slot_with(s, 4096, 8192), celled = slot_with(s, 100, 2000), other = slot_with(s, 1, 64);
+    uint32_t paged = slot_with(s, 4096, 8192), celled = slot_with(s, 100, 2000),
+             other = slot_with(s, 1, 64);
     uint64_t other_id[2];
 
     verify_finds(s, &s->header->fixed.capacity_bytes, 8, &ones, "header");
@@ -287,7 +291,8 @@ static void verify_sees_each_kind(void)
     verify_finds(s, &s->page_owners[e.first], 4, &zero32, "bytes belong to another");
     verify_finds(s, &s->page_owners[s->geo.pages - 1], 4, &ones32, "");
     e = extent_unpack(au64_load_relaxed(&slot_at(s, celled)->extent));
-    verify_finds(s, &s->cell_owners[(uint64_t)e.first * BLOCK_CELLS + e.count], 4, &zero32, "bytes belong to another");
+    verify_finds(s, &s->cell_owners[(uint64_t)e.first * BLOCK_CELLS + e.count], 4, &zero32,
+                 "bytes belong to another");
     verify_finds(s, &s->block_words[e.first], 8, &zero, "");
     verify_finds(s, &s->pin_tables[0][5], 8, &ones, "pin");
     objstore_close(s);
@@ -319,8 +324,7 @@ static void truncated(void)
     objstore_close(s);
 }
 
-TESTS("damage",
-      { "verify sees each kind of damage and says where", verify_sees_each_kind },
+TESTS("damage", { "verify sees each kind of damage and says where", verify_sees_each_kind },
       { "files that were cut off or are of another layout", truncated },
       { "no crash and no hang on a store damaged before it is opened", before_open },
       { "nor on one that is damaged while it is used", during_use })

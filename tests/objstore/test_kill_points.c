@@ -67,4 +67,49 @@ static void every_point_of_every_scene(void)
     printf("    %ld kills\n", total);
 }
 
-TESTS("kill points", { "a process may die at every step", every_point_of_every_scene })
+/* A maker that dies leaves no name, or a whole store; nobody who opens next is held up. */
+static void making_a_store(uint32_t flags)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore_id id = help_id(1);
+    char dir[] = "/dev/shm/objstore-test-XXXXXX", path[64];
+    struct objstore *s;
+    int status = -1;
+
+    REQUIRE(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/store", dir);
+    o.flags = OBJSTORE_CREATE | flags;
+    o.capacity_bytes = SCENE_CAPACITY;
+    for (long k = 1; status != 0; k++) {
+        pid_t child = fork();
+
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            points_left = k;
+            arm();
+            CHILD_CHECK(objstore_open(path, &o, &s, NULL) == 0);
+            objstore_close(s);
+            disarm();
+            _exit(0);
+        }
+        status = help_wait(child);
+        CHECK(status == 0 || status == 128 + SIGKILL);
+        REQUIRE_OK(objstore_open(path, &o, &s, NULL));
+        CHECK_EQ(objstore_put(s, &id, "x", 1, NULL), 0);
+        CHECK_EQ(objstore_delete(s, &id), 0);
+        CHECK(help_is_sound(s));
+        objstore_close(s);
+        if (!(flags & OBJSTORE_EPHEMERAL))
+            CHECK_EQ(objstore_destroy(path), 0);
+    }
+    CHECK_EQ(rmdir(dir), 0); /* nothing is left in it */
+}
+
+static void every_point_of_making(void)
+{
+    making_a_store(0);
+    making_a_store(OBJSTORE_EPHEMERAL);
+}
+
+TESTS("kill points", { "a process may die at every step", every_point_of_every_scene },
+      { "also while it makes a store", every_point_of_making })

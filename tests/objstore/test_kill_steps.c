@@ -31,7 +31,7 @@ static void act(void *ctx)
     scene_run_child(a->scene, a->fd, step_begin, step_end);
 }
 
-/* ---- looking at a copy ------------------------------------------------------------------------------------ */
+/* ---- looking at a copy --------------------------------------------------------------------- */
 
 static bool copy_bytes(int from, int to, off_t at, off_t end)
 {
@@ -83,7 +83,7 @@ static int look(uint64_t n, void *ctx)
     return !is_good;
 }
 
-/* ---- killing --------------------------------------------------------------------------------------------- */
+/* ---- killing ------------------------------------------------------------------------------- */
 
 static bool kill_after(const struct scene *scene, struct objstore *store, uint64_t n)
 {
@@ -111,7 +111,8 @@ static bool try_scene(const struct scene *scene, uint64_t wanted, uint64_t *rand
     if (is_good) {
         if (scene->prepare)
             scene->prepare(store);
-        is_good = step_each(act, look, &a, wanted && count > wanted ? count / wanted : 1) > 0 && scene_check(store);
+        is_good = step_each(act, look, &a, wanted && count > wanted ? count / wanted : 1) > 0 &&
+                  scene_check(store);
     }
     for (int i = 0; is_good && i < KILLS; i++)
         is_good = kill_after(scene, store, test_random(random) % count);
@@ -142,4 +143,5 @@ static void every_instruction_of_every_scene(void)
     printf("    %llu instructions looked after\n", (unsigned long long)looks);
 }
 
-TESTS("kill steps", { "a process may die after every instruction", every_instruction_of_every_scene })
+TESTS("kill steps",
+      { "a process may die after every instruction", every_instruction_of_every_scene })

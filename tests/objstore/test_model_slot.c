@@ -202,7 +202,8 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
         s->lease[p->lease].pin = 0;
         break;
     case HOLDING:
-        if (s->slot.generation != p->w.generation || (s->slot.state != SEALED && s->slot.state != DOOMED))
+        if (s->slot.generation != p->w.generation ||
+            (s->slot.state != SEALED && s->slot.state != DOOMED))
             explore_fail(e, "a slot was freed under a pin");
         if (s->bytes != p->w.generation)
             explore_fail(e, "bytes changed under a pin");
@@ -375,7 +376,8 @@ static void step(struct explorer *e, const void *state)
         } else if (p->pc <= RELEASED) {
             step_get(e, &next, p);
         } else if (p->pc == DELETE_REMOVE) {
-            if (next.slot.generation == p->w.generation && (next.slot.state == DOOMED || next.slot.state == RECLAIM))
+            if (next.slot.generation == p->w.generation &&
+                (next.slot.state == DOOMED || next.slot.state == RECLAIM))
                 next.is_linked = 0;
             begin_scan(p, p->w);
         } else if (p->pc <= TAKE) {
@@ -469,6 +471,5 @@ static void breaks(void)
     CHECK(breaks_without(OMIT_LOOK_AT_PINS));
 }
 
-TESTS("slot model",
-      { "the protocol holds in every interleaving with every death", holds },
+TESTS("slot model", { "the protocol holds in every interleaving with every death", holds },
       { "and breaks if one of its rules is left out", breaks })

@@ -92,7 +92,8 @@ static bool cas(uint8_t *at, uint8_t from, uint8_t to)
     return true;
 }
 
-static void set_extent(struct state *s, uint8_t slot, uint8_t kind, uint8_t class, uint8_t first, uint8_t count)
+static void set_extent(struct state *s, uint8_t slot, uint8_t kind, uint8_t class, uint8_t first,
+                       uint8_t count)
 {
     s->slot[slot].kind = kind;
     s->slot[slot].is_held = 0;
@@ -136,7 +137,7 @@ static void start_operations(struct explorer *e, const struct state *s, int who)
             go(&n, who, PAGES_CLAIM);
             explore_emit(e, &n);
         }
-    for (uint8_t class = 0; class < 2; class++) {
+    for (uint8_t class = 0; class < 2; class ++) {
         n = *s;
         n.operations--;
         n.p[who].seen = s->block;
@@ -204,7 +205,7 @@ static void step_open(struct state *s, int who)
         if (*i == 0)
             go(s, who, SETTLE_LOOK);
         break;
-    default:                      /* OPEN_WORD: B1 */
+    default:                          /* OPEN_WORD: B1 */
         block.class = s->block.class; /* of a word in PAGES: always 0, as it was when read */
         if (s->block.state == PAGES && same(s->block, block))
             s->block = next_word(s->block, OPENING, seen->class, slot);
@@ -411,7 +412,8 @@ static void step(struct explorer *e, const void *state)
     }
 }
 
-static uint64_t run(uint8_t operations, uint8_t deaths, uint8_t processes, enum omission omit, bool quiet)
+static uint64_t run(uint8_t operations, uint8_t deaths, uint8_t processes, enum omission omit,
+                    bool quiet)
 {
     struct state s;
 

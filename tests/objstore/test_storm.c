@@ -33,11 +33,11 @@ static size_t size_of(uint64_t seed)
     return seed % 11 == 0 ? seed % 30000 : seed % 3 == 0 ? seed % 64 : seed % 2000;
 }
 
-#define FAULT(...)                                                                             \
-    do {                                                                                       \
-        fprintf(stderr, __VA_ARGS__);                                                          \
-        ledger->faults++;                                                                      \
-        _exit(99);                                                                             \
+#define FAULT(...)                    \
+    do {                              \
+        fprintf(stderr, __VA_ARGS__); \
+        ledger->faults++;             \
+        _exit(99);                    \
     } while (0)
 
 static void check_own(struct objstore *s, int me, uint64_t n)
@@ -48,7 +48,8 @@ static void check_own(struct objstore *s, int me, uint64_t n)
     int err = objstore_get(s, &id, 0, &view);
 
     if (ledger->of[me].state[n] == YES && err)
-        FAULT("object %llu of worker %d is lost: %s\n", (unsigned long long)n, me, objstore_strerror(err));
+        FAULT("object %llu of worker %d is lost: %s\n", (unsigned long long)n, me,
+              objstore_strerror(err));
     if (ledger->of[me].state[n] == NO && err != -ENOENT)
         FAULT("object %llu of worker %d came back\n", (unsigned long long)n, me);
     if (err)
@@ -170,7 +171,8 @@ static void let_work(const pid_t *child, int except, uint64_t calls)
     for (int i = 0; i < WORKERS; i++)
         before[i] = ledger->of[i].calls;
     for (int i = 0; i < WORKERS; i++)
-        while (i != except && ledger->of[i].calls < before[i] + calls && !ledger->faults && kill(child[i], 0) == 0)
+        while (i != except && ledger->of[i].calls < before[i] + calls && !ledger->faults &&
+               kill(child[i], 0) == 0)
             nanosleep(&(struct timespec){ 0, 50000 }, NULL);
 }
 
@@ -230,7 +232,8 @@ static void storm(void)
     struct objstore_id all = help_id(1);
     void *data;
     CHECK_EQ(objstore_create(s, &all, CAPACITY, NULL, &data), 0);
-    printf("    %llu kills, %llu rounds of calls\n", (unsigned long long)(kills + WORKERS), (unsigned long long)calls);
+    printf("    %llu kills, %llu rounds of calls\n", (unsigned long long)(kills + WORKERS),
+           (unsigned long long)calls);
     objstore_close(s);
 }
 

@@ -150,8 +150,8 @@ static void in_processes(void)
         REQUIRE(child[i] >= 0);
         if (child[i] == 0) {
             /* Another hole in everybody's address space, so that the store lies elsewhere. */
-            CHILD_CHECK(mmap(NULL, (size_t)(i + 1) << 24, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
-                        MAP_FAILED);
+            CHILD_CHECK(mmap(NULL, (size_t)(i + 1) << 24, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+                             -1, 0) != MAP_FAILED);
             struct objstore *own = help_attach(s);
             CHILD_CHECK(fight(own, test_seed + 10 + (uint64_t)i, 50000));
             objstore_close(own);
@@ -243,8 +243,7 @@ static void all_for_one(void)
     objstore_close(s);
 }
 
-TESTS("threads",
-      { "threads on one handle", on_one_handle },
+TESTS("threads", { "threads on one handle", on_one_handle },
       { "threads on two handles", on_two_handles },
       { "processes, the store at different addresses", in_processes },
       { "of all that put one id, one succeeds", one_winner },

@@ -117,7 +117,8 @@ static void die(const char *name)
 /* The sealer dies after the seal and before, or amid, the wake: the sleepers must not sleep on. */
 static void sealer_dies_before_the_wake(void)
 {
-    static const char *const points[] = { "object: sealed, nobody woken", "wait: waking, nobody woken",
+    static const char *const points[] = { "object: sealed, nobody woken",
+                                          "wait: waking, nobody woken",
                                           "wait: woken, still says waking" };
     struct objstore *s = help_store(1 << 20);
 
@@ -209,7 +210,8 @@ static void sleeps_without_ticking(void)
     pid_t waiter = start_getter(s, help_id(1), -1, 0);
     uint64_t before = switches_of(waiter);
 
-    nanosleep(&(struct timespec){ 0, 100000000 }, NULL); /* not to synchronise: to give it time to tick */
+    nanosleep(&(struct timespec){ 0, 100000000 },
+              NULL); /* not to synchronise: to give it time to tick */
     CHECK(switches_of(waiter) <= before + 1);
     struct objstore_id id = help_id(1);
     REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
@@ -217,8 +219,7 @@ static void sleeps_without_ticking(void)
     objstore_close(s);
 }
 
-TESTS("wait",
-      { "get sleeps until the seal, with or without an unsealed object", woken_by_seal },
+TESTS("wait", { "get sleeps until the seal, with or without an unsealed object", woken_by_seal },
       { "and not longer than it was told", not_in_time },
       { "a creator's death is noticed by who waits for its object", creator_dies },
       { "a sealer's death before the wake strands nobody", sealer_dies_before_the_wake },

@@ -125,7 +125,8 @@ enum step_result step_kill(void (*act)(void *ctx), void *ctx, uint64_t n)
     return walk(act, ctx, &w);
 }
 
-uint64_t step_each(void (*act)(void *ctx), int (*look)(uint64_t n, void *ctx), void *ctx, uint64_t stride)
+uint64_t step_each(void (*act)(void *ctx), int (*look)(uint64_t n, void *ctx), void *ctx,
+                   uint64_t stride)
 {
     struct walk w = { .limit = UINT64_MAX, .stride = stride, .look = look };
 

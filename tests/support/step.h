@@ -33,7 +33,8 @@ uint64_t step_count(void (*act)(void *ctx), void *ctx);
  * what it would leave if it died now. Every `stride`-th only; a non-zero answer ends the walk.
  * How many instructions there were; 0 if it failed or was ended.
  */
-uint64_t step_each(void (*act)(void *ctx), int (*look)(uint64_t n, void *ctx), void *ctx, uint64_t stride);
+uint64_t step_each(void (*act)(void *ctx), int (*look)(uint64_t n, void *ctx), void *ctx,
+                   uint64_t stride);
 /* For the child. */
 void step_begin(void);
 void step_end(void);
