@@ -232,7 +232,7 @@ struct objstore_info {
     uint32_t reserved;
 };
 
-/* About one object. -ENOENT. */
+/* About one object. -ENOENT; -EINVAL: the zero id. */
 OBJSTORE_CHECKED int objstore_stat(struct objstore *store, const struct objstore_id *id,
                                    struct objstore_info *out);
 /*
