@@ -174,6 +174,16 @@ OBJSTORE_CHECKED int objstore_create(struct objstore *store, const struct objsto
                                      size_t size, const struct objstore_meta *meta, void **data);
 /* Publish: from here on every process sees the object, and nobody can change it. -ENOENT: not ours to seal. */
 OBJSTORE_CHECKED int objstore_seal(struct objstore *store, const struct objstore_id *id);
+/*
+ * Publish less than was reserved: the object is the first `size` bytes, and the pages behind them
+ * are free again at once. (What was created with less than a page keeps its place; up to 64 bytes
+ * take none.) For who learns the length, or the shape, while filling: `meta` replaces the
+ * description; NULL leaves it as it was created. After a failure the object is still unsealed.
+ *   -ENOENT  not ours to seal       -EINVAL  longer than created, or bad meta
+ *   -ENOSPC  no room for a description where there was none
+ */
+OBJSTORE_CHECKED int objstore_seal_size(struct objstore *store, const struct objstore_id *id,
+                                        size_t size, const struct objstore_meta *meta);
 /* Give up an object that this handle created and did not seal. -ENOENT: not ours to abort. */
 OBJSTORE_CHECKED int objstore_abort(struct objstore *store, const struct objstore_id *id);
 /* create + copy + seal. */

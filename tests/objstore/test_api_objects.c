@@ -71,6 +71,75 @@ static void create_seal_abort(void)
     objstore_close(s);
 }
 
+/* Reserve much, publish less: what is published is right, and all the rest can be used again. */
+static void sealed_shorter(void)
+{
+    static const size_t created[] = { 0, 1, 64, 65, 3000, 4096, 4097, 12288, 100000, 1 << 20 };
+    struct objstore *s = help_store(1 << 20);
+    const struct objstore_meta first = { .dtype = OBJSTORE_UINT8, .name = "first" },
+                               later = { .dtype = OBJSTORE_INT8, .name = "later" }, none = { 0 };
+    const struct objstore_meta *metas[] = { NULL, &later, &none };
+    uint64_t random = test_seed;
+
+    for (int i = 0; i < 400; i++) {
+        struct objstore_id id = help_id(1);
+        size_t size = created[i % 10], kept = size ? test_random(&random) % (size + 1) : 0;
+        const struct objstore_meta *meta = metas[i % 3];
+        struct objstore_info info;
+        struct objstore_view view;
+        void *data;
+
+        kept = i < 10 ? size : i < 20 ? 0 : i < 30 && size > 60 ? 60 : kept;
+        REQUIRE_OK(objstore_create(s, &id, size, i % 2 ? &first : NULL, &data));
+        help_fill(data, size, (uint64_t)i);
+        REQUIRE_OK(objstore_seal_size(s, &id, kept, meta));
+        CHECK_EQ(objstore_seal(s, &id), -ENOENT);
+        REQUIRE_OK(objstore_stat(s, &id, &info));
+        CHECK_EQ(info.size, kept);
+        CHECK(!strcmp(info.meta.name, meta ? meta->name : i % 2 ? "first" : ""));
+        REQUIRE_OK(objstore_get(s, &id, 0, &view));
+        CHECK_EQ(view.size, kept);
+        CHECK((kept == 0) == (view.data == NULL));
+        CHECK_EQ((uintptr_t)view.data % (kept >= 4096 ? 4096 : 64), 0);
+        CHECK(help_is_filled(view.data, kept, (uint64_t)i));
+        /* Everything else is free, page by page (a cell keeps its block of four). */
+        size_t taken = kept <= 64 ? 0 : size <= 2048 ? 16384 : (kept + 4095) / 4096 * 4096;
+        CHECK_EQ(help_pages(s), ((1 << 20) - taken) / 4096);
+        CHECK(help_is_filled(view.data, kept, (uint64_t)i));
+        CHECK(help_is_sound(s));
+        objstore_release(s, &view);
+        CHECK_EQ(objstore_delete(s, &id), 0);
+        CHECK_EQ(help_used(s), 0);
+    }
+    objstore_close(s);
+}
+
+static void sealed_shorter_errors(void)
+{
+    struct objstore *s = help_store(1 << 20), *other = help_attach(s);
+    struct objstore_id id = help_id(1), zero = { { 0 } };
+    struct objstore_meta bad = { .ndim = OBJSTORE_DIMS_MAX + 1 };
+    struct objstore_info info;
+    void *data;
+
+    CHECK_EQ(objstore_seal_size(s, &id, 0, NULL), -ENOENT);
+    CHECK_EQ(objstore_seal_size(s, &zero, 0, NULL), -EINVAL);
+    REQUIRE_OK(objstore_create(s, &id, 9000, NULL, &data));
+    CHECK_EQ(objstore_seal_size(other, &id, 10, NULL), -ENOENT);
+    CHECK_EQ(objstore_seal_size(s, &id, 9001, NULL), -EINVAL);
+    CHECK_EQ(objstore_seal_size(s, &id, SIZE_MAX, NULL), -EINVAL);
+    CHECK_EQ(objstore_seal_size(s, &id, 10, &bad), -EINVAL);
+    REQUIRE_OK(objstore_stat(s, &id, &info));
+    CHECK_EQ(info.state, OBJSTORE_UNSEALED);
+    CHECK_EQ(info.size, 9000);
+    help_fill(data, 9000, 1); /* all of it is still there to be written */
+    CHECK(help_is_sound(s));
+    CHECK_EQ(objstore_abort(s, &id), 0);
+    CHECK_EQ(help_used(s), 0);
+    objstore_close(other);
+    objstore_close(s);
+}
+
 static void deleted_while_read(void)
 {
     struct objstore *s = help_store(1 << 20);
@@ -426,6 +495,8 @@ static void words_for_errors(void)
 
 TESTS("objects", { "what is put is got, of every size, aligned", put_get_release },
       { "an object is its creator's until sealed, nobody's after abort", create_seal_abort },
+      { "a reservation sealed shorter gives the rest back", sealed_shorter },
+      { "and if that fails it is as it was", sealed_shorter_errors },
       { "a deleted object stays for its readers; its id is free", deleted_while_read },
       { "every documented error, and nothing changed by it", errors },
       { "metadata and pins are shown as they are", metadata },

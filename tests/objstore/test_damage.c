@@ -84,7 +84,9 @@ static void use(struct objstore *s, uint64_t *random, int rounds)
             objstore_release(s, view);
         if (!objstore_create(s, &ids[test_random(random) % OBJECTS], 5000, NULL, &data)) {
             memset(data, 1, 5000);
-            (void)!(n % 2 ? objstore_seal(s, &ids[n]) : objstore_abort(s, &ids[n]));
+            (void)!(n % 3 == 0   ? objstore_seal(s, &ids[n])
+                    : n % 3 == 1 ? objstore_seal_size(s, &ids[n], n * 50, NULL)
+                                 : objstore_abort(s, &ids[n]));
         }
         (void)!objstore_read(s, &ids[n], bytes, sizeof bytes, &size);
         (void)!objstore_stat(s, &ids[n], &info);
