@@ -205,8 +205,20 @@ OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objsto
  */
 OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_id *id,
                                   int timeout_ms, struct objstore_view *view);
+/*
+ * Borrow n objects, all or none, waiting up to `timeout_ms` for all to be sealed, in any order. An
+ * id may stand there twice. While it waits it holds no views, so a deleted object's bytes are not
+ * kept from who needs the room. The cost follows n and what becomes sealed: who waits for the i-th
+ * is not woken by seals of the rest. On an error views[] is all zero. Errors as objstore_get(), and
+ *   -EINVAL  a zero id, no ids, no views, or more than 2^31 - 1 of them
+ */
+OBJSTORE_CHECKED int objstore_get_many(struct objstore *store, const struct objstore_id *ids,
+                                       size_t n, int timeout_ms, struct objstore_view *views);
 /* End a view. Each view is released once, by any thread of the process that got it. */
 OBJSTORE_API void objstore_release(struct objstore *store, struct objstore_view *view);
+/* The same for n of them. */
+OBJSTORE_API void objstore_release_many(struct objstore *store, struct objstore_view *views,
+                                        size_t n);
 /*
  * Copy up to `cap` bytes of a sealed object out; *size becomes the object's size. Needs no
  * lease, so it works on a read-only handle. -ENOENT. -EAGAIN: it was deleted meanwhile.
@@ -218,7 +230,7 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
 /*
  * Wait until `need` of the n ids are sealed, up to `timeout_ms` (-1: for ever). Sets
  * ready[i] for each (ready may be NULL). Returns the number that are sealed (>= need),
- * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n).
+ * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n, a zero id).
  */
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);

@@ -432,6 +432,8 @@ void objstore_release(struct objstore *s, struct objstore_view *view)
         return;
     uint64_t ref = view->pin[0], word = view->pin[1];
     *view = (struct objstore_view){ 0 };
+    if (word_state(word) != SLOT_SEALED) /* no view, or one that was released */
+        return;
     if (pin_slot(ref) >= s->geo.slots || !unpin(s, ref, word)) /* N2 */
         return;
     uint64_t now = au64_load_seq_cst(&slot_at(s, pin_slot(ref))->word); /* E2 */

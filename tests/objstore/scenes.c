@@ -178,6 +178,15 @@ static void act_get_release(struct objstore *s)
     objstore_release(s, &b);
     objstore_release(s, &c);
 }
+static void act_get_many(struct objstore *s)
+{
+    struct objstore_id ids[4] = { help_id(KEEP), help_id(KEEP + 1), help_id(KEEP), help_id(77) };
+    struct objstore_view views[4];
+
+    CHILD_CHECK(objstore_get_many(s, ids, 3, 0, views) == 0);
+    objstore_release_many(s, views, 3);
+    CHILD_CHECK(objstore_get_many(s, ids, 4, 0, views) == -ENOENT);
+}
 static uint64_t number_of(uint64_t i)
 {
     return 10 * KEEP + 2 * i;
@@ -284,6 +293,7 @@ const struct scene scenes[] = {
     { "create, seal shorter", keep_some, NULL, act_seal_shorter, false },
     { "create and abort", keep_some, NULL, act_create_abort, false },
     { "get and release", keep_some, NULL, act_get_release, false },
+    { "get many, all and none", keep_some, NULL, act_get_many, false },
     { "get, more than a pin table holds", prepare_crowd, arrive_crowd, act_crowd, false },
     { "delete", prepare_delete, NULL, act_delete, false },
     { "delete what is being read, release", prepare_delete, NULL, act_delete_pinned, false },

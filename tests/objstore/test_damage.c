@@ -94,6 +94,9 @@ static void use(struct objstore *s, uint64_t *random, int rounds)
     objstore_release(s, &views[0]);
     (void)!objstore_get(s, &ids[1], 1, &views[0]);
     (void)!objstore_wait(s, ids, OBJECTS, OBJECTS, 1, ready);
+    struct objstore_view many[OBJECTS];
+    if (!objstore_get_many(s, ids, OBJECTS, 1, many))
+        objstore_release_many(s, many, OBJECTS);
     (void)!objstore_list(s, visit_object, NULL);
     (void)!objstore_leases(s, visit_lease, NULL);
     (void)!objstore_stats(s, &stats);
