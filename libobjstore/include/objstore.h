@@ -251,7 +251,7 @@ struct objstore_info {
     uint32_t state;      /* enum objstore_state */
     uint32_t pins;       /* views out, of all processes */
     int32_t owner_pid;   /* unsealed: who writes it; else 0 */
-    uint32_t reserved;
+    uint32_t place;      /* private: objstore_holders() finds it again by this */
 };
 
 /* About one object. -ENOENT. */
@@ -259,11 +259,49 @@ OBJSTORE_CHECKED int objstore_stat(struct objstore *store, const struct objstore
                                    struct objstore_info *out);
 /*
  * Call `visit` for every object that exists during the whole call (others may or may not
- * appear), in no order. Stops when visit returns non-zero and returns that, else 0.
+ * appear), each once, in no order. `visit` may call anything on the store. Stops when it returns
+ * non-zero and returns that, else 0.
  */
 OBJSTORE_CHECKED int objstore_list(struct objstore *store,
                                    int (*visit)(const struct objstore_info *info, void *ctx),
                                    void *ctx);
+
+/* Which objects. Zero is "all" in every field. */
+struct objstore_filter {
+    uint32_t struct_size;    /* sizeof(struct objstore_filter) */
+    uint32_t states;         /* of these: 1u << enum objstore_state, or-ed */
+    uint32_t dtypes;         /* of these: 1u << enum objstore_dtype, or-ed */
+    uint32_t reserved;
+    const char *name_prefix; /* whose name begins like this */
+    const char *tag;         /* whose tag is this */
+};
+#define OBJSTORE_FILTER_INIT { sizeof(struct objstore_filter), 0, 0, 0, NULL, NULL }
+
+/*
+ * objstore_list() of those that fit the filter (NULL: all). What does not fit costs a few words'
+ * reading. -EINVAL: an unknown state or dtype. -E2BIG: a filter from a later version.
+ */
+OBJSTORE_CHECKED int objstore_list_where(struct objstore *store,
+                                         const struct objstore_filter *filter,
+                                         int (*visit)(const struct objstore_info *info, void *ctx),
+                                         void *ctx);
+
+struct objstore_holder {
+    int32_t pid;
+    bool alive;          /* false: it died attached and nobody has cleaned up yet */
+    bool is_writer;      /* it created the object and has not sealed it */
+    uint64_t start_time; /* field 22 of /proc/pid/stat */
+    uint32_t views;
+    uint32_t reserved;
+};
+/*
+ * Call `visit` for every process that views the object, or writes it. `info` is what
+ * objstore_stat() or objstore_list() told, of deleted objects, too. Stops when visit returns
+ * non-zero and returns that, else 0. -ENOENT: the object is gone.
+ */
+OBJSTORE_CHECKED int objstore_holders(struct objstore *store, const struct objstore_info *info,
+                                      int (*visit)(const struct objstore_holder *holder, void *ctx),
+                                      void *ctx);
 
 struct objstore_stats {
     uint64_t capacity_bytes;     /* room for data */
@@ -278,6 +316,21 @@ struct objstore_stats {
     bool is_ephemeral;        /* made with OBJSTORE_EPHEMERAL */
 };
 OBJSTORE_CHECKED int objstore_stats(struct objstore *store, struct objstore_stats *out);
+
+/*
+ * How the free room is cut up. A run is as many free pages in a row as there are; one of n bytes
+ * counts in classes[i] with 4096 << i <= n < 4096 << (i + 1). All of a store that was emptied is
+ * one run. Linear in the capacity.
+ */
+#define OBJSTORE_RUN_CLASSES 29
+struct objstore_space {
+    uint64_t free_bytes; /* in runs */
+    uint64_t runs;
+    uint64_t largest_bytes;
+    uint64_t cell_free_bytes; /* beside small objects in their blocks: for small ones only */
+    uint64_t classes[OBJSTORE_RUN_CLASSES];
+};
+OBJSTORE_CHECKED int objstore_space(struct objstore *store, struct objstore_space *out);
 
 struct objstore_lease {
     int32_t pid;

@@ -50,6 +50,12 @@ static int visit_object(const struct objstore_info *info, void *ctx)
     return memchr(info->meta.name, 0, sizeof info->meta.name) ? 0 : 1;
 }
 
+static int visit_holder(const struct objstore_holder *holder, void *ctx)
+{
+    (void)holder, (void)ctx;
+    return 0;
+}
+
 static int visit_lease(const struct objstore_lease *lease, void *ctx)
 {
     (void)lease, (void)ctx;
@@ -100,6 +106,10 @@ static void use(struct objstore *s, uint64_t *random, int rounds)
     (void)!objstore_list(s, visit_object, NULL);
     (void)!objstore_leases(s, visit_lease, NULL);
     (void)!objstore_stats(s, &stats);
+    struct objstore_space space;
+    (void)!objstore_space(s, &space);
+    if (!objstore_stat(s, &ids[0], &info))
+        (void)!objstore_holders(s, &info, visit_holder, NULL);
     (void)!objstore_reap(s);
     (void)!objstore_verify(s, &diag);
     for (int i = 0; i < 4; i++)
