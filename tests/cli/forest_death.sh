@@ -100,5 +100,41 @@ same "what the dead left" "$(ls -A "$out")" ""
 table "$work/text" | cmp - "$work/want" || fail "the next run gives another table"
 [ -e "$shm" ] && fail "$shm was left"
 
+# The same in a store that was there before: it stays, and the next run removes what the killed one left.
+objstore=${forest%/*}/objstore
+objects() { "$objstore" ls $store --json | grep -o '"id"' | wc -l; }
+"$objstore" create $store --capacity 256M >/dev/null || fail "no store"
+echo kept | "$objstore" put $store -n kept - >/dev/null || fail "no object"
+start --workers 2 --models 400 --store $store
+until_first_model || fail "no model: $(cat "$work/stderr")"
+kill -9 $driver
+ended
+until_all_gone
+[ "$(objects)" -gt 5 ] || fail "a killed sweep left $(objects) objects, too few for this test"
+"${sweep[@]}" --workers 2 --store $store >/dev/null 2>"$work/stderr" || fail "in a store with leftovers: $(cat "$work/stderr")"
+same "objects after the next run" "$(objects)" 1
+"$objstore" verify $store >/dev/null || fail "the store is damaged"
+"$objstore" destroy $store || fail "destroy"
+
+# A stopped worker holds up its own task only; when it goes on, or is killed, so does the sweep.
+for signal in CONT KILL; do
+    start --data "$work/long.csv" --workers 2
+    : >"$work/text"
+    until_first_model || fail "no model: $(cat "$work/stderr")"
+    read -r stopped rest <<<"$(workers_of $driver | tr '\n' ' ')"
+    kill -s STOP "$stopped"
+    # The other one goes on: no more than the stopped one's model is missing before we let it go.
+    models=1
+    while [ $models -lt 7 ] && read -r line <&9; do
+        [[ $line == n_estimators=[0-9]* ]] && models=$((models + 1))
+    done
+    same "models beside a stopped worker" $models 7
+    kill -s $signal "$stopped"
+    cat <&9 >"$work/text"
+    ended
+    same "exit code after SIGSTOP and SIG$signal" $code 0
+    table "$work/text" | cmp - "$work/want" || fail "another table after SIGSTOP and SIG$signal"
+done
+
 exec 9<&-
 finish

@@ -2,6 +2,7 @@
 #include "kernels.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,7 +58,9 @@ static int train_tree(const struct forest_params *params, uint32_t tree)
                                 tree, worker.scratch, &block, &bytes);
     if (err)
         return err;
-    struct objstore_meta meta = { .name = "tree" };
+    struct objstore_meta meta = { .dtype = OBJSTORE_BYTES };
+    snprintf(meta.name, sizeof meta.name, "tree %u of %u", tree, params->n_estimators);
+    snprintf(meta.tag, sizeof meta.tag, "%s", share_tag(worker.share));
     err = objstore_put(worker.share->store, &id, block, bytes, &meta);
     return err == -EEXIST ? 0 : err;
 }

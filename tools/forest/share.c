@@ -3,13 +3,18 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "human.h"
 #include "tool.h"
 
 #define PAGE 4096u
 #define STORE_SLACK (64u << 10)
+
+/* Then comes the driver's pid; workers tag their trees the same. */
+#define TAG_PREFIX "forest "
 
 static const char *const names[ARRAYS] = { "x_train", "x_test", "y_train", "y_test", "prepared" };
 
@@ -28,8 +33,66 @@ static void describe(struct share *s)
         snprintf(name, sizeof name, "%s/%s", s->run, names[i]);
         objstore_id_from_name(name, &s->id[i]);
         snprintf(s->meta[i].name, sizeof s->meta[i].name, "%s", names[i]);
-        snprintf(s->meta[i].tag, sizeof s->meta[i].tag, "forest %s", tool_command());
+        snprintf(s->meta[i].tag, sizeof s->meta[i].tag, TAG_PREFIX "%d", getpid());
     }
+}
+
+const char *share_tag(const struct share *s)
+{
+    return s->meta[0].tag;
+}
+
+/* ---- what a killed run left in a store that others keep ------------------------------------- */
+
+struct leftover {
+    struct objstore_id id;
+    int32_t driver;
+};
+
+struct leftovers {
+    struct leftover *item;
+    size_t count;
+};
+
+static int collect_tagged(const struct objstore_info *info, void *ctx)
+{
+    struct leftovers *l = ctx;
+    struct leftover one = { .id = info->id };
+    if (info->state != OBJSTORE_SEALED || sscanf(info->meta.tag, TAG_PREFIX "%d", &one.driver) != 1)
+        return 0;
+    if ((l->count & (l->count - 1)) == 0) {
+        struct leftover *more = realloc(l->item, (l->count ? l->count * 2 : 1) * sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        l->item = more;
+    }
+    l->item[l->count++] = one;
+    return 0;
+}
+
+/* Keep what belongs to a driver that is attached. */
+static int spare_attached(const struct objstore_lease *lease, void *ctx)
+{
+    struct leftovers *l = ctx;
+    for (size_t i = 0; lease->alive && i < l->count; i++)
+        if (l->item[i].driver == lease->pid)
+            l->item[i].driver = 0;
+    return 0;
+}
+
+/*
+ * A driver is attached before it puts anything, and whoever is not attached now will not come
+ * back: so first look at the objects, then at who is there. If it fails, nothing is lost but room.
+ */
+static void remove_leftovers(struct share *s)
+{
+    struct leftovers l = { NULL, 0 };
+    if (!objstore_list(s->store, collect_tagged, &l) && l.count > 0 &&
+        !objstore_leases(s->store, spare_attached, &l))
+        for (size_t i = 0; i < l.count; i++)
+            if (l.item[i].driver)
+                (void)!objstore_delete(s->store, &l.item[i].id);
+    free(l.item);
 }
 
 static uint64_t array_size(const struct share *s, enum array a)
@@ -139,6 +202,7 @@ int share_open(struct share *s, const char *where, uint64_t extra_bytes, const s
     if (err)
         return err;
     s->fd = objstore_fd(s->store);
+    remove_leftovers(s);
     err = put_arrays(s, data, order, test_count);
     if (!err)
         err = put_prepared(s, prepared_size);

@@ -46,6 +46,8 @@ void share_close(struct share *share);
 struct forest_matrix share_test_matrix(const struct share *share);
 struct forest_matrix share_train_matrix(const struct share *share);
 
+/* The tag of all objects of this run: it tells whose they are if the run is killed. */
+const char *share_tag(const struct share *share);
 /* The object that holds tree `tree` of the model with `n_estimators` trees. */
 void share_tree_id(const struct share *share, uint32_t n_estimators, uint32_t tree,
                    struct objstore_id *id);
