@@ -50,6 +50,12 @@ static int visit_object(const struct objstore_info *info, void *ctx)
     return memchr(info->meta.name, 0, sizeof info->meta.name) ? 0 : 1;
 }
 
+static int visit_holder(const struct objstore_holder *holder, void *ctx)
+{
+    (void)holder, (void)ctx;
+    return 0;
+}
+
 static int visit_lease(const struct objstore_lease *lease, void *ctx)
 {
     (void)lease, (void)ctx;
@@ -84,7 +90,9 @@ static void use(struct objstore *s, uint64_t *random, int rounds)
             objstore_release(s, view);
         if (!objstore_create(s, &ids[test_random(random) % OBJECTS], 5000, NULL, &data)) {
             memset(data, 1, 5000);
-            (void)!(n % 2 ? objstore_seal(s, &ids[n]) : objstore_abort(s, &ids[n]));
+            (void)!(n % 3 == 0   ? objstore_seal(s, &ids[n])
+                    : n % 3 == 1 ? objstore_seal_size(s, &ids[n], n * 50, NULL)
+                                 : objstore_abort(s, &ids[n]));
         }
         (void)!objstore_read(s, &ids[n], bytes, sizeof bytes, &size);
         (void)!objstore_stat(s, &ids[n], &info);
@@ -92,9 +100,16 @@ static void use(struct objstore *s, uint64_t *random, int rounds)
     objstore_release(s, &views[0]);
     (void)!objstore_get(s, &ids[1], 1, &views[0]);
     (void)!objstore_wait(s, ids, OBJECTS, OBJECTS, 1, ready);
+    struct objstore_view many[OBJECTS];
+    if (!objstore_get_many(s, ids, OBJECTS, 1, many))
+        objstore_release_many(s, many, OBJECTS);
     (void)!objstore_list(s, visit_object, NULL);
     (void)!objstore_leases(s, visit_lease, NULL);
     (void)!objstore_stats(s, &stats);
+    struct objstore_space space;
+    (void)!objstore_space(s, &space);
+    if (!objstore_stat(s, &ids[0], &info))
+        (void)!objstore_holders(s, &info, visit_holder, NULL);
     (void)!objstore_reap(s);
     (void)!objstore_verify(s, &diag);
     for (int i = 0; i < 4; i++)
