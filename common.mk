@@ -45,6 +45,9 @@ ifeq ($(BUILD),coverage)
 endif
 ifneq ($(SAN),)
   OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DCHECK_LEVEL=2
+  ifeq ($(SAN),thread)
+    OPT += -Wno-tsan # it does not know fences; where that matters, the code says so
+  endif
   ifeq ($(SAN),undefined)
     OPT += -fno-sanitize-recover=undefined
   endif

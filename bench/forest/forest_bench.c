@@ -313,10 +313,13 @@ static void bench_predict(const struct data *d, struct peer *peer, int rounds, F
     free(p);
 }
 
-static double json_number(const char *text, const char *key)
+/* A number of the document itself, not of one of the models, which have keys of the same names. */
+static double sweep_number(const char *text, const char *key)
 {
-    const char *at = strstr(text, key);
+    const char *at = strstr(text, "\"models\":");
 
+    at = at ? strchr(at, ']') : NULL;
+    at = at ? strstr(at, key) : NULL;
     return at && (at = strchr(at, ':')) ? strtod(at + 1, NULL) : 0.0;
 }
 
@@ -336,9 +339,9 @@ static bool tool_sweep(const char *tool, const char *path, const struct data *d,
     text[fread(text, 1, sizeof text - 1, f)] = 0;
     if (pclose(f))
         return false;
-    *parallel = json_number(text, "\"parallel_seconds\"");
-    *sequential = json_number(text, "\"sequential_seconds\"");
-    return *parallel > 0.0;
+    *parallel = sweep_number(text, "\"parallel_seconds\"");
+    *sequential = sweep_number(text, "\"sequential_seconds\"");
+    return *parallel > 0.0 && *sequential > 0.0;
 }
 
 static void bench_sweep(const struct data *d, struct peer *peer, const char *tool, const char *path,

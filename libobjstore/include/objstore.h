@@ -174,6 +174,16 @@ OBJSTORE_CHECKED int objstore_create(struct objstore *store, const struct objsto
                                      size_t size, const struct objstore_meta *meta, void **data);
 /* Publish: from here on every process sees the object, and nobody can change it. -ENOENT: not ours to seal. */
 OBJSTORE_CHECKED int objstore_seal(struct objstore *store, const struct objstore_id *id);
+/*
+ * Publish less than was reserved: the object is the first `size` bytes, and the pages behind them
+ * are free again at once. (What was created with less than a page keeps its place; up to 64 bytes
+ * take none.) For who learns the length, or the shape, while filling: `meta` replaces the
+ * description; NULL leaves it as it was created. After a failure the object is still unsealed.
+ *   -ENOENT  not ours to seal       -EINVAL  longer than created, or bad meta
+ *   -ENOSPC  no room for a description where there was none
+ */
+OBJSTORE_CHECKED int objstore_seal_size(struct objstore *store, const struct objstore_id *id,
+                                        size_t size, const struct objstore_meta *meta);
 /* Give up an object that this handle created and did not seal. -ENOENT: not ours to abort. */
 OBJSTORE_CHECKED int objstore_abort(struct objstore *store, const struct objstore_id *id);
 /* create + copy + seal. */
@@ -195,8 +205,20 @@ OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objsto
  */
 OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_id *id,
                                   int timeout_ms, struct objstore_view *view);
+/*
+ * Borrow n objects, all or none, waiting up to `timeout_ms` for all to be sealed, in any order. An
+ * id may stand there twice. While it waits it holds no views, so a deleted object's bytes are not
+ * kept from who needs the room. The cost follows n and what becomes sealed: who waits for the i-th
+ * is not woken by seals of the rest. On an error views[] is all zero. Errors as objstore_get(), and
+ *   -EINVAL  a zero id, no ids, no views, or more than 2^31 - 1 of them
+ */
+OBJSTORE_CHECKED int objstore_get_many(struct objstore *store, const struct objstore_id *ids,
+                                       size_t n, int timeout_ms, struct objstore_view *views);
 /* End a view. Each view is released once, by any thread of the process that got it. */
 OBJSTORE_API void objstore_release(struct objstore *store, struct objstore_view *view);
+/* The same for n of them. */
+OBJSTORE_API void objstore_release_many(struct objstore *store, struct objstore_view *views,
+                                        size_t n);
 /*
  * Copy up to `cap` bytes of a sealed object out; *size becomes the object's size. Needs no
  * lease, so it works on a read-only handle. -ENOENT. -EAGAIN: it was deleted meanwhile.
@@ -208,7 +230,7 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
 /*
  * Wait until `need` of the n ids are sealed, up to `timeout_ms` (-1: for ever). Sets
  * ready[i] for each (ready may be NULL). Returns the number that are sealed (>= need),
- * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n).
+ * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n, a zero id).
  */
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);
@@ -229,7 +251,7 @@ struct objstore_info {
     uint32_t state;      /* enum objstore_state */
     uint32_t pins;       /* views out, of all processes */
     int32_t owner_pid;   /* unsealed: who writes it; else 0 */
-    uint32_t reserved;
+    uint32_t place;      /* private: objstore_holders() finds it again by this */
 };
 
 /* About one object. -ENOENT; -EINVAL: the zero id. */
@@ -237,11 +259,49 @@ OBJSTORE_CHECKED int objstore_stat(struct objstore *store, const struct objstore
                                    struct objstore_info *out);
 /*
  * Call `visit` for every object that exists during the whole call (others may or may not
- * appear), in no order. Stops when visit returns non-zero and returns that, else 0.
+ * appear), each once, in no order. `visit` may call anything on the store. Stops when it returns
+ * non-zero and returns that, else 0.
  */
 OBJSTORE_CHECKED int objstore_list(struct objstore *store,
                                    int (*visit)(const struct objstore_info *info, void *ctx),
                                    void *ctx);
+
+/* Which objects. Zero is "all" in every field. */
+struct objstore_filter {
+    uint32_t struct_size;    /* sizeof(struct objstore_filter) */
+    uint32_t states;         /* of these: 1u << enum objstore_state, or-ed */
+    uint32_t dtypes;         /* of these: 1u << enum objstore_dtype, or-ed */
+    uint32_t reserved;
+    const char *name_prefix; /* whose name begins like this */
+    const char *tag;         /* whose tag is this */
+};
+#define OBJSTORE_FILTER_INIT { sizeof(struct objstore_filter), 0, 0, 0, NULL, NULL }
+
+/*
+ * objstore_list() of those that fit the filter (NULL: all). What does not fit costs a few words'
+ * reading. -EINVAL: an unknown state or dtype. -E2BIG: a filter from a later version.
+ */
+OBJSTORE_CHECKED int objstore_list_where(struct objstore *store,
+                                         const struct objstore_filter *filter,
+                                         int (*visit)(const struct objstore_info *info, void *ctx),
+                                         void *ctx);
+
+struct objstore_holder {
+    int32_t pid;
+    bool alive;          /* false: it died attached and nobody has cleaned up yet */
+    bool is_writer;      /* it created the object and has not sealed it */
+    uint64_t start_time; /* field 22 of /proc/pid/stat */
+    uint32_t views;
+    uint32_t reserved;
+};
+/*
+ * Call `visit` for every process that views the object, or writes it. `info` is what
+ * objstore_stat() or objstore_list() told, of deleted objects, too. Stops when visit returns
+ * non-zero and returns that, else 0. -ENOENT: the object is gone.
+ */
+OBJSTORE_CHECKED int objstore_holders(struct objstore *store, const struct objstore_info *info,
+                                      int (*visit)(const struct objstore_holder *holder, void *ctx),
+                                      void *ctx);
 
 struct objstore_stats {
     uint64_t capacity_bytes;     /* room for data */
@@ -256,6 +316,21 @@ struct objstore_stats {
     bool is_ephemeral;        /* made with OBJSTORE_EPHEMERAL */
 };
 OBJSTORE_CHECKED int objstore_stats(struct objstore *store, struct objstore_stats *out);
+
+/*
+ * How the free room is cut up. A run is as many free pages in a row as there are; one of n bytes
+ * counts in classes[i] with 4096 << i <= n < 4096 << (i + 1). All of a store that was emptied is
+ * one run. Linear in the capacity.
+ */
+#define OBJSTORE_RUN_CLASSES 29
+struct objstore_space {
+    uint64_t free_bytes; /* in runs */
+    uint64_t runs;
+    uint64_t largest_bytes;
+    uint64_t cell_free_bytes; /* beside small objects in their blocks: for small ones only */
+    uint64_t classes[OBJSTORE_RUN_CLASSES];
+};
+OBJSTORE_CHECKED int objstore_space(struct objstore *store, struct objstore_space *out);
 
 struct objstore_lease {
     int32_t pid;

@@ -248,6 +248,71 @@ int objstore_seal(struct objstore *s, const struct objstore_id *id)
     return err;
 }
 
+/* Cut a slot that is ours, in WRITING, to `size` bytes. */
+static int shrink(struct objstore *s, uint32_t index, uint64_t size)
+{
+    struct slot *slot = slot_at(s, index);
+    uint64_t before = au64_load_relaxed(&slot->size), at; /* relaxed: ours */
+
+    if (!place_of(s, index, before, &at))
+        return -EBADMSG;
+    if (before > INLINE_MAX && size < before) {
+        struct cache *c = cache_take(s);
+
+        if (size <= INLINE_MAX) { /* such objects live in their slot */
+            memcpy(slot->bytes, s->rw + at, size);
+            extent_free(s, c, index, true);
+        } else {
+            extent_shrink(s, c, index, size);
+        }
+        cache_give(c);
+    }
+    au64_store_relaxed(&slot->size, size); /* relaxed: T2 publishes */
+    return 0;
+}
+
+static int replace_meta(struct objstore *s, uint32_t index, const struct objstore_meta *meta)
+{
+    struct au64 *created = &slot_at(s, index)->created;
+    uint64_t without = au64_load_relaxed(created) & ~1ull; /* relaxed: ours */
+    bool has_meta = !meta_is_zero(meta);
+
+    if (has_meta) {
+        int err = meta_reserve(s, index);
+
+        if (err)
+            return err;
+        write_meta(s, index, meta);
+    }
+    au64_store_relaxed(created, without | has_meta); /* relaxed: T2 publishes */
+    return 0;
+}
+
+int objstore_seal_size(struct objstore *s, const struct objstore_id *id, size_t size,
+                       const struct objstore_meta *meta)
+{
+    struct key key;
+    uint32_t index;
+    uint64_t word;
+    int err = check_write(s, id, &key);
+
+    if (!err && meta && !meta_is_valid(meta))
+        err = -EINVAL;
+    if (!err)
+        err = find_ours(s, key, &index, &word);
+    if (!err && size > au64_load_relaxed(&slot_at(s, index)->size)) /* relaxed: ours */
+        err = -EINVAL;
+    if (!err && meta)
+        err = replace_meta(s, index, meta);
+    if (!err)
+        err = shrink(s, index, size);
+    if (!err)
+        err = finish(s, index, word, key);
+    if (!err)
+        au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
+    return err;
+}
+
 int objstore_abort(struct objstore *s, const struct objstore_id *id)
 {
     struct key key;
@@ -380,6 +445,8 @@ void objstore_release(struct objstore *s, struct objstore_view *view)
         return;
     uint64_t ref = view->pin[0], word = view->pin[1];
     *view = (struct objstore_view){ 0 };
+    if (word_state(word) != SLOT_SEALED) /* no view, or one that was released */
+        return;
     if (pin_slot(ref) >= s->geo.slots || !unpin(s, ref, word)) /* N2 */
         return;
     uint64_t now = au64_load_seq_cst(&slot_at(s, pin_slot(ref))->word); /* E2 */

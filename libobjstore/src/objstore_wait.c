@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* objstore_wait.c -- waiting for several objects. */
+/*
+ * objstore_wait.c -- waiting for several objects.
+ *
+ * Who needs all of them waits for one after the other on the word of that id, so that it is woken
+ * for what it waits for, and looks at each id about twice however many there are. A last look
+ * at all decides, as one that was there may be gone.
+ */
 #include "index.h"
 #include "lease.h"
 #include "reap.h"
@@ -15,10 +21,14 @@ struct look {
 static int look_at(struct objstore *s, const struct objstore_id *id, struct look *look,
                    bool *is_sealed)
 {
+    struct key key = key_of(id);
     uint32_t slot;
     uint64_t word;
-    int err = index_find(s, key_of(id), &slot, &word);
 
+    if (!key.id[0] && !key.id[1])
+        return -EINVAL;
+    int err = index_find(s, key, &slot, &word);
+    POINT("wait: an id looked at");
     *is_sealed = !err && word_state(word) == SLOT_SEALED;
     if (err == -EBADMSG)
         return err;
@@ -50,6 +60,40 @@ static int look_at_all(struct objstore *s, const struct objstore_id *ids, size_t
     return 0;
 }
 
+int wait_sealed(struct objstore *s, struct key key, int64_t deadline)
+{
+    struct au32 *on = NULL;
+
+    for (;;) {
+        uint32_t slot, announced = on ? wait_announce(on) : 0; /* V1 */
+        uint64_t word = 0;
+        int err = index_find(s, key, &slot, &word);
+
+        POINT("wait: an id looked at");
+        if (!err && word_state(word) == SLOT_SEALED)
+            return 0;
+        if (err && err != -ENOENT)
+            return err;
+        bool is_written = !err;
+        if (is_written && lease_writer_is_dead(s, word) && reap_dead(s))
+            continue;
+        if (deadline != INT64_MAX && monotonic_ns() >= deadline)
+            return -ETIMEDOUT;
+        if (on)
+            wait_sleep(on, announced, is_written ? wait_slice(deadline) : deadline);
+        on = wait_word(s, key);
+    }
+}
+
+int wait_sealed_all(struct objstore *s, const struct objstore_id *ids, size_t n, int64_t deadline)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < n && !err; i++)
+        err = wait_sealed(s, key_of(&ids[i]), deadline);
+    return err;
+}
+
 int objstore_wait(struct objstore *s, const struct objstore_id *ids, size_t n, size_t need,
                   int timeout_ms, bool *ready)
 {
@@ -75,8 +119,14 @@ int objstore_wait(struct objstore *s, const struct objstore_id *ids, size_t n, s
             return -ETIMEDOUT;
         if (!s->rw) /* to be woken takes a word that we may not write */
             return -EROFS;
+        if (need == n) {
+            err = wait_sealed_all(s, ids, n, deadline);
+            if (err && err != -ETIMEDOUT)
+                return err;
+            continue;
+        }
         if (on)
             wait_sleep(on, announced, look.is_any_written ? wait_slice(deadline) : deadline);
-        on = n == 1 ? wait_word(s, key_of(&ids[0])) : wait_word_any(s);
+        on = wait_word_any(s);
     }
 }

@@ -249,6 +249,11 @@ bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
     return false;
 }
 
+uint32_t pins_held_by(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t word)
+{
+    return views_of_lease(s, lease, slot, entry_make(slot, word));
+}
+
 uint32_t pins_count(const struct objstore *s, uint32_t slot, uint64_t word)
 {
     uint64_t mask = au64_load_seq_cst(&slot_at(s, slot)->pinners); /* E2 */

@@ -16,6 +16,8 @@ bool unpin(struct objstore *s, uint64_t ref, uint64_t word);
 uint32_t pin_slot(uint64_t ref);
 /* Does any attached process hold this generation of the slot? The word must be DOOMED. */
 bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word);
+/* How many views of it one lease has. */
+uint32_t pins_held_by(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t word);
 /* How many views of it are out, over all leases. */
 uint32_t pins_count(const struct objstore *s, uint32_t slot, uint64_t word);
 

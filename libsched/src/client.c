@@ -301,8 +301,10 @@ static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, 
      * has not looked at ours. */
     if (au32_load_acquire(&p->header->supervisor) != supervisor || must_wake(arg))
         return 0;
-    return futex_wait(&park->word, supervisor | FUTEX_WAITERS, deadline) == -ETIMEDOUT ? -ETIMEDOUT
-                                                                                       : 0;
+    err = futex_wait(&park->word, supervisor | FUTEX_WAITERS, deadline);
+    if (!err && park_is_shared())
+        futex_wake(&park->word, INT_MAX); /* the kernel wakes only one of us */
+    return err == -ETIMEDOUT ? err : 0;
 }
 
 static bool client_spin(struct wsched *p, struct wanted *w)

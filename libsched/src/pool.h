@@ -258,6 +258,11 @@ void hint_push(struct wsched *p, uint64_t future); /* takes the driver's lock */
 void hint_push_locked(struct wsched *p, uint64_t future);
 bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 void park_wake_all(struct wsched *p);
+/* In a process whose death must not lose a wake: its own robust list, or that of the C library. */
+void park_set_robust(struct robust_list_head *head);
+void park_find_robust(void);
+/* Do several threads of the driver sleep on the same park word? */
+bool park_is_shared(void);
 void park_wake_worker(struct wsched *p, uint32_t seat);
 void park_wake_bits(struct wsched *p, uint64_t bits);
 uint64_t park_bit(const struct wsched *p);

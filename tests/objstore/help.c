@@ -89,6 +89,22 @@ uint64_t help_used(struct objstore *store)
     return objstore_stats(store, &stats) ? UINT64_MAX : stats.used_bytes;
 }
 
+uint64_t help_pages(struct objstore *store)
+{
+    uint64_t n = 0, first = UINT64_MAX / 2;
+    struct objstore_id id = help_id(first);
+    void *data;
+
+    while (!objstore_create(store, &id, 4096, NULL, &data))
+        id = help_id(first + ++n);
+    for (uint64_t i = 0; i < n; i++) {
+        id = help_id(first + i);
+        if (objstore_abort(store, &id))
+            return UINT64_MAX;
+    }
+    return n;
+}
+
 int help_wait(pid_t child)
 {
     int status;

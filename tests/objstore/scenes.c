@@ -105,6 +105,18 @@ static void act_create_seal(struct objstore *s)
     memcpy(create(s, 4, 300), bytes_of(4), 300);
     CHILD_CHECK(objstore_seal(s, &id) == 0);
 }
+/* A reservation of pages cut to fewer, to a page of its own, and to the slot. */
+static void act_seal_shorter(struct objstore *s)
+{
+    static const size_t sizes[] = { 9000, 300, 20 };
+
+    for (uint64_t i = 0; i < 3; i++) {
+        struct objstore_id id = help_id(40 + 2 * i);
+
+        memcpy(create(s, 40 + 2 * i, 16000), bytes_of(40 + 2 * i), sizes[i]);
+        CHILD_CHECK(objstore_seal_size(s, &id, sizes[i], NULL) == 0);
+    }
+}
 static void act_create_abort(struct objstore *s)
 {
     struct objstore_id id = help_id(5);
@@ -165,6 +177,15 @@ static void act_get_release(struct objstore *s)
     objstore_release(s, &a);
     objstore_release(s, &b);
     objstore_release(s, &c);
+}
+static void act_get_many(struct objstore *s)
+{
+    struct objstore_id ids[4] = { help_id(KEEP), help_id(KEEP + 1), help_id(KEEP), help_id(77) };
+    struct objstore_view views[4];
+
+    CHILD_CHECK(objstore_get_many(s, ids, 3, 0, views) == 0);
+    objstore_release_many(s, views, 3);
+    CHILD_CHECK(objstore_get_many(s, ids, 4, 0, views) == -ENOENT);
 }
 static uint64_t number_of(uint64_t i)
 {
@@ -269,8 +290,10 @@ const struct scene scenes[] = {
     { "put, where blocks must be closed", prepare_blocks, NULL, act_put_over_blocks, false },
     { "create, no room", keep_some, NULL, act_put_too_much, false },
     { "create and seal", keep_some, NULL, act_create_seal, false },
+    { "create, seal shorter", keep_some, NULL, act_seal_shorter, false },
     { "create and abort", keep_some, NULL, act_create_abort, false },
     { "get and release", keep_some, NULL, act_get_release, false },
+    { "get many, all and none", keep_some, NULL, act_get_many, false },
     { "get, more than a pin table holds", prepare_crowd, arrive_crowd, act_crowd, false },
     { "delete", prepare_delete, NULL, act_delete, false },
     { "delete what is being read, release", prepare_delete, NULL, act_delete_pinned, false },

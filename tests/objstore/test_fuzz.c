@@ -93,15 +93,30 @@ static int visit_lease(const struct objstore_lease *lease, void *ctx)
     return 0;
 }
 
+static int visit_holder(const struct objstore_holder *holder, void *ctx)
+{
+    *(int *)ctx += holder->alive;
+    return 0;
+}
+
 static void look_around(struct objstore *s, uint64_t *random)
 {
+    struct objstore_filter filter = OBJSTORE_FILTER_INIT;
+    struct objstore_space space;
     struct objstore_stats stats;
     struct objstore_diag diag;
     int alive = 0;
 
-    switch (test_random(random) % 6) {
+    switch (test_random(random) % 8) {
     case 0:
         CHILD_CHECK(objstore_list(s, visit_object, NULL) != 1);
+        break;
+    case 4:
+        filter.name_prefix = "dam";
+        CHILD_CHECK(objstore_list_where(s, &filter, visit_object, NULL) != 1);
+        break;
+    case 5:
+        (void)!objstore_space(s, &space);
         break;
     case 1:
         (void)!objstore_leases(s, visit_lease, &alive);
@@ -121,9 +136,13 @@ static void write_something(struct objstore *s, uint64_t *random)
 {
     struct objstore_id id = any_id(random);
     size_t size = size_of(test_random(random) % IDS);
+    const struct objstore_meta meta = { .name = "sealed" };
     void *data;
 
-    switch (test_random(random) % 5) {
+    switch (test_random(random) % 6) {
+    case 5:
+        (void)!objstore_seal_size(s, &id, size, size % 2 ? &meta : NULL);
+        break;
     case 0:
         (void)!objstore_put(s, &id, bytes, size, NULL);
         break;
@@ -146,15 +165,26 @@ static void read_something(struct objstore *s, struct objstore_view *view, uint6
 {
     struct objstore_id id = any_id(random), ids[8];
     struct objstore_info info;
+    struct objstore_view views[8] = { { 0 } };
     bool ready[8];
     size_t size;
+    int alive = 0;
 
-    switch (test_random(random) % 6) {
+    switch (test_random(random) % 7) {
+    case 4:
+        for (int i = 0; i < 8; i++)
+            ids[i] = any_id(random);
+        if (objstore_get_many(s, ids, 1 + test_random(random) % 8, 0, views))
+            break;
+        read_all(views[0].data, views[0].size);
+        objstore_release_many(s, views, 8);
+        break;
     case 0:
         (void)!objstore_read(s, &id, bytes, sizeof bytes, &size);
         break;
     case 1:
-        (void)!objstore_stat(s, &id, &info);
+        if (!objstore_stat(s, &id, &info))
+            (void)!objstore_holders(s, &info, visit_holder, &alive);
         break;
     case 2:
         (void)objstore_contains(s, &id);
