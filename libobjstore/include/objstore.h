@@ -126,6 +126,7 @@ struct objstore_diag {
  *   -EPROTO   not a store, or one of another layout version
  *   -EBADMSG  damaged; objstore_verify() says where     -ENOSPC  no room on the file system
  *   -EINVAL   bad name, option or capacity              -EUSERS  too many processes attached
+ *   -E2BIG    an option of a later version of this library
  *   and those of open(2) and mmap(2)
  */
 OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_options *opts,
