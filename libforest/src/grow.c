@@ -50,9 +50,11 @@ int arena_reserve(struct arena *a, size_t bytes)
     void *memory;
     if (bytes <= a->bytes)
         return 0;
+    free(a->memory);
+    *a = (struct arena){ NULL, 0 };
+    bytes += bytes / 64; /* the next tree draws a few rows more */
     if (bytes > SIZE_MAX - 64 || posix_memalign(&memory, 64, bytes))
         return -ENOMEM;
-    free(a->memory);
     memset(memory, 0, bytes); /* what lies in the padding is read, if never used */
     *a = (struct arena){ memory, bytes };
     return 0;
@@ -75,14 +77,9 @@ struct pending *pending_nodes(struct grow_scratch *scratch)
     return scratch->pending.memory;
 }
 
-int reserve_nodes(struct tree *out, uint32_t more)
+int reserve_nodes(const struct tree *out, uint32_t more)
 {
-    uint32_t most = INT32_MAX, need = out->count + more;
-    if (need <= out->capacity)
-        return 0;
-    if (need > most)
-        return -ENOMEM;
-    return tree_reserve(out, need > most / 2 ? most : 2 * need + 64);
+    return more <= out->capacity - out->count ? 0 : -ENOMEM;
 }
 
 /* ---- checks -------------------------------------------------------------------------------- */
@@ -143,8 +140,7 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
            isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
 }
 
-/* No tree has more nodes: room for these at the start saves copying; what is not used costs
- * nothing. */
+/* No tree has more nodes, but for those of 2^30 rows; 64 more are for small_*.c. */
 static uint32_t nodes_most(const struct grow_limits *m, uint32_t rows)
 {
     uint64_t by_rows = 2 * ((uint64_t)rows / m->min_samples_leaf) + 1;
@@ -177,7 +173,7 @@ static int grow(struct grower *g, const struct rows *r)
     set_limits(g->scratch, g->prep);
     int err = make_features(g);
     if (!err)
-        err = tree_reserve(g->out, nodes_most(g->limits, r->count));
+        err = tree_start(g->out, nodes_most(g->limits, r->count), g->limits->keep_stats);
     if (err)
         return err;
     if (r->count > g->scratch->block_rows || !g->prep->orders)

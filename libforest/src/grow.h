@@ -11,8 +11,10 @@
 #ifndef GROW_H
 #define GROW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "layout.h"
 #include "prep.h"
 
 /* Limits under which a node is not split. Every field counts; there is no default. */
@@ -23,21 +25,25 @@ struct grow_limits {
     uint32_t max_features;  /* 1..F: non-constant features to look at in each node */
     double min_weight_leaf; /* absolute, not a fraction */
     double min_impurity_decrease;
+    bool keep_stats; /* of each node */
 };
 
-/* Nodes in preorder, the root first. Of a leaf: left = right = -1, feature = -2, threshold = -2. */
+/*
+ * A tree as it grows, in the memory that is its block in the end: see flat.h. Nodes are in
+ * preorder, the root first.
+ */
 struct tree {
-    uint32_t count, capacity;
-    int32_t *left, *right, *feature;
-    double *threshold, *impurity, *value, *weighted_n;
-    uint32_t *n; /* rows of the node, each counted once whatever its weight */
+    uint32_t count, capacity, depth;
+    struct node *nodes;
+    struct node_stats *stats; /* NULL: not kept */
+    void *block;              /* with room for a header before the nodes */
 };
 
 /* An empty tree; needs no release until something was grown into it. */
 void tree_init(struct tree *tree);
 void tree_release(struct tree *tree);
-/* Room for `capacity` nodes in all; the nodes that are there stay. -ENOMEM */
-int tree_reserve(struct tree *tree, uint32_t capacity);
+/* Empty the tree, and make room for `capacity` nodes; what is not filled costs nothing. -ENOMEM */
+int tree_start(struct tree *tree, uint32_t capacity, bool keep_stats);
 
 struct grow_scratch; /* memory that one caller's trees use again and again */
 

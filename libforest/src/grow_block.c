@@ -189,9 +189,8 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     if (v->too_little)
         return false;
     const float *column = prep_column(b->prep, found.feature);
-    g->out->feature[id] = (int32_t)found.feature;
-    g->out->threshold[id] = threshold_between(column[row_at(&r, found.feature, at - 1)],
-                                              column[row_at(&r, found.feature, at)]);
+    split_node(g->out, id, found.feature, column[row_at(&r, found.feature, at - 1)],
+               column[row_at(&r, found.feature, at)]);
     v->left.parent = v->right.parent = (int32_t)id;
     v->left.constants = v->right.constants = d.constants;
     if (!v->left.is_leaf || !v->right.is_leaf)

@@ -309,8 +309,7 @@ static bool split(struct grower *g, const struct rows_state *r, const struct pen
     judge(g, node, left, child, &rest, v);
     if (v->too_little)
         return false;
-    g->out->feature[id] = (int32_t)visit.feature;
-    g->out->threshold[id] = threshold_between(visit.below, visit.above);
+    split_node(g->out, id, visit.feature, visit.below, visit.above);
     v->left.parent = v->right.parent = (int32_t)id;
     v->left.constants = v->right.constants = d.constants;
     return true;

@@ -437,25 +437,19 @@ static void sum_children(const struct small *s, __m128i order, uint32_t n, uint3
     }
 }
 
-/* Note the split in the tree, and judge it; false if it gains too little. */
+/* Judge the split between two rows, and note it in the tree; false if it gains too little. */
 static bool enter(const struct small *s, const struct small_node *node, uint32_t id,
-                  struct found found, const struct sums child[2], const struct sums *rest,
-                  struct verdict *v)
+                  struct found found, uint32_t below, uint32_t above, const struct sums child[2],
+                  const struct sums *rest, struct verdict *v)
 {
     const struct grower *g = s->g;
+    const float *column = prep_column(s->b->prep, found.feature);
     judge(g, &node->p, found.pos, child, rest, v);
     if (v->too_little)
         return false;
-    g->out->feature[id] = (int32_t)found.feature;
+    split_node(g->out, id, found.feature, column[s->row[below]], column[s->row[above]]);
     v->left.parent = v->right.parent = (int32_t)id;
     return true;
-}
-
-static void enter_threshold(const struct small *s, uint32_t id, uint32_t feature, uint32_t below,
-                            uint32_t above)
-{
-    const float *column = prep_column(s->b->prep, feature);
-    s->g->out->threshold[id] = threshold_between(column[s->row[below]], column[s->row[above]]);
 }
 
 struct merit {
@@ -500,9 +494,8 @@ static void split_two(struct small *s, const struct small_node *node, uint32_t l
     struct sums child[2] = { { 0.0 + l->sum, 0.0 + l->sumsq, 0.0 + l->weight },
                              { 0.0 + r->sum, 0.0 + r->sumsq, 0.0 + r->weight } };
     struct verdict v;
-    if (!enter(s, node, id, found, child, &node->p.sums, &v))
+    if (!enter(s, node, id, found, left, right, child, &node->p.sums, &v))
         return;
-    enter_threshold(s, id, found.feature, left, right);
     add_node(s->g->out, &v.left);
     add_node(s->g->out, &v.right);
 }
@@ -540,9 +533,8 @@ static bool split(struct small *s, const struct small_node *node, uint32_t level
     struct sums child[2], rest = node->p.sums;
     struct verdict v;
     sum_children(s, order, n, found.pos, child, &rest);
-    if (!enter(s, node, id, found, child, &rest, &v))
+    if (!enter(s, node, id, found, below, above, child, &rest, &v))
         return false;
-    enter_threshold(s, id, found.feature, below, above);
     v.left.constants = v.right.constants = d.constants;
     if (!v.left.is_leaf || !v.right.is_leaf)
         split_lists(s, level, goes_left, n, found.pos);
