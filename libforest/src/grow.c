@@ -4,16 +4,20 @@
  *
  * Memory is kept in the scratch from tree to tree, in arenas that only ever grow.
  */
+#define _DEFAULT_SOURCE /* madvise */
 #include "grow.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "grow_large.h"
 #include "kernels.h"
 #include "scratch.h"
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 struct grow_scratch *grow_scratch_new(void)
 {
@@ -53,8 +57,12 @@ int arena_reserve(struct arena *a, size_t bytes)
     free(a->memory);
     *a = (struct arena){ NULL, 0 };
     bytes += bytes / 64; /* the next tree draws a few rows more */
-    if (bytes > SIZE_MAX - 64 || posix_memalign(&memory, 64, bytes))
+    bool is_huge = bytes >= 2 * HUGE_PAGE;
+    if (bytes > SIZE_MAX - HUGE_PAGE || posix_memalign(&memory, is_huge ? HUGE_PAGE : 64, bytes))
         return -ENOMEM;
+    if (is_huge) /* what is read here and there is found sooner; that it is not possible is no error
+                  */
+        madvise(memory, bytes & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
     memset(memory, 0, bytes); /* what lies in the padding is read, if never used */
     *a = (struct arena){ memory, bytes };
     return 0;

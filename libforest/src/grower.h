@@ -167,11 +167,16 @@ static inline uint32_t add_node(struct tree *out, const struct pending *node)
     return id;
 }
 
+static inline void set_threshold(struct tree *out, uint32_t id, float below, float above)
+{
+    out->nodes[id].number = threshold_between(below, above);
+}
+
 /* Make it an inner node; its right child will say so when it is added. */
 static inline void split_node(struct tree *out, uint32_t id, uint32_t feature, float below,
                               float above)
 {
-    out->nodes[id].number = threshold_between(below, above);
+    set_threshold(out, id, below, above);
     out->nodes[id].feature = feature;
 }
 

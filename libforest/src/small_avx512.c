@@ -28,6 +28,13 @@ struct addends {
     double sum, sumsq, weight, none;
 };
 
+/* A node whose threshold is yet to be filled in: reading two rows of a large column takes a while.
+ */
+struct threshold {
+    uint32_t id;
+    const float *below, *above;
+};
+
 struct small {
     struct grower *g;
     const struct block *b;
@@ -38,6 +45,8 @@ struct small {
     struct addends addends[ROWS];
     double wy[ROWS], w[ROWS];
     uint32_t row[ROWS];
+    struct threshold thresholds[ROWS];
+    uint32_t waiting; /* thresholds */
 };
 
 struct small_node {
@@ -438,8 +447,8 @@ static void sum_children(const struct small *s, __m128i order, uint32_t n, uint3
 }
 
 /* Judge the split between two rows, and note it in the tree; false if it gains too little. */
-static bool enter(const struct small *s, const struct small_node *node, uint32_t id,
-                  struct found found, uint32_t below, uint32_t above, const struct sums child[2],
+static bool enter(struct small *s, const struct small_node *node, uint32_t id, struct found found,
+                  uint32_t below, uint32_t above, const struct sums child[2],
                   const struct sums *rest, struct verdict *v)
 {
     const struct grower *g = s->g;
@@ -447,7 +456,11 @@ static bool enter(const struct small *s, const struct small_node *node, uint32_t
     judge(g, &node->p, found.pos, child, rest, v);
     if (v->too_little)
         return false;
-    split_node(g->out, id, found.feature, column[s->row[below]], column[s->row[above]]);
+    struct threshold t = { id, column + s->row[below], column + s->row[above] };
+    __builtin_prefetch(t.below);
+    __builtin_prefetch(t.above);
+    s->thresholds[s->waiting++] = t;
+    g->out->nodes[id].feature = found.feature;
     v->left.parent = v->right.parent = (int32_t)id;
     return true;
 }
@@ -582,6 +595,8 @@ int grow_small_avx512(struct grower *g, const struct block *b, const struct pend
     for (uint32_t f = 0; f < g->features_count; f++)
         take_list(&s, f, root->start, n, names);
     grow(&s, root);
+    for (uint32_t i = 0; i < s.waiting; i++)
+        set_threshold(g->out, s.thresholds[i].id, *s.thresholds[i].below, *s.thresholds[i].above);
     return 0;
 }
 
