@@ -22,8 +22,10 @@
 struct grow_scratch *grow_scratch_new(void)
 {
     struct grow_scratch *scratch = calloc(1, sizeof *scratch);
-    if (scratch)
+    if (scratch) {
         scratch->rows_most = BLOCK_ROWS_MAX;
+        scratch->kernels = kernels_of(KERNELS_BEST);
+    }
     return scratch;
 }
 
@@ -39,9 +41,13 @@ void grow_scratch_free(struct grow_scratch *scratch)
     free(scratch);
 }
 
-void grow_scratch_plain(struct grow_scratch *scratch)
+int grow_scratch_level(struct grow_scratch *scratch, enum kernels_level level)
 {
-    scratch->plain = true;
+    const struct kernels *kernels = kernels_of(level);
+    if (!kernels)
+        return -ENOSYS;
+    scratch->kernels = kernels;
+    return 0;
 }
 
 void grow_scratch_limit(struct grow_scratch *scratch, uint32_t rows)
@@ -204,12 +210,12 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
     struct grower g = { .prep = p,
                         .limits = limits,
                         .scratch = scratch,
+                        .kernels = scratch->kernels,
                         .out = out,
                         .features_count = p->features,
                         .state = splitter_seed,
                         .weight_min = r.weight_min,
                         .whole = r.whole };
-    g.kernels = scratch->plain ? &kernels_plain : kernels_best();
     err = grow(&g, &r);
     if (err)
         out->count = 0;

@@ -50,8 +50,16 @@ struct grow_scratch; /* memory that one caller's trees use again and again */
 /* NULL if there is no memory. The first tree makes it as large as it needs. */
 struct grow_scratch *grow_scratch_new(void);
 void grow_scratch_free(struct grow_scratch *scratch);
-/* Use the plain C loops even where the processor has better ones. The trees are the same. */
-void grow_scratch_plain(struct grow_scratch *scratch);
+
+/* Kinds of inner loops, each for better processors than the one before. The trees are the same. */
+enum kernels_level {
+    KERNELS_BEST, /* for this processor */
+    KERNELS_PLAIN,
+    KERNELS_AVX2,
+    KERNELS_AVX512,
+};
+/* Use certain loops from now on: for tests. -ENOSYS: the processor does not have what they need */
+int grow_scratch_level(struct grow_scratch *scratch, enum kernels_level level);
 /* Nodes of more than so many rows, if not of fewer, are treated as in large trees: for tests. */
 void grow_scratch_limit(struct grow_scratch *scratch, uint32_t rows);
 

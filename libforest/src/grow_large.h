@@ -38,7 +38,6 @@ struct large {
 /* What sort_large needs beyond that. */
 size_t large_sort_bytes(uint32_t rows);
 
-void heap_sort_names(const uint64_t *ties, uint32_t *a, uint32_t n);
 /* slots[low + i] = slots[names[i]] for n names of these very places. */
 void reorder_slots(uint32_t *slots, uint32_t low, const uint32_t *names, uint32_t n,
                    uint32_t *temp);
