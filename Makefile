@@ -147,7 +147,7 @@ $(BENCHES): $(O)/bench/%: bench/%.c $(foreach l,$(LIBS_ALL),$($(l).a)) $(TOOL_LI
 
 # ---- what people call ---------------------------------------------------------------------------
 
-.PHONY: all demo test deps install uninstall clean help check-layers bench bench-forest programs run-tests run-demo
+.PHONY: all demo test deps install uninstall clean help check-layers coverage run-coverage bench bench-forest programs run-tests run-demo
 
 all: $(foreach l,$(LIBS_ALL),$($(l).a) $($(l).so)) $(TOOLS) ## Build the libraries and the tools (build/lib, build/bin)
 
@@ -167,6 +167,14 @@ test: deps ## Build everything and run every test (SAN=address|undefined|thread,
 
 run-tests: programs
 	@tests/support/run.sh $(O) '$(TEST)' $(TESTS) $(EXAMPLES)
+
+coverage: deps ## Run the tests and print which lines of the libraries they reach (TEST=pattern)
+	@$(MAKE) --no-print-directory BUILD=coverage run-coverage
+
+run-coverage: programs
+	@find $(O) -name '*.gcda' -delete
+	@tests/support/run.sh $(O) '$(TEST)' $(TESTS) $(EXAMPLES) || echo 'coverage of a run that failed:'
+	@scripts/coverage $(O) $(LIBS_ALL)
 
 check-layers: ## Check that the libraries do not know each other
 	@scripts/check-layers
@@ -189,7 +197,7 @@ help: ## Say what there is
 	@echo 'make [target] [variable=value ...]'; echo
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
 	@printf '  %-14s %s\n' 'lib<name>' 'Build one library alone: libobjstore, libsched, libforest'
-	@echo; echo 'Variables: BUILD=release|debug  SAN=address|undefined|thread  V=1 (show commands)'
+	@echo; echo 'Variables: BUILD=release|debug|coverage  SAN=address|undefined|thread  V=1 (show commands)'
 	@echo '           PREFIX DESTDIR LIBDIR CC CFLAGS CPPFLAGS LDFLAGS  DATA=california_housing.csv'
 
 -include $(OBJS:.o=.d)

@@ -92,14 +92,11 @@ static inline __m512i look_up_entries(const uint16_t *ranks, __m512i entries)
 
 /* The rules' parting of a[0..n): entries up to `pivot` to the front, of which there are `left`. */
 void part_avx512(uint32_t *a, uint32_t n, uint32_t left, uint32_t pivot, uint32_t *temp);
-void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
-                      uint32_t n);
-void sort_ties_wide_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
-                           uint32_t n);
+void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *from,
+                      uint32_t *list, uint32_t n);
+void sort_large_avx512(const struct large *l);
 struct found estimate_avx512(const struct block *b, const struct search *s);
-struct found estimate_wide_avx512(const struct block *b, const struct search *s);
 struct found rate_avx512(const struct block *b, const struct search *s);
-struct found rate_wide_avx512(const struct block *b, const struct search *s);
 /* Scratch memory of small subtrees, and the subtree of a node of up to SMALL_ROWS. small_avx512.c
  */
 size_t small_bytes(uint32_t features);

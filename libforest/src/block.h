@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * block.h -- a set of rows under work: a whole tree, or a subtree small enough for short names.
+ * block.h -- a set of rows with all their features at hand: a small tree, or a subtree of a large.
  *
  * The rows of a block are called slots, 0..rows-1. An entry is a feature's rank and a slot in
- * one word, the rank on top, so that comparing entries compares ranks first. Ranks are dense
- * or at least ascending, and equal exactly where the feature's values are. A narrow block has at
- * most 65,536 rows and 32-bit entries, a wide one 64-bit entries.
+ * one word of 32 bits, the rank on top, so that comparing entries compares ranks first. Ranks are
+ * dense or at least ascending, and equal exactly where the feature's values are.
  *
  * A node is a range [start, end) of
  *   order      its entries in the order that the rules give its samples; ranks there mean nothing
@@ -23,31 +22,31 @@
 
 #include "prep.h"
 
-#define NARROW_ROWS_MAX 65536u
+#define BLOCK_ROWS_MAX ((uint32_t)PREP_BLOCK_ROWS_MAX)
 #define BLOCK_PAD 64u
 #define NO_SLOT UINT32_MAX
 
 struct grower;
+struct large;
 struct pending;
 
 struct block {
     const struct prep *prep;
     uint32_t rows, features;
-    uint32_t narrow_rows; /* subtrees of so many go to a narrow block, if this is a wide one */
-    size_t stride;        /* entries from one list to the next: rows + BLOCK_PAD */
-    void *order;          /* entries */
-    void *lists;          /* features x stride entries */
-    void *ranks;          /* features x stride: rank of each slot, half an entry wide */
-    void *temp, *temp2, *temp3; /* stride entries each */
-    uint64_t
-        *near; /* features x near_words: by rank, as prep_near() by value; of `close` features */
+    size_t stride; /* entries from one list to the next: rows + BLOCK_PAD */
+    uint32_t *order;
+    uint32_t *lists;                /* features x stride */
+    uint16_t *ranks;                /* features x stride: rank of each slot */
+    uint32_t *temp, *temp2, *temp3; /* stride entries each, and temp2 2 * BLOCK_PAD more */
+    const uint32_t *close;          /* by feature: 1 if some values differ, but not by PREP_APART */
+    /* features x near_words: by rank, as prep_near() by value; of `close` features */
+    uint64_t *near;
     size_t near_words;
     uint64_t *ties; /* a bit per position of the list at hand: its rank is that of the one before */
     double *wy, *w; /* by slot: weight times target, weight */
     double *wyy;    /* (w * y) * y */
     uint32_t *row;  /* by slot: row of the data set */
-    uint32_t *slots; /* of a wide block: by slot, that of the narrow block at hand */
-    void *small;     /* for subtrees of a few rows */
+    void *small;    /* for subtrees of a few rows */
 };
 
 /* What a split search needs to know of a node, and what it finds. */
@@ -90,6 +89,12 @@ struct found {
     uint32_t pos; /* rows that go left; 0: nothing found */
 };
 
+/* The best cut so far of a feature or of several. */
+struct rated_cut {
+    double proxy;
+    uint32_t pos; /* 0: none */
+};
+
 /* A cut of a node of n: the `left` entries of ranks up to `last_rank` of `feature` go left. */
 struct cut {
     uint32_t feature, n, left, last_rank;
@@ -100,31 +105,36 @@ struct sums {
     double sum, sumsq, weight;
 };
 
-/* The inner loops, for one width of entry and one kind of processor. All give equal bits. */
+/* The inner loops, for one kind of processor. All give equal bits. */
 struct kernels {
-    bool wide; /* for blocks with entries of 64 bits */
     /* List, ranks and near bits of a feature; slot_of says, by row, the slot or NO_SLOT. */
     void (*fill_list)(const struct block *b, const uint32_t *slot_of, uint32_t feature);
     /* Fill b->ties for n entries; false if there are none. */
-    bool (*find_ties)(const struct block *b, const void *list, uint32_t n);
+    bool (*find_ties)(const struct block *b, const uint32_t *list, uint32_t n);
     /* Reorder the ties of `list` as the rules' sort would, which sees the samples as `from`. */
-    void (*sort_ties)(const struct block *b, uint32_t feature, const void *from, void *list,
+    void (*sort_ties)(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
                       uint32_t n);
     /* The best cut if it is clear without the order of ties; else pos is 0. May be NULL. */
     struct found (*estimate)(const struct block *b, const struct search *s);
     /* The best cut as the rules find it. Ties must be in order. */
     struct found (*rate)(const struct block *b, const struct search *s);
     /* Copy `from` to `order`, parted by the cut as the rules do. */
-    void (*split_order)(const struct block *b, const struct cut *c, const void *from, void *order);
+    void (*split_order)(const struct block *b, const struct cut *c, const uint32_t *from,
+                        uint32_t *order);
     /* Part the list; both sides keep their order. */
-    void (*split_list)(const struct block *b, const struct cut *c, void *list);
+    void (*split_list)(const struct block *b, const struct cut *c, uint32_t *list);
     /* Sums of both children, and what is left of the parent's after taking the right's away. */
-    void (*sum_children)(const struct block *b, const struct cut *c, const void *order,
+    void (*sum_children)(const struct block *b, const struct cut *c, const uint32_t *order,
                          struct sums child[2], struct sums *rest);
     /* Subtrees of up to so many rows may be handed over, if no feature is `close`. */
     uint32_t small_rows;
     size_t (*small_bytes)(uint32_t features);
     int (*grow_small)(struct grower *g, const struct block *b, const struct pending *root);
+    /* Of nodes that are too large for a block, see grow_large.h: */
+    /* Reorder the ties of l->slots as the rules' sort would, which sees the samples as l->order. */
+    void (*sort_large)(const struct large *l);
+    /* Improve on the best cut among those of one feature, sorted. */
+    void (*rate_large)(const struct large *l, const struct search *s, struct rated_cut *best);
 };
 
 #endif

@@ -2,8 +2,7 @@
 /*
  * grow.c -- one tree: checks, memory, and the block that holds its rows at the start.
  *
- * Memory is kept in the scratch from tree to tree: one arena for the block, one for what has a
- * size per feature, one for pending nodes. Each only ever grows.
+ * Memory is kept in the scratch from tree to tree, in arenas that only ever grow.
  */
 #include "grow.h"
 
@@ -12,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "grow_large.h"
 #include "kernels.h"
 #include "scratch.h"
 
@@ -19,7 +19,7 @@ struct grow_scratch *grow_scratch_new(void)
 {
     struct grow_scratch *scratch = calloc(1, sizeof *scratch);
     if (scratch)
-        scratch->narrow_rows = NARROW_ROWS_MAX;
+        scratch->rows_most = BLOCK_ROWS_MAX;
     return scratch;
 }
 
@@ -28,7 +28,8 @@ void grow_scratch_free(struct grow_scratch *scratch)
     if (!scratch)
         return;
     free(scratch->block.memory);
-    free(scratch->inner.memory);
+    free(scratch->slots.memory);
+    free(scratch->large.memory);
     free(scratch->features.memory);
     free(scratch->pending.memory);
     free(scratch);
@@ -39,9 +40,9 @@ void grow_scratch_plain(struct grow_scratch *scratch)
     scratch->plain = true;
 }
 
-void grow_scratch_narrow(struct grow_scratch *scratch, uint32_t rows)
+void grow_scratch_limit(struct grow_scratch *scratch, uint32_t rows)
 {
-    scratch->narrow_rows = rows < NARROW_ROWS_MAX ? rows : NARROW_ROWS_MAX;
+    scratch->rows_most = rows < BLOCK_ROWS_MAX ? rows : BLOCK_ROWS_MAX;
 }
 
 int arena_reserve(struct arena *a, size_t bytes)
@@ -127,18 +128,12 @@ static int make_features(struct grower *g)
     return 0;
 }
 
-static struct pending make_root(struct grower *g, const struct block *b)
+struct pending make_root(struct grower *g, uint32_t rows, struct sums s)
 {
-    struct sums s = { 0.0, 0.0, 0.0 };
-    for (uint32_t i = 0; i < b->rows; i++) {
-        s.sum += b->wy[i];
-        s.sumsq += b->wyy[i];
-        s.weight += b->w[i];
-    }
     double mean = s.sum / s.weight, impurity = s.sumsq / s.weight - mean * mean;
     g->weight_all = s.weight;
-    struct pending root = { .end = b->rows, .parent = -1, .impurity = impurity, .sums = s };
-    root.is_leaf = must_be_leaf(g, b->rows, 0, s.weight, impurity);
+    struct pending root = { .end = rows, .parent = -1, .impurity = impurity, .sums = s };
+    root.is_leaf = must_be_leaf(g, rows, 0, s.weight, impurity);
     return root;
 }
 
@@ -158,19 +153,40 @@ static uint32_t nodes_most(const struct grow_limits *m, uint32_t rows)
     return (uint32_t)(most < INT32_MAX - 64 ? most + 64 : INT32_MAX);
 }
 
+static void set_limits(struct grow_scratch *scratch, const struct prep *p)
+{
+    uint32_t rows = (uint32_t)prep_block_rows(p->rows, p->features);
+    scratch->block_rows = rows < scratch->rows_most ? rows : scratch->rows_most;
+    scratch->narrow_rows = scratch->rows_most;
+}
+
+static struct sums sum_block(const struct block *b)
+{
+    struct sums s = { 0.0, 0.0, 0.0 };
+    for (uint32_t i = 0; i < b->rows; i++) {
+        s.sum += b->wy[i];
+        s.sumsq += b->wyy[i];
+        s.weight += b->w[i];
+    }
+    return s;
+}
+
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
-    const struct kernels *k = r->count > g->scratch->narrow_rows ? g->wide : g->narrow;
+    set_limits(g->scratch, g->prep);
     int err = make_features(g);
     if (!err)
         err = tree_reserve(g->out, nodes_most(g->limits, r->count));
-    if (!err)
-        err = block_of_rows(g, r, k, &b);
     if (err)
         return err;
-    struct pending root = make_root(g, &b);
-    return grow_block(g, &b, k, &root, 0);
+    if (r->count > g->scratch->block_rows || !g->prep->orders)
+        return grow_large(g, r);
+    err = block_of_rows(g, r, &b);
+    if (err)
+        return err;
+    struct pending root = make_root(g, r->count, sum_block(&b));
+    return grow_block(g, &b, g->kernels, &root, 0);
 }
 
 int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
@@ -189,8 +205,7 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
                         .state = splitter_seed,
                         .weight_min = r.weight_min,
                         .whole = r.whole };
-    g.narrow = scratch->plain ? &kernels_narrow : kernels_for_narrow();
-    g.wide = scratch->plain ? &kernels_wide : kernels_for_wide();
+    g.kernels = scratch->plain ? &kernels_plain : kernels_best();
     err = grow(&g, &r);
     if (err)
         out->count = 0;

@@ -46,8 +46,8 @@ struct grow_scratch *grow_scratch_new(void);
 void grow_scratch_free(struct grow_scratch *scratch);
 /* Use the plain C loops even where the processor has better ones. The trees are the same. */
 void grow_scratch_plain(struct grow_scratch *scratch);
-/* Nodes of more than so many rows, up to 65,536, are treated as in large trees: for tests. */
-void grow_scratch_narrow(struct grow_scratch *scratch, uint32_t rows);
+/* Nodes of more than so many rows, if not of fewer, are treated as in large trees: for tests. */
+void grow_scratch_limit(struct grow_scratch *scratch, uint32_t rows);
 
 /*
  * Grow one tree into `out`, replacing what it held. `y` and `w` have one entry a row; a row of

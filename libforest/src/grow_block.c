@@ -15,24 +15,21 @@
 struct range {
     const struct block *b;
     uint32_t start, end;
-    unsigned half; /* bits of a rank */
 };
 
-static uint64_t entry_at(const struct range *r, uint32_t feature, uint32_t pos)
+static uint32_t entry_at(const struct range *r, uint32_t feature, uint32_t pos)
 {
-    size_t i = (size_t)feature * r->b->stride + pos;
-    return r->half == 16 ? ((const uint32_t *)r->b->lists)[i] : ((const uint64_t *)r->b->lists)[i];
+    return r->b->lists[(size_t)feature * r->b->stride + pos];
 }
 
 static uint32_t row_at(const struct range *r, uint32_t feature, uint32_t pos)
 {
-    uint64_t slot = entry_at(r, feature, pos) & (((uint64_t)1 << r->half) - 1);
-    return r->b->row[slot];
+    return r->b->row[entry_at(r, feature, pos) & 0xffff];
 }
 
 static uint32_t rank_at(const struct range *r, uint32_t feature, uint32_t pos)
 {
-    return (uint32_t)(entry_at(r, feature, pos) >> r->half);
+    return entry_at(r, feature, pos) >> 16;
 }
 
 static bool all_equal(const struct range *r, uint32_t feature)
@@ -46,12 +43,12 @@ static bool is_near(const struct range *r, uint32_t feature, uint32_t pos)
     return r->b->near[feature * r->b->near_words + rank / 64] >> rank % 64 & 1;
 }
 
-static bool is_constant(const void *context, uint32_t feature)
+static bool is_constant(void *context, uint32_t feature)
 {
     const struct range *r = context;
     if (all_equal(r, feature))
         return true;
-    if (!r->b->prep->close[feature] || !is_near(r, feature, r->end - 1))
+    if (!r->b->close[feature] || !is_near(r, feature, r->end - 1))
         return false;
     const float *column = prep_column(r->b->prep, feature);
     return column[row_at(r, feature, r->end - 1)] <=
@@ -67,7 +64,7 @@ static bool is_apart(const struct range *r, uint32_t feature, uint32_t pos)
 /* Whether a feature has values in the node that are too close to tell apart, but not equal. */
 static bool has_close(const struct range *r, uint32_t feature)
 {
-    if (!r->b->prep->close[feature])
+    if (!r->b->close[feature])
         return false;
     for (uint32_t i = r->start + 1; i < r->end; i++)
         if (is_near(r, feature, i) && rank_at(r, feature, i) != rank_at(r, feature, i - 1) &&
@@ -78,27 +75,22 @@ static bool has_close(const struct range *r, uint32_t feature)
 
 static bool cut_is_apart(const struct range *r, struct found found)
 {
-    return !r->b->prep->close[found.feature] || is_apart(r, found.feature, r->start + found.pos);
+    return !r->b->close[found.feature] || is_apart(r, found.feature, r->start + found.pos);
 }
 
-static void *entries(const struct range *r, void *array, size_t pos)
+static uint32_t *list_of(const struct range *r, uint32_t feature)
 {
-    return r->half == 16 ? (void *)((uint32_t *)array + pos) : (void *)((uint64_t *)array + pos);
-}
-
-static void *list_of(const struct range *r, uint32_t feature)
-{
-    return entries(r, r->b->lists, (size_t)feature * r->b->stride + r->start);
+    return r->b->lists + (size_t)feature * r->b->stride + r->start;
 }
 
 /* Take the order of the samples through the sorts by some of the visited features. */
-static const void *sort_visited(const struct grower *g, const struct range *r,
-                                const struct kernels *k, uint32_t from, uint32_t to,
-                                const void *order)
+static const uint32_t *sort_visited(const struct grower *g, const struct range *r,
+                                    const struct kernels *k, uint32_t from, uint32_t to,
+                                    const uint32_t *order)
 {
     for (uint32_t i = from; i < to; i++) {
         uint32_t feature = g->visited[i];
-        void *list = list_of(r, feature);
+        uint32_t *list = list_of(r, feature);
         if (all_equal(r, feature))
             continue; /* that sort leaves everything where it is */
         if (k->find_ties(r->b, list, r->end - r->start))
@@ -134,11 +126,11 @@ static uint32_t count_forgotten(const struct grower *g, const struct range *r,
  * without ties need to be done, for the order of the samples in the children.
  */
 static struct found search(const struct grower *g, const struct range *r, const struct kernels *k,
-                           const struct drawn *d, struct search *s, const void **order)
+                           const struct drawn *d, struct search *s, const uint32_t **order)
 {
     struct found found = { 0, 0 };
     uint32_t forgotten = count_forgotten(g, r, k, d, s);
-    const void *samples = entries(r, r->b->order, r->start);
+    const uint32_t *samples = r->b->order + r->start;
     /* An estimate may choose between values too close; what is best of more cuts and a cut is best.
      */
     if (k->estimate && s->weight_min > 0.0)
@@ -168,7 +160,7 @@ static void split_lists(const struct range *r, const struct kernels *k, const st
 static bool split(struct grower *g, const struct block *b, const struct kernels *k,
                   const struct pending *node, uint32_t id, struct verdict *v)
 {
-    struct range r = { b, node->start, node->end, k->wide ? 32 : 16 };
+    struct range r = { b, node->start, node->end };
     struct drawn d = draw_features(g, node->constants, is_constant, &r);
     if (d.scanned == 0)
         return false;
@@ -183,13 +175,13 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
                         .weight = node->sums.weight,
                         .weight_min = g->weight_min,
                         .whole = g->whole };
-    const void *sorted;
+    const uint32_t *sorted;
     struct found found = search(g, &r, k, &d, &s, &sorted);
     if (found.pos == 0)
         return false;
     uint32_t at = node->start + found.pos;
     struct cut c = { found.feature, s.n, found.pos, rank_at(&r, found.feature, at - 1) };
-    void *order = entries(&r, b->order, node->start);
+    uint32_t *order = b->order + node->start;
     struct sums child[2], rest = node->sums;
     k->split_order(b, &c, sorted, order);
     k->sum_children(b, &c, order, child, &rest);
@@ -211,38 +203,22 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
  */
 static bool is_small(const struct block *b, const struct kernels *k, const struct pending *node)
 {
-    struct range r = { b, node->start, node->end, 16 };
+    struct range r = { b, node->start, node->end };
     if (node->end - node->start > k->small_rows)
         return false;
     for (uint32_t f = 0; f < b->features; f++)
-        if (b->prep->close[f] && !all_equal(&r, f) && has_close(&r, f))
+        if (b->close[f] && !all_equal(&r, f) && has_close(&r, f))
             return false;
     return true;
-}
-
-/* A subtree of a wide block that a narrow one can hold. */
-static int grow_narrow(struct grower *g, const struct block *wide, const struct pending *node,
-                       size_t top)
-{
-    struct block b;
-    struct pending root = *node;
-    int err = block_of_node(g, wide, node, &b);
-    if (err)
-        return err;
-    root.end -= root.start;
-    root.start = 0;
-    return grow_block(g, &b, g->narrow, &root, top);
 }
 
 /* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error.
  */
 static int grow_node(struct grower *g, const struct block *b, const struct kernels *k,
-                     const struct pending *node, size_t top, struct verdict *v)
+                     const struct pending *node, struct verdict *v)
 {
     if (!node->is_leaf && is_small(b, k, node))
         return k->grow_small(g, b, node);
-    if (!node->is_leaf && k->wide && node->end - node->start <= b->narrow_rows)
-        return grow_narrow(g, b, node, top);
     int err = reserve_nodes(g->out, 1);
     if (err)
         return err;
@@ -257,7 +233,7 @@ int grow_block(struct grower *g, const struct block *b, const struct kernels *k,
     size_t top = bottom;
     for (;;) {
         struct verdict v;
-        int parted = grow_node(g, b, k, &node, top, &v);
+        int parted = grow_node(g, b, k, &node, &v);
         if (parted < 0)
             return parted;
         if (parted) {

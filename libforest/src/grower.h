@@ -2,8 +2,9 @@
 /*
  * grower.h -- the state of one tree while it grows, shared by the parts that grow it.
  *
- * A subtree may be handed from one kind of block to another (wide, narrow, small); what
- * goes over the whole tree, the drawing of features above all, stays here.
+ * A large node is worked on feature by feature (grow_large.c), a subtree that fits a block with all
+ * features at hand (grow_block.c), and one of a few rows in registers (small_*.c); what goes over
+ * the whole tree, the drawing of features above all, stays here.
  */
 #ifndef GROWER_H
 #define GROWER_H
@@ -37,8 +38,7 @@ struct grower {
     double weight_all;
     double weight_min; /* see struct search, also for the next */
     bool whole;
-    const struct kernels *wide;
-    const struct kernels *narrow; /* for blocks of up to NARROW_ROWS_MAX rows */
+    const struct kernels *kernels;
 };
 
 struct drawn {
@@ -68,8 +68,8 @@ static inline void swap_features(uint32_t *f, uint32_t i, uint32_t j)
  * this can be done before any sorting. Inlined with `is_constant`, once per kind of block.
  */
 static inline __attribute__((always_inline)) struct drawn
-draw_features(struct grower *g, uint32_t known, bool (*is_constant)(const void *, uint32_t),
-              const void *context)
+draw_features(struct grower *g, uint32_t known, bool (*is_constant)(void *, uint32_t),
+              void *context)
 {
     uint32_t *features = g->features;
     uint32_t undrawn = g->features_count, tries = 0, found = 0, drawn = 0;
@@ -168,15 +168,14 @@ static inline uint32_t add_node(struct tree *out, const struct pending *node)
     return id;
 }
 
+/* The root; notes the weight of all rows. grow.c */
+struct pending make_root(struct grower *g, uint32_t rows, struct sums s);
+
 /* Room for one more of the pending nodes; -ENOMEM. grow.c */
 int reserve_pending(struct grow_scratch *scratch, size_t count);
 struct pending *pending_nodes(struct grow_scratch *scratch);
 /* Room for some more nodes of the tree; -ENOMEM. grow.c */
 int reserve_nodes(struct tree *out, uint32_t more);
-
-/* A block of the node's rows alone, as long as there is no other. -ENOMEM. block.c */
-int block_of_node(struct grower *g, const struct block *wide, const struct pending *node,
-                  struct block *b);
 
 /*
  * Grow the subtree of `root` in the block. `bottom` is how many pending nodes belong to callers.

@@ -32,20 +32,11 @@ static bool has_avx512(void)
 #endif
 }
 
-const struct kernels *kernels_for_narrow(void)
+const struct kernels *kernels_best(void)
 {
 #ifdef HAVE_AVX512
     if (has_avx512())
-        return &kernels_narrow_avx512;
+        return &kernels_avx512;
 #endif
-    return &kernels_narrow;
-}
-
-const struct kernels *kernels_for_wide(void)
-{
-#ifdef HAVE_AVX512
-    if (has_avx512())
-        return &kernels_wide_avx512;
-#endif
-    return &kernels_wide;
+    return &kernels_plain;
 }

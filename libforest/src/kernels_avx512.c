@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* kernels_avx512.c -- the inner loops with AVX-512: of narrow blocks, and some of wide ones. */
+/* kernels_avx512.c -- the inner loops with AVX-512. */
 #include "avx512.h"
 
 #ifdef HAVE_AVX512
 #include <stddef.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "grow_large.h"
 #include "small.h"
 
 /* If all rows of the data set can have ranks of their own, these need not be dense. */
 static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
 {
     const uint32_t *order = prep_order(b->prep, feature);
-    uint32_t *list = (uint32_t *)b->lists + feature * b->stride, rows = b->prep->rows, count = 0,
-             rank = 0;
-    uint16_t *ranks = (uint16_t *)b->ranks + feature * b->stride;
+    uint32_t *list = b->lists + feature * b->stride, rows = b->prep->rows, count = 0, rank = 0;
+    uint16_t *ranks = b->ranks + feature * b->stride;
     __m512i none = _mm512_set1_epi32(-1), one = _mm512_set1_epi32(1),
             row_bits = _mm512_set1_epi32(PREP_ROW);
     __m512i up_to = _mm512_sub_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(2), lane_numbers()), one);
-    if (rows > NARROW_ROWS_MAX) {
-        kernels_narrow.fill_list(b, slot_of, feature);
+    if (rows > BLOCK_ROWS_MAX) {
+        kernels_plain.fill_list(b, slot_of, feature);
         return;
     }
     memcpy(b->near + feature * b->near_words, prep_near(b->prep, feature),
@@ -45,7 +44,7 @@ static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t f
         ranks[list[i] & 0xffff] = (uint16_t)(list[i] >> 16);
 }
 
-static bool find_ties(const struct block *b, const void *list, uint32_t n)
+static bool find_ties(const struct block *b, const uint32_t *list, uint32_t n)
 {
     const uint32_t *e = list;
     __m512i below = _mm512_set1_epi32(0xffff), before = _mm512_set1_epi32(-1);
@@ -67,9 +66,10 @@ static bool find_ties(const struct block *b, const void *list, uint32_t n)
 
 /* ---- the split --------------------------------------------------------------------------- */
 
-static void split_order(const struct block *b, const struct cut *c, const void *from, void *order)
+static void split_order(const struct block *b, const struct cut *c, const uint32_t *from,
+                        uint32_t *order)
 {
-    const uint16_t *ranks = (const uint16_t *)b->ranks + c->feature * b->stride;
+    const uint16_t *ranks = b->ranks + c->feature * b->stride;
     const uint32_t *e = from;
     uint32_t *o = order;
     for (uint32_t i = 0; i < c->n; i += 16) {
@@ -79,9 +79,9 @@ static void split_order(const struct block *b, const struct cut *c, const void *
     part_avx512(o, c->n, c->left, c->last_rank << 16 | 0xffff, b->temp2);
 }
 
-static void split_list(const struct block *b, const struct cut *c, void *list)
+static void split_list(const struct block *b, const struct cut *c, uint32_t *list)
 {
-    const uint16_t *ranks = (const uint16_t *)b->ranks + c->feature * b->stride;
+    const uint16_t *ranks = b->ranks + c->feature * b->stride;
     uint32_t *e = list, *right = b->temp, l = 0, r = 0;
     __m512i slots = _mm512_set1_epi32(0xffff), last = _mm512_set1_epi32((int)c->last_rank);
     for (uint32_t i = 0; i < c->n; i += 16) {
@@ -99,59 +99,20 @@ static void split_list(const struct block *b, const struct cut *c, void *list)
     memcpy(e + l, right, r * sizeof *e);
 }
 
-static void sum_children(const struct block *b, const struct cut *c, const void *order,
-                         struct sums child[2], struct sums *rest)
-{
-    kernels_narrow.sum_children(b, c, order, child, rest);
-}
-
-const struct kernels kernels_narrow_avx512 = {
-    false,       fill_list,  find_ties,    sort_ties_avx512, estimate_avx512, rate_avx512,
-    split_order, split_list, sum_children, SMALL_ROWS,       small_bytes,     grow_small_avx512,
-};
-
-/* ---- wide blocks, of which a tree has few nodes ------------------------------------------- */
-
-static void fill_list_wide(const struct block *b, const uint32_t *slot_of, uint32_t feature)
-{
-    kernels_wide.fill_list(b, slot_of, feature);
-}
-
-static bool find_ties_wide(const struct block *b, const void *list, uint32_t n)
-{
-    return kernels_wide.find_ties(b, list, n);
-}
-
-static void split_order_wide(const struct block *b, const struct cut *c, const void *from,
-                             void *order)
-{
-    kernels_wide.split_order(b, c, from, order);
-}
-
-static void split_list_wide(const struct block *b, const struct cut *c, void *list)
-{
-    kernels_wide.split_list(b, c, list);
-}
-
-static void sum_children_wide(const struct block *b, const struct cut *c, const void *order,
-                              struct sums child[2], struct sums *rest)
-{
-    kernels_wide.sum_children(b, c, order, child, rest);
-}
-
-const struct kernels kernels_wide_avx512 = {
-    true,
-    fill_list_wide,
-    find_ties_wide,
-    sort_ties_wide_avx512,
-    estimate_wide_avx512,
-    rate_wide_avx512,
-    split_order_wide,
-    split_list_wide,
-    sum_children_wide,
-    0,
-    NULL,
-    NULL,
+const struct kernels kernels_avx512 = {
+    .fill_list = fill_list,
+    .find_ties = find_ties,
+    .sort_ties = sort_ties_avx512,
+    .estimate = estimate_avx512,
+    .rate = rate_avx512,
+    .split_order = split_order,
+    .split_list = split_list,
+    .sum_children = sum_children_plain,
+    .small_rows = SMALL_ROWS,
+    .small_bytes = small_bytes,
+    .grow_small = grow_small_avx512,
+    .sort_large = sort_large_avx512,
+    .rate_large = rate_large_plain,
 };
 
 #pragma GCC pop_options

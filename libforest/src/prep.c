@@ -7,7 +7,8 @@
  *
  * All parts start at multiples of 64 bytes from the block's start. Eight bytes and a bit a cell: a
  * grower gets ranks by walking an order list and counting the rows that are not marked as ties, so
- * neither ranks nor distinct values are kept.
+ * neither ranks nor distinct values are kept. Beyond prep_order_rows() there are only header and
+ * columns, four bytes a cell: whoever needs the order of a part of so many rows sorts it.
  *
  * prep_open() checks what the grower relies on: every order list is a permutation of the rows,
  * ascending, with the tie marks where they belong; `close` and `near` are what the column says. So
@@ -16,12 +17,15 @@
 #include "prep.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sort_radix.h"
+
 #define PREP_MAGIC UINT64_C(0x3130706572702e66) /* "f.prep01" where little-endian */
-#define PREP_VERSION 1
+#define PREP_VERSION 2
 #define PREP_ALIGN ((size_t)64)
 #define FEATURES_MAX ((uint64_t)INT32_MAX)
 
@@ -35,6 +39,7 @@ _Static_assert(sizeof(struct header) == PREP_ALIGN, "the parts behind the header
 
 /* Where the parts begin, in bytes from the start. */
 struct parts {
+    bool has_orders; /* and what goes with them: close and near */
     size_t close, columns, orders, near, end;
 };
 
@@ -53,17 +58,19 @@ static int lay_out(uint64_t rows, uint64_t features, struct parts *parts)
         return -EINVAL;
     if (rows > PREP_ROWS_MAX || features > FEATURES_MAX)
         return -E2BIG;
+    parts->has_orders = rows <= prep_order_rows(rows, features);
+    uint64_t ordered = parts->has_orders ? features : 0;
     parts->close = end;
-    if (!place(&end, features, sizeof(uint32_t)))
+    if (!place(&end, ordered, sizeof(uint32_t)))
         return -E2BIG;
     parts->columns = end;
     if (!place(&end, features * rows, sizeof(float)))
         return -E2BIG;
     parts->orders = end;
-    if (!place(&end, features * rows, sizeof(uint32_t)))
+    if (!place(&end, ordered * rows, sizeof(uint32_t)))
         return -E2BIG;
     parts->near = end;
-    if (!place(&end, features * prep_near_words((uint32_t)rows), sizeof(uint64_t)))
+    if (!place(&end, ordered * prep_near_words((uint32_t)rows), sizeof(uint64_t)))
         return -E2BIG;
     parts->end = end;
     return 0;
@@ -99,54 +106,18 @@ static int load_column(const struct prep_source *x, uint64_t feature, float *col
     return 0;
 }
 
-/* Unsigned numbers in the order of the floats. */
-static uint32_t sort_key(float v)
-{
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
-#define DIGIT_BITS 11
-#define DIGITS (1u << DIGIT_BITS)
-
-struct item {
-    uint32_t key, row;
-};
-
-/* One stable pass by the digit at `shift`. False: all have the same digit, nothing was done. */
-static bool radix_pass(const struct item *from, struct item *to, uint32_t rows, unsigned shift)
-{
-    uint32_t start[DIGITS] = { 0 };
-    for (uint32_t i = 0; i < rows; i++)
-        start[(from[i].key >> shift) % DIGITS]++;
-    if (start[(from[0].key >> shift) % DIGITS] == rows)
-        return false;
-    for (uint32_t d = 0, sum = 0; d < DIGITS; d++) {
-        uint32_t count = start[d];
-        start[d] = sum;
-        sum += count;
-    }
-    for (uint32_t i = 0; i < rows; i++)
-        to[start[(from[i].key >> shift) % DIGITS]++] = from[i];
-    return true;
-}
-
 static void sort_column(const float *column, uint32_t rows, struct item *a, struct item *b,
                         uint32_t *order)
 {
-    for (uint32_t i = 0; i < rows; i++)
+    uint32_t varying = 0;
+    for (uint32_t i = 0; i < rows; i++) {
         a[i] = (struct item){ sort_key(column[i]), i };
-    for (unsigned shift = 0; shift < 32; shift += DIGIT_BITS) {
-        if (radix_pass(a, b, rows, shift)) {
-            struct item *t = a;
-            a = b;
-            b = t;
-        }
+        varying |= a[i].key ^ a[0].key;
     }
-    order[0] = a[0].row;
+    a = radix_sort(a, b, rows, varying);
+    order[0] = a[0].slot;
     for (uint32_t i = 1; i < rows; i++)
-        order[i] = a[i].row | (a[i].key == a[i - 1].key ? PREP_TIE : 0);
+        order[i] = a[i].slot | (a[i].key == a[i - 1].key ? PREP_TIE : 0);
 }
 
 /*
@@ -197,6 +168,29 @@ static bool wrong_place(const void *block, size_t bytes, size_t expected)
     return !block || bytes != expected || (uintptr_t)block % sizeof(uint64_t) != 0;
 }
 
+static int build_orders(char *base, const struct parts *parts, uint32_t rows, uint32_t features)
+{
+    const float *columns = (const float *)(const void *)(base + parts->columns);
+    uint32_t *close = (uint32_t *)(void *)(base + parts->close);
+    uint32_t *orders = (uint32_t *)(void *)(base + parts->orders);
+    uint64_t *near = (uint64_t *)(void *)(base + parts->near);
+    size_t words = prep_near_words(rows), cells = (size_t)features * rows;
+    struct item *items = malloc(2 * (size_t)rows * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    memset(close, 0, parts->columns - parts->close);
+    for (size_t f = 0; f < features; f++) {
+        const float *column = columns + f * rows;
+        uint32_t *order = orders + f * rows;
+        sort_column(column, rows, items, items + rows, order);
+        close[f] = fill_near(column, order, rows, near + f * words);
+    }
+    free(items);
+    memset(orders + cells, 0, parts->near - parts->orders - cells * sizeof *orders);
+    memset(near + features * words, 0, parts->end - parts->near - features * words * sizeof *near);
+    return 0;
+}
+
 int prep_build(const struct prep_source *x, void *block, size_t bytes)
 {
     struct parts parts;
@@ -206,36 +200,22 @@ int prep_build(const struct prep_source *x, void *block, size_t bytes)
     if (wrong_place(block, bytes, parts.end) || !x->data)
         return -EINVAL;
     uint32_t rows = (uint32_t)x->rows;
-    struct item *items = malloc(2 * (size_t)rows * sizeof *items);
-    if (!items)
-        return -ENOMEM;
     char *base = block;
-    memset(base, 0, parts.columns);
-    uint32_t *close = (uint32_t *)(void *)(base + parts.close);
-    uint64_t *near = (uint64_t *)(void *)(base + parts.near);
-    for (uint64_t f = 0; f < x->cols && !err; f++) {
-        float *column = (float *)(void *)(base + parts.columns) + f * rows;
-        uint32_t *order = (uint32_t *)(void *)(base + parts.orders) + f * rows;
-        err = load_column(x, f, column);
-        if (err)
-            break;
-        sort_column(column, rows, items, items + rows, order);
-        close[f] = fill_near(column, order, rows, near + f * prep_near_words(rows));
-    }
-    free(items);
+    memset(base, 0, sizeof(struct header)); /* a block half built cannot be opened */
+    for (uint64_t f = 0; f < x->cols && !err; f++)
+        err = load_column(x, f, (float *)(void *)(base + parts.columns) + f * rows);
+    if (!err && parts.has_orders)
+        err = build_orders(base, &parts, rows, (uint32_t)x->cols);
     if (err)
         return err;
     size_t cells = (size_t)(x->rows * x->cols) * sizeof(float);
     memset(base + parts.columns + cells, 0, parts.orders - parts.columns - cells);
-    memset(base + parts.orders + cells, 0, parts.near - parts.orders - cells);
-    size_t words = x->cols * prep_near_words(rows) * sizeof(uint64_t);
-    memset(base + parts.near + words, 0, parts.end - parts.near - words);
     struct header header = { .magic = PREP_MAGIC,
                              .version = PREP_VERSION,
                              .rows = x->rows,
                              .features = x->cols,
                              .bytes = parts.end };
-    memcpy(base, &header, sizeof header); /* last: a block half built cannot be opened */
+    memcpy(base, &header, sizeof header);
     return 0;
 }
 
@@ -257,6 +237,31 @@ static bool sound_order(const float *column, const uint32_t *order, uint32_t row
         last = v;
     }
     return true;
+}
+
+static int check_orders(const struct prep *p)
+{
+    uint64_t *seen = malloc(((size_t)p->rows + 63) / 64 * sizeof *seen);
+    if (!seen)
+        return -ENOMEM;
+    bool sound = true;
+    for (uint32_t f = 0; f < p->features && sound; f++) {
+        const float *column = prep_column(p, f);
+        const uint32_t *order = prep_order(p, f);
+        sound = sound_order(column, order, p->rows, seen) &&
+                sound_near(column, order, p->rows, prep_near(p, f), p->close[f]);
+    }
+    free(seen);
+    return sound ? 0 : -EBADMSG;
+}
+
+static int check_columns(const struct prep *p)
+{
+    size_t cells = (size_t)p->features * p->rows;
+    bool sound = true;
+    for (size_t i = 0; i < cells; i++)
+        sound &= fabsf(p->columns[i]) <= FLT_MAX; /* false for a NaN */
+    return sound ? 0 : -EBADMSG;
 }
 
 int prep_open(const void *block, size_t bytes, struct prep *view)
@@ -282,17 +287,12 @@ int prep_open(const void *block, size_t bytes, struct prep *view)
                       .orders = (const uint32_t *)(const void *)(base + parts.orders),
                       .close = (const uint32_t *)(const void *)(base + parts.close),
                       .near = (const uint64_t *)(const void *)(base + parts.near) };
-    uint64_t *seen = malloc(((size_t)p.rows + 63) / 64 * sizeof *seen);
-    if (!seen)
-        return -ENOMEM;
-    bool sound = true;
-    for (uint32_t f = 0; f < p.features && sound; f++)
-        sound =
-            sound_order(prep_column(&p, f), prep_order(&p, f), p.rows, seen) &&
-            sound_near(prep_column(&p, f), prep_order(&p, f), p.rows, prep_near(&p, f), p.close[f]);
-    free(seen);
-    if (!sound)
-        return -EBADMSG;
-    *view = p;
-    return 0;
+    if (!parts.has_orders) {
+        p.close = p.orders = NULL;
+        p.near = NULL;
+    }
+    int err = parts.has_orders ? check_orders(&p) : check_columns(&p);
+    if (!err)
+        *view = p;
+    return err;
 }

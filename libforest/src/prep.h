@@ -4,7 +4,8 @@
  *
  * A flat block without pointers: it may be written to a file or to shared memory, mapped by any
  * number of processes at any address, and is used in place. It holds, per feature, the column
- * as float32 and the order of its rows by value; it does not refer to the caller's matrix.
+ * as float32 and, unless there are too many rows, the order of its rows by value; it does not refer
+ * to the caller's matrix.
  */
 #ifndef PREP_H
 #define PREP_H
@@ -20,6 +21,30 @@
 /* Two values no further apart than this are not told apart by a split (float32 arithmetic). */
 #define PREP_APART 1e-7f
 
+/*
+ * How much a worker may keep of its own to have all features of some rows at hand, sorted: a block,
+ * see block.h. Larger sets of rows are worked on feature by feature.
+ */
+#define PREP_BLOCK_ROWS_MAX ((uint64_t)65536)
+#define PREP_BLOCK_BYTES ((uint64_t)8 << 20)      /* and */
+#define PREP_BLOCK_SHARE 8u                       /* a part of the columns, */
+#define PREP_BLOCK_BYTES_MAX ((uint64_t)32 << 20) /* but no more than that */
+
+static inline uint64_t prep_block_rows(uint64_t rows, uint64_t features)
+{
+    uint64_t each = 56 + 7 * features, cells = rows * features;
+    uint64_t bytes = PREP_BLOCK_BYTES + cells * sizeof(float) / PREP_BLOCK_SHARE;
+    bytes = bytes < PREP_BLOCK_BYTES_MAX ? bytes : PREP_BLOCK_BYTES_MAX;
+    uint64_t most = bytes / each < PREP_BLOCK_ROWS_MAX ? bytes / each : PREP_BLOCK_ROWS_MAX;
+    return most > 64 ? most : 64;
+}
+
+/* Orders are kept if a tree's rows, about two thirds of all, may be one block from the start. */
+static inline uint64_t prep_order_rows(uint64_t rows, uint64_t features)
+{
+    return 2 * prep_block_rows(rows, features);
+}
+
 /* The caller's matrix, read only while prep_build() runs. Strides are in bytes, of any sign. */
 struct prep_source {
     const void *data;
@@ -31,7 +56,8 @@ struct prep_source {
 /* What prep_open() found. Points into the block: valid as long as the block is. */
 struct prep {
     uint32_t rows, features;
-    const float *columns;   /* features x rows: values, column after column */
+    const float *columns; /* features x rows: values, column after column */
+    /* These are NULL if rows > prep_order_rows(). */
     const uint32_t *orders; /* features x rows: row | PREP_TIE, by ascending value, then row */
     const uint32_t *close;  /* features: 1 if some values differ, but not by PREP_APART */
     const uint64_t *near;   /* features x prep_near_words(): see prep_near() */

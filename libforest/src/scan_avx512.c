@@ -21,8 +21,7 @@
 struct scan {
     const struct block *b;
     const struct search *s;
-    const void *list[8]; /* of each lane; those without a feature have that of lane 0 */
-    bool wide;
+    const uint32_t *list[8]; /* of each lane; those without a feature have that of lane 0 */
     __mmask8 lanes;
 };
 
@@ -36,14 +35,13 @@ struct row {
     __m256i rank, slot;
 };
 
-/* Places p..p+7 of narrow lists. */
-static inline __attribute__((always_inline)) void load_narrow(const struct scan *c, uint32_t p,
-                                                              struct row row[8])
+/* Places p..p+7 of the lists. */
+static inline __attribute__((always_inline)) void load_rows(const struct scan *c, uint32_t p,
+                                                            struct row row[8])
 {
     __m256i a[8], t[8], slots = _mm256_set1_epi32(0xffff);
     for (int i = 0; i < 8; i++)
-        a[i] =
-            _mm256_loadu_si256((const __m256i *)(const void *)((const uint32_t *)c->list[i] + p));
+        a[i] = _mm256_loadu_si256((const __m256i *)(const void *)(c->list[i] + p));
     for (int i = 0; i < 8; i += 2) {
         t[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
         t[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
@@ -62,26 +60,9 @@ static inline __attribute__((always_inline)) void load_narrow(const struct scan 
     }
 }
 
-/* The same of wide lists. */
-static inline __attribute__((always_inline)) void load_wide(const struct scan *c, uint32_t p,
-                                                            struct row row[8])
-{
-    for (int i = 0; i < 8; i++) {
-        uint64_t e[8];
-        for (int k = 0; k < 8; k++)
-            e[k] = ((const uint64_t *)c->list[k])[p + (uint32_t)i];
-        __m512i v =
-            _mm512_set_epi64((long long)e[7], (long long)e[6], (long long)e[5], (long long)e[4],
-                             (long long)e[3], (long long)e[2], (long long)e[1], (long long)e[0]);
-        row[i] = (struct row){ _mm512_cvtepi64_epi32(_mm512_srli_epi64(v, 32)),
-                               _mm512_cvtepi64_epi32(v) };
-    }
-}
-
 static uint32_t slot_at(const struct scan *c, int lane, uint32_t i)
 {
-    return c->wide ? (uint32_t)((const uint64_t *)c->list[lane])[i]
-                   : ((const uint32_t *)c->list[lane])[i] & 0xffff;
+    return c->list[lane][i] & 0xffff;
 }
 
 struct lanes {
@@ -134,7 +115,7 @@ static inline __attribute__((always_inline)) __m512d rate_merit(__m512d sum, __m
 }
 
 static inline __attribute__((always_inline)) void
-scan_lanes(const struct scan *c, struct rated *out, bool wide, bool exact, bool tied, bool weighted)
+scan_lanes(const struct scan *c, struct rated *out, bool exact, bool tied, bool weighted)
 {
     const struct search *s = c->s;
     uint32_t n = s->n, first = s->min_samples_leaf, last = n - first;
@@ -151,10 +132,7 @@ scan_lanes(const struct scan *c, struct rated *out, bool wide, bool exact, bool 
     for (uint32_t block = 0; block < n; block += 8) {
         struct row row[8];
         __m256i start = _mm256_set1_epi32((int)block);
-        if (wide)
-            load_wide(c, block, row);
-        else
-            load_narrow(c, block, row);
+        load_rows(c, block, row);
 #pragma GCC unroll 8
         for (uint32_t i = 0; i < 8; i++) {
             uint32_t p = block + i;
@@ -201,8 +179,7 @@ static unsigned set_lanes(struct scan *c, uint32_t from)
     for (unsigned i = 0; i < 8; i++) {
         size_t feature = s->features[from + (i < count ? i : 0)];
         size_t at = feature * c->b->stride + s->start;
-        c->list[i] = c->wide ? (const void *)((const uint64_t *)c->b->lists + at)
-                             : (const void *)((const uint32_t *)c->b->lists + at);
+        c->list[i] = c->b->lists + at;
     }
     c->lanes = (__mmask8)low_bits(count);
     return count;
@@ -214,19 +191,17 @@ static void estimate_lanes(const struct scan *c, struct rated *out)
     const struct search *s = c->s;
     /* sides that weigh nothing for rounding are too uncertain to be told apart anyway */
     bool weighted = s->min_weight_leaf > 0.0;
-    if (c->wide)
-        scan_lanes(c, out, true, false, true, true);
-    else if (weighted)
-        scan_lanes(c, out, false, false, true, true);
+    if (weighted)
+        scan_lanes(c, out, false, true, true);
     else if (s->tied)
-        scan_lanes(c, out, false, false, true, false);
+        scan_lanes(c, out, false, true, false);
     else
-        scan_lanes(c, out, false, false, false, false);
+        scan_lanes(c, out, false, false, false);
 }
 
-static struct found estimate(const struct block *b, const struct search *s, bool wide)
+struct found estimate_avx512(const struct block *b, const struct search *s)
 {
-    struct scan c = { .b = b, .s = s, .wide = wide };
+    struct scan c = { .b = b, .s = s };
     struct rated r;
     struct found found = { 0, 0 };
     double best = -1.0, second = -1.0;
@@ -248,18 +223,15 @@ static struct found estimate(const struct block *b, const struct search *s, bool
     return found;
 }
 
-static struct found rate(const struct block *b, const struct search *s, bool wide)
+static struct found rate(const struct block *b, const struct search *s)
 {
-    struct scan c = { .b = b, .s = s, .wide = wide };
+    struct scan c = { .b = b, .s = s };
     struct rated r;
     struct found found = { 0, 0 };
     double best = -HUGE_VAL;
     for (uint32_t from = 0; from < s->count; from += 8) {
         unsigned count = set_lanes(&c, from);
-        if (wide)
-            scan_lanes(&c, &r, true, true, true, true);
-        else
-            scan_lanes(&c, &r, false, true, true, true);
+        scan_lanes(&c, &r, true, true, true);
         for (unsigned i = 0; i < count; i++) {
             if (r.best[i] > best) {
                 best = r.best[i];
@@ -270,24 +242,9 @@ static struct found rate(const struct block *b, const struct search *s, bool wid
     return found;
 }
 
-struct found estimate_avx512(const struct block *b, const struct search *s)
-{
-    return estimate(b, s, false);
-}
-
-struct found estimate_wide_avx512(const struct block *b, const struct search *s)
-{
-    return estimate(b, s, true);
-}
-
 struct found rate_avx512(const struct block *b, const struct search *s)
 {
-    return s->close ? kernels_narrow.rate(b, s) : rate(b, s, false);
-}
-
-struct found rate_wide_avx512(const struct block *b, const struct search *s)
-{
-    return s->close ? kernels_wide.rate(b, s) : rate(b, s, true);
+    return s->close ? kernels_plain.rate(b, s) : rate(b, s);
 }
 
 #pragma GCC pop_options

@@ -11,11 +11,14 @@ struct arena {
 };
 
 struct grow_scratch {
-    struct arena block;    /* the rows of a tree */
-    struct arena inner;    /* those of a subtree, in a narrow block of its own */
+    struct arena block;    /* the rows of a small tree, or of a subtree */
+    struct arena slots;    /* of a small tree: by row of the data set */
+    struct arena large;    /* the rows of a large tree */
     struct arena features; /* what has a size per feature */
     struct arena pending;  /* nodes */
-    uint32_t narrow_rows;  /* how many a narrow block may have */
+    uint32_t rows_most;    /* for tests: limits the next two */
+    uint32_t block_rows;   /* how many a block may have */
+    uint32_t narrow_rows;  /* how many are sorted by names of 16 bits */
     bool plain;
 };
 
@@ -30,7 +33,9 @@ struct rows {
     bool whole;
 };
 
-/* The block of a whole tree. -ENOMEM. block.c */
-int block_of_rows(struct grower *g, const struct rows *r, const struct kernels *k, struct block *b);
+/* Memory for a block; `close` is where b->close points. -ENOMEM. block.c */
+int block_reserve(struct grower *g, uint32_t rows, struct block *b, uint32_t **close);
+/* The block of a whole tree, of a data set with orders. -ENOMEM. block.c */
+int block_of_rows(struct grower *g, const struct rows *r, struct block *b);
 
 #endif

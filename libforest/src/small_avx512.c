@@ -74,7 +74,7 @@ static void take_rows(struct small *s, const uint32_t *order, uint32_t n, uint8_
 static void take_list(struct small *s, uint32_t feature, uint32_t start, uint32_t n,
                       const uint8_t *names)
 {
-    const uint32_t *list = (const uint32_t *)s->b->lists + feature * s->b->stride + start;
+    const uint32_t *list = s->b->lists + feature * s->b->stride + start;
     uint8_t *to = s->lists[feature], *ranks = s->ranks[feature], rank = 0;
     bool constant = list[0] >> 16 == list[n - 1] >> 16;
     for (uint32_t i = 0; i < n; i++) {
@@ -106,7 +106,7 @@ struct node_view {
     uint32_t all;
 };
 
-static bool is_constant(const void *context, uint32_t feature)
+static bool is_constant(void *context, uint32_t feature)
 {
     const struct node_view *v = context;
     return v->ties[feature] == v->all;
@@ -585,8 +585,8 @@ int grow_small_avx512(struct grower *g, const struct block *b, const struct pend
     s.ties = (uint16_t *)(void *)(s.lists + padded * LEVELS);
     memset(s.wy, 0, sizeof s.wy);
     memset(s.w, 0, sizeof s.w);
-    uint8_t *names = b->temp;
-    take_rows(&s, (const uint32_t *)b->order + root->start, n, names);
+    uint8_t *names = (uint8_t *)b->temp;
+    take_rows(&s, b->order + root->start, n, names);
     for (uint32_t f = 0; f < g->features_count; f++)
         take_list(&s, f, root->start, n, names);
     grow(&s, root);

@@ -415,12 +415,6 @@ static void add_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
     window_add(&s->window, from, to, depth);
 }
 
-static uint32_t median3(uint32_t a, uint32_t b, uint32_t c)
-{
-    uint32_t min = a < b ? a : b, max = a < b ? b : a;
-    return max < c ? max : c > min ? c : min;
-}
-
 static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
 {
     while (has_tie(s->ties, from, to)) {
@@ -435,7 +429,7 @@ static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
             reorder_run(s->list, from, a, n, s->entries);
             return;
         }
-        uint32_t pivot = median3(a[0], a[n / 2], a[n - 1]);
+        uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
         uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
         part(s, from, n, low, end);
         sort_range(s, from, low, depth);
@@ -470,11 +464,11 @@ void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint6
     flush_window(&s);
 }
 
-void sort_ties_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
+void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
                       uint32_t n)
 {
     (void)feature;
-    struct sort_room room = { b->temp, b->temp2, b->temp3 };
+    struct sort_room room = { (uint16_t *)b->temp, (uint16_t *)b->temp2, b->temp3 };
     name_samples(from, list, n, room.names + b->stride, room.names);
     sort_names_avx512(&room, list, b->ties, n, sort_depth(n));
 }

@@ -29,4 +29,31 @@ static inline int sort_depth(uint32_t n)
     return 2 * (31 - __builtin_clz(n));
 }
 
+/* First place of the run that a name belongs to. */
+static inline uint32_t run_start(const uint64_t *ties, uint32_t name)
+{
+    uint32_t i = name / 64;
+    uint64_t starts = ~ties[i] & ((UINT64_C(2) << name % 64) - 1);
+    while (!starts) /* ends: the first of all is no tie */
+        starts = ~ties[--i];
+    return i * 64 + 63 - (uint32_t)__builtin_clzll(starts);
+}
+
+/* The place after the last one of the run, or `limit`. */
+static inline uint32_t run_end(const uint64_t *ties, uint32_t name, uint32_t limit)
+{
+    uint32_t i = (name + 1) / 64;
+    uint64_t starts = ~ties[i] & ~UINT64_C(0) << (name + 1) % 64;
+    while (!starts && i < limit / 64)
+        starts = ~ties[++i];
+    uint32_t end = i * 64 + (starts ? (uint32_t)__builtin_ctzll(starts) : 64);
+    return end < limit ? end : limit;
+}
+
+static inline uint32_t median_name(uint32_t a, uint32_t b, uint32_t c)
+{
+    uint32_t min = a < b ? a : b, max = a < b ? b : a;
+    return max < c ? max : c > min ? c : min;
+}
+
 #endif

@@ -286,8 +286,19 @@ int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
 /* How many are done; done[] may be NULL. -EINVAL: one is no task. */
 int futures_count(const struct wsched *p, const struct wsched_future *futures, size_t n, bool *done,
                   size_t *count);
-/* Make the ends of enough of them ring our bell that `need` cannot be reached unheard. */
-bool futures_register(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need);
+
+/* What somebody waits for, and which of it is to wake him. */
+struct wanted {
+    struct wsched *p;
+    const struct wsched_future *futures;
+    size_t n, need;
+    size_t from, over; /* of futures[from .. n), `over` were so when the rest were marked */
+};
+bool wanted_is_satisfied(const struct wanted *w);
+/* Mark so many futures as waited for that `need` cannot be reached without one of them. */
+void wanted_register(struct wanted *w);
+/* Has one of them ended since? To be asked after the park word was set (P2); a struct wanted. */
+bool wanted_is_called(void *wanted);
 
 /* ---- supervisor.c, sweep.c --------------------------------------------------------------- */
 

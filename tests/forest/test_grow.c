@@ -58,7 +58,7 @@ static struct grow_scratch *scratch_of(int loops)
     if (loops % 2 == 1)
         grow_scratch_plain(s);
     if (loops / 2 == 1)
-        grow_scratch_narrow(s, 30);
+        grow_scratch_limit(s, 30);
     return s;
 }
 
@@ -308,6 +308,50 @@ static void random_trees_equal_the_references(void)
     try_seeds(1500, 1500);
 }
 
+/*
+ * Data too large for orders, so that trees begin feature by feature: many rows, of which ranges are
+ * sorted by long names and then by short ones; and many features, of which a block holds few rows.
+ */
+static void try_large(uint32_t rows, uint32_t features, uint32_t visited)
+{
+    struct data d = { .rows = rows, .features = features };
+    struct grow_limits limits = { UINT32_MAX, 2, 1, visited, 0.0, 0.0 };
+    struct tree expected, tree;
+    tree_init(&expected);
+    tree_init(&tree);
+    d.x = malloc((size_t)rows * features * sizeof *d.x);
+    d.y = malloc(rows * sizeof *d.y);
+    d.w = malloc(rows * sizeof *d.w);
+    REQUIRE(d.x && d.y && d.w);
+    for (size_t i = 0; i < (size_t)rows * features; i++)
+        d.x[i] = cell(i % features % 3 == 0 ? 3 : i % features % 3 == 1 ? 10 : 4);
+    for (uint32_t i = 0; i < rows; i++)
+        d.y[i] = (double)d.x[(size_t)i * features] + unit();
+    reference_weights(below(2147483647u), true, NULL, rows, d.w);
+    REQUIRE(prepare(&d));
+    CHECK(d.prep.orders == NULL);
+    reference_grow(d.x, rows, features, d.y, d.w, 5, &limits, &expected);
+    for (int loops = 0; loops < 2; loops++) {
+        struct grow_scratch *scratch = scratch_of(loops);
+        REQUIRE_OK(grow_exact(&d.prep, d.y, d.w, 5, &limits, scratch, &tree));
+        const char *what = reference_difference(&expected, &tree);
+        if (what)
+            fprintf(stderr, "%u x %u, loops %d: %s\n", rows, features, loops, what);
+        CHECK(what == NULL);
+        grow_scratch_free(scratch);
+    }
+    tree_release(&expected);
+    tree_release(&tree);
+    release(&d);
+}
+
+static void large_trees_equal_the_references(void)
+{
+    state = test_seed;
+    try_large(150000, 2, 2);
+    try_large(200, 20000, 30);
+}
+
 /* ---- errors ------------------------------------------------------------------------------ */
 
 static void bad_arguments_are_refused(void)
@@ -339,4 +383,5 @@ static void bad_arguments_are_refused(void)
 
 TESTS("grow", { "trees equal scikit-learn's", trees_equal_scikit_learns },
       { "random trees equal the reference's", random_trees_equal_the_references },
+      { "large trees equal the reference's", large_trees_equal_the_references },
       { "bad arguments are refused", bad_arguments_are_refused })

@@ -169,8 +169,39 @@ static void damage_is_found(void)
     free(copy);
 }
 
+/* Beyond some size there are columns and nothing else; what they hold is still checked. */
+static void large_ones_hold_columns_only(void)
+{
+    enum { LARGE = 2 * 65536 + 1 };
+    struct prep_source source = { .rows = LARGE, .cols = 1, .row_stride = 4, .col_stride = 4 };
+    size_t bytes, less;
+    struct prep p;
+    float *x = calloc(LARGE, sizeof *x);
+    REQUIRE(x != NULL);
+    x[7] = -0.0f;
+    source.data = x;
+    REQUIRE_OK(prep_bytes(LARGE, 1, &bytes));
+    REQUIRE_OK(prep_bytes(LARGE - 1, 1, &less));
+    CHECK(bytes < LARGE * sizeof(float) + 256);
+    CHECK(less > (LARGE - 1) * 2 * sizeof(float));
+    char *block = malloc(bytes);
+    REQUIRE(block != NULL);
+    REQUIRE_OK(prep_build(&source, block, bytes));
+    REQUIRE_OK(prep_open(block, bytes, &p));
+    CHECK_EQ(p.rows, LARGE);
+    CHECK(p.orders == NULL && p.close == NULL && p.near == NULL);
+    CHECK_EQ(signbit(prep_column(&p, 0)[7]), 0);
+    float nan = NAN;
+    size_t at = (size_t)((const char *)(prep_column(&p, 0) + LARGE - 1) - block);
+    memcpy(block + at, &nan, sizeof nan);
+    CHECK_EQ(prep_open(block, bytes, &p), -EBADMSG);
+    free(block);
+    free(x);
+}
+
 TESTS("prep", { "orders are sorted and marked", orders_are_sorted },
       { "sources may be strided", sources_may_be_strided },
       { "unusable values are refused", unusable_values_are_refused },
       { "close values are marked", close_values_are_marked },
-      { "damage is found", damage_is_found })
+      { "damage is found", damage_is_found },
+      { "large ones hold columns only", large_ones_hold_columns_only })

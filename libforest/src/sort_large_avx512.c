@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sort_wide_avx512.c -- the rules' sort in wide blocks: until ranges have names of 16 bits.
+ * sort_large_avx512.c -- the rules' sort of a large node: until ranges have names of 16 bits.
  *
- * As sort_avx512.c, with names of 32 bits. The sort permutes the places of the list, and the list
- * is brought into that order at the end.
+ * As sort_avx512.c, with names of 32 bits.
  */
+#include "grow_large.h"
 #include "sort_avx512.h"
 
 #ifdef HAVE_AVX512
@@ -15,11 +15,11 @@
 
 #define QUEUE_MAX 64u
 
-struct wide_sorter {
+struct large_sorter {
     uint32_t *names;       /* the samples in their present order */
-    uint32_t *places;      /* which place of the list each place shall take */
+    uint32_t *slots;       /* the sorted list, of which runs of ties are reordered */
     uint32_t *temp;        /* room for all names */
-    uint64_t *narrow_ties; /* of a range that is sorted with narrow names */
+    uint64_t *narrow_ties; /* of a range that is sorted with names of 16 bits */
     struct sort_room room; /* for such a range */
     const uint64_t *ties;
     uint32_t narrow_rows;
@@ -67,8 +67,9 @@ static void part_lesser(uint32_t *a, uint32_t left, uint32_t low, struct members
     }
 }
 
-/* A run of places takes the order of the queue when a front of `left` is done. */
-static void order_members(uint32_t *places, const struct members *q, uint32_t left)
+/* A run of the list takes the order of the queue when a front of `left` is done. */
+static void order_members(uint32_t *slots, uint32_t low, const struct members *q, uint32_t left,
+                          uint32_t *temp)
 {
     uint32_t queue[QUEUE_MAX];
     for (uint32_t size = 1; size <= q->count; size++) {
@@ -79,59 +80,29 @@ static void order_members(uint32_t *places, const struct members *q, uint32_t le
             turned[i] = queue[i + passed < size ? i + passed : i + passed - size];
         memcpy(queue, turned, size * sizeof *queue);
     }
-    memcpy(places, queue, q->count * sizeof *queue);
+    reorder_slots(slots, low, queue, q->count, temp);
 }
 
 /* Part names[from..to) around the run low..end-1. */
-static void part(const struct wide_sorter *s, uint32_t from, uint32_t to, uint32_t low,
+static void part(const struct large_sorter *s, uint32_t from, uint32_t to, uint32_t low,
                  uint32_t end)
 {
     uint32_t *a = s->names + from, left = end - from;
     part_avx512(a, to - from, left, end - 1, s->temp);
     if (end - low > QUEUE_MAX) {
         part_lesser_plainly(a, left, low);
-        memcpy(s->places + low, s->names + low, (end - low) * sizeof *a);
+        reorder_slots(s->slots, low, s->names + low, end - low, s->temp);
         return;
     }
     struct members q;
     q.count = 0;
     part_lesser(a, left, low, &q);
-    order_members(s->places + low, &q, left);
+    order_members(s->slots, low, &q, left, s->temp);
 }
 
 /* ---- the sort ---------------------------------------------------------------------------- */
 
-static void sift_down(const uint64_t *ties, uint32_t *a, uint32_t root, uint32_t n)
-{
-    for (;;) {
-        uint64_t child = (uint64_t)root * 2 + 1;
-        uint32_t largest = root;
-        if (child < n && run_start(ties, a[largest]) < run_start(ties, a[child]))
-            largest = (uint32_t)child;
-        if (child + 1 < n && run_start(ties, a[largest]) < run_start(ties, a[child + 1]))
-            largest = (uint32_t)child + 1;
-        if (largest == root)
-            return;
-        uint32_t t = a[root];
-        a[root] = a[largest];
-        a[largest] = t;
-        root = largest;
-    }
-}
-
-static void heap_sort(const uint64_t *ties, uint32_t *a, uint32_t n)
-{
-    for (uint32_t root = n / 2; root-- > 0;)
-        sift_down(ties, a, root, n);
-    for (uint32_t last = n - 1; last > 0; last--) {
-        uint32_t t = a[0];
-        a[0] = a[last];
-        a[last] = t;
-        sift_down(ties, a, 0, last);
-    }
-}
-
-static void sort_narrow(const struct wide_sorter *s, uint32_t from, uint32_t n, int depth)
+static void sort_narrow(const struct large_sorter *s, uint32_t from, uint32_t n, int depth)
 {
     __m512i base = _mm512_set1_epi32((int)from);
     for (uint32_t i = 0; i < n; i += 16) {
@@ -141,10 +112,10 @@ static void sort_narrow(const struct wide_sorter *s, uint32_t from, uint32_t n, 
     for (uint32_t i = 0; i < n; i += 64)
         s->narrow_ties[i / 64] = ties_from(s->ties, from + i);
     s->narrow_ties[0] &= ~UINT64_C(1);
-    sort_names_avx512(&s->room, s->places + from, s->narrow_ties, n, depth);
+    sort_names_avx512(&s->room, s->slots + from, s->narrow_ties, n, depth);
 }
 
-static void sort_range(const struct wide_sorter *s, uint32_t from, uint32_t to, int depth)
+static void sort_range(const struct large_sorter *s, uint32_t from, uint32_t to, int depth)
 {
     while (has_tie(s->ties, from, to)) {
         uint32_t n = to - from;
@@ -154,12 +125,11 @@ static void sort_range(const struct wide_sorter *s, uint32_t from, uint32_t to, 
             return;
         }
         if (depth-- <= 0) {
-            heap_sort(s->ties, s->names + from, n);
-            memcpy(s->places + from, a, n * sizeof *a);
+            heap_sort_names(s->ties, s->names + from, n);
+            reorder_slots(s->slots, from, a, n, s->temp);
             return;
         }
-        uint32_t x = a[0], y = a[n / 2], z = a[n - 1], min = x < y ? x : y, max = x < y ? y : x;
-        uint32_t pivot = max < z ? max : z > min ? z : min;
+        uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
         uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
         part(s, from, to, low, end);
         sort_range(s, from, low, depth);
@@ -167,37 +137,20 @@ static void sort_range(const struct wide_sorter *s, uint32_t from, uint32_t to, 
     }
 }
 
-static void name_samples(const struct wide_sorter *s, const uint64_t *from, const uint64_t *list,
-                         uint32_t n, uint32_t *place)
+void sort_large_avx512(const struct large *l)
 {
-    for (uint32_t i = 0; i < n; i++)
-        place[(uint32_t)list[i]] = i;
-    for (uint32_t i = 0; i < n; i++) {
-        s->names[i] = place[(uint32_t)from[i]];
-        s->places[i] = i;
-    }
-}
-
-void sort_ties_wide_avx512(const struct block *b, uint32_t feature, const void *from, void *list,
-                           uint32_t n)
-{
-    (void)feature;
-    uint64_t *e = list, *sorted = b->temp3;
-    uint32_t *names = b->temp, *places = b->temp2;
-    struct wide_sorter s = { .names = names,
-                             .places = places,
-                             .temp = places + b->stride,
-                             .ties = b->ties,
-                             .narrow_rows = b->narrow_rows };
-    s.room.names = b->temp3; /* not needed otherwise until the end */
-    s.room.temp = s.room.names + b->narrow_rows + BLOCK_PAD;
-    s.room.entries = (uint32_t *)(void *)(s.room.temp + b->narrow_rows + 4 * BLOCK_PAD);
-    s.narrow_ties = (uint64_t *)(void *)(s.room.entries + b->narrow_rows + BLOCK_PAD);
-    name_samples(&s, from, e, n, names + b->stride);
-    sort_range(&s, 0, n, sort_depth(n));
-    for (uint32_t i = 0; i < n; i++)
-        sorted[i] = e[places[i]];
-    memcpy(e, sorted, n * sizeof *e);
+    size_t narrow = l->n < BLOCK_ROWS_MAX ? l->n : BLOCK_ROWS_MAX;
+    struct large_sorter s = { .names = l->names,
+                              .slots = l->slots,
+                              .temp = l->temp,
+                              .ties = l->ties,
+                              .narrow_rows = l->narrow_rows };
+    s.narrow_ties = l->sort_room;
+    s.room.entries = (uint32_t *)(void *)(s.narrow_ties + narrow / 64 + 2);
+    s.room.names = (uint16_t *)(void *)(s.room.entries + narrow + LARGE_PAD);
+    s.room.temp = s.room.names + narrow + LARGE_PAD;
+    large_name_samples(l);
+    sort_range(&s, 0, l->n, sort_depth(l->n));
 }
 
 #pragma GCC pop_options

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels_plain.h -- the inner loops in plain C, for one width of entry.
- *
- * Included once for narrow and once for wide blocks, after defining
- *     ENTRY   uint32_t or uint64_t
- *     RANK    the unsigned type of half the width
- *     KERNELS the name of the table of functions
+ * kernels_plain.c -- the inner loops in plain C.
  *
  * The sort. The rules sort a node's samples anew for every feature, unstably, so the order in
  * which equal values end up depends on every step. But where no values are equal there is only
@@ -15,24 +10,24 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "grow_large.h"
 #include "kernels.h"
 #include "ties.h"
 
-#define HALF (4 * sizeof(ENTRY))
-#define RANK_OF(e) ((RANK)((e) >> HALF))
-#define SLOT_OF(e) ((RANK)(e))
+#define RANK_OF(e) ((e) >> 16)
+#define SLOT_OF(e) ((uint16_t)(e))
 
-static const RANK *ranks_of(const struct block *b, uint32_t feature)
+static const uint16_t *ranks_of(const struct block *b, uint32_t feature)
 {
-    return (const RANK *)b->ranks + (size_t)feature * b->stride;
+    return b->ranks + (size_t)feature * b->stride;
 }
 
 static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
 {
     const uint32_t *order = prep_order(b->prep, feature);
     const uint64_t *near = prep_near(b->prep, feature);
-    ENTRY *list = (ENTRY *)b->lists + feature * b->stride;
-    RANK *ranks = (RANK *)b->ranks + feature * b->stride;
+    uint32_t *list = b->lists + feature * b->stride;
+    uint16_t *ranks = b->ranks + feature * b->stride;
     uint64_t *bits = b->near + feature * b->near_words;
     uint32_t fresh = 0, count = 0, rank = UINT32_MAX, value = UINT32_MAX;
     memset(bits, 0, b->near_words * sizeof *bits);
@@ -45,15 +40,15 @@ static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t f
         rank += fresh;
         bits[rank / 64] |= (near[value / 64] >> value % 64 & 1) << rank % 64;
         fresh = 0;
-        list[count++] = (ENTRY)rank << HALF | slot;
-        ranks[slot] = (RANK)rank;
+        list[count++] = rank << 16 | slot;
+        ranks[slot] = (uint16_t)rank;
     }
     memset(list + count, 0, BLOCK_PAD * sizeof *list);
 }
 
-static bool find_ties(const struct block *b, const void *list, uint32_t n)
+static bool find_ties(const struct block *b, const uint32_t *list, uint32_t n)
 {
-    const ENTRY *e = list;
+    const uint32_t *e = list;
     uint64_t any = 0;
     for (uint32_t i = 0; i < n; i += 64) {
         uint64_t bits = 0;
@@ -68,21 +63,21 @@ static bool find_ties(const struct block *b, const void *list, uint32_t n)
 
 /* ---- the sort ---------------------------------------------------------------------------- */
 
-static RANK median3(RANK a, RANK b, RANK c)
+static uint32_t median3(uint32_t a, uint32_t b, uint32_t c)
 {
     if (a < b)
         return b < c ? b : a < c ? c : a;
     return b < c ? (a < c ? a : c) : b;
 }
 
-static void swap(ENTRY *a, uint32_t i, uint32_t j)
+static void swap(uint32_t *a, uint32_t i, uint32_t j)
 {
-    ENTRY t = a[i];
+    uint32_t t = a[i];
     a[i] = a[j];
     a[j] = t;
 }
 
-static void sift_down(ENTRY *a, uint32_t root, uint32_t n)
+static void sift_down(uint32_t *a, uint32_t root, uint32_t n)
 {
     for (;;) {
         uint64_t child = (uint64_t)root * 2 + 1;
@@ -98,7 +93,7 @@ static void sift_down(ENTRY *a, uint32_t root, uint32_t n)
     }
 }
 
-static void heap_sort(ENTRY *a, uint32_t n)
+static void heap_sort(uint32_t *a, uint32_t n)
 {
     for (uint32_t root = n / 2; root-- > 0;)
         sift_down(a, root, n);
@@ -109,8 +104,8 @@ static void heap_sort(ENTRY *a, uint32_t n)
 }
 
 /* Sort a[from..to), whose sorted list is in the same range of `list`. */
-static void sort_range(ENTRY *a, ENTRY *list, const uint64_t *ties, uint32_t from, uint32_t to,
-                       int depth)
+static void sort_range(uint32_t *a, uint32_t *list, const uint64_t *ties, uint32_t from,
+                       uint32_t to, int depth)
 {
     while (has_tie(ties, from, to)) {
         if (depth-- <= 0) {
@@ -119,9 +114,9 @@ static void sort_range(ENTRY *a, ENTRY *list, const uint64_t *ties, uint32_t fro
             return;
         }
         uint32_t n = to - from, i = from, l = from, r = to;
-        RANK pivot = median3(RANK_OF(a[from]), RANK_OF(a[from + n / 2]), RANK_OF(a[to - 1]));
+        uint32_t pivot = median3(RANK_OF(a[from]), RANK_OF(a[from + n / 2]), RANK_OF(a[to - 1]));
         while (i < r) {
-            RANK rank = RANK_OF(a[i]);
+            uint32_t rank = RANK_OF(a[i]);
             if (rank < pivot)
                 swap(a, i++, l++);
             else if (rank > pivot)
@@ -136,36 +131,31 @@ static void sort_range(ENTRY *a, ENTRY *list, const uint64_t *ties, uint32_t fro
     }
 }
 
-static void sort_ties(const struct block *b, uint32_t feature, const void *from, void *list,
+static void sort_ties(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
                       uint32_t n)
 {
-    const RANK *ranks = ranks_of(b, feature);
-    const ENTRY *e = from;
-    ENTRY *a = b->temp;
+    const uint16_t *ranks = ranks_of(b, feature);
+    const uint32_t *e = from;
+    uint32_t *a = b->temp;
     for (uint32_t i = 0; i < n; i++)
-        a[i] = (ENTRY)ranks[SLOT_OF(e[i])] << HALF | SLOT_OF(e[i]);
+        a[i] = (uint32_t)ranks[SLOT_OF(e[i])] << 16 | SLOT_OF(e[i]);
     sort_range(a, list, b->ties, 0, n, sort_depth(n));
 }
 
 /* ---- the search -------------------------------------------------------------------------- */
 
-static float value_of(const struct block *b, const float *column, ENTRY e)
+static float value_of(const struct block *b, const float *column, uint32_t e)
 {
     return column[b->row[SLOT_OF(e)]];
 }
 
-struct scanned {
-    double proxy;
-    uint32_t pos;
-};
-
 /* Look for something better than best->proxy among the cuts of one feature. */
 static bool scan_feature(const struct block *b, const struct search *s, uint32_t feature,
-                         struct scanned *best)
+                         struct rated_cut *best)
 {
-    const ENTRY *e = (const ENTRY *)b->lists + (size_t)feature * b->stride + s->start;
+    const uint32_t *e = b->lists + (size_t)feature * b->stride + s->start;
     const float *column = prep_column(b->prep, feature);
-    bool close = b->prep->close[feature], better = false;
+    bool close = b->close[feature], better = false;
     uint32_t pos = 0, n = s->n;
     double sum = 0.0, weight = 0.0;
     for (uint32_t p = 1; p < n; p++) {
@@ -192,7 +182,7 @@ static bool scan_feature(const struct block *b, const struct search *s, uint32_t
             continue;
         double proxy = sum * sum / weight + rest * rest / rest_weight;
         if (proxy > best->proxy) {
-            *best = (struct scanned){ proxy, p };
+            *best = (struct rated_cut){ proxy, p };
             better = true;
         }
     }
@@ -201,7 +191,7 @@ static bool scan_feature(const struct block *b, const struct search *s, uint32_t
 
 static struct found rate(const struct block *b, const struct search *s)
 {
-    struct scanned best = { -__builtin_inf(), 0 };
+    struct rated_cut best = { -__builtin_inf(), 0 };
     struct found found = { 0, 0 };
     for (uint32_t i = 0; i < s->count; i++)
         if (scan_feature(b, s, s->features[i], &best))
@@ -211,11 +201,12 @@ static struct found rate(const struct block *b, const struct search *s)
 
 /* ---- the split --------------------------------------------------------------------------- */
 
-static void split_order(const struct block *b, const struct cut *c, const void *from, void *order)
+static void split_order(const struct block *b, const struct cut *c, const uint32_t *from,
+                        uint32_t *order)
 {
-    const RANK *ranks = ranks_of(b, c->feature);
-    const ENTRY *e = from;
-    ENTRY *o = order, at = e[0];
+    const uint16_t *ranks = ranks_of(b, c->feature);
+    const uint32_t *e = from;
+    uint32_t *o = order, at = e[0];
     /* As the rules: what goes right changes places with the last one not yet looked at. */
     for (uint32_t l = 0, r = c->n; l < r;) {
         if (ranks[SLOT_OF(at)] <= c->last_rank) {
@@ -228,13 +219,13 @@ static void split_order(const struct block *b, const struct cut *c, const void *
     }
 }
 
-static void split_list(const struct block *b, const struct cut *c, void *list)
+static void split_list(const struct block *b, const struct cut *c, uint32_t *list)
 {
-    const RANK *ranks = ranks_of(b, c->feature);
-    ENTRY *e = list, *right = b->temp;
+    const uint16_t *ranks = ranks_of(b, c->feature);
+    uint32_t *e = list, *right = b->temp;
     uint32_t l = 0, r = 0;
     for (uint32_t i = 0; i < c->n; i++) {
-        ENTRY at = e[i];
+        uint32_t at = e[i];
         bool goes_left = ranks[SLOT_OF(at)] <= c->last_rank;
         e[l] = at;
         right[r] = at;
@@ -244,17 +235,17 @@ static void split_list(const struct block *b, const struct cut *c, void *list)
     memcpy(e + l, right, r * sizeof *e);
 }
 
-static void add(struct sums *s, const struct block *b, ENTRY e)
+static void add(struct sums *s, const struct block *b, uint32_t e)
 {
     s->sum += b->wy[SLOT_OF(e)];
     s->sumsq += b->wyy[SLOT_OF(e)];
     s->weight += b->w[SLOT_OF(e)];
 }
 
-static void sum_children(const struct block *b, const struct cut *c, const void *order,
-                         struct sums child[2], struct sums *rest)
+void sum_children_plain(const struct block *b, const struct cut *c, const uint32_t *order,
+                        struct sums child[2], struct sums *rest)
 {
-    const ENTRY *e = order, *f = e + c->left;
+    const uint32_t *e = order, *f = e + c->left;
     uint32_t left = c->left, right = c->n - left, both = left < right ? left : right;
     struct sums l = { 0, 0, 0 }, r = { 0, 0, 0 };
     /* Side by side: additions to one sum wait for each other, those to different sums do not. */
@@ -274,7 +265,14 @@ static void sum_children(const struct block *b, const struct cut *c, const void 
     }
 }
 
-const struct kernels KERNELS = {
-    HALF == 32,  fill_list,  find_ties,    sort_ties, NULL, rate,
-    split_order, split_list, sum_children, 0,         NULL, NULL,
+const struct kernels kernels_plain = {
+    .fill_list = fill_list,
+    .find_ties = find_ties,
+    .sort_ties = sort_ties,
+    .rate = rate,
+    .split_order = split_order,
+    .split_list = split_list,
+    .sum_children = sum_children_plain,
+    .sort_large = sort_large_plain,
+    .rate_large = rate_large_plain,
 };

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* sort_radix.c -- least significant digit first, over the bits that differ and no others. */
+#include "sort_radix.h"
+
+#include <stddef.h>
+
+#define DIGIT_BITS 11u /* tables fit the first-level cache */
+#define FEW_BITS 8u    /* of a short list, which a large table would cost more than it saves */
+#define FEW 2048u
+#define VERY_FEW 24u
+
+static void insertion_sort(struct item *a, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        struct item at = a[i];
+        uint32_t k = i;
+        for (; k > 0 && a[k - 1].key > at.key; k--)
+            a[k] = a[k - 1];
+        a[k] = at;
+    }
+}
+
+static void radix_pass(const struct item *from, struct item *to, uint32_t n, unsigned shift,
+                       unsigned bits)
+{
+    uint32_t start[1u << DIGIT_BITS], digits = 1u << bits, mask = digits - 1;
+    memset(start, 0, digits * sizeof *start);
+    for (uint32_t i = 0; i < n; i++)
+        start[from[i].key >> shift & mask]++;
+    for (uint32_t d = 0, sum = 0; d < digits; d++) {
+        uint32_t count = start[d];
+        start[d] = sum;
+        sum += count;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        to[start[from[i].key >> shift & mask]++] = from[i];
+}
+
+struct item *radix_sort(struct item *a, struct item *b, uint32_t n, uint32_t varying)
+{
+    if (varying == 0)
+        return a;
+    if (n <= VERY_FEW) {
+        insertion_sort(a, n);
+        return a;
+    }
+    unsigned shift = (unsigned)__builtin_ctz(varying);
+    unsigned bits = 32 - (unsigned)__builtin_clz(varying) - shift;
+    unsigned most = n < FEW ? FEW_BITS : DIGIT_BITS, passes = (bits + most - 1) / most;
+    unsigned each = (bits + passes - 1) / passes;
+    for (; passes > 0; passes--, shift += each) {
+        radix_pass(a, b, n, shift, each);
+        struct item *t = a;
+        a = b;
+        b = t;
+    }
+    return a;
+}
