@@ -244,7 +244,7 @@ static void until_asleep(pid_t pid)
     uint64_t start;
     char state = 0;
 
-    while (proc_stat(pid, &start, &state) == 0 && state != 'S')
+    while (proc_stat(pid, &start, &state) == 0 && state != 'S' && state != 'Z')
         nanosleep(&(struct timespec){ 0, 100000 }, NULL);
 }
 
