@@ -103,6 +103,16 @@ static void use(struct objstore *s, uint64_t *random, int rounds)
     struct objstore_view many[OBJECTS];
     if (!objstore_get_many(s, ids, OBJECTS, 1, many))
         objstore_release_many(s, many, OBJECTS);
+    struct objstore_events *events;
+    struct objstore_event event[8];
+    if (!objstore_events_open(s, &events)) {
+        for (int i = 0; i < 4; i++) {
+            (void)!objstore_put(s, &ids[i], bytes, 9, NULL);
+            (void)!objstore_delete(s, &ids[i + 1]);
+            (void)!objstore_events_next(events, event, 8, i % 2);
+        }
+        objstore_events_close(events);
+    }
     (void)!objstore_list(s, visit_object, NULL);
     (void)!objstore_leases(s, visit_lease, NULL);
     (void)!objstore_stats(s, &stats);
@@ -125,7 +135,8 @@ static uint64_t any_place(const struct objstore *s, uint64_t *random)
     const struct {
         uint64_t at, size;
     } regions[] = {
-        { 0, 512 },
+        { 0, 640 },
+        { g->events_at, 1024 },
         { g->leases_at, 8 * sizeof(struct lease) },
         { g->waits_at, 4096 },
         { g->slot_hints_at, g->meta_bits_at - g->slot_hints_at + 64 },
