@@ -236,6 +236,42 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);
 
+/* ---- events -------------------------------------------------------------------------- */
+
+enum objstore_event_kind {
+    OBJSTORE_EVENT_SEALED = 1,  /* it is there, sealed */
+    OBJSTORE_EVENT_DELETED = 2, /* it is not there (any more) */
+};
+
+struct objstore_event {
+    struct objstore_id id;
+    uint32_t kind; /* enum objstore_event_kind */
+    uint32_t reserved;
+    uint64_t number; /* grows with every event of the store; not every number comes */
+};
+
+struct objstore_events; /* one subscription */
+
+/*
+ * Be told of every seal and delete from now on, without looking. To know what is in the store:
+ * subscribe, then list, then take the events in turn. Writers pay next to nothing while
+ * nobody subscribes, and never wait for a subscriber, whether it reads, stopped or died.
+ * -EROFS, -ENOMEM. Close it before the handle. One thread at a time per subscription.
+ */
+OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstore_events **out);
+/*
+ * Take up to `max` events, waiting up to `timeout_ms` (0: do not, -1: for ever) for the first;
+ * returns how many. An event tells what is true of the id at this moment: an object that came and
+ * went before you looked is DELETED, and the same may be told twice; but after the last change
+ * of an id you are told of it. Your own seals and deletes are told, too.
+ *   -EOVERFLOW  you were too slow (about 8000 events), or a process died attached: some events
+ *               are lost. List again, then go on from here.
+ *   -ETIMEDOUT, -EINVAL
+ */
+OBJSTORE_CHECKED int objstore_events_next(struct objstore_events *events,
+                                          struct objstore_event *out, size_t max, int timeout_ms);
+OBJSTORE_API void objstore_events_close(struct objstore_events *events); /* NULL is allowed */
+
 /* ---- looking ------------------------------------------------------------------------- */
 
 enum objstore_state {

@@ -4,6 +4,7 @@
  * read.
  */
 #include "alloc.h"
+#include "events.h"
 #include "index.h"
 #include "lease.h"
 #include "pin.h"
@@ -176,9 +177,15 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
 
 static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key)
 {
-    if (!slot_change(s, index, &word, SLOT_SEALED)) /* T2, E1 */
+    uint64_t on = events_on(s);
+
+    if (events_has_listeners(on))
+        events_tell(s, HINT_SEAL, index, word, key); /* H1 */
+    if (!slot_change(s, index, &word, SLOT_SEALED))  /* T2, E1 */
         return -ENOENT;
     POINT("object: sealed, nobody woken");
+    if (events_has_new_listeners(s, on))
+        events_tell(s, HINT_SEAL, index, word, key); /* H3 */
     wait_wake(s, key);
     return 0;
 }
@@ -339,6 +346,7 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
     struct key key;
     uint32_t index;
     uint64_t word;
+    uint64_t on;
     int err = check_write(s, id, &key);
 
     if (err)
@@ -349,8 +357,15 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
             return err;
         if (word_state(word) != SLOT_SEALED)
             return -ENOENT;
-    } while (!slot_change(s, index, &word, SLOT_DOOMED)); /* T4, E2 */
+        on = events_on(s);
+        if (events_has_listeners(on))
+            events_tell(s, HINT_DELETE, index, word, key); /* H1 */
+    } while (!slot_change(s, index, &word, SLOT_DOOMED));  /* T4, E2 */
     POINT("object: doomed, still in its chain");
+    if (events_has_new_listeners(s, on))
+        events_tell(s, HINT_DELETE, index, word, key); /* H3 */
+    else if (events_has_listeners(on))
+        wait_wake_any(s);
     word = word_with(word, SLOT_DOOMED, 0);
     err = index_remove(s, index, word);
     if (!err)

@@ -14,6 +14,7 @@
 #include "reap.h"
 #include "alloc.h"
 #include "blocks.h"
+#include "events.h"
 #include "index.h"
 #include "lease.h"
 #include "pin.h"
@@ -87,6 +88,7 @@ uint32_t reap_dead(struct objstore *s)
         blocks_hint_all(s);
         wait_wake_all(s); /* what they wait for may never come now: let them look */
         freed += leases_free(s, &graves);
+        events_forget_dead(s);
         if (graves.count < GRAVES_MAX)
             return freed;
     }

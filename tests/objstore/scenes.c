@@ -239,6 +239,19 @@ static void act_delete_pinned(struct objstore *s)
     objstore_release(s, &b);
 }
 
+static void act_events(struct objstore *s)
+{
+    struct objstore_events *events;
+    struct objstore_event event[4];
+
+    CHILD_CHECK(objstore_events_open(s, &events) == 0);
+    put(s, 50, 100);
+    CHILD_CHECK(delete (s, 50) == 0);
+    CHILD_CHECK(objstore_events_next(events, event, 4, 0) == 2);
+    CHILD_CHECK(event[1].kind == OBJSTORE_EVENT_DELETED);
+    objstore_events_close(events);
+}
+
 /* ---- cleaning up after others: the sweeper is killed, too ---------------------------------- */
 
 static void prepare_dead(struct objstore *s)
@@ -297,6 +310,7 @@ const struct scene scenes[] = {
     { "get, more than a pin table holds", prepare_crowd, arrive_crowd, act_crowd, false },
     { "delete", prepare_delete, NULL, act_delete, false },
     { "delete what is being read, release", prepare_delete, NULL, act_delete_pinned, false },
+    { "subscribe, put, delete, be told", keep_some, NULL, act_events, false },
     { "reap", prepare_dead, NULL, act_reap, true },
     { "open and close", keep_some, NULL, act_nothing, true },
     { "open, leave much, close", prepare_delete, NULL, act_leave_much, true },
@@ -376,6 +390,10 @@ static bool is_all_free(struct objstore *s)
         taken += word_state(au64_load_relaxed(&slot_at(s, i)->word)) != SLOT_FREE;
     for (uint32_t i = 0; i < LEASES_MAX; i++)
         leases += lease_word_state(au64_load_relaxed(&s->leases[i].word)) != LEASE_FREE;
+    if (au64_load_relaxed(&s->header->events_on) & 1) { /* relaxed: nobody else is there */
+        fprintf(stderr, "events are still told, to nobody\n");
+        return false;
+    }
     if (taken || leases != 1 || help_used(s) != 0)
         fprintf(stderr, "left over: %u slots, %u leases, %llu bytes\n", taken, leases - 1,
                 (unsigned long long)help_used(s));

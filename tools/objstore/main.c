@@ -19,6 +19,7 @@ static const struct command commands[] = {
     { "rm", "remove objects", cmd_rm },
     { "wait", "wait until objects are there", cmd_wait },
     { "top", "watch a store", cmd_top },
+    { "events", "tell of seals and deletes as they happen", cmd_events },
     { "leases", "list the processes that are attached", cmd_leases },
     { "verify", "check a whole store for damage", cmd_verify },
     { "doctor", "show what the dead left behind, and remove it", cmd_doctor },
