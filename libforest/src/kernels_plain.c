@@ -12,6 +12,7 @@
 
 #include "grow_large.h"
 #include "kernels.h"
+#include "sort_few.h"
 #include "ties.h"
 
 #define RANK_OF(e) ((e) >> 16)
@@ -103,11 +104,28 @@ static void heap_sort(uint32_t *a, uint32_t n)
     }
 }
 
+static void sort_few(const struct few_sorts *few, const uint32_t *a, uint32_t *list, uint32_t n)
+{
+    uint32_t digit[SORT_FEW];
+    for (uint32_t i = 0; i < n; i++) {
+        digit[i] = 0;
+        for (uint32_t k = 0; k < n; k++)
+            digit[i] += RANK_OF(a[k]) < RANK_OF(a[i]);
+    }
+    uint32_t order = few_sort(few, digit, n);
+    for (uint32_t i = 0; i < n; i++, order >>= 3)
+        list[i] = a[order & 7];
+}
+
 /* Sort a[from..to), whose sorted list is in the same range of `list`. */
-static void sort_range(uint32_t *a, uint32_t *list, const uint64_t *ties, uint32_t from,
-                       uint32_t to, int depth)
+static void sort_range(const struct few_sorts *few, uint32_t *a, uint32_t *list,
+                       const uint64_t *ties, uint32_t from, uint32_t to, int depth)
 {
     while (has_tie(ties, from, to)) {
+        if (to - from <= SORT_FEW && depth >= (int)(to - from)) {
+            sort_few(few, a + from, list + from, to - from);
+            return;
+        }
         if (depth-- <= 0) {
             heap_sort(a + from, to - from);
             memcpy(list + from, a + from, (to - from) * sizeof *a);
@@ -126,7 +144,7 @@ static void sort_range(uint32_t *a, uint32_t *list, const uint64_t *ties, uint32
         }
         if (r - l > 1)
             memcpy(list + l, a + l, (r - l) * sizeof *a);
-        sort_range(a, list, ties, from, l, depth);
+        sort_range(few, a, list, ties, from, l, depth);
         from = r;
     }
 }
@@ -139,7 +157,7 @@ static void sort_ties(const struct block *b, uint32_t feature, const uint32_t *f
     uint32_t *a = b->temp;
     for (uint32_t i = 0; i < n; i++)
         a[i] = (uint32_t)ranks[SLOT_OF(e[i])] << 16 | SLOT_OF(e[i]);
-    sort_range(a, list, b->ties, 0, n, sort_depth(n));
+    sort_range(b->few, a, list, b->ties, 0, n, sort_depth(n));
 }
 
 /* ---- the search -------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #ifdef HAVE_AVX2
 #include <string.h>
 
+#include "sort_few.h"
 #include "ties.h"
 
 #define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
@@ -20,6 +21,7 @@ struct sorter {
     uint32_t *temp;  /* room for as many and BLOCK_PAD more */
     uint32_t *list;  /* the sorted entries, of which only runs of ties are changed */
     const uint64_t *ties;
+    const struct few_sorts *few;
 };
 
 static void swap(uint32_t *a, uint32_t i, uint32_t j)
@@ -44,27 +46,41 @@ struct queue {
     uint32_t count;
 };
 
-/* The queue as it is when a front of `left` is done. */
-static void turn_queue(const struct queue *q, uint32_t left, uint32_t *queue)
+/*
+ * The index that each member has in the queue when a front of `left` is done: it falls by one,
+ * round and round, as a lesser one passes.
+ */
+static void follow_queue(const struct queue *q, uint32_t left, uint8_t index[QUEUE_MAX])
 {
-    queue[0] = q->names[0];
-    for (uint32_t size = 1; size <= q->count; size++) {
-        uint32_t next = size < q->count ? q->places[size] : left, turned[QUEUE_MAX];
+    static const uint8_t numbers[QUEUE_MAX] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+    };
+    const __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)numbers);
+    const __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(numbers + 32));
+    __m256i a = low, b = high; /* who is not yet in the queue will come in at its end */
+    for (uint32_t size = 2; size <= q->count; size++) {
+        uint32_t next = size < q->count ? q->places[size] : left;
         uint32_t passed = next - q->places[size - 1] - 1;
-        queue[size - 1] = q->names[size - 1];
         passed = passed < size ? passed : passed % size;
-        if (passed == 0)
-            continue;
-        memcpy(turned, queue, passed * sizeof *queue);
-        memmove(queue, queue + passed, (size - passed) * sizeof *queue);
-        memcpy(queue + (size - passed), turned, passed * sizeof *queue);
+        __m256i by = _mm256_set1_epi8((char)passed), round = _mm256_set1_epi8((char)size);
+        __m256i moved = _mm256_sub_epi8(a, by); /* below 0 it is a large number */
+        moved = _mm256_min_epu8(moved, _mm256_add_epi8(moved, round));
+        a = _mm256_blendv_epi8(a, moved, _mm256_cmpgt_epi8(round, low));
+        moved = _mm256_sub_epi8(b, by);
+        moved = _mm256_min_epu8(moved, _mm256_add_epi8(moved, round));
+        b = _mm256_blendv_epi8(b, moved, _mm256_cmpgt_epi8(round, high));
     }
+    _mm256_storeu_si256((__m256i *)(void *)index, a);
+    _mm256_storeu_si256((__m256i *)(void *)(index + 32), b);
 }
 
 static void reorder_members(const struct sorter *s, uint32_t low, const struct queue *q,
                             uint32_t left)
 {
-    uint32_t queue[QUEUE_MAX];
+    uint32_t entry[QUEUE_MAX];
+    uint8_t index[QUEUE_MAX];
     if (q->count == 2) {
         bool swapped = (left - q->places[1] - 1) & 1;
         uint32_t a = s->list[q->names[swapped]], b = s->list[q->names[!swapped]];
@@ -72,8 +88,11 @@ static void reorder_members(const struct sorter *s, uint32_t low, const struct q
         s->list[low + 1] = b;
         return;
     }
-    turn_queue(q, left, queue);
-    reorder_run(s, low, queue, q->count);
+    follow_queue(q, left, index);
+    for (uint32_t i = 0; i < q->count; i++)
+        entry[i] = s->list[q->names[i]];
+    for (uint32_t i = 0; i < q->count; i++)
+        s->list[low + index[i]] = entry[i];
 }
 
 static void part_lesser_plainly(uint32_t *a, uint32_t left, uint32_t low)
@@ -210,6 +229,19 @@ static void part_few(const struct sorter *s, uint32_t from, uint32_t n, uint32_t
         reorder_run(s, low, a + low, end - low);
 }
 
+static void sort_few(const struct sorter *s, uint32_t from, uint32_t n)
+{
+    const uint32_t *a = s->names + from;
+    uint32_t digit[SORT_FEW], entry[SORT_FEW];
+    for (uint32_t i = 0; i < n; i++) {
+        digit[i] = run_start(s->ties, a[i]) - from;
+        entry[i] = s->list[a[i]];
+    }
+    uint32_t order = few_sort(s->few, digit, n);
+    for (uint32_t i = 0; i < n; i++, order >>= 3)
+        s->list[from + i] = entry[order & 7];
+}
+
 /* ---- the sort ---------------------------------------------------------------------------- */
 
 static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int depth)
@@ -217,6 +249,10 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
     while (has_tie(s->ties, from, to)) {
         uint32_t n = to - from;
         const uint32_t *a = s->names + from;
+        if (n <= SORT_FEW && depth >= (int)n) {
+            sort_few(s, from, n);
+            return;
+        }
         if (depth-- <= 0) {
             heap_sort_names(s->ties, s->names + from, n);
             reorder_run(s, from, a, n);
@@ -236,7 +272,9 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
 void sort_ties_avx2(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
                     uint32_t n)
 {
-    struct sorter s = { .names = b->temp, .temp = b->temp2, .list = list, .ties = b->ties };
+    struct sorter s = {
+        .names = b->temp, .temp = b->temp2, .list = list, .ties = b->ties, .few = b->few
+    };
     uint32_t *place = b->temp3;
     (void)feature;
     for (uint32_t i = 0; i < n; i++)

@@ -256,7 +256,8 @@ struct objstore_events; /* one subscription */
  * Be told of every seal and delete from now on, without looking. To know what is in the store:
  * subscribe, then list, then take the events in turn. Writers pay next to nothing while
  * nobody subscribes, and never wait for a subscriber, whether it reads, stopped or died.
- * -EROFS, -ENOMEM. Close it before the handle. One thread at a time per subscription.
+ * Close it before the handle. One thread at a time per subscription.
+ *   -EROFS  opened with OBJSTORE_READ_ONLY     and that of calloc(3)
  */
 OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstore_events **out);
 /*
@@ -266,7 +267,7 @@ OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstor
  * of an id you are told of it. Your own seals and deletes are told, too.
  *   -EOVERFLOW  you were too slow (about 8000 events), or a process died attached: some events
  *               are lost. List again, then go on from here.
- *   -ETIMEDOUT, -EINVAL
+ *   -ETIMEDOUT  nothing happened in time     -EINVAL  max is 0, or more than 2^31 - 1
  */
 OBJSTORE_CHECKED int objstore_events_next(struct objstore_events *events,
                                           struct objstore_event *out, size_t max, int timeout_ms);
