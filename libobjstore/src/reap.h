@@ -17,6 +17,8 @@ void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_fr
 void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum reclaim_from from);
 /* Clean up after all who died attached; returns how many leases came free. */
 uint32_t reap_dead(struct objstore *s);
+/* The lease was a dead one's: clean up after that one before anything else is done under it. */
+void reap_inherited(struct objstore *s);
 /* The same for ourselves, before the lease goes. */
 void reap_self(struct objstore *s);
 
