@@ -198,6 +198,33 @@ static void truncated(void)
     objstore_close(s);
 }
 
+/* A nameless store cannot be cut; of a named one that was, verify says so and does not touch it. */
+static void truncated_while_open(void)
+{
+    struct objstore *s = help_store(CAPACITY);
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore_diag diag = { "" };
+    char path[64];
+
+    CHECK(ftruncate(objstore_fd(s), 4096) == -1 && errno == EPERM);
+    CHECK(ftruncate(objstore_fd(s), 1 << 30) == -1 && errno == EPERM);
+    objstore_close(s);
+    snprintf(path, sizeof path, "/dev/shm/objstore-test-cut-%d", (int)getpid());
+    o.flags = OBJSTORE_CREATE;
+    o.capacity_bytes = CAPACITY;
+    REQUIRE_OK(objstore_open(path, &o, &s, NULL));
+    CHECK(unlink(path) == 0);
+    static const off_t sizes[] = { 1 << 20, 4096, 0 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        REQUIRE(ftruncate(objstore_fd(s), sizes[i]) == 0);
+        CHECK_EQ(objstore_verify(s, &diag), -EBADMSG);
+        CHECK(strstr(diag.text, "header") != NULL);
+    }
+    REQUIRE(ftruncate(objstore_fd(s), (off_t)s->geo.file_bytes) == 0); /* to close it */
+    objstore_close(s);
+}
+
 TESTS("damage", { "verify sees each kind of damage and says where", verify_sees_each_kind },
       { "files that were cut off or are of another layout", truncated },
+      { "a file that is cut off while it is mapped", truncated_while_open },
       { "an extent that somebody changes under its owner", extent_changes_under_its_owner })

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define CAPACITY (1u << 20)
@@ -495,57 +496,6 @@ static int visit_holder(const struct objstore_holder *holder, void *ctx)
     return 0;
 }
 
-static int events_read_only(void)
-{
-    struct objstore_events *events = NULL;
-    int err = objstore_events_open(read_only, &events);
-
-    CHECK(!events);
-    return err;
-}
-
-/* So many seals while the subscriber did not look. */
-static int events_missed(void)
-{
-    struct objstore_events *events;
-    struct objstore_event event;
-
-    REQUIRE_OK(objstore_events_open(s, &events));
-    for (int i = 0; i < 20000; i++) {
-        REQUIRE_OK(objstore_put(s, &absent, NULL, 0, NULL));
-        REQUIRE_OK(objstore_delete(s, &absent));
-    }
-    int err = objstore_events_next(events, &event, 1, 0);
-    objstore_events_close(events);
-    return err;
-}
-
-static int events_none(void)
-{
-    struct objstore_events *events;
-    struct objstore_event event;
-
-    REQUIRE_OK(objstore_events_open(s, &events));
-    CHECK_EQ(objstore_events_next(events, &event, 1, 0), -ETIMEDOUT);
-    int err = objstore_events_next(events, &event, 1, 1);
-    objstore_events_close(events);
-    return err;
-}
-
-static int events_nowhere(void)
-{
-    struct objstore_events *events;
-    struct objstore_event event;
-
-    CHECK_EQ(objstore_events_open(s, NULL), -EINVAL);
-    REQUIRE_OK(objstore_events_open(s, &events));
-    CHECK_EQ(objstore_events_next(NULL, &event, 1, 0), -EINVAL);
-    CHECK_EQ(objstore_events_next(events, NULL, 1, 0), -EINVAL);
-    int err = objstore_events_next(events, &event, 0, 0);
-    objstore_events_close(events);
-    return err;
-}
-
 static int stat_absent(void)
 {
     struct objstore_info info;
@@ -602,6 +552,78 @@ static int leases_nobody(void)
 static int reap_read_only(void)
 {
     return objstore_reap(read_only);
+}
+
+static struct objstore_events *events;
+static struct objstore_event event[16];
+
+static int events_read_only(void)
+{
+    return objstore_events_open(read_only, &events);
+}
+
+/* In a child that has used up its memory. A sanitizer ends a program in which malloc() fails. */
+static int events_no_memory(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return -ENOMEM;
+#else
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        struct objstore *own = help_attach(s);
+        const struct rlimit none = { 0, 0 };
+
+        CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0 && setrlimit(RLIMIT_DATA, &none) == 0);
+        for (size_t size = 1 << 20; size >= 16; size /= 2)
+            while (malloc(size))
+                ;
+        int err = objstore_events_open(own, &events);
+        _exit(err == -ENOMEM ? 0 : 1);
+    }
+    int status = help_wait(child);
+    CHECK_EQ(objstore_reap(s), 1);
+    return status == 0 ? -ENOMEM : 0;
+#endif
+}
+
+static int events_too_slow(void)
+{
+    int n, err;
+
+    REQUIRE_OK(objstore_events_open(s, &events));
+    for (int i = 0; i < 9000; i++) {
+        REQUIRE_OK(objstore_put(s, &absent, "x", 1, NULL));
+        REQUIRE_OK(objstore_delete(s, &absent));
+    }
+    err = objstore_events_next(events, event, 16, 0);
+    CHECK_EQ(objstore_events_next(events, event, 16, 0), -ETIMEDOUT); /* from here on */
+    REQUIRE_OK(objstore_put(s, &absent, "x", 1, NULL));
+    n = objstore_events_next(events, event, 16, 0);
+    CHECK_EQ(n, 1);
+    CHECK(event[0].kind == OBJSTORE_EVENT_SEALED && !memcmp(&event[0].id, &absent, sizeof absent));
+    REQUIRE_OK(objstore_delete(s, &absent));
+    objstore_events_close(events);
+    return err;
+}
+
+static int events_late(void)
+{
+    REQUIRE_OK(objstore_events_open(s, &events));
+    int err = objstore_events_next(events, event, 16, 1);
+    objstore_events_close(events);
+    return err;
+}
+
+static int events_nowhere(void)
+{
+    CHECK_EQ(objstore_events_open(s, NULL), -EINVAL);
+    REQUIRE_OK(objstore_events_open(s, &events));
+    CHECK_EQ(objstore_events_next(events, event, 16, -2), -EINVAL);
+    int err = objstore_events_next(events, NULL, 16, 0);
+    objstore_events_close(events);
+    return err;
 }
 
 static int verify_damaged(void)
@@ -715,10 +737,6 @@ static const struct row {
     { "objstore_wait", ETIMEDOUT, wait_late },
     { "objstore_wait", EINVAL, wait_too_many },
     { "objstore_wait", EROFS, wait_read_only },
-    { "objstore_events_open", EROFS, events_read_only },
-    { "objstore_events_next", EOVERFLOW, events_missed },
-    { "objstore_events_next", ETIMEDOUT, events_none },
-    { "objstore_events_next", EINVAL, events_nowhere },
     { "objstore_stat", ENOENT, stat_absent },
     { "objstore_stat", EINVAL, stat_nameless },
     { "objstore_list", EINVAL, list_nobody },
@@ -728,6 +746,11 @@ static const struct row {
     { "objstore_stats", EINVAL, stats_nowhere },
     { "objstore_leases", EINVAL, leases_nobody },
     { "objstore_reap", EROFS, reap_read_only },
+    { "objstore_events_open", EROFS, events_read_only },
+    { "objstore_events_open", ENOMEM, events_no_memory },
+    { "objstore_events_next", EOVERFLOW, events_too_slow },
+    { "objstore_events_next", ETIMEDOUT, events_late },
+    { "objstore_events_next", EINVAL, events_nowhere },
     { "objstore_verify", EBADMSG, verify_damaged },
     { "every call", ECHILD, in_child },
 };

@@ -99,22 +99,6 @@ static int visit_holder(const struct objstore_holder *holder, void *ctx)
     return 0;
 }
 
-static void follow(struct objstore *s, uint64_t *random)
-{
-    struct objstore_events *events;
-    struct objstore_event event[8];
-
-    if (objstore_events_open(s, &events))
-        return;
-    for (int i = 0; i < 4; i++) {
-        struct objstore_id id = help_id(1 + test_random(random) % 8);
-        (void)!objstore_put(s, &id, "event", 5, NULL);
-        (void)!objstore_delete(s, &id);
-        (void)!objstore_events_next(events, event, 8, i % 2);
-    }
-    objstore_events_close(events);
-}
-
 static void look_around(struct objstore *s, uint64_t *random)
 {
     struct objstore_filter filter = OBJSTORE_FILTER_INIT;
@@ -142,9 +126,6 @@ static void look_around(struct objstore *s, uint64_t *random)
         break;
     case 3:
         (void)!objstore_reap(s);
-        break;
-    case 6:
-        follow(s, random);
         break;
     default:
         (void)!objstore_verify(s, &diag);
@@ -224,8 +205,14 @@ static void read_something(struct objstore *s, struct objstore_view *view, uint6
 static void use(struct objstore *s, uint64_t *random, int calls)
 {
     static struct objstore_view views[VIEWS];
+    struct objstore_events *events = NULL;
+    struct objstore_event event[8];
 
-    for (int i = 0; i < calls; i++)
+    if (test_random(random) % 2)
+        (void)!objstore_events_open(s, &events);
+    for (int i = 0; i < calls; i++) {
+        if (events && i % 8 == 0)
+            (void)!objstore_events_next(events, event, 8, test_random(random) % 64 == 0);
         switch (test_random(random) % 8) {
         case 0:
             look_around(s, random);
@@ -238,6 +225,8 @@ static void use(struct objstore *s, uint64_t *random, int calls)
         default:
             read_something(s, &views[test_random(random) % VIEWS], random);
         }
+    }
+    objstore_events_close(events);
     for (int i = 0; i < VIEWS; i++)
         objstore_release(s, &views[i]);
 }
@@ -247,12 +236,15 @@ static void use_widely(struct objstore *s, uint64_t *random)
 {
     enum { MANY = 700 };
     static struct objstore_view views[MANY];
+    int err = 0;
 
-    for (uint64_t n = 0; n < MANY; n++) {
+    /* "Full" is slow where damage looks like somebody who is just giving pages back. */
+    for (uint64_t n = 0; n < MANY && err != -ENOSPC; n++) {
         struct objstore_id id = help_id(10000 + n);
 
         (void)!objstore_put(s, &id, "wide", 4, NULL);
-        if (!objstore_get(s, &id, 0, &views[n]))
+        err = objstore_get(s, &id, 0, &views[n]);
+        if (!err)
             read_all(views[n].data, views[n].size);
     }
     look_around(s, random);
@@ -275,7 +267,8 @@ static uint64_t any_place(const struct victim *v, uint64_t *random)
     const struct {
         uint64_t at, size;
     } regions[] = {
-        { 0, 512 },
+        { 0, 640 },
+        { g->events_at, 1024 },
         { g->leases_at, 8 * sizeof(struct lease) },
         { g->waits_at, 4096 },
         { g->slot_hints_at, g->meta_bits_at - g->slot_hints_at + 64 },
@@ -387,11 +380,21 @@ static void lie_about_units(const struct victim *v, uint64_t *random)
     const struct geometry *g = v->geo;
     struct au32 *pages = (void *)(v->file + g->page_owners_at);
     struct au64 *blocks = (void *)(v->file + g->block_words_at);
+    struct au64 *ring = (void *)(v->file + g->events_at);
     struct au32 *cells = (void *)(v->file + g->cell_owners_at);
     struct header *header = (void *)v->file;
     uint64_t r = test_random(random), owner = (r >> 32) % (v->slots + 3);
 
-    switch (test_random(random) % 4) {
+    switch (test_random(random) % 6) {
+    case 4: /* hints of the first lap, told or not, by anybody, for any slot */
+        set64(&ring[r % 64], (r >> 8) % 3 << 48 | (r >> 16) % 4 << 46 | (r >> 20) % 5 << 32 | owner);
+        break;
+    case 5:
+        set64(r % 3 == 0   ? &header->events_on
+              : r % 3 == 1 ? &header->events_head
+                           : &header->events_lost,
+              (r >> 8) % 3 ? (r >> 16) % 16 : r);
+        break;
     case 0:
         au32_store_relaxed(&pages[r % g->pages], (uint32_t)owner);
         break;
