@@ -103,6 +103,17 @@ static void use(struct objstore *s, uint64_t *random, int rounds)
     struct objstore_view many[OBJECTS];
     if (!objstore_get_many(s, ids, OBJECTS, 1, many))
         objstore_release_many(s, many, OBJECTS);
+    struct objstore_pass pass;
+    for (int i = 0; i < 8; i++) {
+        if (!views[0].size)
+            (void)!objstore_get(s, &ids[i], 0, &views[0]);
+        if (!objstore_give(s, &views[0], 1 + i * 1000, &pass) && i % 3)
+            (void)!(i % 2 ? objstore_give_cancel(s, &pass) : objstore_take(s, &pass, &views[1]));
+        objstore_release(s, &views[1]);
+        pass.words[i % 2] = test_random(random);
+        (void)!objstore_take(s, &pass, &views[1]);
+        objstore_release(s, &views[1]);
+    }
     struct objstore_events *events;
     struct objstore_event event[8];
     if (!objstore_events_open(s, &events)) {
@@ -135,8 +146,9 @@ static uint64_t any_place(const struct objstore *s, uint64_t *random)
     const struct {
         uint64_t at, size;
     } regions[] = {
-        { 0, 640 },
+        { 0, 704 },
         { g->events_at, 1024 },
+        { g->passes_at, 256 },
         { g->leases_at, 8 * sizeof(struct lease) },
         { g->waits_at, 4096 },
         { g->slot_hints_at, g->meta_bits_at - g->slot_hints_at + 64 },
