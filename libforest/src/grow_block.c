@@ -180,6 +180,11 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     if (found.pos == 0)
         return false;
     uint32_t at = node->start + found.pos;
+    const float *column = prep_column(b->prep, found.feature);
+    const float *below = column + row_at(&r, found.feature, at - 1);
+    const float *above = column + row_at(&r, found.feature, at);
+    __builtin_prefetch(below);
+    __builtin_prefetch(above);
     struct cut c = { found.feature, s.n, found.pos, rank_at(&r, found.feature, at - 1) };
     uint32_t *order = b->order + node->start;
     struct sums child[2], rest = node->sums;
@@ -188,10 +193,7 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     judge(g, node, found.pos, child, &rest, v);
     if (v->too_little)
         return false;
-    const float *column = prep_column(b->prep, found.feature);
-    g->out->feature[id] = (int32_t)found.feature;
-    g->out->threshold[id] = threshold_between(column[row_at(&r, found.feature, at - 1)],
-                                              column[row_at(&r, found.feature, at)]);
+    split_node(g->out, id, found.feature, *below, *above);
     v->left.parent = v->right.parent = (int32_t)id;
     v->left.constants = v->right.constants = d.constants;
     if (!v->left.is_leaf || !v->right.is_leaf)

@@ -22,7 +22,7 @@ static const uint16_t *ranks_of(const struct block *b, uint32_t feature)
     return b->ranks + (size_t)feature * b->stride;
 }
 
-static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
+void fill_list_plain(const struct block *b, const uint32_t *slot_of, uint32_t feature)
 {
     const uint32_t *order = prep_order(b->prep, feature);
     const uint64_t *near = prep_near(b->prep, feature);
@@ -189,7 +189,7 @@ static bool scan_feature(const struct block *b, const struct search *s, uint32_t
     return better;
 }
 
-static struct found rate(const struct block *b, const struct search *s)
+struct found rate_plain(const struct block *b, const struct search *s)
 {
     struct rated_cut best = { -__builtin_inf(), 0 };
     struct found found = { 0, 0 };
@@ -201,8 +201,8 @@ static struct found rate(const struct block *b, const struct search *s)
 
 /* ---- the split --------------------------------------------------------------------------- */
 
-static void split_order(const struct block *b, const struct cut *c, const uint32_t *from,
-                        uint32_t *order)
+void split_order_plain(const struct block *b, const struct cut *c, const uint32_t *from,
+                       uint32_t *order)
 {
     const uint16_t *ranks = ranks_of(b, c->feature);
     const uint32_t *e = from;
@@ -266,11 +266,11 @@ void sum_children_plain(const struct block *b, const struct cut *c, const uint32
 }
 
 const struct kernels kernels_plain = {
-    .fill_list = fill_list,
+    .fill_list = fill_list_plain,
     .find_ties = find_ties,
     .sort_ties = sort_ties,
-    .rate = rate,
-    .split_order = split_order,
+    .rate = rate_plain,
+    .split_order = split_order_plain,
     .split_list = split_list,
     .sum_children = sum_children_plain,
     .sort_large = sort_large_plain,

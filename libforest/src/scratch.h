@@ -19,7 +19,7 @@ struct grow_scratch {
     uint32_t rows_most;    /* for tests: limits the next two */
     uint32_t block_rows;   /* how many a block may have */
     uint32_t narrow_rows;  /* how many are sorted by names of 16 bits */
-    bool plain;
+    const struct kernels *kernels;
 };
 
 /* At least `bytes`, aligned to 64; what was there is lost. -ENOMEM. grow.c */

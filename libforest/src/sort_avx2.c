@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sort_avx2.c -- the order that the rules' sort gives to ties, eight samples at a time.
+ *
+ * What is sorted are names, the places of the samples in the node's sorted list. Ranges are parted
+ * by P1 to P3 of sort_avx512.c; what that does by compressing and expanding is done by tables here.
+ */
+#include "avx2.h"
+
+#ifdef HAVE_AVX2
+#include <string.h>
+
+#include "ties.h"
+
+#define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
+#define FEW 12u       /* so few are parted one by one */
+
+struct sorter {
+    uint32_t *names; /* the samples in their present order */
+    uint32_t *temp;  /* room for as many and BLOCK_PAD more */
+    uint32_t *list;  /* the sorted entries, of which only runs of ties are changed */
+    const uint64_t *ties;
+};
+
+static void swap(uint32_t *a, uint32_t i, uint32_t j)
+{
+    uint32_t t = a[i];
+    a[i] = a[j];
+    a[j] = t;
+}
+
+/* list[low + i] = list[names[i]] for n names of these very places. */
+static void reorder_run(const struct sorter *s, uint32_t low, const uint32_t *names, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        s->temp[i] = s->list[names[i]];
+    memcpy(s->list + low, s->temp, n * sizeof *s->list);
+}
+
+/* ---- P3 ---------------------------------------------------------------------------------- */
+
+struct queue {
+    uint32_t names[QUEUE_MAX + WORDS], places[QUEUE_MAX + WORDS];
+    uint32_t count;
+};
+
+/* The queue as it is when a front of `left` is done. */
+static void turn_queue(const struct queue *q, uint32_t left, uint32_t *queue)
+{
+    queue[0] = q->names[0];
+    for (uint32_t size = 1; size <= q->count; size++) {
+        uint32_t next = size < q->count ? q->places[size] : left, turned[QUEUE_MAX];
+        uint32_t passed = next - q->places[size - 1] - 1;
+        queue[size - 1] = q->names[size - 1];
+        passed = passed < size ? passed : passed % size;
+        if (passed == 0)
+            continue;
+        memcpy(turned, queue, passed * sizeof *queue);
+        memmove(queue, queue + passed, (size - passed) * sizeof *queue);
+        memcpy(queue + (size - passed), turned, passed * sizeof *queue);
+    }
+}
+
+static void reorder_members(const struct sorter *s, uint32_t low, const struct queue *q,
+                            uint32_t left)
+{
+    uint32_t queue[QUEUE_MAX];
+    if (q->count == 2) {
+        bool swapped = (left - q->places[1] - 1) & 1;
+        uint32_t a = s->list[q->names[swapped]], b = s->list[q->names[!swapped]];
+        s->list[low] = a;
+        s->list[low + 1] = b;
+        return;
+    }
+    turn_queue(q, left, queue);
+    reorder_run(s, low, queue, q->count);
+}
+
+static void part_lesser_plainly(uint32_t *a, uint32_t left, uint32_t low)
+{
+    uint32_t l = 0;
+    for (uint32_t i = 0; i < left; i++) {
+        uint32_t v = a[i], first = a[l];
+        bool lesser = v < low;
+        a[l] = lesser ? v : first;
+        a[i] = lesser ? first : v;
+        l += lesser;
+    }
+}
+
+/* ---- parting ----------------------------------------------------------------------------- */
+
+static inline uint32_t greater_bits(__m256i v, __m256i bound)
+{
+    return mask_bits(_mm256_cmpgt_epi32(v, bound));
+}
+
+/* The greater ones of a[0..end), in order, to `out`. */
+static uint32_t collect_greater(const uint32_t *a, uint32_t end, __m256i high, uint32_t *out)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < end; i += WORDS) {
+        __m256i v = load_words(a + i);
+        uint32_t greater = greater_bits(v, high) & valid_words(end - i);
+        store_words(out + count, pack(v, greater));
+        count += count_bits(greater);
+    }
+    return count;
+}
+
+/* P2 for a[left..n): takes down from `greater_end`, puts what is not greater to `out`. */
+static uint32_t part_back(uint32_t *a, uint32_t n, uint32_t left, __m256i high,
+                          const uint32_t *greater_end, uint32_t *out)
+{
+    uint32_t count = 0;
+    for (uint32_t i = left; i < n; i += WORDS) {
+        uint32_t valid = valid_words(n - i), end = n - i <= WORDS ? 1u << (n - i - 1) : 0;
+        __m256i v = load_words(a + i), next = load_words(a + i + 1);
+        uint32_t take = (~greater_bits(next, high) | end) & valid;
+        uint32_t lesser = ~greater_bits(v, high) & valid;
+        __m256i taken = spread(load_reversed(greater_end), take);
+        next = _mm256_blendv_epi8(next, taken, word_mask(take));
+        greater_end -= count_bits(take);
+        store_words(out + count, pack(v, lesser));
+        count += count_bits(lesser);
+        if (n - i >= WORDS)
+            store_words(a + i, next);
+        else
+            store_some(a + i, valid, next);
+    }
+    return count;
+}
+
+/* P1 and P3 for a[0..left): takes down from `lesser_end`; equal ones join the queue, if given. */
+static void part_front(uint32_t *a, uint32_t left, uint32_t low, __m256i high,
+                       const uint32_t *lesser_end, struct queue *q)
+{
+    __m256i bound = _mm256_set1_epi32((int)low);
+    uint32_t l = 0;
+    for (uint32_t i = 0; i < left; i += WORDS) {
+        __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
+        uint32_t valid = valid_words(left - i), greater = mask_bits(is_greater) & valid;
+        v = _mm256_blendv_epi8(v, spread(load_reversed(lesser_end), greater), is_greater);
+        lesser_end -= count_bits(greater);
+        uint32_t less = mask_bits(_mm256_cmpgt_epi32(bound, v)) & valid, same = valid & ~less;
+        unsigned count = count_bits(less);
+        if (l + WORDS <= left) /* what is behind has been read */
+            store_words(a + l, pack(v, less));
+        else
+            store_some(a + l, low_bits(count), pack(v, less));
+        l += count;
+        if (q && same) {
+            __m256i at = _mm256_add_epi32(word_numbers(), _mm256_set1_epi32((int)i));
+            store_words(q->names + q->count, pack(v, same));
+            store_words(q->places + q->count, pack(at, same));
+            q->count += count_bits(same);
+        }
+    }
+}
+
+/* P1 alone. */
+static void fill_front(uint32_t *a, uint32_t left, __m256i high, const uint32_t *lesser_end)
+{
+    for (uint32_t i = 0; i < left; i += WORDS) {
+        __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
+        uint32_t valid = valid_words(left - i), greater = mask_bits(is_greater) & valid;
+        v = _mm256_blendv_epi8(v, spread(load_reversed(lesser_end), greater), is_greater);
+        lesser_end -= count_bits(greater);
+        store_some(a + i, valid, v);
+    }
+}
+
+/* Part names[from..from + n) around the run low..end-1. */
+static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
+{
+    uint32_t *a = s->names + from, left = end - from, count = end - low;
+    uint32_t *greater = s->temp + WORDS, *lesser_end = greater;
+    __m256i high = _mm256_set1_epi32((int)(end - 1));
+    if (left < n) {
+        uint32_t *greater_end = greater + collect_greater(a, left + 1, high, greater);
+        uint32_t *lesser = greater_end + WORDS;
+        lesser_end = lesser + part_back(a, n, left, high, greater_end, lesser);
+    }
+    if (count == 1) {
+        part_front(a, left, low, high, lesser_end, NULL);
+    } else if (count <= QUEUE_MAX) {
+        struct queue q;
+        q.count = 0;
+        part_front(a, left, low, high, lesser_end, &q);
+        reorder_members(s, low, &q, left);
+    } else {
+        fill_front(a, left, high, lesser_end);
+        part_lesser_plainly(a, left, low);
+        reorder_run(s, low, a + (low - from), count);
+    }
+}
+
+static void part_few(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
+{
+    uint32_t *a = s->names, i = from, l = from, r = from + n;
+    while (i < r) {
+        if (a[i] < low)
+            swap(a, i++, l++);
+        else if (a[i] >= end)
+            swap(a, i, --r);
+        else
+            i++;
+    }
+    if (end - low > 1)
+        reorder_run(s, low, a + low, end - low);
+}
+
+/* ---- the sort ---------------------------------------------------------------------------- */
+
+static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int depth)
+{
+    while (has_tie(s->ties, from, to)) {
+        uint32_t n = to - from;
+        const uint32_t *a = s->names + from;
+        if (depth-- <= 0) {
+            heap_sort_names(s->ties, s->names + from, n);
+            reorder_run(s, from, a, n);
+            return;
+        }
+        uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
+        uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
+        if (n <= FEW)
+            part_few(s, from, n, low, end);
+        else
+            part(s, from, n, low, end);
+        sort_range(s, from, low, depth);
+        from = end;
+    }
+}
+
+void sort_ties_avx2(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
+                    uint32_t n)
+{
+    struct sorter s = { .names = b->temp, .temp = b->temp2, .list = list, .ties = b->ties };
+    uint32_t *place = b->temp3;
+    (void)feature;
+    for (uint32_t i = 0; i < n; i++)
+        place[list[i] & 0xffff] = i;
+    for (uint32_t i = 0; i < n; i++)
+        s.names[i] = place[from[i] & 0xffff];
+    sort_range(&s, 0, n, sort_depth(n));
+}
+
+#pragma GCC pop_options
+#endif
