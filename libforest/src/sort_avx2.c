@@ -14,7 +14,6 @@
 #include "ties.h"
 
 #define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
-#define FEW 12u       /* so few are parted one by one */
 
 struct sorter {
     uint32_t *names; /* the samples in their present order */
@@ -23,13 +22,6 @@ struct sorter {
     const uint64_t *ties;
     const struct few_sorts *few;
 };
-
-static void swap(uint32_t *a, uint32_t i, uint32_t j)
-{
-    uint32_t t = a[i];
-    a[i] = a[j];
-    a[j] = t;
-}
 
 /* list[low + i] = list[names[i]] for n names of these very places. */
 static void reorder_run(const struct sorter *s, uint32_t low, const uint32_t *names, uint32_t n)
@@ -214,19 +206,61 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
     }
 }
 
+/* The words whose bits are set, the last one first. */
+static inline __m256i pack_reversed(__m256i v, uint32_t bits)
+{
+    __m256i back = _mm256_sub_epi32(_mm256_set1_epi32((int)count_bits(bits) - 1), word_numbers());
+    return _mm256_permutevar8x32_epi32(pack(v, bits), back);
+}
+
+/* P3 for equal ones at the places of a front of `left`: who is at each place of the queue, in
+ * bytes.
+ */
+static uint64_t short_queue(uint32_t equal, uint32_t left)
+{
+    uint64_t queue = 0;
+    for (uint32_t size = 1; equal; size++) {
+        uint32_t at = (uint32_t)_tzcnt_u32(equal);
+        equal &= equal - 1;
+        uint32_t next = equal ? (uint32_t)_tzcnt_u32(equal) : left, passed = next - at - 1;
+        while (passed >= size)
+            passed -= size;
+        queue |= (uint64_t)(size - 1) << 8 * (size - 1);
+        queue = queue >> 8 * passed | queue << 8 * (size - passed - 1) << 8;
+        queue = _bzhi_u64(queue, 8 * size);
+    }
+    return queue;
+}
+
+/* Part up to eight names in a register. */
 static void part_few(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
 {
-    uint32_t *a = s->names, i = from, l = from, r = from + n;
-    while (i < r) {
-        if (a[i] < low)
-            swap(a, i++, l++);
-        else if (a[i] >= end)
-            swap(a, i, --r);
-        else
-            i++;
+    uint32_t *a = s->names + from, left = end - from;
+    uint32_t valid = low_bits(n), front = low_bits(left);
+    __m256i v = load_words(a);
+    uint32_t greater = greater_bits(v, _mm256_set1_epi32((int)(end - 1))) & valid;
+    if (left < n) {
+        uint32_t not_greater = valid & ~greater, holes = greater & front;
+        uint32_t take = valid & ~front & (not_greater >> 1 | 1u << (n - 1));
+        __m256i g = pack_reversed(v, greater & low_bits(left + 1));
+        __m256i l = pack_reversed(v, not_greater & ~front);
+        __m256i next = _mm256_permutevar8x32_epi32(v, _mm256_set_epi32(7, 7, 6, 5, 4, 3, 2, 1));
+        next = _mm256_blendv_epi8(next, spread(g, take), word_mask(take));
+        v = _mm256_blendv_epi8(v, spread(l, holes), word_mask(holes));
+        v = _mm256_blendv_epi8(v, next, word_mask(valid & ~front));
     }
-    if (end - low > 1)
-        reorder_run(s, low, a + low, end - low);
+    uint32_t less = greater_bits(_mm256_set1_epi32((int)low), v) & front, equal = front & ~less;
+    uint32_t count = count_bits(equal), names[WORDS], entry[WORDS];
+    if (count > 1) {
+        uint64_t queue = less ? short_queue(equal, left) : UINT64_C(0x0706050403020100);
+        store_words(names, pack(v, equal));
+        for (uint32_t i = 0; i < count; i++, queue >>= 8)
+            entry[i] = s->list[names[queue & 7]];
+        for (uint32_t i = 0; i < count; i++)
+            s->list[low + i] = entry[i];
+    }
+    store_some(a, valid & ~front, v);
+    store_some(a, low_bits(low - from), pack(v, less));
 }
 
 static void sort_few(const struct sorter *s, uint32_t from, uint32_t n)
@@ -260,7 +294,7 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
         }
         uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
         uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
-        if (n <= FEW)
+        if (n <= WORDS)
             part_few(s, from, n, low, end);
         else
             part(s, from, n, low, end);
