@@ -220,6 +220,26 @@ OBJSTORE_API void objstore_release(struct objstore *store, struct objstore_view 
 /* The same for n of them. */
 OBJSTORE_API void objstore_release_many(struct objstore *store, struct objstore_view *views,
                                         size_t n);
+/* A view on its way to another process: plain bytes, to be sent by whatever means. */
+struct objstore_pass {
+    uint64_t words[2]; /* private */
+};
+/*
+ * Let another process take over a view of yours: the object's bytes stay from now on, whatever is
+ * deleted and whoever dies, you included, until somebody takes the pass, it is cancelled, or
+ * `keep_ms` (> 0) are over. Your view stays yours to release. For one taker; give again for more.
+ *   -EINVAL  not a view of this handle     -ENOSPC  1024 passes are out     -EROFS
+ */
+OBJSTORE_CHECKED int objstore_give(struct objstore *store, const struct objstore_view *view,
+                                   int keep_ms, struct objstore_pass *out);
+/*
+ * Become the holder of a pass's view, also when the object was deleted meanwhile.
+ *   -ENOENT  it was taken, cancelled, is over, or never was     -ENOSPC  as objstore_get()
+ */
+OBJSTORE_CHECKED int objstore_take(struct objstore *store, const struct objstore_pass *pass,
+                                   struct objstore_view *view);
+/* Nobody shall take it any more. -ENOENT: somebody did, or it is over. */
+OBJSTORE_CHECKED int objstore_give_cancel(struct objstore *store, const struct objstore_pass *pass);
 /*
  * Copy up to `cap` bytes of a sealed object out; *size becomes the object's size. Needs no
  * lease, so it works on a read-only handle. -ENOENT. -EAGAIN: it was deleted meanwhile.
@@ -325,7 +345,7 @@ OBJSTORE_CHECKED int objstore_list_where(struct objstore *store,
                                          void *ctx);
 
 struct objstore_holder {
-    int32_t pid;
+    int32_t pid;         /* 0: nobody; views that were given and not yet taken */
     bool alive;          /* false: it died attached and nobody has cleaned up yet */
     bool is_writer;      /* it created the object and has not sealed it */
     uint64_t start_time; /* field 22 of /proc/pid/stat */
@@ -382,7 +402,10 @@ OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
                                      int (*visit)(const struct objstore_lease *lease, void *ctx),
                                      void *ctx);
 
-/* Clean up now after processes that died attached; returns how many. (Also done on the way.) */
+/*
+ * Clean up now after processes that died attached, and after views that were given and not taken in
+ * time; returns how many. (Also done on the way.)
+ */
 OBJSTORE_CHECKED int objstore_reap(struct objstore *store);
 
 /*

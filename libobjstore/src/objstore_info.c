@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "index.h"
 #include "lease.h"
+#include "pass.h"
 #include "pin.h"
 #include "reap.h"
 #include "space.h"
@@ -91,7 +92,7 @@ static enum found read_info(const struct objstore *s, uint32_t index, const stru
     if (is_fit && state == SLOT_WRITING)
         out->owner_pid = pid_of(s, word_lease(word));
     else if (is_fit)
-        out->pins = pins_count(s, index, word);
+        out->pins = pins_count(s, index, word) + passes_of(s, index);
     atomic_thread_fence(memory_order_acquire); /* all of these before the word */
     if (au64_load_relaxed(&slot->word) != word || !(id[0] || id[1])) /* relaxed: the fence */
         return FOUND_NOTHING;
@@ -218,7 +219,8 @@ int objstore_holders(struct objstore *s, const struct objstore_info *info,
         if (err)
             return err;
     }
-    return 0;
+    struct objstore_holder nobody = { .alive = true, .views = passes_of(s, index) };
+    return nobody.views && word_state(word) != SLOT_WRITING ? visit(&nobody, ctx) : 0;
 }
 
 /* ---- statistics ---------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "events.h"
 #include "index.h"
 #include "lease.h"
+#include "objects.h"
 #include "pin.h"
 #include "reap.h"
 #include "slot.h"
@@ -375,10 +376,24 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
+int view_open(const struct objstore *s, uint32_t index, uint64_t word, uint64_t ref,
+              struct objstore_view *view)
+{
+    uint64_t size = au64_load_relaxed(&slot_at(s, index)->size), at; /* relaxed: E1 */
+
+    if (!place_of(s, index, size, &at))
+        return -EBADMSG;
+    view->data = size ? s->view + at : NULL;
+    view->size = size;
+    view->pin[0] = ref;
+    view->pin[1] = word;
+    return 0;
+}
+
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
 static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
-    uint64_t ref, size, at;
+    uint64_t ref;
     int err = pin(s, index, word, &ref);
 
     if (err == -EAGAIN) /* we may have stood in the way of the one who wanted to free it */
@@ -386,16 +401,10 @@ static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct o
                             RECLAIM_FRESH);
     if (err)
         return err;
-    size = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: E1 */
-    if (!place_of(s, index, size, &at)) {
+    err = view_open(s, index, word, ref, view);
+    if (err)
         unpin(s, ref, word);
-        return -EBADMSG;
-    }
-    view->data = size ? s->view + at : NULL;
-    view->size = size;
-    view->pin[0] = ref;
-    view->pin[1] = word;
-    return 0;
+    return err;
 }
 
 static int try_get(struct objstore *s, struct key key, struct objstore_view *view, uint64_t *word)

@@ -17,6 +17,7 @@
 #include "events.h"
 #include "index.h"
 #include "lease.h"
+#include "pass.h"
 #include "pin.h"
 #include "slot.h"
 #include "wait.h"
@@ -78,6 +79,14 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
     }
 }
 
+/* One holder of it is gone. */
+static void try_to_free(struct objstore *s, uint32_t slot)
+{
+    uint64_t word = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2: after N2, Q4 */
+
+    reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
+}
+
 /* A sweep is done: those who wait or listen may have missed something. */
 static void tell_all(struct objstore *s)
 {
@@ -89,6 +98,7 @@ void reap_inherited(struct objstore *s)
 {
     uint32_t slots = slots_in_use(s);
 
+    passes_inherited(s);
     for (uint32_t i = 0; i < slots; i++) {
         uint64_t word = au64_load_acquire(&slot_at(s, i)->word); /* T1 to T7 */
         bool is_owned = word_state(word) == SLOT_WRITING || word_state(word) == SLOT_RECLAIM;
@@ -110,6 +120,7 @@ uint32_t reap_dead(struct objstore *s)
 
     for (;;) {
         leases_bury(s, &graves);
+        freed += passes_expire(s, &graves, try_to_free);
         if (graves.count == 0)
             return freed;
         uint32_t slots = slots_in_use(s);
@@ -123,18 +134,11 @@ uint32_t reap_dead(struct objstore *s)
     }
 }
 
-static void dropped(struct objstore *s, uint32_t slot)
-{
-    uint64_t word = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2: after N2 */
-
-    reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
-}
-
 void reap_self(struct objstore *s)
 {
     uint32_t slots = slots_in_use(s);
 
-    pins_drop_all(s, dropped);
+    pins_drop_all(s, try_to_free);
     for (uint32_t i = 0; i < slots && au64_load_relaxed(&s->unsealed); i++) { /* a private count */
         uint64_t word = au64_load_acquire(&slot_at(s, i)->word);              /* T1 */
 

@@ -12,6 +12,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -336,7 +337,8 @@ static int get_nameless(void)
 }
 
 /* Views of more objects than the first table holds, in a store that is full. */
-static int get_no_room(void)
+/* Views until there is no room to note one more; if `give`, by taking passes. */
+static int views_no_room(bool give)
 {
     enum { MANY = 2000 };
     struct objstore *full = help_store(256 << 10);
@@ -354,8 +356,16 @@ static int get_no_room(void)
     REQUIRE_OK(objstore_seal(full, &all));
     for (uint64_t n = 0; n < MANY && !err; n++) {
         struct objstore_id id = help_id(n);
+        struct objstore_pass pass;
 
         err = objstore_get(full, &id, 0, &view);
+        if (err || !give)
+            continue;
+        REQUIRE_OK(objstore_give(full, &view, INT_MAX, &pass));
+        objstore_release(full, &view);
+        err = objstore_take(full, &pass, &view);
+        if (err)
+            REQUIRE_OK(objstore_give_cancel(full, &pass));
     }
     CHECK(help_is_sound(full));
     REQUIRE_OK(objstore_delete(full, &all)); /* there is room again, and it works */
@@ -366,6 +376,16 @@ static int get_no_room(void)
     }
     objstore_close(full);
     return err;
+}
+
+static int get_no_room(void)
+{
+    return views_no_room(false);
+}
+
+static int take_no_room(void)
+{
+    return views_no_room(true);
 }
 
 static int get_many_nameless(void)
@@ -536,6 +556,75 @@ static int reap_read_only(void)
 
 static struct objstore_events *events;
 static struct objstore_event event[16];
+
+static int give_no_view(void)
+{
+    struct objstore_view none = { 0 };
+    struct objstore_pass pass;
+    struct objstore_view mine;
+
+    REQUIRE_OK(objstore_get(s, &sealed, 0, &mine));
+    CHECK_EQ(objstore_give(s, NULL, 1, &pass), -EINVAL);
+    CHECK_EQ(objstore_give(s, &mine, 1, NULL), -EINVAL);
+    CHECK_EQ(objstore_give(s, &mine, 0, &pass), -EINVAL);
+    int err = objstore_give(s, &none, 1, &pass);
+    objstore_release(s, &mine);
+    return err;
+}
+
+static int give_read_only(void)
+{
+    struct objstore_pass pass;
+    struct objstore_view mine;
+
+    REQUIRE_OK(objstore_get(s, &sealed, 0, &mine));
+    int err = objstore_give(read_only, &mine, 1, &pass);
+    objstore_release(s, &mine);
+    return err;
+}
+
+static int give_too_often(void)
+{
+    static struct objstore_pass passes[1024];
+    struct objstore_view mine;
+    struct objstore_pass more;
+
+    REQUIRE_OK(objstore_get(s, &sealed, 0, &mine));
+    for (int i = 0; i < 1024; i++)
+        REQUIRE_OK(objstore_give(s, &mine, INT_MAX, &passes[i]));
+    int err = objstore_give(s, &mine, INT_MAX, &more);
+    for (int i = 0; i < 1024; i++)
+        REQUIRE_OK(objstore_give_cancel(s, &passes[i]));
+    objstore_release(s, &mine);
+    return err;
+}
+
+static struct objstore_pass cancelled_pass(void)
+{
+    struct objstore_pass pass;
+    struct objstore_view mine;
+
+    REQUIRE_OK(objstore_get(s, &sealed, 0, &mine));
+    REQUIRE_OK(objstore_give(s, &mine, INT_MAX, &pass));
+    objstore_release(s, &mine);
+    REQUIRE_OK(objstore_give_cancel(s, &pass));
+    return pass;
+}
+
+static int take_cancelled(void)
+{
+    struct objstore_pass pass = cancelled_pass();
+    struct objstore_view taken;
+
+    return objstore_take(s, &pass, &taken);
+}
+
+static int cancel_twice(void)
+{
+    struct objstore_pass pass = cancelled_pass();
+
+    return objstore_give_cancel(s, &pass);
+}
 
 static int events_read_only(void)
 {
@@ -726,6 +815,12 @@ static const struct row {
     { "objstore_stats", EINVAL, stats_nowhere },
     { "objstore_leases", EINVAL, leases_nobody },
     { "objstore_reap", EROFS, reap_read_only },
+    { "objstore_give", EINVAL, give_no_view },
+    { "objstore_give", ENOSPC, give_too_often },
+    { "objstore_give", EROFS, give_read_only },
+    { "objstore_take", ENOENT, take_cancelled },
+    { "objstore_take", ENOSPC, take_no_room },
+    { "objstore_give_cancel", ENOENT, cancel_twice },
     { "objstore_events_open", EROFS, events_read_only },
     { "objstore_events_open", ENOMEM, events_no_memory },
     { "objstore_events_next", EOVERFLOW, events_too_slow },
