@@ -138,16 +138,18 @@ endef
 $(foreach lib,$(LIBS_ALL),$(eval $(call examples,$(lib))))
 
 # bench/<suite>/x.c is the program build/bench/<suite>/x, linked to the static libraries.
-BENCHES := $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/store/*.c bench/sched/*.c bench/forest/*.c))
+BENCHES := $(patsubst bench/%.c,$(O)/bench/%,$(filter-out %/driver.c,$(wildcard bench/store/*.c bench/sched/*.c bench/forest/*.c)))
 $(BENCHES): $(O)/bench/%: bench/%.c $(foreach l,$(LIBS_ALL),$($(l).a)) $(TOOL_LIB)
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(CC) $(BASE_CFLAGS) -Icommon -Itools/lib $(foreach l,$(LIBS_ALL),-I$(l)/include) $(CPPFLAGS) $(CFLAGS) \
 	  -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) $(foreach l,$(LIBS_ALL),$($(l).libs)) -lm
 
+include bench/store/module.mk
+
 # ---- what people call ---------------------------------------------------------------------------
 
-.PHONY: all demo test deps install uninstall clean help check-layers bench bench-forest programs run-tests run-demo
+.PHONY: all demo test deps install uninstall clean help check-layers coverage run-coverage bench bench-forest programs run-tests run-demo
 
 all: $(foreach l,$(LIBS_ALL),$($(l).a) $($(l).so)) $(TOOLS) ## Build the libraries and the tools (build/lib, build/bin)
 
@@ -168,10 +170,24 @@ test: deps ## Build everything and run every test (SAN=address|undefined|thread,
 run-tests: programs
 	@tests/support/run.sh $(O) '$(TEST)' $(TESTS) $(EXAMPLES)
 
+coverage: deps ## Run the tests and print which lines of the libraries they reach (TEST=pattern)
+	@$(MAKE) --no-print-directory BUILD=coverage run-coverage
+
+run-coverage: programs
+	@find $(O) -name '*.gcda' -delete
+	@tests/support/run.sh $(O) '$(TEST)' $(TESTS) $(EXAMPLES) || echo 'coverage of a run that failed:'
+	@scripts/coverage $(O) $(LIBS_ALL)
+
 check-layers: ## Check that the libraries do not know each other
 	@scripts/check-layers
 
-bench: bench-forest ## Run every bench
+bench: bench-store bench-forest ## Run every bench (BENCH_QUICK=1: few rounds)
+
+bench-store: $(STORE_PEERS) $(O)/bench/store/store_bench ## The store against what else keeps bytes in memory, in one run
+	@bench/store/run.sh $(O)
+
+bench-deps: ## Install what the benches compare with (apt-get; through sudo when not root)
+	@scripts/deps g++ liblmdb-dev libhiredis-dev redis-server memcached libboost-dev python3 python3-sklearn
 
 bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against scikit-learn, in one run
 	@bench/forest/run.sh $(O) $(DATA)
@@ -189,7 +205,7 @@ help: ## Say what there is
 	@echo 'make [target] [variable=value ...]'; echo
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
 	@printf '  %-14s %s\n' 'lib<name>' 'Build one library alone: libobjstore, libsched, libforest'
-	@echo; echo 'Variables: BUILD=release|debug  SAN=address|undefined|thread  V=1 (show commands)'
+	@echo; echo 'Variables: BUILD=release|debug|coverage  SAN=address|undefined|thread  V=1 (show commands)'
 	@echo '           PREFIX DESTDIR LIBDIR CC CFLAGS CPPFLAGS LDFLAGS  DATA=california_housing.csv'
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(wildcard $(O)/obj/bench/store/*.d $(O)/obj/bench/store/*/*.d)

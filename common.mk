@@ -29,18 +29,25 @@ ifneq ($(SAN),)
   O := build/$(SAN)
 else ifeq ($(BUILD),release)
   O := build
-else ifeq ($(BUILD),debug)
-  O := build/debug
+else ifneq ($(filter $(BUILD),debug coverage),)
+  O := build/$(BUILD)
 else
-  $(error BUILD=$(BUILD): use release or debug)
+  $(error BUILD=$(BUILD): use release, debug or coverage)
 endif
 
 OPT := -O2 -g
 ifeq ($(BUILD),debug)
   OPT := -Og -g3 -DCHECK_LEVEL=2
 endif
+ifeq ($(BUILD),coverage)
+  OPT := -Og -g -DCOVERAGE --coverage -fprofile-update=atomic
+  SAN_LD := --coverage
+endif
 ifneq ($(SAN),)
   OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -DCHECK_LEVEL=2
+  ifeq ($(SAN),thread)
+    OPT += -Wno-tsan # it does not know fences; where that matters, the code says so
+  endif
   ifeq ($(SAN),undefined)
     OPT += -fno-sanitize-recover=undefined
   endif

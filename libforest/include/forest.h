@@ -205,6 +205,13 @@ struct forest_diag {
  */
 FOREST_CHECKED int forest_open(const void *block, size_t bytes, struct forest **out,
                                struct forest_diag *diag);
+/*
+ * The same view of a forest whose trees lie apart, each where it is; all must outlive it. What
+ * forest_assemble() says of its arguments and its errors holds here.
+ */
+FOREST_CHECKED int forest_open_trees(const struct forest_params *params, uint64_t features,
+                                     const struct forest_tree *trees, uint32_t count,
+                                     struct forest **out);
 FOREST_API void forest_close(struct forest *model); /* NULL is allowed */
 
 struct forest_info {

@@ -17,7 +17,7 @@
 /* The lowest n of sixteen lanes. */
 static inline __mmask16 lanes(uint32_t n)
 {
-    return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1);
+    return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1);
 }
 
 /*

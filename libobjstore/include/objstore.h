@@ -126,6 +126,7 @@ struct objstore_diag {
  *   -EPROTO   not a store, or one of another layout version
  *   -EBADMSG  damaged; objstore_verify() says where     -ENOSPC  no room on the file system
  *   -EINVAL   bad name, option or capacity              -EUSERS  too many processes attached
+ *   -E2BIG    an option of a later version of this library
  *   and those of open(2) and mmap(2)
  */
 OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_options *opts,
@@ -174,6 +175,16 @@ OBJSTORE_CHECKED int objstore_create(struct objstore *store, const struct objsto
                                      size_t size, const struct objstore_meta *meta, void **data);
 /* Publish: from here on every process sees the object, and nobody can change it. -ENOENT: not ours to seal. */
 OBJSTORE_CHECKED int objstore_seal(struct objstore *store, const struct objstore_id *id);
+/*
+ * Publish less than was reserved: the object is the first `size` bytes, and the pages behind them
+ * are free again at once. (What was created with less than a page keeps its place; up to 64 bytes
+ * take none.) For who learns the length, or the shape, while filling: `meta` replaces the
+ * description; NULL leaves it as it was created. After a failure the object is still unsealed.
+ *   -ENOENT  not ours to seal       -EINVAL  longer than created, or bad meta
+ *   -ENOSPC  no room for a description where there was none
+ */
+OBJSTORE_CHECKED int objstore_seal_size(struct objstore *store, const struct objstore_id *id,
+                                        size_t size, const struct objstore_meta *meta);
 /* Give up an object that this handle created and did not seal. -ENOENT: not ours to abort. */
 OBJSTORE_CHECKED int objstore_abort(struct objstore *store, const struct objstore_id *id);
 /* create + copy + seal. */
@@ -195,8 +206,40 @@ OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objsto
  */
 OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_id *id,
                                   int timeout_ms, struct objstore_view *view);
+/*
+ * Borrow n objects, all or none, waiting up to `timeout_ms` for all to be sealed, in any order. An
+ * id may stand there twice. While it waits it holds no views, so a deleted object's bytes are not
+ * kept from who needs the room. The cost follows n and what becomes sealed: who waits for the i-th
+ * is not woken by seals of the rest. On an error views[] is all zero. Errors as objstore_get(), and
+ *   -EINVAL  a zero id, no ids, no views, or more than 2^31 - 1 of them
+ */
+OBJSTORE_CHECKED int objstore_get_many(struct objstore *store, const struct objstore_id *ids,
+                                       size_t n, int timeout_ms, struct objstore_view *views);
 /* End a view. Each view is released once, by any thread of the process that got it. */
 OBJSTORE_API void objstore_release(struct objstore *store, struct objstore_view *view);
+/* The same for n of them. */
+OBJSTORE_API void objstore_release_many(struct objstore *store, struct objstore_view *views,
+                                        size_t n);
+/* A view on its way to another process: plain bytes, to be sent by whatever means. */
+struct objstore_pass {
+    uint64_t words[2]; /* private */
+};
+/*
+ * Let another process take over a view of yours: the object's bytes stay from now on, whatever is
+ * deleted and whoever dies, you included, until somebody takes the pass, it is cancelled, or
+ * `keep_ms` (> 0) are over. Your view stays yours to release. For one taker; give again for more.
+ *   -EINVAL  not a view of this handle     -ENOSPC  1024 passes are out     -EROFS
+ */
+OBJSTORE_CHECKED int objstore_give(struct objstore *store, const struct objstore_view *view,
+                                   int keep_ms, struct objstore_pass *out);
+/*
+ * Become the holder of a pass's view, also when the object was deleted meanwhile.
+ *   -ENOENT  it was taken, cancelled, is over, or never was     -ENOSPC  as objstore_get()
+ */
+OBJSTORE_CHECKED int objstore_take(struct objstore *store, const struct objstore_pass *pass,
+                                   struct objstore_view *view);
+/* Nobody shall take it any more. -ENOENT: somebody did, or it is over. */
+OBJSTORE_CHECKED int objstore_give_cancel(struct objstore *store, const struct objstore_pass *pass);
 /*
  * Copy up to `cap` bytes of a sealed object out; *size becomes the object's size. Needs no
  * lease, so it works on a read-only handle. -ENOENT. -EAGAIN: it was deleted meanwhile.
@@ -208,10 +251,47 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
 /*
  * Wait until `need` of the n ids are sealed, up to `timeout_ms` (-1: for ever). Sets
  * ready[i] for each (ready may be NULL). Returns the number that are sealed (>= need),
- * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n).
+ * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n, a zero id).
  */
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);
+
+/* ---- events -------------------------------------------------------------------------- */
+
+enum objstore_event_kind {
+    OBJSTORE_EVENT_SEALED = 1,  /* it is there, sealed */
+    OBJSTORE_EVENT_DELETED = 2, /* it is not there (any more) */
+};
+
+struct objstore_event {
+    struct objstore_id id;
+    uint32_t kind; /* enum objstore_event_kind */
+    uint32_t reserved;
+    uint64_t number; /* grows with every event of the store; not every number comes */
+};
+
+struct objstore_events; /* one subscription */
+
+/*
+ * Be told of every seal and delete from now on, without looking. To know what is in the store:
+ * subscribe, then list, then take the events in turn. Writers pay next to nothing while
+ * nobody subscribes, and never wait for a subscriber, whether it reads, stopped or died.
+ * Close it before the handle. One thread at a time per subscription.
+ *   -EROFS  opened with OBJSTORE_READ_ONLY     and that of calloc(3)
+ */
+OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstore_events **out);
+/*
+ * Take up to `max` events, waiting up to `timeout_ms` (0: do not, -1: for ever) for the first;
+ * returns how many. An event tells what is true of the id at this moment: an object that came and
+ * went before you looked is DELETED, and the same may be told twice; but after the last change
+ * of an id you are told of it. Your own seals and deletes are told, too.
+ *   -EOVERFLOW  you were too slow (about 8000 events), or a process died attached: some events
+ *               are lost. List again, then go on from here.
+ *   -ETIMEDOUT  nothing happened in time     -EINVAL  max is 0, or more than 2^31 - 1
+ */
+OBJSTORE_CHECKED int objstore_events_next(struct objstore_events *events,
+                                          struct objstore_event *out, size_t max, int timeout_ms);
+OBJSTORE_API void objstore_events_close(struct objstore_events *events); /* NULL is allowed */
 
 /* ---- looking ------------------------------------------------------------------------- */
 
@@ -229,19 +309,57 @@ struct objstore_info {
     uint32_t state;      /* enum objstore_state */
     uint32_t pins;       /* views out, of all processes */
     int32_t owner_pid;   /* unsealed: who writes it; else 0 */
-    uint32_t reserved;
+    uint32_t place;      /* private: objstore_holders() finds it again by this */
 };
 
-/* About one object. -ENOENT. */
+/* About one object. -ENOENT; -EINVAL: the zero id. */
 OBJSTORE_CHECKED int objstore_stat(struct objstore *store, const struct objstore_id *id,
                                    struct objstore_info *out);
 /*
  * Call `visit` for every object that exists during the whole call (others may or may not
- * appear), in no order. Stops when visit returns non-zero and returns that, else 0.
+ * appear), each once, in no order. `visit` may call anything on the store. Stops when it returns
+ * non-zero and returns that, else 0.
  */
 OBJSTORE_CHECKED int objstore_list(struct objstore *store,
                                    int (*visit)(const struct objstore_info *info, void *ctx),
                                    void *ctx);
+
+/* Which objects. Zero is "all" in every field. */
+struct objstore_filter {
+    uint32_t struct_size;    /* sizeof(struct objstore_filter) */
+    uint32_t states;         /* of these: 1u << enum objstore_state, or-ed */
+    uint32_t dtypes;         /* of these: 1u << enum objstore_dtype, or-ed */
+    uint32_t reserved;
+    const char *name_prefix; /* whose name begins like this */
+    const char *tag;         /* whose tag is this */
+};
+#define OBJSTORE_FILTER_INIT { sizeof(struct objstore_filter), 0, 0, 0, NULL, NULL }
+
+/*
+ * objstore_list() of those that fit the filter (NULL: all). What does not fit costs a few words'
+ * reading. -EINVAL: an unknown state or dtype. -E2BIG: a filter from a later version.
+ */
+OBJSTORE_CHECKED int objstore_list_where(struct objstore *store,
+                                         const struct objstore_filter *filter,
+                                         int (*visit)(const struct objstore_info *info, void *ctx),
+                                         void *ctx);
+
+struct objstore_holder {
+    int32_t pid;         /* 0: nobody; views that were given and not yet taken */
+    bool alive;          /* false: it died attached and nobody has cleaned up yet */
+    bool is_writer;      /* it created the object and has not sealed it */
+    uint64_t start_time; /* field 22 of /proc/pid/stat */
+    uint32_t views;
+    uint32_t reserved;
+};
+/*
+ * Call `visit` for every process that views the object, or writes it. `info` is what
+ * objstore_stat() or objstore_list() told, of deleted objects, too. Stops when visit returns
+ * non-zero and returns that, else 0. -ENOENT: the object is gone.
+ */
+OBJSTORE_CHECKED int objstore_holders(struct objstore *store, const struct objstore_info *info,
+                                      int (*visit)(const struct objstore_holder *holder, void *ctx),
+                                      void *ctx);
 
 struct objstore_stats {
     uint64_t capacity_bytes;     /* room for data */
@@ -257,6 +375,21 @@ struct objstore_stats {
 };
 OBJSTORE_CHECKED int objstore_stats(struct objstore *store, struct objstore_stats *out);
 
+/*
+ * How the free room is cut up. A run is as many free pages in a row as there are; one of n bytes
+ * counts in classes[i] with 4096 << i <= n < 4096 << (i + 1). All of a store that was emptied is
+ * one run. Linear in the capacity.
+ */
+#define OBJSTORE_RUN_CLASSES 29
+struct objstore_space {
+    uint64_t free_bytes; /* in runs */
+    uint64_t runs;
+    uint64_t largest_bytes;
+    uint64_t cell_free_bytes; /* beside small objects in their blocks: for small ones only */
+    uint64_t classes[OBJSTORE_RUN_CLASSES];
+};
+OBJSTORE_CHECKED int objstore_space(struct objstore *store, struct objstore_space *out);
+
 struct objstore_lease {
     int32_t pid;
     bool alive;
@@ -269,7 +402,10 @@ OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
                                      int (*visit)(const struct objstore_lease *lease, void *ctx),
                                      void *ctx);
 
-/* Clean up now after processes that died attached; returns how many. (Also done on the way.) */
+/*
+ * Clean up now after processes that died attached, and after views that were given and not taken in
+ * time; returns how many. (Also done on the way.)
+ */
 OBJSTORE_CHECKED int objstore_reap(struct objstore *store);
 
 /*

@@ -16,6 +16,11 @@ int extent_alloc(struct objstore *s, struct cache *c, uint32_t slot, uint64_t si
  * `is_fresh`: nobody who died may have begun to.
  */
 void extent_free(struct objstore *s, struct cache *c, uint32_t slot, bool is_fresh);
+/*
+ * Give back what the slot's extent has beyond its first `size` (> 0) bytes, in whole pages; a cell
+ * stays. The caller owns the slot in WRITING.
+ */
+void extent_shrink(struct objstore *s, struct cache *c, uint32_t slot, uint64_t size);
 /* Its offset in the file and its length; false if it has none, or makes no sense. */
 bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at, uint64_t *bytes);
 

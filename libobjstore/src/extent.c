@@ -96,6 +96,31 @@ bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at
     }
 }
 
+/*
+ * The order is that of giving everything back: `held` goes off first, the extent covers the tail
+ * until the last page of it is free. A death in between is one in WRITING: the successor gives
+ * back, page by page, whatever of the whole extent still names the slot.
+ */
+void extent_shrink(struct objstore *s, struct cache *c, uint32_t slot, uint64_t size)
+{
+    struct au64 *word = &slot_at(s, slot)->extent;
+    struct extent e = extent_unpack(au64_load_acquire(word)); /* X1 */
+    uint64_t at, bytes;
+    uint32_t kept = (uint32_t)((size + PAGE_BYTES - 1) / PAGE_BYTES);
+
+    if (e.kind != EXTENT_PAGES || !e.held || !extent_place(s, &e, &at, &bytes) || kept >= e.count)
+        return;
+    e.held = false;
+    au64_store_release(word, extent_pack(e)); /* X1: before the first is given back */
+    POINT("extent: shrinking");
+    pages_release_held(s, e.first + kept, e.count - kept);
+    pages_remember(c, e.first + kept, e.count - kept);
+    e.count = kept;
+    e.held = true;
+    au64_store_release(word, extent_pack(e)); /* X1: after the last page of the tail is free */
+    POINT("extent: shrunk");
+}
+
 void extent_free(struct objstore *s, struct cache *c, uint32_t slot, bool is_fresh)
 {
     struct au64 *word = &slot_at(s, slot)->extent;

@@ -197,7 +197,7 @@ static bool is_file(const char *path, int fd)
 }
 
 /* One made by open_hidden() has its first name still. */
-static void unlink_hidden(int fd)
+void file_unlink_hidden(int fd)
 {
     char path[PATH_MAX];
     const char *base;
@@ -216,7 +216,7 @@ int file_make(const char *dir, const struct geometry *g, uint32_t mode, uint32_t
     if (!err && !dir) /* nobody can take reserved bytes away any more */
         (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
     if (err && fd >= 0) {
-        unlink_hidden(fd);
+        file_unlink_hidden(fd);
         close(fd);
     }
     POINT("file: made, no name");
@@ -243,7 +243,7 @@ int file_publish(int fd, const struct file_name *name)
     if (linkat(AT_FDCWD, link, AT_FDCWD, name->path, AT_SYMLINK_FOLLOW))
         err = -errno;
     POINT("file: linked");
-    unlink_hidden(fd);
+    file_unlink_hidden(fd);
     if (!err)
         reopen(fd, name->path);
     return err;
@@ -257,9 +257,11 @@ int file_check(int fd, struct header_fixed *fixed, struct geometry *g, struct ob
 
     if (fstat(fd, &st))
         return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_size < (off_t)PAGE_BYTES ||
-        pread(fd, fixed, sizeof *fixed, 0) != (ssize_t)sizeof *fixed ||
-        fixed->magic != LAYOUT_MAGIC) {
+    bool is_large = S_ISREG(st.st_mode) && st.st_size >= (off_t)PAGE_BYTES;
+    ssize_t n = is_large ? pread(fd, fixed, sizeof *fixed, 0) : 0;
+    if (n < 0)
+        return -errno;
+    if (n != (ssize_t)sizeof *fixed || fixed->magic != LAYOUT_MAGIC) {
         diag_set(diag, "not an object store");
         return -EPROTO;
     }

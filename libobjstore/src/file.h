@@ -29,7 +29,9 @@ int file_make(const char *dir, const struct geometry *g, uint32_t mode, uint32_t
               struct objstore_diag *diag);
 /* Give it its name. -EEXIST: there is one of that name. */
 int file_publish(int fd, const struct file_name *name);
-/* Is this a store, and of what geometry? -EPROTO, -EBADMSG. */
+/* Take away the name that it has until then where the file system knows no files without one. */
+void file_unlink_hidden(int fd);
+/* Is this a store, and of what geometry? -EPROTO, -EBADMSG, pread(2). */
 int file_check(int fd, struct header_fixed *fixed, struct geometry *g, struct objstore_diag *diag);
 /* Remove the file's name if that still means this file, and the user's directory if it is empty. */
 void file_unlink_name(int fd);

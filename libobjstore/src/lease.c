@@ -112,6 +112,7 @@ static int lease_start(struct objstore *s, uint32_t number, uint64_t word)
     (void)proc_stat(getpid(), &start_time, &state); /* 0 if /proc does not say: for people only */
     au64_store_relaxed(&lease->pid, (uint64_t)getpid()); /* relaxed: A1 publishes */
     au64_store_relaxed(&lease->start_time, start_time);
+    au64_store_relaxed(&lease->subscribed, 0); /* relaxed: A1 publishes */
     raise_used(s, (uint64_t)number + 1);
     POINT("lease: filled in, still free");
     uint64_t live = ((word >> 32) + 1) << 32 | LEASE_LIVE;
@@ -128,8 +129,13 @@ static int join_between(struct objstore *s, uint32_t from, uint32_t to)
         uint64_t word = au64_load_acquire(&s->leases[i].word); /* A2, A4 */
         struct flock lock = lock_of_lease(s, i);
 
-        if (lease_word_state(word) != LEASE_FREE || fcntl(s->lock_fd, F_OFD_SETLK, &lock))
+        if (lease_word_state(word) != LEASE_FREE)
             continue;
+        if (fcntl(s->lock_fd, F_OFD_SETLK, &lock)) {
+            if (errno != EAGAIN && errno != EACCES) /* no locks to be had here */
+                return -errno;
+            continue;
+        }
         word = au64_load_acquire(&s->leases[i].word); /* A2, A4: it may have had a short life */
         int err = lease_word_state(word) == LEASE_FREE ? lease_start(s, i, word) : -EAGAIN;
         if (!err)

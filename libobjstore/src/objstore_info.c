@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * objstore_info.c -- looking at a store: stat, list, stats, leases, reap.
+ * objstore_info.c -- looking at a store: stat, list, holders, stats, leases, reap.
  *
  * All of it works on a read-only handle. What is read together is believed only if the slot's
  * word is the same before and after.
  */
 #include "alloc.h"
-#include "blocks.h"
 #include "index.h"
 #include "lease.h"
-#include "pages.h"
+#include "pass.h"
 #include "pin.h"
 #include "reap.h"
+#include "space.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -45,15 +45,36 @@ static int32_t pid_of(const struct objstore *s, uint32_t lease)
     return lease < LEASES_MAX ? (int32_t)au64_load_relaxed(&s->leases[lease].pid) : 0; /* display */
 }
 
-/* False: it is no object (any more), or one that has no id: a pin table. */
-static bool read_info(const struct objstore *s, uint32_t index, struct objstore_info *out)
+/* What a listing is about; all of it is checked by filter_read(). */
+struct wanted {
+    uint32_t states, dtypes;
+    const char *name, *tag;
+    size_t name_length;
+};
+
+static bool is_wanted(const struct wanted *w, const struct objstore_info *info)
+{
+    return (!w->states || w->states >> info->state & 1) &&
+           (!w->dtypes || w->dtypes >> info->meta.dtype & 1) &&
+           (!w->name || !strncmp(info->meta.name, w->name, w->name_length)) &&
+           (!w->tag || !strcmp(info->meta.tag, w->tag));
+}
+
+enum found { FOUND_NOTHING, FOUND_OTHER, FOUND };
+
+/*
+ * FOUND_NOTHING: it is no object (any more), or one that has no id: a pin table. FOUND_OTHER: one
+ * that does not fit `wanted`, which may be NULL.
+ */
+static enum found read_info(const struct objstore *s, uint32_t index, const struct wanted *wanted,
+                            struct objstore_info *out)
 {
     const struct slot *slot = slot_at(s, index);
     uint64_t word = au64_load_acquire(&slot->word), id[2], created; /* E1 */
     enum slot_state state = word_state(word);
 
     if (state != SLOT_WRITING && state != SLOT_SEALED && state != SLOT_DOOMED)
-        return false;
+        return FOUND_NOTHING;
     memset(out, 0, sizeof *out);
     id[0] = au64_load_relaxed(&slot->id[0]); /* relaxed, all: the word is read again */
     id[1] = au64_load_relaxed(&slot->id[1]);
@@ -61,17 +82,21 @@ static bool read_info(const struct objstore *s, uint32_t index, struct objstore_
     out->size = au64_load_relaxed(&slot->size);
     created = au64_load_relaxed(&slot->created);
     out->created_ns = created & ~1ull;
+    out->place = index + 1;
     if (created & 1 && meta_is_reserved(s, index))
         read_meta(s, index, &out->meta);
     out->state = state == SLOT_WRITING  ? OBJSTORE_UNSEALED
                  : state == SLOT_SEALED ? OBJSTORE_SEALED
                                         : OBJSTORE_DELETED;
-    if (state == SLOT_WRITING)
+    bool is_fit = !wanted || is_wanted(wanted, out);
+    if (is_fit && state == SLOT_WRITING)
         out->owner_pid = pid_of(s, word_lease(word));
-    else
-        out->pins = pins_count(s, index, word);
+    else if (is_fit)
+        out->pins = pins_count(s, index, word) + passes_of(s, index);
     atomic_thread_fence(memory_order_acquire); /* all of these before the word */
-    return au64_load_relaxed(&slot->word) == word && (id[0] || id[1]);
+    if (au64_load_relaxed(&slot->word) != word || !(id[0] || id[1])) /* relaxed: the fence */
+        return FOUND_NOTHING;
+    return is_fit ? FOUND : FOUND_OTHER;
 }
 
 int objstore_stat(struct objstore *s, const struct objstore_id *id, struct objstore_info *out)
@@ -81,45 +106,121 @@ int objstore_stat(struct objstore *s, const struct objstore_id *id, struct objst
     uint32_t index;
     uint64_t word;
 
-    if (!err && (!id || !out))
+    /* A slot without an id is no object: damage may lead to one, which would never be believed. */
+    if (!err && (!id || !out || !memcmp(id, &(struct objstore_id){ { 0 } }, sizeof *id)))
         err = -EINVAL;
+    if (err)
+        return err;
     for (;;) {
-        if (!err)
-            err = index_find(s, key_of(id), &index, &word);
+        err = index_find(s, key_of(id), &index, &word);
         if (err)
             return err;
-        if (read_info(s, index, &info) && !memcmp(&info.id, id, sizeof *id)) {
+        if (read_info(s, index, NULL, &info) == FOUND && !memcmp(&info.id, id, sizeof *id)) {
             *out = info;
             return 0;
         }
     }
 }
 
-int objstore_list(struct objstore *s, int (*visit)(const struct objstore_info *info, void *ctx),
-                  void *ctx)
+static int filter_read(const struct objstore_filter *given, struct wanted *out)
 {
+    static const struct objstore_filter all = OBJSTORE_FILTER_INIT;
+    struct objstore_filter f = all;
+
+    if (given) {
+        const unsigned char *bytes = (const unsigned char *)given;
+        size_t size = given->struct_size;
+
+        if (size < offsetof(struct objstore_filter, dtypes))
+            return -EINVAL;
+        for (size_t i = sizeof f; i < size; i++)
+            if (bytes[i])
+                return -E2BIG; /* a condition that this library does not know */
+        memcpy(&f, given, size < sizeof f ? size : sizeof f);
+    }
+    if (f.states &
+            ~(uint32_t)(1u << OBJSTORE_UNSEALED | 1u << OBJSTORE_SEALED | 1u << OBJSTORE_DELETED) ||
+        f.dtypes >> (OBJSTORE_FLOAT64 + 1) || f.reserved)
+        return -EINVAL;
+    *out = (struct wanted){ f.states, f.dtypes, f.name_prefix, f.tag, 0 };
+    out->name_length = f.name_prefix ? strlen(f.name_prefix) : 0;
+    return 0;
+}
+
+int objstore_list_where(struct objstore *s, const struct objstore_filter *filter,
+                        int (*visit)(const struct objstore_info *info, void *ctx), void *ctx)
+{
+    struct wanted wanted;
     int err = handle_check(s);
 
-    if (err || !visit)
-        return err ? err : -EINVAL;
+    if (!err && !visit)
+        err = -EINVAL;
+    if (!err)
+        err = filter_read(filter, &wanted);
+    if (err)
+        return err;
     uint32_t slots = slots_in_use(s);
-    for (uint32_t i = 0; i < slots; i++) {
+    for (uint32_t i = 0; i < slots && !err; i++) {
         struct objstore_info info;
 
         /* One that changes while we look is looked at again: it may only have been sealed. */
         for (int tries = 0; tries < 8; tries++) {
             uint64_t before = au64_load_acquire(&slot_at(s, i)->word); /* E1 */
-            bool is_object = read_info(s, i, &info);
+            enum found found = read_info(s, i, &wanted, &info);
 
-            if (is_object || au64_load_acquire(&slot_at(s, i)->word) == before) { /* E1 */
-                err = is_object ? visit(&info, ctx) : 0;
+            if (found != FOUND_NOTHING || au64_load_acquire(&slot_at(s, i)->word) == before) {
+                err = found == FOUND ? visit(&info, ctx) : 0;
                 break;
             }
         }
+    }
+    return err;
+}
+
+int objstore_list(struct objstore *s, int (*visit)(const struct objstore_info *info, void *ctx),
+                  void *ctx)
+{
+    return objstore_list_where(s, NULL, visit, ctx);
+}
+
+/* ---- who holds an object ------------------------------------------------------------------- */
+
+int objstore_holders(struct objstore *s, const struct objstore_info *info,
+                     int (*visit)(const struct objstore_holder *holder, void *ctx), void *ctx)
+{
+    struct objstore_info now;
+    int err = handle_check(s);
+
+    if (err || !info || !visit)
+        return err ? err : -EINVAL;
+    uint32_t index = info->place - 1, used = leases_in_use(s);
+    if (index >= slots_in_use(s))
+        return -ENOENT;
+    uint64_t word = au64_load_acquire(&slot_at(s, index)->word); /* E1 */
+    if (read_info(s, index, NULL, &now) != FOUND || memcmp(&now.id, &info->id, sizeof now.id) ||
+        now.created_ns != info->created_ns)
+        return -ENOENT;
+    for (uint32_t i = 0; i < used; i++) {
+        uint64_t lease = au64_load_acquire(&s->leases[i].word); /* A1 */
+        struct objstore_holder holder = {
+            .pid = pid_of(s, i),
+            .start_time = au64_load_relaxed(&s->leases[i].start_time), /* relaxed: A1 */
+            .is_writer = word_state(word) == SLOT_WRITING && word_lease(word) == i,
+        };
+
+        if (!holder.is_writer && word_state(word) != SLOT_WRITING)
+            holder.views = pins_held_by(s, i, index, word);
+        if (!holder.is_writer && !holder.views)
+            continue;
+        holder.alive = !lease_has_died(s, i, lease);
+        if (au64_load_acquire(&s->leases[i].word) != lease) /* A2: gone meanwhile */
+            continue;
+        err = visit(&holder, ctx);
         if (err)
             return err;
     }
-    return 0;
+    struct objstore_holder nobody = { .alive = true, .views = passes_of(s, index) };
+    return nobody.views && word_state(word) != SLOT_WRITING ? visit(&nobody, ctx) : 0;
 }
 
 /* ---- statistics ---------------------------------------------------------------------------- */
@@ -155,50 +256,6 @@ static void count_slots(const struct objstore *s, struct objstore_stats *out)
     }
 }
 
-/* Bytes in cells that are taken; *largest: the largest cell that is not. */
-static uint64_t count_cells(const struct objstore *s, uint32_t block, uint64_t *largest)
-{
-    uint64_t word = au64_load_acquire(&s->block_words[block]), taken = 0; /* B2 */
-    uint32_t class = block_class(word);
-
-    if (block_state(word) == BLOCK_PAGES_STATE || class >= CELL_CLASSES)
-        return 0;
-    for (uint32_t i = 0; i < class_cells(class); i++) {
-        uint32_t owner = au32_load_relaxed(&s->cell_owners[(uint64_t)block * BLOCK_CELLS + i]);
-
-        if (owner >= OWNER_SLOT)
-            taken += class_bytes(class);
-        else if (class_bytes(class) > *largest)
-            *largest = class_bytes(class);
-    }
-    return taken;
-}
-
-static void count_units(const struct objstore *s, struct objstore_stats *out)
-{
-    uint64_t run = 0, longest = 0, largest_cell = INLINE_MAX;
-
-    for (uint64_t page = 0; page < s->geo.pages; page++) {
-        uint32_t owner = au32_load_relaxed(&s->page_owners[page]); /* relaxed: statistics */
-
-        if (owner == PAGE_BLOCK && page / BLOCK_PAGES < s->geo.blocks) {
-            uint64_t taken = count_cells(s, (uint32_t)(page / BLOCK_PAGES), &largest_cell);
-
-            out->used_bytes += taken;
-            run = taken ? 0 : run + BLOCK_PAGES - page % BLOCK_PAGES;
-            page |= BLOCK_PAGES - 1;
-        } else if (owner == PAGE_FREE) {
-            run++;
-        } else {
-            out->used_bytes += PAGE_BYTES;
-            run = 0;
-        }
-        if (run > longest)
-            longest = run;
-    }
-    out->largest_free_bytes = longest ? longest * PAGE_BYTES : largest_cell;
-}
-
 int objstore_stats(struct objstore *s, struct objstore_stats *out)
 {
     struct objstore_stats stats = { 0 };
@@ -212,7 +269,11 @@ int objstore_stats(struct objstore *s, struct objstore_stats *out)
     stats.capacity_bytes = s->geo.capacity_bytes;
     stats.reserved_bytes = (uint64_t)st.st_blocks * 512;
     count_slots(s, &stats);
-    count_units(s, &stats);
+    struct space space;
+    space_measure(s, &space);
+    stats.used_bytes += space.used_bytes;
+    stats.largest_free_bytes =
+        space.free.largest_bytes ? space.free.largest_bytes : space.largest_cell_bytes;
     if (stats.used_bytes > stats.capacity_bytes) /* tiny objects have room of their own */
         stats.used_bytes = stats.capacity_bytes;
     uint32_t used = leases_in_use(s);

@@ -4,8 +4,10 @@
  * read.
  */
 #include "alloc.h"
+#include "events.h"
 #include "index.h"
 #include "lease.h"
+#include "objects.h"
 #include "pin.h"
 #include "reap.h"
 #include "slot.h"
@@ -111,6 +113,16 @@ static void give_up(struct objstore *s, struct cache *c, uint32_t index, bool is
         slot_free(s, c, index);
 }
 
+/* Somebody wrote over what we noted in our own slot: give back what still names it. */
+static void take_back(struct objstore *s, uint32_t index)
+{
+    uint64_t word = au64_load_relaxed(&slot_at(s, index)->word); /* relaxed: ours, or damage */
+
+    if (word_state(word) == SLOT_WRITING && word_lease(word) == s->lease &&
+        slot_change(s, index, &word, SLOT_RECLAIM)) /* T3 */
+        reclaim(s, NULL, index, RECLAIM_ANYWHERE);
+}
+
 /* One attempt to get a slot, the id and the bytes. On -EEXIST *word says who has the id. */
 static int try_begin(struct objstore *s, struct cache *c, struct key key, size_t size,
                      const struct objstore_meta *meta, uint32_t *index, uint64_t *word)
@@ -158,14 +170,23 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
             return err;
     }
     wait_wake(s, key);
-    return place_of(s, *index, size, at) ? 0 : -EBADMSG;
+    if (place_of(s, *index, size, at))
+        return 0;
+    take_back(s, *index);
+    return -EBADMSG;
 }
 
 static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key)
 {
-    if (!slot_change(s, index, &word, SLOT_SEALED)) /* T2, E1 */
+    uint64_t on = events_on(s);
+
+    if (events_has_listeners(on))
+        events_tell(s, HINT_SEAL, index, word, key); /* H1 */
+    if (!slot_change(s, index, &word, SLOT_SEALED))  /* T2, E1 */
         return -ENOENT;
     POINT("object: sealed, nobody woken");
+    if (events_has_new_listeners(s, on))
+        events_tell(s, HINT_SEAL, index, word, key); /* H3 */
     wait_wake(s, key);
     return 0;
 }
@@ -235,6 +256,71 @@ int objstore_seal(struct objstore *s, const struct objstore_id *id)
     return err;
 }
 
+/* Cut a slot that is ours, in WRITING, to `size` bytes. */
+static int shrink(struct objstore *s, uint32_t index, uint64_t size)
+{
+    struct slot *slot = slot_at(s, index);
+    uint64_t before = au64_load_relaxed(&slot->size), at; /* relaxed: ours */
+
+    if (!place_of(s, index, before, &at))
+        return -EBADMSG;
+    if (before > INLINE_MAX && size < before) {
+        struct cache *c = cache_take(s);
+
+        if (size <= INLINE_MAX) { /* such objects live in their slot */
+            memcpy(slot->bytes, s->rw + at, size);
+            extent_free(s, c, index, true);
+        } else {
+            extent_shrink(s, c, index, size);
+        }
+        cache_give(c);
+    }
+    au64_store_relaxed(&slot->size, size); /* relaxed: T2 publishes */
+    return 0;
+}
+
+static int replace_meta(struct objstore *s, uint32_t index, const struct objstore_meta *meta)
+{
+    struct au64 *created = &slot_at(s, index)->created;
+    uint64_t without = au64_load_relaxed(created) & ~1ull; /* relaxed: ours */
+    bool has_meta = !meta_is_zero(meta);
+
+    if (has_meta) {
+        int err = meta_reserve(s, index);
+
+        if (err)
+            return err;
+        write_meta(s, index, meta);
+    }
+    au64_store_relaxed(created, without | has_meta); /* relaxed: T2 publishes */
+    return 0;
+}
+
+int objstore_seal_size(struct objstore *s, const struct objstore_id *id, size_t size,
+                       const struct objstore_meta *meta)
+{
+    struct key key;
+    uint32_t index;
+    uint64_t word;
+    int err = check_write(s, id, &key);
+
+    if (!err && meta && !meta_is_valid(meta))
+        err = -EINVAL;
+    if (!err)
+        err = find_ours(s, key, &index, &word);
+    if (!err && size > au64_load_relaxed(&slot_at(s, index)->size)) /* relaxed: ours */
+        err = -EINVAL;
+    if (!err && meta)
+        err = replace_meta(s, index, meta);
+    if (!err)
+        err = shrink(s, index, size);
+    if (!err)
+        err = finish(s, index, word, key);
+    if (!err)
+        au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
+    return err;
+}
+
 int objstore_abort(struct objstore *s, const struct objstore_id *id)
 {
     struct key key;
@@ -261,6 +347,7 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
     struct key key;
     uint32_t index;
     uint64_t word;
+    uint64_t on;
     int err = check_write(s, id, &key);
 
     if (err)
@@ -271,8 +358,15 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
             return err;
         if (word_state(word) != SLOT_SEALED)
             return -ENOENT;
-    } while (!slot_change(s, index, &word, SLOT_DOOMED)); /* T4, E2 */
+        on = events_on(s);
+        if (events_has_listeners(on))
+            events_tell(s, HINT_DELETE, index, word, key); /* H1 */
+    } while (!slot_change(s, index, &word, SLOT_DOOMED));  /* T4, E2 */
     POINT("object: doomed, still in its chain");
+    if (events_has_new_listeners(s, on))
+        events_tell(s, HINT_DELETE, index, word, key); /* H3 */
+    else if (events_has_listeners(on))
+        wait_wake_any(s);
     word = word_with(word, SLOT_DOOMED, 0);
     err = index_remove(s, index, word);
     if (!err)
@@ -282,10 +376,24 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
+int view_open(const struct objstore *s, uint32_t index, uint64_t word, uint64_t ref,
+              struct objstore_view *view)
+{
+    uint64_t size = au64_load_relaxed(&slot_at(s, index)->size), at; /* relaxed: E1 */
+
+    if (!place_of(s, index, size, &at))
+        return -EBADMSG;
+    view->data = size ? s->view + at : NULL;
+    view->size = size;
+    view->pin[0] = ref;
+    view->pin[1] = word;
+    return 0;
+}
+
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
 static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
-    uint64_t ref, size, at;
+    uint64_t ref;
     int err = pin(s, index, word, &ref);
 
     if (err == -EAGAIN) /* we may have stood in the way of the one who wanted to free it */
@@ -293,16 +401,10 @@ static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct o
                             RECLAIM_FRESH);
     if (err)
         return err;
-    size = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: E1 */
-    if (!place_of(s, index, size, &at)) {
+    err = view_open(s, index, word, ref, view);
+    if (err)
         unpin(s, ref, word);
-        return -EBADMSG;
-    }
-    view->data = size ? s->view + at : NULL;
-    view->size = size;
-    view->pin[0] = ref;
-    view->pin[1] = word;
-    return 0;
+    return err;
 }
 
 static int try_get(struct objstore *s, struct key key, struct objstore_view *view, uint64_t *word)
@@ -367,6 +469,8 @@ void objstore_release(struct objstore *s, struct objstore_view *view)
         return;
     uint64_t ref = view->pin[0], word = view->pin[1];
     *view = (struct objstore_view){ 0 };
+    if (word_state(word) != SLOT_SEALED) /* no view, or one that was released */
+        return;
     if (pin_slot(ref) >= s->geo.slots || !unpin(s, ref, word)) /* N2 */
         return;
     uint64_t now = au64_load_seq_cst(&slot_at(s, pin_slot(ref))->word); /* E2 */

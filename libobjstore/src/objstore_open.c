@@ -139,6 +139,8 @@ static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out,
 
     if (s == MAP_FAILED) {
         err = -errno;
+        if (is_new)
+            file_unlink_hidden(fd);
         close(fd);
         return err;
     }
@@ -168,6 +170,8 @@ static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out,
     *out = s;
     return 0;
 detach:
+    if (is_new)
+        file_unlink_hidden(fd);
     detach(s);
     return err;
 }
@@ -203,29 +207,17 @@ static int read_options(const struct objstore_options *given, struct objstore_op
     return 0;
 }
 
-static int open_new(const struct file_name *name, const struct objstore_options *o,
-                    struct objstore **out, struct objstore_diag *diag)
+/* Make a file, attach to it, give it its name. */
+static int make_store(const struct file_name *name, const struct geometry *g,
+                      const struct objstore_options *o, struct objstore **out,
+                      struct objstore_diag *diag)
 {
-    struct geometry g;
-    int err = 0;
-
-    if (!geometry_of(o->capacity_bytes, &g)) {
-        diag_set(diag, "a capacity is between %u bytes and %llu GiB", CAPACITY_MIN,
-                 (unsigned long long)(CAPACITY_MAX >> 30));
-        return -EINVAL;
-    }
-    if (name)
-        err = file_make_dir(name);
-    if (err) {
-        diag_set(diag, "%s: cannot be used as the directory of this user's stores", name->dir);
-        return err;
-    }
-    int fd = file_make(name ? name->dir : NULL, &g, o->mode,
+    int fd = file_make(name ? name->dir : NULL, g, o->mode,
                        name && o->flags & OBJSTORE_EPHEMERAL ? HEADER_EPHEMERAL : 0, diag);
     if (fd < 0)
         return fd;
     struct objstore *s;
-    err = attach(fd, o->flags, true, &s, diag);
+    int err = attach(fd, o->flags, true, &s, diag);
     if (err)
         return err;
     err = name ? file_publish(s->fd, name) : 0;
@@ -249,6 +241,29 @@ static int open_existing(const struct file_name *name, const struct objstore_opt
     if (fd < 0)
         return -errno;
     return attach(fd, o->flags, false, out, diag);
+}
+
+static int open_new(const struct file_name *name, const struct objstore_options *o,
+                    struct objstore **out, struct objstore_diag *diag)
+{
+    struct geometry g;
+    int err = 0;
+
+    if (!geometry_of(o->capacity_bytes, &g)) {
+        diag_set(diag, "a capacity is between %u bytes and %llu GiB", CAPACITY_MIN,
+                 (unsigned long long)(CAPACITY_MAX >> 30));
+        return -EINVAL;
+    }
+    if (name)
+        err = file_make_dir(name);
+    if (err) {
+        diag_set(diag, "%s: cannot be used as the directory of this user's stores", name->dir);
+        return err;
+    }
+    err = make_store(name, &g, o, out, diag);
+    if (err && name && name->is_ours)
+        file_tidy_dir(name->path); /* it may be new, too */
+    return err;
 }
 
 /* Somebody retires the file this moment; it takes as long as an unlink(). */
@@ -363,7 +378,10 @@ int objstore_destroy(const char *where)
     if (fd < 0)
         return -errno;
     /* A damaged store can be destroyed, something else cannot. */
-    if (pread(fd, &fixed, sizeof fixed, 0) < 8 || fixed.magic != LAYOUT_MAGIC)
+    ssize_t n = pread(fd, &fixed, sizeof fixed, 0);
+    if (n < 0 && errno != EISDIR)
+        err = -errno;
+    else if (n < 8 || fixed.magic != LAYOUT_MAGIC)
         err = -EPROTO;
     close(fd);
     if (err)

@@ -14,8 +14,10 @@
 #include "reap.h"
 #include "alloc.h"
 #include "blocks.h"
+#include "events.h"
 #include "index.h"
 #include "lease.h"
+#include "pass.h"
 #include "pin.h"
 #include "slot.h"
 #include "wait.h"
@@ -72,6 +74,14 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
     }
 }
 
+/* One holder of it is gone. */
+static void try_to_free(struct objstore *s, uint32_t slot)
+{
+    uint64_t word = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2: after N2, Q4 */
+
+    reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
+}
+
 uint32_t reap_dead(struct objstore *s)
 {
     uint32_t freed = 0;
@@ -79,6 +89,7 @@ uint32_t reap_dead(struct objstore *s)
 
     for (;;) {
         leases_bury(s, &graves);
+        freed += passes_expire(s, &graves, try_to_free);
         if (graves.count == 0)
             return freed;
         uint32_t slots = slots_in_use(s);
@@ -87,23 +98,17 @@ uint32_t reap_dead(struct objstore *s)
         blocks_hint_all(s);
         wait_wake_all(s); /* what they wait for may never come now: let them look */
         freed += leases_free(s, &graves);
+        events_forget_dead(s);
         if (graves.count < GRAVES_MAX)
             return freed;
     }
-}
-
-static void dropped(struct objstore *s, uint32_t slot)
-{
-    uint64_t word = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2: after N2 */
-
-    reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
 }
 
 void reap_self(struct objstore *s)
 {
     uint32_t slots = slots_in_use(s);
 
-    pins_drop_all(s, dropped);
+    pins_drop_all(s, try_to_free);
     for (uint32_t i = 0; i < slots && au64_load_relaxed(&s->unsealed); i++) { /* a private count */
         uint64_t word = au64_load_acquire(&slot_at(s, i)->word);              /* T1 */
 

@@ -15,7 +15,10 @@ enum reclaim_from {
 void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_from from);
 /* The word was read as DOOMED: free the slot unless somebody holds a pin. */
 void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum reclaim_from from);
-/* Clean up after all who died attached; returns how many leases came free. */
+/*
+ * Clean up after all who died attached, and what was given and not taken in time; returns how many
+ * leases and passes came free.
+ */
 uint32_t reap_dead(struct objstore *s);
 /* The same for ourselves, before the lease goes. */
 void reap_self(struct objstore *s);

@@ -9,6 +9,8 @@
 
 /* Tell those who sleep for this id (and for several) that its object changed. */
 void wait_wake(struct objstore *s, struct key key);
+/* Tell those who sleep for several, or for events. */
+void wait_wake_any(struct objstore *s);
 /* Tell all. */
 void wait_wake_all(struct objstore *s);
 
@@ -23,6 +25,14 @@ struct au32 *wait_word_any(const struct objstore *s);
 uint32_t wait_announce(struct au32 *word);
 /* Sleep until woken or the deadline. */
 void wait_sleep(struct au32 *word, uint32_t announced, int64_t deadline_ns);
+/*
+ * Sleep until the object under `key` is sealed. 0, -ETIMEDOUT, -EBADMSG. A writer's death is
+ * noticed and cleaned up after; the wait goes on.
+ */
+int wait_sealed(struct objstore *s, struct key key, int64_t deadline_ns);
+/* The same for all of n ids, one after the other: some may be gone again afterwards. */
+int wait_sealed_all(struct objstore *s, const struct objstore_id *ids, size_t n,
+                    int64_t deadline_ns);
 /* A moment from now at which to see if the one who writes our object has died. */
 int64_t wait_slice(int64_t deadline_ns);
 

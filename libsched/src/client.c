@@ -242,45 +242,67 @@ int futures_count(const struct wsched *p, const struct wsched_future *futures, s
     return 0;
 }
 
-/* True: look again, some were not marked before. */
-bool futures_register(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need)
+bool wanted_is_satisfied(const struct wanted *w)
 {
-    uint64_t bit = park_bit(p), word;
-    uint32_t index;
-    size_t pending = 0;
-
-    for (size_t i = 0; i < n; i++)
-        pending += future_look(p, futures[i].v, &index, &word) && !word_is_over(word);
-    size_t over = n - pending;
-    size_t mark = need > over ? pending - (need - over) + 1 : 0;
-    for (size_t i = n; mark && i-- > 0;) {
-        if (!future_look(p, futures[i].v, &index, &word) || word_is_over(word))
-            continue;
-        struct task *t = task_at(p, index);
-        if (!(au64_load_relaxed(&t->waiters) & bit)) /* relaxed: our own bit */
-            au64_or_acq_rel(&t->waiters, bit);
-        POINT("wait: bit set, task not marked as waited for");
-        while (word_generation(word) == future_generation(futures[i].v) && !word_is_over(word) &&
-               !(word & WORD_WAITED))
-            if (au64_cas_acq_rel(&t->word, &word, word | WORD_WAITED)) /* E3 */
-                break;
-        mark--;
-    }
-    return true;
-}
-
-struct wanted {
-    struct wsched *p;
-    const struct wsched_future *futures;
-    size_t n, need;
-};
-
-static bool is_satisfied(void *arg)
-{
-    const struct wanted *w = arg;
     size_t count;
 
     return futures_count(w->p, w->futures, w->n, NULL, &count) || count >= w->need;
+}
+
+static bool is_pending(const struct wanted *w, size_t i, uint32_t *index, uint64_t *word)
+{
+    return future_look(w->p, w->futures[i].v, index, word) && !word_is_over(*word);
+}
+
+static void mark(struct wanted *w, uint32_t index, uint64_t word)
+{
+    struct task *t = task_at(w->p, index);
+    uint64_t bit = park_bit(w->p);
+    uint32_t generation = word_generation(word);
+
+    if (!(au64_load_relaxed(&t->waiters) & bit)) /* relaxed: our own bit */
+        au64_or_acq_rel(&t->waiters, bit);
+    POINT("wait: bit set, task not marked as waited for");
+    while (word_generation(word) == generation && !word_is_over(word) && !(word & WORD_WAITED))
+        if (au64_cas_acq_rel(&t->word, &word, word | WORD_WAITED)) /* E3 */
+            break;
+}
+
+void wanted_register(struct wanted *w)
+{
+    uint64_t word;
+    uint32_t index;
+    size_t pending = 0;
+
+    for (size_t i = 0; i < w->n; i++)
+        pending += is_pending(w, i, &index, &word);
+    size_t over = w->n - pending, marks = w->need > over ? pending - (w->need - over) + 1 : 0;
+    bool is_reached = !marks;
+
+    POINT("wait: counted, none marked");
+    w->from = w->n;
+    w->over = 0;
+    while (marks && w->from > 0)
+        if (is_pending(w, --w->from, &index, &word)) {
+            mark(w, index, word);
+            marks--;
+        } else {
+            w->over++;
+        }
+    if (is_reached || marks) /* they ended meanwhile: nobody would call us */
+        w->over = SIZE_MAX;
+}
+
+bool wanted_is_called(void *wanted)
+{
+    const struct wanted *w = wanted;
+    uint64_t word;
+    uint32_t index;
+    size_t over = 0;
+
+    for (size_t i = w->from; i < w->n; i++)
+        over += !is_pending(w, i, &index, &word);
+    return over != w->over;
 }
 
 /* Sleep until woken, must_wake(), the deadline, or the supervisor's death. */
@@ -294,6 +316,7 @@ static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, 
     uint32_t supervisor = au32_load_acquire(&p->header->supervisor);
     if (!supervisor || (supervisor & ~(uint32_t)FUTEX_TID_MASK))
         return 0; /* it died this moment: come again */
+    POINT("wait: marked, park word not set");
     au32_store_release(&park->word, supervisor | FUTEX_WAITERS);
     fence_seq_cst(); /* P2 */
     POINT("client: about to sleep");
@@ -301,8 +324,10 @@ static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, 
      * has not looked at ours. */
     if (au32_load_acquire(&p->header->supervisor) != supervisor || must_wake(arg))
         return 0;
-    return futex_wait(&park->word, supervisor | FUTEX_WAITERS, deadline) == -ETIMEDOUT ? -ETIMEDOUT
-                                                                                       : 0;
+    err = futex_wait(&park->word, supervisor | FUTEX_WAITERS, deadline);
+    if (!err && park_is_shared())
+        futex_wake(&park->word, INT_MAX); /* the kernel wakes only one of us */
+    return err == -ETIMEDOUT ? err : 0;
 }
 
 static bool client_spin(struct wsched *p, struct wanted *w)
@@ -313,7 +338,7 @@ static bool client_spin(struct wsched *p, struct wanted *w)
     if (p->cpus < 2 || au32_load_relaxed(&p->woke)) /* relaxed: a hint */
         rounds = 0;
     for (uint32_t i = 0; i < rounds; i += cost) {
-        if (is_satisfied(w)) {
+        if (wanted_is_satisfied(w)) {
             au32_store_relaxed(&p->spin, CLIENT_SPIN_MAX);
             return true;
         }
@@ -338,8 +363,8 @@ static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
         if (may_spin && client_spin(p, w))
             continue;
         may_spin = false;
-        futures_register(p, w->futures, w->n, w->need);
-        err = client_sleep(p, is_satisfied, w, deadline);
+        wanted_register(w);
+        err = client_sleep(p, wanted_is_called, w, deadline);
         if (err && err != -ETIMEDOUT)
             return err;
     }
@@ -358,7 +383,7 @@ int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
     if (err)
         return err;
     if (count < need) {
-        struct wanted w = { p, futures, n, need };
+        struct wanted w = { p, futures, n, need, 0, 0 };
         int64_t deadline = deadline_from_ms(timeout_ms);
         if (timeout_ms == 0)
             err = -ETIMEDOUT;

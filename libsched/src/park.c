@@ -18,6 +18,11 @@
  * supervisor's thread id there: then the kernel wakes it when the supervisor dies, supervisor.c).
  * Waking it again or for nothing is harmless: every sleeper looks at what it waits for.
  *
+ * Death   A waker clears the word, then wakes. If it dies in between, the kernel wakes one sleeper
+ *   in its place, because the word is the pending operation of the waker's robust list (the
+ *   kernel's Documentation/locking/robust-futexes.rst, "list_op_pending"). It wakes one; threads
+ *   of the driver that share a park word pass that on to the others, in client_sleep().
+ *
  * Ordering (Dekker: both sides write, then look at what the other writes, all seq_cst)
  *   P1  push, fence -> sleepers and searchers read   |  sleepers and searchers written, fence ->
  *       queues read. Either the pusher sees the sleeper or the sleeper sees the hint.
@@ -28,6 +33,10 @@
 #include "pool.h"
 
 #include <string.h>
+
+/* Threads of this process that ever slept, or asked for their bit. */
+static struct au32 threads_seen;
+static __thread uint32_t thread_number; /* from 1 on */
 
 static uint32_t mask_words(const struct wsched *p)
 {
@@ -58,10 +67,45 @@ static bool bit_clear(struct au64 *mask, uint32_t n)
     return au64_and_seq_cst(&mask[n / 64], ~(1ull << n % 64)) >> n % 64 & 1; /* P1 */
 }
 
+/* The calling thread's robust list, as the kernel knows it; each process has another. */
+static __thread struct robust_list_head *robust_head;
+
+void park_set_robust(struct robust_list_head *head)
+{
+    robust_head = head;
+}
+
+/*
+ * The C library has a list registered for every thread; we borrow its pending operation, which it
+ * uses only inside its own calls.
+ */
+void park_find_robust(void)
+{
+    size_t size;
+
+    if (syscall(SYS_get_robust_list, 0, &robust_head, &size))
+        robust_head = NULL;
+}
+
 static void unpark(struct park *park)
 {
-    if (au32_load_seq_cst(&park->word) && au32_xchg_seq_cst(&park->word, 0)) /* P2 */
+    struct robust_list_head *head = robust_head;
+
+    if (!au32_load_seq_cst(&park->word)) /* P2 */
+        return;
+    if (head) {
+        uintptr_t node = (uintptr_t)&park->word - (uintptr_t)head->futex_offset;
+        head->list_op_pending = (struct robust_list *)node; /* only the kernel looks at it */
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+    if (au32_xchg_seq_cst(&park->word, 0)) { /* P2 */
+        POINT("unpark: word cleared, sleeper not woken");
         futex_wake(&park->word, INT_MAX);
+    }
+    if (head) {
+        atomic_signal_fence(memory_order_seq_cst);
+        head->list_op_pending = NULL;
+    }
 }
 
 /* ---- hints ------------------------------------------------------------------------------- */
@@ -158,6 +202,11 @@ void park_wake_all(struct wsched *p)
         unpark(&p->header->client_park[i]);
 }
 
+bool park_is_shared(void)
+{
+    return au32_load_relaxed(&threads_seen) > CLIENT_PARKS; /* relaxed: our own add came before */
+}
+
 void park_wake_bits(struct wsched *p, uint64_t bits)
 {
     for (; bits; bits &= bits - 1) {
@@ -169,9 +218,6 @@ void park_wake_bits(struct wsched *p, uint64_t bits)
                 unpark(&p->seats[i].park);
     }
 }
-
-static struct au32 threads_seen;
-static __thread uint32_t thread_number; /* from 1 on */
 
 uint64_t park_bit(const struct wsched *p)
 {

@@ -50,7 +50,8 @@ struct wsched {
     pthread_mutex_t lock;
     uint32_t *free_slots; /* ours: MAKING(seat) */
     uint32_t free_count, free_max, worker_free_max;
-    uint32_t map_cursor, block_cursor; /* where to look first */
+    uint32_t map_cursor;               /* where to look first for a free slot */
+    struct au32 block_cursor;          /* and for a free block: any thread may end a task */
     uint32_t last_kernel;              /* the name that was looked up last */
     struct au32 woke;                  /* the last submission had to wake a worker */
     struct au32 spin;                  /* of a waiting client, in pauses */
@@ -258,6 +259,11 @@ void hint_push(struct wsched *p, uint64_t future); /* takes the driver's lock */
 void hint_push_locked(struct wsched *p, uint64_t future);
 bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 void park_wake_all(struct wsched *p);
+/* In a process whose death must not lose a wake: its own robust list, or that of the C library. */
+void park_set_robust(struct robust_list_head *head);
+void park_find_robust(void);
+/* Do several threads of the driver sleep on the same park word? */
+bool park_is_shared(void);
 void park_wake_worker(struct wsched *p, uint32_t seat);
 void park_wake_bits(struct wsched *p, uint64_t bits);
 uint64_t park_bit(const struct wsched *p);
@@ -281,8 +287,19 @@ int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
 /* How many are done; done[] may be NULL. -EINVAL: one is no task. */
 int futures_count(const struct wsched *p, const struct wsched_future *futures, size_t n, bool *done,
                   size_t *count);
-/* Make the ends of enough of them ring our bell that `need` cannot be reached unheard. */
-bool futures_register(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need);
+
+/* What somebody waits for, and which of it is to wake him. */
+struct wanted {
+    struct wsched *p;
+    const struct wsched_future *futures;
+    size_t n, need;
+    size_t from, over; /* of futures[from .. n), `over` were so when the rest were marked */
+};
+bool wanted_is_satisfied(const struct wanted *w);
+/* Mark so many futures as waited for that `need` cannot be reached without one of them. */
+void wanted_register(struct wanted *w);
+/* Has one of them ended since? To be asked after the park word was set (P2); a struct wanted. */
+bool wanted_is_called(void *wanted);
 
 /* ---- supervisor.c, sweep.c --------------------------------------------------------------- */
 

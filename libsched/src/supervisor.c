@@ -108,6 +108,7 @@ static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, cons
     p->role = ROLE_WORKER;
     p->seat = seat;
     *p->own = 1;
+    park_find_robust();
     proc_stat(getpid(), &start, &state);
     POINT("worker: forked, not in its seat");
     if (!au64_cas_seq_cst(&p->seats[seat].identity, &empty,
@@ -267,6 +268,7 @@ static void robust_begin(struct wsched *p)
     }
     last->next = &robust.head.list;
     syscall(SYS_set_robust_list, &robust.head, sizeof robust.head);
+    park_set_robust(&robust.head);
     au32_store_release(&p->header->supervisor, (uint32_t)syscall(SYS_gettid));
 }
 

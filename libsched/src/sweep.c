@@ -159,11 +159,13 @@ static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint
 static void cancel_orphan(struct wsched *p, const struct sweep *s, uint32_t index, uint64_t word)
 {
     struct task *t = task_at(p, index);
-    uint64_t parent = au64_load_relaxed(&t->parent),
+    uint64_t parent = au64_load_acquire(&t->parent), /* before the second look at the word */
              future = future_make(index, word_generation(word));
     uint32_t attempt = t->parent_attempt;
 
-    if (!parent || au64_load_acquire(&t->word) != word) /* a glance at a slot in use: look again */
+    /* Is it still that task? Its state may have changed: somebody runs it or ends it meanwhile. */
+    uint64_t now = au64_load_acquire(&t->word);
+    if (!parent || word_generation(now) != word_generation(word) || word_state(now) <= TASK_MAKING)
         return;
     for (uint32_t i = 0; i < s->count; i++)
         if (s->dead[i].future == parent && s->dead[i].attempt == attempt) {

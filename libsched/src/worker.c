@@ -231,22 +231,8 @@ static void rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
     park_worker(p, wants_work, must_wake, arg, deadline);
 }
 
-struct waiting {
-    struct wsched *p;
-    const struct wsched_future *futures;
-    size_t n, need;
-};
-
-static bool is_satisfied(void *arg)
-{
-    const struct waiting *w = arg;
-    size_t done;
-
-    return futures_count(w->p, w->futures, w->n, NULL, &done) || done >= w->need;
-}
-
 /* Run one of those we wait for, the newest first. *blocked: one of them is. */
-static bool run_awaited(struct wsched *p, const struct waiting *w, bool *blocked)
+static bool run_awaited(struct wsched *p, const struct wanted *w, bool *blocked)
 {
     for (size_t i = w->n; i-- > 0;) {
         uint32_t index;
@@ -280,7 +266,7 @@ static bool run_own(struct wsched *p)
     return false;
 }
 
-static bool has_older(struct wsched *p, const struct waiting *w)
+static bool has_older(struct wsched *p, const struct wanted *w)
 {
     for (size_t i = 0; i < w->n; i++) {
         uint32_t index;
@@ -295,8 +281,7 @@ static bool has_older(struct wsched *p, const struct waiting *w)
 int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
                 int64_t deadline)
 {
-    struct waiting w = { p, futures, n, need };
-    bool is_registered = false;
+    struct wanted w = { p, futures, n, need, 0, 0 };
     int err = 0;
 
     if (has_older(p, &w))
@@ -320,12 +305,8 @@ int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
         bool wants_work = p->depth < HELP_DEPTH || blocked;
         if (wants_work && worker_help(p))
             continue;
-        if (!is_registered && futures_register(p, futures, n, need)) {
-            is_registered = true;
-            continue; /* look again: one may have ended before it knew of us */
-        }
-        rest(p, wants_work, is_satisfied, &w, deadline);
-        is_registered = false;
+        wanted_register(&w);
+        rest(p, wants_work, wanted_is_called, &w, deadline);
     }
     search_end(p);
     return err;

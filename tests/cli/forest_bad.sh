@@ -112,6 +112,25 @@ done
 { cat "$work/good.forest"; echo; } >"$work/bad.forest"
 bad_model "" "$work/bad.forest"
 
+# --- the store: cut off, of another layout version, damaged; it is left as it was ---
+"${forest%/*}/objstore" create -c 4M "$work/good.store" >/dev/null || fail "no store"
+bad_store() {
+    cp "$work/bad.store" "$work/before.store"
+    refused 3 "bad.store: cannot make a store$1" sweep --data "$work/good.csv" --target y --models 1 -w 1 --store "$work/bad.store"
+    cmp -s "$work/before.store" "$work/bad.store" || fail "the store was changed"
+}
+size=$(stat -c %s "$work/good.store")
+for cut in 1 8 100 4096 $((size / 2)) $((size - 1)); do
+    head -c "$cut" "$work/good.store" >"$work/bad.store"
+    bad_store ""
+done
+for i in 0 8 16; do # magic, version, geometry
+    cp "$work/good.store" "$work/bad.store"
+    byte=$(od -An -tu1 -j $i -N 1 "$work/good.store")
+    printf "\\x$(printf %02x $((byte ^ 4)))" | dd of="$work/bad.store" bs=1 seek=$i conv=notrunc status=none
+    bad_store ""
+done
+
 # --- the output ---
 for c in "train --target y -n 2 -w 1 -q -o" "predict --model $work/good.forest --target y -o"; do
     # shellcheck disable=SC2086

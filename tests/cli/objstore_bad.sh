@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Bad input: one clear line, the documented exit code, nothing lost, nothing left behind.
 . "$(dirname "$0")/objstore.inc"
-readers=(ls stat leases "cat OBJECT" "stat OBJECT" "wait OBJECT" "get OBJECT" doctor)
+readers=(ls stat leases top events dump load "cat OBJECT" "stat OBJECT" "wait OBJECT" "get OBJECT" doctor)
 
 # refused_by_all TEXT STORE: every command refuses it; verify with 1, the others with 3.
 refused_by_all() {
@@ -37,6 +37,13 @@ refused 2 "--timeout" wait --timeout soon $store thing
 refused 2 "--need" wait --need 2 $store thing
 refused 2 "--state" ls --state lost $store
 refused 2 "need a STORE" ls --state sealed
+refused 2 "need a STORE" ls --tag x
+refused 2 "--dtype" ls --dtype complex $store
+refused 2 "--interval" top --interval 0 $store
+refused 2 "--rows" top --rows 0 $store
+refused 2 "--count" events --count 0 $store
+refused 2 "--timeout" events --timeout -1 $store
+refused 2 "name no objects then" dump --name x $store thing
 
 # --- no store, or something else ---
 refused 3 "no such store*objstore ls" ls $store

@@ -95,14 +95,14 @@ grep -q ^Name: "$work/out" || fail "a file of /proc came as $(wc -c <"$work/out"
 run 0 rm $store "$id" proc rest from-pipe
 run 0 put --name blob --id 55555555555555555555555555555555 $store "$work/big"
 run 0 ls --sort name $store
-sed -i -E 's/ +[0-9.]+ [a-z]+$/ AGE/' "$work/out" # the only thing that differs from run to run
+sed -i -E 's/ +[0-9.]+ [a-z]+ +-$/ AGE -/' "$work/out" # the only thing that differs from run to run
 tr -s ' ' <"$work/out" >"$work/squeezed" && mv "$work/squeezed" "$work/out"
 said "$(cat <<END
-id name type size state pins age
-5555555555555555555555555555555 blob bytes 2.9 MiB sealed 0 AGE
-00112233445566778899aabbccddee0 empty-id bytes 0 B sealed 0 AGE
-${by_name:0:31} greeting bytes 6 B sealed 0 AGE
-00112233445566778899aabbccddeef other bytes 0 B sealed 0 AGE
+id name type size state pins age held by
+5555555555555555555555555555555 blob bytes 2.9 MiB sealed 0 AGE -
+00112233445566778899aabbccddee0 empty-id bytes 0 B sealed 0 AGE -
+${by_name:0:31} greeting bytes 6 B sealed 0 AGE -
+00112233445566778899aabbccddeef other bytes 0 B sealed 0 AGE -
 END
 )"
 run 0 ls --bytes --sort size --name 'b*' $store
@@ -110,11 +110,17 @@ grep -q ' 3000000 ' "$work/out" || fail "no exact size: $(cat "$work/out")"
 [ "$(wc -l <"$work/out")" = 2 ] || fail "the glob lets through: $(cat "$work/out")"
 run 0 ls --state unsealed $store
 said ""
+run 0 ls --json --tag note $store
+[ "$(wc -l <"$work/out") $(json name)" = "1 greeting" ] || fail "--tag: $(cat "$work/out")"
+run 0 ls --dtype int8 $store
+said ""
+run 0 ls --json --dtype bytes --name 'b*' $store
+[ "$(wc -l <"$work/out") $(json name)" = "1 blob" ] || fail "--dtype: $(cat "$work/out")"
 run 0 ls --full --json $store
 [ "$(wc -l <"$work/out")" = 4 ] || fail "not one object a line"
 [ "$(json name 4) $(json size_bytes 4) $(json dtype 4) $(json shape 4)" = "blob 3000000 bytes []" ] ||
     fail "the newest is not last: $(cat "$work/out")"
-[ "$(json name) $(json tag) $(json state) $(json pins)" = "greeting note sealed 0" ] ||
+[ "$(json name) $(json tag) $(json state) $(json pins) $(json held_by)" = "greeting note sealed 0 []" ] ||
     fail "JSON: $(cat "$work/out")"
 for n in 1 2 3 4; do
     full=$(json id $n)

@@ -15,6 +15,8 @@ bool help_is_filled(const void *data, size_t size, uint64_t seed);
 /* verify; says what is wrong on stderr. */
 bool help_is_sound(struct objstore *store);
 uint64_t help_used(struct objstore *store);
+/* How many objects of a page can now be made (and are aborted again). */
+uint64_t help_pages(struct objstore *store);
 /* Wait for a child; its exit status, or 128 + signal. */
 int help_wait(pid_t child);
 

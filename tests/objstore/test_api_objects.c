@@ -71,6 +71,75 @@ static void create_seal_abort(void)
     objstore_close(s);
 }
 
+/* Reserve much, publish less: what is published is right, and all the rest can be used again. */
+static void sealed_shorter(void)
+{
+    static const size_t created[] = { 0, 1, 64, 65, 3000, 4096, 4097, 12288, 100000, 1 << 20 };
+    struct objstore *s = help_store(1 << 20);
+    const struct objstore_meta first = { .dtype = OBJSTORE_UINT8, .name = "first" },
+                               later = { .dtype = OBJSTORE_INT8, .name = "later" }, none = { 0 };
+    const struct objstore_meta *metas[] = { NULL, &later, &none };
+    uint64_t random = test_seed;
+
+    for (int i = 0; i < 400; i++) {
+        struct objstore_id id = help_id(1);
+        size_t size = created[i % 10], kept = size ? test_random(&random) % (size + 1) : 0;
+        const struct objstore_meta *meta = metas[i % 3];
+        struct objstore_info info;
+        struct objstore_view view;
+        void *data;
+
+        kept = i < 10 ? size : i < 20 ? 0 : i < 30 && size > 60 ? 60 : kept;
+        REQUIRE_OK(objstore_create(s, &id, size, i % 2 ? &first : NULL, &data));
+        help_fill(data, size, (uint64_t)i);
+        REQUIRE_OK(objstore_seal_size(s, &id, kept, meta));
+        CHECK_EQ(objstore_seal(s, &id), -ENOENT);
+        REQUIRE_OK(objstore_stat(s, &id, &info));
+        CHECK_EQ(info.size, kept);
+        CHECK(!strcmp(info.meta.name, meta ? meta->name : i % 2 ? "first" : ""));
+        REQUIRE_OK(objstore_get(s, &id, 0, &view));
+        CHECK_EQ(view.size, kept);
+        CHECK((kept == 0) == (view.data == NULL));
+        CHECK_EQ((uintptr_t)view.data % (kept >= 4096 ? 4096 : 64), 0);
+        CHECK(help_is_filled(view.data, kept, (uint64_t)i));
+        /* Everything else is free, page by page (a cell keeps its block of four). */
+        size_t taken = kept <= 64 ? 0 : size <= 2048 ? 16384 : (kept + 4095) / 4096 * 4096;
+        CHECK_EQ(help_pages(s), ((1 << 20) - taken) / 4096);
+        CHECK(help_is_filled(view.data, kept, (uint64_t)i));
+        CHECK(help_is_sound(s));
+        objstore_release(s, &view);
+        CHECK_EQ(objstore_delete(s, &id), 0);
+        CHECK_EQ(help_used(s), 0);
+    }
+    objstore_close(s);
+}
+
+static void sealed_shorter_errors(void)
+{
+    struct objstore *s = help_store(1 << 20), *other = help_attach(s);
+    struct objstore_id id = help_id(1), zero = { { 0 } };
+    struct objstore_meta bad = { .ndim = OBJSTORE_DIMS_MAX + 1 };
+    struct objstore_info info;
+    void *data;
+
+    CHECK_EQ(objstore_seal_size(s, &id, 0, NULL), -ENOENT);
+    CHECK_EQ(objstore_seal_size(s, &zero, 0, NULL), -EINVAL);
+    REQUIRE_OK(objstore_create(s, &id, 9000, NULL, &data));
+    CHECK_EQ(objstore_seal_size(other, &id, 10, NULL), -ENOENT);
+    CHECK_EQ(objstore_seal_size(s, &id, 9001, NULL), -EINVAL);
+    CHECK_EQ(objstore_seal_size(s, &id, SIZE_MAX, NULL), -EINVAL);
+    CHECK_EQ(objstore_seal_size(s, &id, 10, &bad), -EINVAL);
+    REQUIRE_OK(objstore_stat(s, &id, &info));
+    CHECK_EQ(info.state, OBJSTORE_UNSEALED);
+    CHECK_EQ(info.size, 9000);
+    help_fill(data, 9000, 1); /* all of it is still there to be written */
+    CHECK(help_is_sound(s));
+    CHECK_EQ(objstore_abort(s, &id), 0);
+    CHECK_EQ(help_used(s), 0);
+    objstore_close(other);
+    objstore_close(s);
+}
+
 static void deleted_while_read(void)
 {
     struct objstore *s = help_store(1 << 20);
@@ -387,6 +456,113 @@ static void many_views(void)
     objstore_close(s);
 }
 
+static void get_many(void)
+{
+    enum { N = 20000 };
+    struct objstore *s = help_store(16 << 20), *other = help_attach(s);
+    struct objstore_id *ids = calloc(N, sizeof *ids);
+    struct objstore_view *views = malloc(N * sizeof *views);
+    struct objstore_stats stats;
+
+    REQUIRE(ids && views);
+    for (uint64_t i = 0; i < N; i++) {
+        ids[i] = help_id(i + 1);
+        REQUIRE_OK(objstore_put(s, &ids[i], &i, 8, NULL));
+    }
+    ids[N - 1] = ids[0]; /* one of them twice */
+    REQUIRE_OK(objstore_get_many(other, ids, N, 0, views));
+    for (uint64_t i = 0; i < N; i++) {
+        uint64_t expected = i == N - 1 ? 0 : i;
+
+        if (views[i].size != 8 || memcmp(views[i].data, &expected, 8))
+            CHECK(!"a view of another object");
+    }
+    for (uint64_t i = 0; i < N; i += 2)
+        CHECK_EQ(objstore_delete(s, &ids[i]), 0);
+    CHECK(help_is_sound(s));
+    objstore_release_many(other, views, N);
+    CHECK(!views[0].data && !views[N - 1].data);
+    REQUIRE_OK(objstore_stats(s, &stats));
+    CHECK_EQ(stats.objects_deleted, 0);
+    CHECK_EQ(stats.objects_sealed, N / 2);
+    /* One is missing: none is held. */
+    CHECK_EQ(objstore_get_many(other, ids + 1, 3, 0, views), -ENOENT);
+    CHECK_EQ(objstore_get_many(other, ids + 1, 3, 5, views), -ETIMEDOUT);
+    CHECK(!views[0].data && !views[0].size && !views[0].pin[0] && !views[0].pin[1]);
+    struct objstore_info info;
+    REQUIRE_OK(objstore_stat(s, &ids[1], &info));
+    CHECK_EQ(info.pins, 0);
+    objstore_release_many(other, views, 3); /* nothing to release */
+    CHECK(help_is_sound(s));
+    free(ids);
+    free(views);
+    objstore_close(other);
+    objstore_close(s);
+}
+
+static void get_many_errors(void)
+{
+    struct objstore *s = help_store(1 << 20), *looker;
+    struct objstore_options ro = OBJSTORE_OPTIONS_INIT;
+    struct objstore_id ids[2] = { help_id(1), { { 0 } } };
+    struct objstore_view views[2];
+
+    REQUIRE_OK(objstore_put(s, &ids[0], "x", 1, NULL));
+    CHECK_EQ(objstore_get_many(s, NULL, 0, 0, NULL), 0);
+    CHECK_EQ(objstore_get_many(s, NULL, 1, 0, views), -EINVAL);
+    CHECK_EQ(objstore_get_many(s, ids, 1, 0, NULL), -EINVAL);
+    CHECK_EQ(objstore_get_many(s, ids, 2, 0, views), -EINVAL);
+    CHECK_EQ(objstore_get_many(s, ids, 1, -2, views), -EINVAL);
+    CHECK_EQ(objstore_get_many(s, ids, (size_t)INT32_MAX + 1, 0, views), -EINVAL);
+    CHECK_EQ(objstore_get_many(NULL, ids, 1, 0, views), -EINVAL);
+    CHECK_EQ(objstore_wait(s, ids, 2, 2, 0, NULL), -EINVAL);
+    ro.flags = OBJSTORE_READ_ONLY;
+    REQUIRE_OK(objstore_open_fd(objstore_fd(s), &ro, &looker, NULL));
+    CHECK_EQ(objstore_get_many(looker, ids, 1, 0, views), -EROFS);
+    objstore_close(looker);
+    /* No room for the notes of that many views: none is held. */
+    struct objstore *full = help_store(4096);
+    struct objstore_view many[200];
+    struct objstore_id same[200];
+    void *data;
+    REQUIRE_OK(objstore_put(full, &ids[0], "x", 1, NULL));
+    struct objstore_id all = help_id(9);
+    REQUIRE_OK(objstore_create(full, &all, 4096, NULL, &data));
+    for (int i = 0; i < 200; i++)
+        same[i] = ids[0];
+    CHECK_EQ(objstore_get_many(full, same, 200, 0, many), 0); /* of one object it takes none */
+    objstore_release_many(full, many, 200);
+    struct objstore_stats stats;
+    int err = 0;
+    static struct objstore_id apart[64];
+    static struct objstore_view held[64];
+    for (uint64_t i = 0; i < 64; i++) {
+        apart[i] = help_id(100 + i);
+        REQUIRE_OK(objstore_put(full, &apart[i], "x", 1, NULL));
+    }
+    static struct objstore_view filler[64 * 64];
+    int fillers = 0;
+    while (!err && fillers < 64 * 64) { /* fill the pin table */
+        struct objstore_id id = help_id(1000 + (uint64_t)fillers);
+
+        err = objstore_put(full, &id, "x", 1, NULL);
+        if (!err)
+            err = objstore_get(full, &id, 0, &filler[fillers]);
+        fillers += !err;
+    }
+    CHECK_EQ(err, -ENOSPC);
+    err = objstore_get_many(full, apart, 64, 0, held);
+    CHECK_EQ(err, -ENOSPC);
+    REQUIRE_OK(objstore_stats(full, &stats));
+    struct objstore_info info;
+    REQUIRE_OK(objstore_stat(full, &apart[0], &info));
+    CHECK_EQ(info.pins, 0);
+    objstore_release_many(full, filler, (size_t)fillers);
+    CHECK_EQ(objstore_get_many(full, apart, 64, 0, held), 0);
+    objstore_close(full);
+    objstore_close(s);
+}
+
 static void ids(void)
 {
     struct objstore_id a, b;
@@ -426,6 +602,8 @@ static void words_for_errors(void)
 
 TESTS("objects", { "what is put is got, of every size, aligned", put_get_release },
       { "an object is its creator's until sealed, nobody's after abort", create_seal_abort },
+      { "a reservation sealed shorter gives the rest back", sealed_shorter },
+      { "and if that fails it is as it was", sealed_shorter_errors },
       { "a deleted object stays for its readers; its id is free", deleted_while_read },
       { "every documented error, and nothing changed by it", errors },
       { "metadata and pins are shown as they are", metadata },
@@ -434,4 +612,6 @@ TESTS("objects", { "what is put is got, of every size, aligned", put_get_release
       { "read copies out, also through a read-only handle", read_out },
       { "an object as large as the capacity, again and again", as_large_as_the_capacity },
       { "thousands of views, nested, closed with the handle", many_views },
+      { "views of thousands at once, all or none", get_many },
+      { "errors of that, and nothing held after one", get_many_errors },
       { "ids: random, text, content, name", ids }, { "every error has words", words_for_errors })

@@ -117,7 +117,14 @@ static void one_call(struct world *w)
         try_create(w, n, handle, true);
         break;
     case 3:
-        CHECK_EQ(objstore_seal(w->h[handle], &id), is_ours ? 0 : -ENOENT);
+        if (test_random(&w->random) % 2) {
+            size_t size = test_random(&w->random) % (o->size + 1);
+
+            CHECK_EQ(objstore_seal_size(w->h[handle], &id, size, NULL), is_ours ? 0 : -ENOENT);
+            o->size = is_ours ? size : o->size;
+        } else {
+            CHECK_EQ(objstore_seal(w->h[handle], &id), is_ours ? 0 : -ENOENT);
+        }
         if (is_ours)
             o->state = SEALED;
         break;

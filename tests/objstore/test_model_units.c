@@ -42,6 +42,8 @@ enum pc {
     CLEAR,        /* the extent is cleared, the slot is at rest */
     FREE_PAGE,
     FREE_CELL,
+    SHRINK_PAGE,   /* the last page of those that are held goes back */
+    SHRINK_EXTENT, /* and the extent covers it no more */
 };
 
 struct word {
@@ -64,9 +66,10 @@ struct state {
 
 static enum omission {
     NOTHING,
-    OMIT_SECOND_LOOK, /* after K1 */
-    OMIT_NOTE,        /* the extent names the block only afterwards */
-    OMIT_ROLL_FORWARD /* OPENING is not finished by a successor */
+    OMIT_SECOND_LOOK,  /* after K1 */
+    OMIT_NOTE,         /* the extent names the block only afterwards */
+    OMIT_ROLL_FORWARD, /* OPENING is not finished by a successor */
+    OMIT_SHRINK_ORDER, /* the extent gives the tail up before its pages do */
 } omitted;
 
 static uint8_t cells_of(uint8_t class)
@@ -115,6 +118,12 @@ static void start_operations(struct explorer *e, const struct state *s, int who)
 
     if (s->slot[slot].is_held) { /* give it back */
         go(&n, who, s->slot[slot].kind == E_PAGES ? FREE_PAGE : FREE_CELL);
+        explore_emit(e, &n);
+    }
+    if (s->slot[slot].is_held && s->slot[slot].kind == E_PAGES && s->slot[slot].count > 1) {
+        n = *s;
+        n.slot[slot].is_held = 0;
+        go(&n, who, omitted == OMIT_SHRINK_ORDER ? SHRINK_EXTENT : SHRINK_PAGE);
         explore_emit(e, &n);
     }
     for (uint8_t other = 0; other < PROCESSES; other++)
@@ -326,6 +335,20 @@ static void step_free(struct state *s, int who)
     }
 }
 
+static void step_shrink(struct state *s, int who)
+{
+    uint8_t slot = s->p[who].slot;
+    bool is_last = (s->p[who].pc == SHRINK_EXTENT) != (omitted == OMIT_SHRINK_ORDER);
+
+    if (s->p[who].pc == SHRINK_PAGE)
+        s->page[s->slot[slot].first + 1] = PAGE_FREE; /* held: a store will do */
+    else
+        s->slot[slot].count = 1;
+    if (is_last)
+        s->slot[slot].is_held = 1;
+    go(s, who, is_last ? IDLE : s->p[who].pc == SHRINK_PAGE ? SHRINK_EXTENT : SHRINK_PAGE);
+}
+
 static void step_clear(struct state *s, int who)
 {
     uint8_t slot = s->p[who].slot;
@@ -406,6 +429,8 @@ static void step(struct explorer *e, const void *state)
             step_settle(&n, who);
         else if (pc == CLEAR)
             step_clear(&n, who);
+        else if (pc >= SHRINK_PAGE)
+            step_shrink(&n, who);
         else
             step_free(&n, who);
         explore_emit(e, &n);
@@ -453,6 +478,7 @@ static void breaks(void)
     CHECK_EQ(run(5, 1, 2, OMIT_SECOND_LOOK, true), 0);
     CHECK_EQ(run(5, 1, 2, OMIT_NOTE, true), 0);
     CHECK_EQ(run(5, 1, 2, OMIT_ROLL_FORWARD, true), 0);
+    CHECK_EQ(run(5, 1, 2, OMIT_SHRINK_ORDER, true), 0);
 }
 
 TESTS("units model",

@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "args.h"
@@ -20,31 +19,6 @@
 #include "outfile.h"
 #include "store.h"
 #include "tool.h"
-
-/* The object's bytes in memory of our own; NULL when it has none. Give back with munmap(). */
-static int copy_object(struct objstore *store, const char *where, const struct objstore_info *info,
-                       void **out)
-{
-    size_t size;
-    *out = NULL;
-    if (info->size == 0)
-        return EXIT_OK;
-    void *data = info->size > SIZE_MAX / 2 ? MAP_FAILED
-                                           : mmap(NULL, info->size, PROT_READ | PROT_WRITE,
-                                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED)
-        return store_cannot(where, "cannot copy the object", -ENOMEM);
-    int err = objstore_read(store, &info->id, data, info->size, &size);
-    if (!err && size == info->size) {
-        *out = data;
-        return EXIT_OK;
-    }
-    munmap(data, info->size);
-    if (err && err != -ENOENT && err != -EAGAIN)
-        return store_cannot(where, "cannot read the object", err);
-    complain(where, "the object was removed while it was read");
-    return EXIT_ANSWER_NO;
-}
 
 static int write_out(const char *path, const struct npy_info *npy, const void *data, size_t size)
 {
@@ -92,12 +66,11 @@ static int get(const char *where, const char *word, const char *path, bool as_np
         code = EXIT_CANNOT;
     }
     if (!code)
-        code = copy_object(store, where, &info, &data);
+        code = store_copy(store, where, &info, &data);
     objstore_close(store);
     if (!code)
         code = write_out(path, as_npy ? &npy : NULL, data, info.size);
-    if (data)
-        munmap(data, info.size);
+    store_copy_free(data, info.size);
     return code;
 }
 

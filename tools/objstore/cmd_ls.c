@@ -18,10 +18,16 @@
 struct ls {
     const char *where;
     struct objects objects;
-    int state, sort; /* places in their choices */
+    int state, dtype, sort; /* places in their choices */
     bool json, bytes, full_ids;
     struct emit emit;
 };
+
+static bool is_filtered(const struct ls *ls)
+{
+    const struct objstore_filter *f = &ls->objects.filter;
+    return ls->objects.name_glob || f->states || f->dtypes || f->tag;
+}
 
 static int list_objects(struct ls *ls)
 {
@@ -35,9 +41,9 @@ static int list_objects(struct ls *ls)
         code = store_cannot(ls->where, "cannot list the objects", err);
     } else {
         list->digits = ls->full_ids ? OBJSTORE_ID_TEXT - 1 : list->digits;
-        objects_emit(list, list->count, &ls->emit);
+        objects_emit(list, list->count, &ls->emit, NULL);
         if (!list->count && !ls->json)
-            complain(ls->where, list->state || list->name_glob ? "no such object" : "no objects");
+            complain(ls->where, is_filtered(ls) ? "no such object" : "no objects");
     }
     objects_free(list);
     objstore_close(store);
@@ -107,7 +113,7 @@ static int list_stores(struct ls *ls)
 int cmd_ls(int argc, char **argv)
 {
     static const char *const sorts[] = { /* as enum objects_order */ "age", "name", "size", NULL };
-    struct ls ls = { .state = -1 };
+    struct ls ls = { .state = -1, .dtype = -1 };
     const struct arg_option table[] = {
         OPT_FLAG("json", 'j', &ls.json, "one JSON object a line"),
         OPT_FLAG("bytes", 'b', &ls.bytes, "sizes in bytes"),
@@ -115,6 +121,9 @@ int cmd_ls(int argc, char **argv)
         OPT_TEXT("name", 'n', &ls.objects.name_glob, "GLOB", "only objects with such a name: 'x*'"),
         { "state", 's', ARG_CHOICE, &ls.state, "STATE", "only unsealed, sealed or deleted objects",
           .choices = describe_states },
+        { "dtype", 'd', ARG_CHOICE, &ls.dtype, "TYPE", "only objects of this element type",
+          .choices = describe_dtypes },
+        OPT_TEXT("tag", 't', &ls.objects.filter.tag, "TEXT", "only objects with this tag"),
         { "sort", 0, ARG_CHOICE, &ls.sort, "KEY", "age (oldest first, the default), name or size",
           .choices = sorts },
         { .kind = ARG_END },
@@ -131,9 +140,10 @@ int cmd_ls(int argc, char **argv)
     int code = args_parse(argc, argv, &command);
     if (code != ARGS_RUN)
         return code;
-    if (!ls.where && (ls.objects.name_glob || ls.state >= 0))
-        return args_complain("--name and --state need a STORE");
-    ls.objects.state = ls.state < 0 ? 0 : OBJSTORE_UNSEALED + (uint32_t)ls.state;
+    ls.objects.filter.states = ls.state < 0 ? 0 : 1u << (OBJSTORE_UNSEALED + ls.state);
+    ls.objects.filter.dtypes = ls.dtype < 0 ? 0 : 1u << ls.dtype;
+    if (!ls.where && is_filtered(&ls))
+        return args_complain("--name, --state, --dtype and --tag need a STORE");
     emit_start(&ls.emit, stdout, ls.json ? EMIT_JSON : EMIT_TEXT, ls.bytes);
     return ls.where ? list_objects(&ls) : list_stores(&ls);
 }

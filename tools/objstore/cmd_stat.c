@@ -20,15 +20,34 @@ static int stat_object(struct objstore *store, const char *where, const char *wo
     emit_object(e, NULL);
     emit_string(e, "id", "id", id);
     describe_emit(e, &info);
+    describe_holders(e, store, &info);
     emit_object_end(e);
     return EXIT_OK;
 }
 
-static int stat_store(struct objstore *store, const char *where, struct emit *e)
+/* How many free pieces there are of each size. */
+static void emit_pieces(const struct objstore_space *space, struct emit *e)
+{
+    emit_list(e, "free_pieces");
+    for (int i = 0; i < OBJSTORE_RUN_CLASSES; i++) {
+        if (!space->classes[i])
+            continue;
+        emit_row(e);
+        emit_size(e, "from_bytes", "free pieces from", UINT64_C(4096) << i);
+        emit_uint(e, "count", "count", space->classes[i]);
+        emit_row_end(e);
+    }
+    emit_list_end(e);
+}
+
+static int stat_store(struct objstore *store, const char *where, bool with_pieces, struct emit *e)
 {
     struct objstore_stats s;
+    struct objstore_space space;
     char path[STORE_PATH_MAX];
     int err = objstore_stats(store, &s);
+    if (!err)
+        err = objstore_space(store, &space);
     if (err)
         return store_cannot(where, "cannot read its statistics", err);
     emit_object(e, NULL);
@@ -43,17 +62,25 @@ static int stat_store(struct objstore *store, const char *where, struct emit *e)
     emit_uint(e, "objects_deleted", "objects deleted", s.objects_deleted);
     emit_uint(e, "processes", "processes", s.processes);
     emit_uint(e, "deaths", "deaths", s.deaths);
+    emit_uint(e, "free_runs", "free pieces", space.runs);
+    if (e->format == EMIT_JSON)
+        emit_pieces(&space, e);
     emit_object_end(e);
+    if (with_pieces && e->format == EMIT_TEXT) {
+        putchar('\n');
+        emit_pieces(&space, e);
+    }
     return EXIT_OK;
 }
 
 int cmd_stat(int argc, char **argv)
 {
     const char *words[2];
-    bool json = false, bytes = false;
+    bool json = false, bytes = false, pieces = false;
     const struct arg_option table[] = {
         OPT_FLAG("json", 'j', &json, "as a JSON object"),
         OPT_FLAG("bytes", 'b', &bytes, "sizes in bytes"),
+        OPT_FLAG("pieces", 'p', &pieces, "also how many free pieces there are of each size"),
         { .kind = ARG_END },
     };
     struct arg_command command = {
@@ -76,7 +103,7 @@ int cmd_stat(int argc, char **argv)
         return code;
     emit_start(&e, stdout, json ? EMIT_JSON : EMIT_TEXT, bytes);
     code = command.word_count == 2 ? stat_object(store, words[0], words[1], &e)
-                                   : stat_store(store, words[0], &e);
+                                   : stat_store(store, words[0], pieces, &e);
     objstore_close(store);
     return code;
 }

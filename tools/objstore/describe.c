@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -21,6 +22,8 @@ static const struct {
 };
 #define TYPE_COUNT (sizeof types / sizeof *types)
 
+const char *const describe_dtypes[] = { "bytes",  "int8",  "uint8",  "int16",   "uint16",  "int32",
+                                        "uint32", "int64", "uint64", "float32", "float64", NULL };
 const char *const describe_states[] = { "unsealed", "sealed", "deleted", NULL };
 
 const char *describe_state(uint32_t state)
@@ -71,6 +74,50 @@ void describe_emit(struct emit *e, const struct objstore_info *info)
     emit_string(e, "tag", NULL, meta->tag);
     emit_uint(e, "created_ns", NULL, info->created_ns);
     emit_duration(e, "age_seconds", "age", describe_age(info));
+}
+
+#define HOLDERS_SHOWN 16 /* in a table; JSON has all */
+
+struct holders {
+    uint64_t *pids;
+    size_t count, capacity;
+    bool has_dead;
+};
+
+static int note_holder(const struct objstore_holder *holder, void *ctx)
+{
+    struct holders *list = ctx;
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 8;
+        uint64_t *pids = realloc(list->pids, capacity * sizeof *pids);
+        if (!pids)
+            return -ENOMEM;
+        list->pids = pids;
+        list->capacity = capacity;
+    }
+    list->pids[list->count++] = (uint64_t)(uint32_t)holder->pid;
+    list->has_dead |= !holder->alive;
+    return 0;
+}
+
+void describe_holders(struct emit *e, struct objstore *store, const struct objstore_info *info)
+{
+    struct holders list = { NULL, 0, 0, false };
+    char text[HOLDERS_SHOWN * 12 + 32] = "";
+    size_t used = 0;
+    /* Gone meanwhile, or no memory: what there is will do. */
+    if (info->pins || info->state == OBJSTORE_UNSEALED)
+        (void)!objstore_holders(store, info, note_holder, &list);
+    for (size_t i = 0; i < list.count && i < HOLDERS_SHOWN; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRIu64, i ? "," : "",
+                                 list.pids[i]);
+    if (list.count > HOLDERS_SHOWN)
+        used += (size_t)snprintf(text + used, sizeof text - used, ",...");
+    if (list.has_dead)
+        snprintf(text + used, sizeof text - used, list.count > 1 ? " (some dead)" : " (dead)");
+    emit_uints(e, "held_by", NULL, list.pids, list.count);
+    emit_string(e, NULL, "held by", list.count ? text : "-");
+    free(list.pids);
 }
 
 int describe_to_npy(const struct objstore_info *info, struct npy_info *npy, struct diag *diag)

@@ -13,6 +13,9 @@ const char *describe_type(const struct objstore_meta *meta, char text[DESCRIBE_T
 /* "float32", "bytes"; "dtype 77" does not happen: NULL then. */
 const char *describe_dtype(uint32_t dtype);
 
+/* The names of all element types; for ARG_CHOICE, NULL at the end. */
+extern const char *const describe_dtypes[];
+
 /* "unsealed", "sealed", "deleted"; for ARG_CHOICE the same, NULL at the end. */
 extern const char *const describe_states[];
 const char *describe_state(uint32_t state);
@@ -22,6 +25,9 @@ double describe_age(const struct objstore_info *info);
 
 /* All there is to say of an object but its id, as fields of a row or a record. */
 void describe_emit(struct emit *e, const struct objstore_info *info);
+
+/* Who views it, or writes it: process ids. */
+void describe_holders(struct emit *e, struct objstore *store, const struct objstore_info *info);
 
 /* -EINVAL: nothing that .npy has, or the object is not as long as its description says. */
 int describe_to_npy(const struct objstore_info *info, struct npy_info *npy, struct diag *diag);

@@ -18,9 +18,13 @@ static const struct command commands[] = {
     { "stat", "tell about a store, or about one object", cmd_stat },
     { "rm", "remove objects", cmd_rm },
     { "wait", "wait until objects are there", cmd_wait },
+    { "top", "watch a store", cmd_top },
+    { "events", "tell of seals and deletes as they happen", cmd_events },
     { "leases", "list the processes that are attached", cmd_leases },
     { "verify", "check a whole store for damage", cmd_verify },
     { "doctor", "show what the dead left behind, and remove it", cmd_doctor },
+    { "dump", "write objects as a stream", cmd_dump },
+    { "load", "make the objects of such a stream", cmd_load },
     { "destroy", "remove a store", cmd_destroy },
 };
 

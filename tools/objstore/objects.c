@@ -15,8 +15,6 @@
 static int collect(const struct objstore_info *info, void *ctx)
 {
     struct objects *list = ctx;
-    if (list->state && info->state != list->state)
-        return 0;
     if (list->name_glob && fnmatch(list->name_glob, info->meta.name, 0))
         return 0;
     if (list->count == list->capacity) {
@@ -96,7 +94,9 @@ int objects_read(struct objects *list, struct objstore *store, enum objects_orde
         [OBJECTS_LARGEST_FIRST] = largest_first,
         [OBJECTS_NEWEST_FIRST] = newest_first,
     };
-    int err = objstore_list(store, collect, list);
+    list->store = store;
+    list->filter.struct_size = sizeof list->filter;
+    int err = objstore_list_where(store, &list->filter, collect, list);
     if (err)
         return err;
     sort(list, compare_ids);
@@ -112,10 +112,10 @@ void objects_free(struct objects *list)
     list->count = list->capacity = 0;
 }
 
-void objects_emit(const struct objects *list, size_t count, struct emit *e)
+void objects_emit(const struct objects *list, size_t count, struct emit *e, const char *key)
 {
     char id[OBJSTORE_ID_TEXT], start[OBJSTORE_ID_TEXT];
-    emit_list(e, NULL);
+    emit_list(e, key);
     for (size_t i = 0; i < list->count && i < count; i++) {
         const struct objstore_info *info = &list->infos[i];
         objstore_id_format(&info->id, id);
@@ -124,6 +124,7 @@ void objects_emit(const struct objects *list, size_t count, struct emit *e)
         emit_string(e, "id", NULL, id);
         emit_string(e, NULL, "id", start);
         describe_emit(e, info);
+        describe_holders(e, list->store, info);
         emit_row_end(e);
     }
     emit_list_end(e);

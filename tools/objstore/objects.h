@@ -7,8 +7,9 @@
 #include "objstore.h"
 
 struct objects {
-    const char *name_glob; /* only those, or NULL */
-    uint32_t state;        /* enum objstore_state, or 0: any */
+    const char *name_glob;         /* only those, or NULL */
+    struct objstore_filter filter; /* and of them only these */
+    struct objstore *store;        /* where they were read */
     struct objstore_info *infos;
     size_t count, capacity;
     int digits; /* of an id that tell it from the others in the list */
@@ -25,7 +26,7 @@ enum objects_order {
 int objects_read(struct objects *list, struct objstore *store, enum objects_order order);
 void objects_free(struct objects *list);
 
-/* The first `count` as a list; those of a JSON list are one a line. */
-void objects_emit(const struct objects *list, size_t count, struct emit *e);
+/* The first `count` as a list named `key`; those of a JSON list without a name are one a line. */
+void objects_emit(const struct objects *list, size_t count, struct emit *e, const char *key);
 
 #endif

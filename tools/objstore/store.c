@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "tool.h"
@@ -136,4 +137,36 @@ int store_find(struct objstore *store, const char *where, const char *word,
     complain(where, err == -ENOENT ? "no object '%s'" : "'%s' fits several objects; give the id",
              word);
     return EXIT_ANSWER_NO;
+}
+
+/* ---- copying one out ---------------------------------------------------------------- */
+
+int store_copy(struct objstore *store, const char *where, const struct objstore_info *info,
+               void **out)
+{
+    size_t size;
+    *out = NULL;
+    if (info->size == 0)
+        return EXIT_OK;
+    void *data = info->size > SIZE_MAX / 2 ? MAP_FAILED
+                                           : mmap(NULL, info->size, PROT_READ | PROT_WRITE,
+                                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED)
+        return store_cannot(where, "cannot copy the object", -ENOMEM);
+    int err = objstore_read(store, &info->id, data, info->size, &size);
+    if (!err && size == info->size) {
+        *out = data;
+        return EXIT_OK;
+    }
+    munmap(data, info->size);
+    if (err && err != -ENOENT && err != -EAGAIN)
+        return store_cannot(where, "cannot read the object", err);
+    complain(where, "the object was removed while it was read");
+    return EXIT_ANSWER_NO;
+}
+
+void store_copy_free(void *data, uint64_t size)
+{
+    if (data)
+        munmap(data, size);
 }

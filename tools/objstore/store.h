@@ -33,6 +33,14 @@ int store_find(struct objstore *store, const char *where, const char *word,
 /* The same, silently: 0, -ENOENT (none), -ENOTUNIQ (several), or what the library returned. */
 int store_lookup(struct objstore *store, const char *word, struct objstore_info *out);
 
+/*
+ * The object's bytes in memory of our own; NULL when it has none. EXIT_ANSWER_NO: it was removed
+ * meanwhile.
+ */
+int store_copy(struct objstore *store, const char *where, const struct objstore_info *info,
+               void **out);
+void store_copy_free(void *data, uint64_t size);
+
 /* The folder of the stores that have names: /dev/shm/objstore-<uid>. */
 #define STORE_PATH_MAX 4096
 const char *store_folder(char path[STORE_PATH_MAX]);

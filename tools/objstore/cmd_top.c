@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_top.c -- a store as it lives: room, objects, processes, again and again.
+ *
+ * The store is opened anew each time, so that one that is destroyed or made again is noticed. Each
+ * picture is put together in memory and written at once.
+ */
+#include "cmd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "describe.h"
+#include "emit.h"
+#include "human.h"
+#include "interrupt.h"
+#include "objects.h"
+#include "process.h"
+#include "store.h"
+#include "tool.h"
+
+#define BAR_WIDTH 32
+#define ROWS_WITHOUT_TERMINAL 20
+
+struct top {
+    const char *where;
+    uint32_t rows; /* objects shown; 0: what the terminal has room for */
+    bool json, bytes;
+    struct objects list;
+};
+
+/* ---- one picture ---------------------------------------------------------------------- */
+
+static void emit_room(FILE *out, const struct objstore_stats *s, const struct objstore_space *space)
+{
+    char used[HUMAN_TEXT], capacity[HUMAN_TEXT], largest[HUMAN_TEXT], bar[BAR_WIDTH + 1];
+    double share = s->capacity_bytes ? (double)s->used_bytes / (double)s->capacity_bytes : 0;
+    int filled = (int)(share * BAR_WIDTH + 0.5);
+    for (int i = 0; i < BAR_WIDTH; i++)
+        bar[i] = i < filled ? '#' : '.';
+    bar[BAR_WIDTH] = 0;
+    fprintf(out, "[%s] %.0f%%  %s of %s  largest free %s of %llu pieces\n", bar, share * 100,
+            human_size(s->used_bytes, used), human_size(s->capacity_bytes, capacity),
+            human_size(s->largest_free_bytes, largest), (unsigned long long)space->runs);
+}
+
+static int emit_process(const struct objstore_lease *lease, void *ctx)
+{
+    struct emit *e = ctx;
+    char command[PROCESS_NAME_MAX] = "";
+    double running = 0;
+    if (lease->alive)
+        process_describe(lease->pid, lease->start_time, command, &running);
+    emit_row(e);
+    emit_int(e, "pid", "pid", lease->pid);
+    emit_bool(e, "alive", NULL, lease->alive);
+    emit_string(e, NULL, "state", lease->alive ? "alive" : "dead");
+    emit_string(e, "command", "command", command);
+    emit_uint(e, "pins", "pins", lease->pins);
+    emit_uint(e, "unsealed", "unsealed", lease->unsealed);
+    emit_row_end(e);
+    return 0;
+}
+
+static int picture(struct top *t, struct objstore *store, FILE *out, uint32_t rows)
+{
+    struct objstore_stats s;
+    struct objstore_space space;
+    struct emit e;
+    int err = objstore_stats(store, &s);
+    if (!err)
+        err = objstore_space(store, &space);
+    if (!err)
+        err = objects_read(&t->list, store, OBJECTS_LARGEST_FIRST);
+    if (err)
+        return store_cannot(t->where, "cannot look into it", err);
+    emit_start(&e, out, t->json ? EMIT_JSON : EMIT_TEXT, t->bytes);
+    if (t->json)
+        emit_object(&e, NULL);
+    else
+        fprintf(out, "%s  sealed %llu  unsealed %llu  deleted %llu  processes %llu  deaths %llu\n",
+                t->where, (unsigned long long)s.objects_sealed,
+                (unsigned long long)s.objects_unsealed, (unsigned long long)s.objects_deleted,
+                (unsigned long long)s.processes, (unsigned long long)s.deaths);
+    if (t->json) {
+        emit_string(&e, "store", NULL, t->where);
+        emit_size(&e, "capacity_bytes", NULL, s.capacity_bytes);
+        emit_size(&e, "used_bytes", NULL, s.used_bytes);
+        emit_size(&e, "largest_free_bytes", NULL, s.largest_free_bytes);
+        emit_uint(&e, "free_runs", NULL, space.runs);
+        emit_uint(&e, "objects_sealed", NULL, s.objects_sealed);
+        emit_uint(&e, "objects_unsealed", NULL, s.objects_unsealed);
+        emit_uint(&e, "objects_deleted", NULL, s.objects_deleted);
+        emit_uint(&e, "deaths", NULL, s.deaths);
+    } else {
+        emit_room(out, &s, &space);
+        fputc('\n', out);
+    }
+    emit_list(&e, "processes");
+    err = objstore_leases(store, emit_process, &e);
+    bool has_processes = e.rows > 0;
+    emit_list_end(&e);
+    if (!t->json && has_processes)
+        fputc('\n', out);
+    objects_emit(&t->list, rows, &e, "objects");
+    if (t->json)
+        emit_object_end(&e);
+    else if (t->list.count > rows)
+        fprintf(out, "and %zu smaller objects\n", t->list.count - rows);
+    objects_free(&t->list);
+    return err ? store_cannot(t->where, "cannot list the processes", err) : EXIT_OK;
+}
+
+/* ---- again and again ------------------------------------------------------------------- */
+
+static uint32_t rows_of_terminal(void)
+{
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_row == 0)
+        return ROWS_WITHOUT_TERMINAL;
+    return size.ws_row > 14 ? size.ws_row - 12u : 2;
+}
+
+static int show(struct top *t, bool is_live)
+{
+    struct objstore *store;
+    char *text = NULL;
+    size_t size = 0;
+    int code = store_open(t->where, OBJSTORE_READ_ONLY, &store);
+    if (code)
+        return code;
+    FILE *out = open_memstream(&text, &size);
+    if (out) {
+        code = picture(t, store, out, t->rows ? t->rows : rows_of_terminal());
+        if (fclose(out))
+            code = store_cannot(t->where, "cannot show it", -ENOMEM);
+        else if (is_live && !t->json)
+            fputs("\033[H\033[J", stdout);
+        if (!code)
+            fwrite(text, 1, size, stdout);
+    } else {
+        code = store_cannot(t->where, "cannot show it", -ENOMEM);
+    }
+    free(text);
+    objstore_close(store);
+    fflush(stdout);
+    return code;
+}
+
+static int watch(struct top *t, double interval)
+{
+    interrupt_watch();
+    for (;;) {
+        int code = show(t, true);
+        if (code || ferror(stdout))
+            return code;
+        (void)poll(NULL, 0, (int)(interval * 1000)); /* a signal ends it, too */
+        if (interrupt_pending())
+            return EXIT_OK;
+    }
+}
+
+int cmd_top(int argc, char **argv)
+{
+    struct top t = { .rows = 0 };
+    double interval = 1;
+    bool once = false;
+    const struct arg_option table[] = {
+        OPT_FLAG("once", '1', &once, "show it once (by itself when output is no terminal)"),
+        { "interval", 'i', ARG_DOUBLE, &interval, "SECONDS", "between two pictures (default: 1)",
+          .min = 0 },
+        { "rows", 'r', ARG_U32, &t.rows, "N", "objects to show, largest first", .min = 1 },
+        OPT_FLAG("json", 'j', &t.json, "one JSON object a picture"),
+        OPT_FLAG("bytes", 'b', &t.bytes, "sizes in bytes"),
+        { .kind = ARG_END },
+    };
+    struct arg_command command = {
+        .usage = "[options] STORE",
+        .text =
+            "Watch a store: its room, who is attached, the largest objects and who holds them.\n"
+            "Ctrl-C ends it.\n",
+        .options = table,
+        .words = &t.where,
+        .words_min = 1,
+        .words_max = 1,
+    };
+    int code = args_parse(argc, argv, &command);
+    if (code != ARGS_RUN)
+        return code;
+    if (!(interval >= 0.05 && interval <= 86400))
+        return args_complain("--interval: from 0.05 seconds to a day");
+    if (once || (!t.json && isatty(STDOUT_FILENO) != 1))
+        return show(&t, false);
+    return watch(&t, interval);
+}
