@@ -202,6 +202,7 @@ static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats)
     size_t size, bytes;
 
     params.keep_stats = keep_stats;
+    params.max_features = cols > 1000 ? FOREST_MAX_FEATURES_SQRT : FOREST_MAX_FEATURES_DEFAULT;
     REQUIRE_OK(forest_prepared_size(&x, &size));
     void *block = aligned_alloc(64, (size + 63) / 64 * 64);
     REQUIRE_OK(forest_prepare(&x, block, size));
