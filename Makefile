@@ -138,12 +138,14 @@ endef
 $(foreach lib,$(LIBS_ALL),$(eval $(call examples,$(lib))))
 
 # bench/<suite>/x.c is the program build/bench/<suite>/x, linked to the static libraries.
-BENCHES := $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/store/*.c bench/sched/*.c bench/forest/*.c))
+BENCHES := $(patsubst bench/%.c,$(O)/bench/%,$(filter-out %/driver.c,$(wildcard bench/store/*.c bench/sched/*.c bench/forest/*.c)))
 $(BENCHES): $(O)/bench/%: bench/%.c $(foreach l,$(LIBS_ALL),$($(l).a)) $(TOOL_LIB)
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(CC) $(BASE_CFLAGS) -Icommon -Itools/lib $(foreach l,$(LIBS_ALL),-I$(l)/include) $(CPPFLAGS) $(CFLAGS) \
 	  -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) $(foreach l,$(LIBS_ALL),$($(l).libs)) -lm
+
+include bench/store/module.mk
 
 # ---- what people call ---------------------------------------------------------------------------
 
@@ -179,7 +181,13 @@ run-coverage: programs
 check-layers: ## Check that the libraries do not know each other
 	@scripts/check-layers
 
-bench: bench-forest ## Run every bench
+bench: bench-store bench-forest ## Run every bench (BENCH_QUICK=1: few rounds)
+
+bench-store: $(STORE_PEERS) $(O)/bench/store/store_bench ## The store against what else keeps bytes in memory, in one run
+	@bench/store/run.sh $(O)
+
+bench-deps: ## Install what the benches compare with (apt-get; through sudo when not root)
+	@scripts/deps g++ liblmdb-dev libhiredis-dev redis-server memcached libboost-dev python3 python3-sklearn
 
 bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against scikit-learn, in one run
 	@bench/forest/run.sh $(O) $(DATA)
@@ -200,4 +208,4 @@ help: ## Say what there is
 	@echo; echo 'Variables: BUILD=release|debug|coverage  SAN=address|undefined|thread  V=1 (show commands)'
 	@echo '           PREFIX DESTDIR LIBDIR CC CFLAGS CPPFLAGS LDFLAGS  DATA=california_housing.csv'
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(wildcard $(O)/obj/bench/store/*.d $(O)/obj/bench/store/*/*.d)

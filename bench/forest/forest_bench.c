@@ -18,7 +18,7 @@
 
 #include "forest.h"
 #include "futex.h"
-#include "report.h"
+#include "../report.h"
 
 #define COLS_MAX 64
 #define SEED 201
@@ -261,8 +261,8 @@ static void bench_fit(const struct data *d, struct peer *peer, int threads, int 
 {
     char params[96], name[96];
     struct comparison c = {
-        threads == 1 ? "fit-1" : "fit-2",         params, "time per tree", "ms", "lower",
-        { { .impl = "ours" }, { .impl = name } }, 2
+        "forest", threads == 1 ? "fit-1" : "fit-2",         params, "time per tree", "ms",
+        "lower",  { { .impl = "ours" }, { .impl = name } }, 2
     };
 
     snprintf(params, sizeof params, "%d trees, %llu x %llu rows, %d thread%s", FIT_TREES,
@@ -281,11 +281,14 @@ static void bench_fit(const struct data *d, struct peer *peer, int threads, int 
 static void bench_predict(const struct data *d, struct peer *peer, int rounds, FILE *out)
 {
     char params[96], one[96], two[96];
-    struct comparison c = {
-        "predict", params,  "time",
-        "ms",      "lower", { { .impl = "ours, 1 thread" }, { .impl = one }, { .impl = two } },
-        3
-    };
+    struct comparison c = { "forest",
+                            "predict",
+                            params,
+                            "time",
+                            "ms",
+                            "lower",
+                            { { .impl = "ours, 1 thread" }, { .impl = one }, { .impl = two } },
+                            3 };
     double *p = malloc(d->test_rows * sizeof *p);
     struct model m;
 
@@ -349,6 +352,7 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
 {
     char name[96];
     struct comparison c = {
+        "forest",
         "sweep",
         "20 models of 8 to 84 trees, seed 201",
         "time",
@@ -357,13 +361,10 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
         { { .impl = "ours, 2 workers" }, { .impl = "ours, sequential" }, { .impl = name } },
         3
     };
-    struct comparison s = { "sweep-speedup",
-                            "20 models, 2 workers",
-                            "sequential over parallel",
-                            "times",
-                            "higher",
-                            { { .impl = "ours" } },
-                            1 };
+    struct comparison s = {
+        "forest", "sweep-speedup", "20 models, 2 workers", "sequential over parallel",
+        "times",  "higher",        { { .impl = "ours" } }, 1
+    };
 
     if (access(tool, X_OK)) {
         printf("\nsweep: skipped (there is no tool %s)\n", tool);

@@ -133,7 +133,7 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
 /*
  * Work space of one thread, grown on demand and kept from tree to tree. Beside the tree itself
  * (16 bytes a node, 48 with keep_stats) it takes at most 50 bytes a row and 1,300 bytes a column,
- * and 8 MiB and half a byte a cell, or 32 MiB if that is less.
+ * and 8 MiB and two bytes a cell, or 32 MiB if that is less.
  */
 struct forest_scratch;
 FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */
@@ -205,6 +205,13 @@ struct forest_diag {
  */
 FOREST_CHECKED int forest_open(const void *block, size_t bytes, struct forest **out,
                                struct forest_diag *diag);
+/*
+ * The same view of a forest whose trees lie apart, each where it is; all must outlive it. What
+ * forest_assemble() says of its arguments and its errors holds here.
+ */
+FOREST_CHECKED int forest_open_trees(const struct forest_params *params, uint64_t features,
+                                     const struct forest_tree *trees, uint32_t count,
+                                     struct forest **out);
 FOREST_API void forest_close(struct forest *model); /* NULL is allowed */
 
 struct forest_info {

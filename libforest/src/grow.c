@@ -25,6 +25,7 @@ struct grow_scratch *grow_scratch_new(void)
     if (scratch) {
         scratch->rows_most = BLOCK_ROWS_MAX;
         scratch->kernels = kernels_of(KERNELS_BEST);
+        few_sorts_make(&scratch->few);
     }
     return scratch;
 }

@@ -126,6 +126,7 @@ struct objstore_diag {
  *   -EPROTO   not a store, or one of another layout version
  *   -EBADMSG  damaged; objstore_verify() says where     -ENOSPC  no room on the file system
  *   -EINVAL   bad name, option or capacity              -EUSERS  too many processes attached
+ *   -E2BIG    an option of a later version of this library
  *   and those of open(2) and mmap(2)
  */
 OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_options *opts,
@@ -307,7 +308,8 @@ struct objstore_events; /* one subscription */
  * Be told of every seal and delete from now on, without looking. To know what is in the store:
  * subscribe, then list, then take the events in turn. Writers pay next to nothing while
  * nobody subscribes, and never wait for a subscriber, whether it reads, stopped or died.
- * -EROFS, -ENOMEM. Close it before the handle. One thread at a time per subscription.
+ * Close it before the handle. One thread at a time per subscription.
+ *   -EROFS  opened with OBJSTORE_READ_ONLY     and that of calloc(3)
  */
 OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstore_events **out);
 /*
@@ -317,7 +319,7 @@ OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstor
  * of an id you are told of it. Your own seals and deletes are told, too.
  *   -EOVERFLOW  you were too slow (about 8000 events), or a process died attached: some events
  *               are lost. List again, then go on from here.
- *   -ETIMEDOUT, -EINVAL
+ *   -ETIMEDOUT  nothing happened in time     -EINVAL  max is 0, or more than 2^31 - 1
  */
 OBJSTORE_CHECKED int objstore_events_next(struct objstore_events *events,
                                           struct objstore_event *out, size_t max, int timeout_ms);
@@ -342,7 +344,7 @@ struct objstore_info {
     uint32_t place;      /* private: objstore_holders() finds it again by this */
 };
 
-/* About one object. -ENOENT. */
+/* About one object. -ENOENT; -EINVAL: the zero id. */
 OBJSTORE_CHECKED int objstore_stat(struct objstore *store, const struct objstore_id *id,
                                    struct objstore_info *out);
 /*

@@ -123,11 +123,13 @@ int objstore_stat(struct objstore *s, const struct objstore_id *id, struct objst
     uint32_t index;
     uint64_t word;
 
-    if (!err && (!id || !out))
+    /* A slot without an id is no object: damage may lead to one, which would never be believed. */
+    if (!err && (!id || !out || !memcmp(id, &(struct objstore_id){ { 0 } }, sizeof *id)))
         err = -EINVAL;
+    if (err)
+        return err;
     for (;;) {
-        if (!err)
-            err = index_find(s, key_of(id), &index, &word);
+        err = index_find(s, key_of(id), &index, &word);
         if (err)
             return err;
         if (read_info(s, index, NULL, &info) == FOUND && !memcmp(&info.id, id, sizeof *id)) {

@@ -112,6 +112,16 @@ static void give_up(struct objstore *s, struct cache *c, uint32_t index, bool is
         slot_free(s, c, index);
 }
 
+/* Somebody wrote over what we noted in our own slot: give back what still names it. */
+static void take_back(struct objstore *s, uint32_t index)
+{
+    uint64_t word = au64_load_relaxed(&slot_at(s, index)->word); /* relaxed: ours, or damage */
+
+    if (word_state(word) == SLOT_WRITING && word_lease(word) == s->lease &&
+        slot_change(s, index, &word, SLOT_RECLAIM)) /* T3 */
+        reclaim(s, NULL, index, RECLAIM_ANYWHERE);
+}
+
 /* One attempt to get a slot, the id and the bytes. On -EEXIST *word says who has the id. */
 static int try_begin(struct objstore *s, struct cache *c, struct key key, size_t size,
                      const struct objstore_meta *meta, uint32_t *index, uint64_t *word)
@@ -159,7 +169,10 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
             return err;
     }
     wait_wake(s, key);
-    return object_place(s, *index, size, at) ? 0 : -EBADMSG;
+    if (object_place(s, *index, size, at))
+        return 0;
+    take_back(s, *index);
+    return -EBADMSG;
 }
 
 static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key)

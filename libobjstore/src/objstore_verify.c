@@ -31,14 +31,14 @@ static int check_header(struct check *c)
     struct geometry g;
     struct objstore_diag said = { "" };
     const struct objstore *s = c->s;
-    uint64_t ready = au64_load_acquire(&s->header->slots_ready); /* S2 */
-    uint64_t fresh = au64_load_acquire(&s->header->slots_fresh); /* S1 */
-    int err = file_check(s->fd, &fixed, &g, &said);
+    int err = file_check(s->fd, &fixed, &g, &said); /* before any of it is touched: is it all there? */
 
     if (err) {
         diag_set(c->diag, "header: %s", said.text);
         return -EBADMSG;
     }
+    uint64_t ready = au64_load_acquire(&s->header->slots_ready); /* S2 */
+    uint64_t fresh = au64_load_acquire(&s->header->slots_fresh); /* S1 */
     if (ready > s->geo.slots || ready < s->geo.slots_first || fresh % SLOT_GROUP ||
         fresh > au64_load_acquire(&s->header->slots_ready)) { /* S2: it only grows */
         diag_set(c->diag, "header: %llu slots reserved and %llu used of %llu make no sense",
@@ -308,10 +308,11 @@ int objstore_verify(struct objstore *s, struct objstore_diag *diag)
 
     if (err)
         return err;
-    c.slots = slots_in_use(s);
     err = check_header(&c);
-    if (!err)
-        err = check_leases(&c);
+    if (err)
+        return err;
+    c.slots = slots_in_use(s);
+    err = check_leases(&c);
     for (uint64_t i = 0; !err && i < s->geo.buckets; i++)
         err = check_bucket(&c, i);
     for (uint32_t i = 0; !err && i < c.slots; i++)

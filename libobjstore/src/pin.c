@@ -133,7 +133,7 @@ static int grow(struct objstore *s, uint32_t levels)
     if (err)
         goto done;
     e = extent_unpack(au64_load_relaxed(&slot_at(s, slot)->extent)); /* relaxed: ours */
-    err = extent_place(s, &e, &at, &bytes) ? 0 : -EBADMSG;
+    err = extent_place(s, &e, &at, &bytes) && bytes >= level_bytes(levels) ? 0 : -EBADMSG;
     if (err)
         goto done;
     struct au64 *table = (struct au64 *)(void *)(s->rw + at);

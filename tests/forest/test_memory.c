@@ -185,7 +185,7 @@ static void a_scratch_survives_failures(void)
 /* What forest.h says of a scratch, and room for the largest tree that so many rows can have. */
 static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats)
 {
-    uint64_t block = (8 << 20) + rows * cols * sizeof(float) / 8, most = 32 << 20;
+    uint64_t block = (8 << 20) + rows * cols * sizeof(float) / 2, most = 32 << 20;
     uint64_t tree = (2 * rows + 64) * (keep_stats ? 48 : 16);
 
     return (long)(50 * rows + 1300 * cols + (block < most ? block : most) + tree + (64 << 10));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define ROUNDS_MAX 64
+#define SERIES_MAX 10
 
 struct series {
     const char *impl;
@@ -14,10 +15,10 @@ struct series {
     int rounds;
 };
 
-/* One case: what is measured, and everybody's series; the first is ours. */
+/* One case and metric, and everybody's series; the first is ours. */
 struct comparison {
-    const char *name, *params, *metric, *unit, *better;
-    struct series series[4];
+    const char *suite, *name, *params, *metric, *unit, *better;
+    struct series series[SERIES_MAX];
     int count;
 };
 
@@ -45,6 +46,24 @@ static inline double series_median(struct series *s)
     return n % 2 ? s->value[n / 2] : (s->value[n / 2 - 1] + s->value[n / 2]) / 2.0;
 }
 
+/* A line for each series that was measured. */
+static inline void comparison_write(struct comparison *c, FILE *jsonl)
+{
+    for (int i = 0; i < c->count; i++) {
+        struct series *s = &c->series[i];
+        double median = series_median(s);
+
+        if (s->rounds == 0)
+            continue;
+        fprintf(jsonl,
+                "{\"suite\":\"%s\",\"case\":\"%s\",\"params\":\"%s\",\"impl\":\"%s\","
+                "\"metric\":\"%s\",\"unit\":\"%s\",\"better\":\"%s\",\"median\":%.9g,"
+                "\"min\":%.9g,\"max\":%.9g,\"rounds\":%d}\n",
+                c->suite, c->name, c->params, s->impl, c->metric, c->unit, c->better, median,
+                s->value[0], s->value[s->rounds - 1], s->rounds);
+    }
+}
+
 static inline void comparison_report(struct comparison *c, FILE *jsonl)
 {
     double ours = series_median(&c->series[0]);
@@ -59,18 +78,13 @@ static inline void comparison_report(struct comparison *c, FILE *jsonl)
             printf("  %-24s not measured\n", s->impl);
             continue;
         }
-        double low = s->value[0], high = s->value[s->rounds - 1];
-        printf("  %-24s %11.3f %11.3f %11.3f %7d", s->impl, median, low, high, s->rounds);
+        printf("  %-24s %11.3f %11.3f %11.3f %7d", s->impl, median, s->value[0],
+               s->value[s->rounds - 1], s->rounds);
         if (i && ours > 0.0)
-            printf("  %.1f times as fast", median / ours);
+            printf("  %.2f times as fast", c->better[0] == 'l' ? median / ours : ours / median);
         printf("\n");
-        fprintf(jsonl,
-                "{\"suite\":\"forest\",\"case\":\"%s\",\"params\":\"%s\",\"impl\":\"%s\","
-                "\"metric\":\"%s\",\"unit\":\"%s\",\"better\":\"%s\",\"median\":%.9g,"
-                "\"min\":%.9g,\"max\":%.9g,\"rounds\":%d}\n",
-                c->name, c->params, s->impl, c->metric, c->unit, c->better, median, low, high,
-                s->rounds);
     }
+    comparison_write(c, jsonl);
     fflush(stdout);
 }
 

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boost.cc -- Boost.Interprocess: a managed segment, an unordered_map in it, its interprocess
+ * mutex. Bytes are copied outside the lock; a view counts in the entry, and ends without the lock.
+ */
+#include <boost/interprocess/allocators/allocator.hpp>
+#include <boost/interprocess/managed_shared_memory.hpp>
+#include <boost/interprocess/sync/interprocess_mutex.hpp>
+#include <boost/interprocess/sync/scoped_lock.hpp>
+#include <boost/unordered_map.hpp>
+
+#include <atomic>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+
+#include "../ops.h"
+
+namespace bip = boost::interprocess;
+
+struct entry {
+    bip::offset_ptr<char> data;
+    size_t size;
+    std::atomic<uint64_t> views{ 0 };
+    entry() : data(nullptr), size(0) {}
+    entry(const entry &o) : data(o.data), size(o.size), views(o.views.load()) {}
+};
+struct hasher {
+    size_t operator()(const id &k) const { return k.word[0] ^ k.word[1] * 0x9e3779b97f4a7c15u; }
+};
+struct same {
+    bool operator()(const id &a, const id &b) const
+    {
+        return a.word[0] == b.word[0] && a.word[1] == b.word[1];
+    }
+};
+using pairs = bip::allocator<std::pair<const id, entry>, bip::managed_shared_memory::segment_manager>;
+using map = boost::unordered_map<id, entry, hasher, same, pairs>;
+
+struct handle {
+    bip::managed_shared_memory segment;
+    map *objects;
+    bip::interprocess_mutex *mutex;
+    entry *held;
+};
+
+static std::string name;
+
+static bool start(uint64_t capacity)
+{
+    name = "bench-boost-" + std::to_string(getpid());
+    bip::shared_memory_object::remove(name.c_str());
+    try {
+        bip::managed_shared_memory segment(bip::create_only, name.c_str(),
+                                           capacity + capacity / 8 + (64u << 20));
+        segment.construct<map>("objects")(1024u, hasher(), same(),
+                                          pairs(segment.get_segment_manager()));
+        segment.construct<bip::interprocess_mutex>("mutex")();
+    } catch (...) {
+        return false;
+    }
+    return true;
+}
+
+static void stop(void)
+{
+    bip::shared_memory_object::remove(name.c_str());
+}
+
+static void *attach(void)
+{
+    try {
+        handle *h = new handle();
+        h->segment = bip::managed_shared_memory(bip::open_only, name.c_str());
+        h->objects = h->segment.find<map>("objects").first;
+        h->mutex = h->segment.find<bip::interprocess_mutex>("mutex").first;
+        return h;
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+static void detach(void *at)
+{
+    delete static_cast<handle *>(at);
+}
+
+static int put(void *at, const struct id *key, const void *data, size_t size)
+{
+    handle *h = static_cast<handle *>(at);
+    try {
+        char *bytes = static_cast<char *>(h->segment.allocate_aligned(size, 64));
+        memcpy(bytes, data, size);
+        bip::scoped_lock<bip::interprocess_mutex> lock(*h->mutex);
+        entry &e = (*h->objects)[*key];
+        e.data = bytes;
+        e.size = size;
+    } catch (...) {
+        return -1;
+    }
+    return 0;
+}
+
+static int get(void *at, const struct id *key, const void **data, size_t *size)
+{
+    handle *h = static_cast<handle *>(at);
+    bip::scoped_lock<bip::interprocess_mutex> lock(*h->mutex);
+    auto found = h->objects->find(*key);
+    if (found == h->objects->end())
+        return -1;
+    h->held = &found->second;
+    h->held->views.fetch_add(1, std::memory_order_relaxed);
+    *data = h->held->data.get();
+    *size = h->held->size;
+    return 0;
+}
+
+static void done(void *at)
+{
+    static_cast<handle *>(at)->held->views.fetch_sub(1, std::memory_order_release);
+}
+
+static int del(void *at, const struct id *key)
+{
+    handle *h = static_cast<handle *>(at);
+    char *bytes;
+    {
+        bip::scoped_lock<bip::interprocess_mutex> lock(*h->mutex);
+        auto found = h->objects->find(*key);
+        if (found == h->objects->end() || found->second.views.load(std::memory_order_acquire))
+            return -1;
+        bytes = found->second.data.get();
+        h->objects->erase(found);
+    }
+    h->segment.deallocate(bytes);
+    return 0;
+}
+
+extern "C" const struct ops ops = { "Boost.Interprocess", start, stop, attach, detach, put, get,
+                                    done, del, nullptr, nullptr, 0 };

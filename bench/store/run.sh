@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# run.sh [--quick] BUILD [store_bench's options]: libobjstore and its peers; see bench/README.md.
+set -u
+args=()
+[ -n "${BENCH_QUICK:-}" ] && args+=(--quick)
+[ "${1:-}" = --quick ] && { args+=(--quick); shift; }
+build=${1:?usage: run.sh [--quick] BUILD [OPTION...]}
+shift
+cd "$(dirname "$0")/../.." || exit 3
+at=$build/bench/store
+
+# peer NAME PROGRAM...: say so if it was not built, or what it runs is not here.
+peers=("$at/peers/ours")
+peer() {
+    if [ ! -e "$2" ]; then
+        echo "$1: skipped (its headers are not installed)"
+    elif [ -n "${3:-}" ] && ! command -v "$3" >/dev/null; then
+        echo "$1: skipped (there is no $3)"
+    else
+        peers+=("$2")
+    fi
+}
+peer Boost.Interprocess "$at/peers/boost"
+peer LMDB "$at/peers/lmdb"
+peer Redis "$at/peers/redis" redis-server
+peer memcached "$at/peers/memcached" memcached
+peer 'shm file each' "$at/peers/shmfile"
+peer 'Python shared_memory' bench/store/peers/python_shm.py python3
+exec "$at/store_bench" "${args[@]}" --out "$build/bench/store.jsonl" "$@" "${peers[@]}"
