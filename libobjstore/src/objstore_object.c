@@ -4,6 +4,7 @@
  * read.
  */
 #include "alloc.h"
+#include "copy.h"
 #include "index.h"
 #include "lease.h"
 #include "pin.h"
@@ -205,7 +206,7 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
     if (err)
         return err;
     if (size)
-        memcpy(s->rw + at, data, size);
+        copy_in(s->rw + at, data, size);
     POINT("object: filled, not sealed");
     return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key); /* relaxed: ours */
 }
