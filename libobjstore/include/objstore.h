@@ -134,7 +134,8 @@ OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_opti
 
 /*
  * Attach to the store behind a descriptor, e.g. one inherited over fork() or received
- * with SCM_RIGHTS. The descriptor stays the caller's. Errors as objstore_open().
+ * with SCM_RIGHTS. The descriptor stays the caller's. Errors as objstore_open(), and
+ *   -ESTALE   not used since the machine was started: open it by name (see objstore_sync())
  */
 OBJSTORE_CHECKED int objstore_open_fd(int fd, const struct objstore_options *opts,
                                       struct objstore **out, struct objstore_diag *diag);
@@ -255,6 +256,37 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
  */
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);
+
+/* ---- outliving the machine ------------------------------------------------------------- */
+
+/*
+ * For a store on a disk: what is sealed now is there after the machine was switched off. Writes
+ * all of the file's changed pages, then a list with checksums beside it (`.NAME.sync-...`). Reads
+ * all sealed bytes; others go on working meanwhile. *objects (may be NULL) is how many it lists.
+ *
+ * The first to open the store after the machine's next start (not read-only) gets, under its name,
+ * a new store with all that the last sync listed, each object checked; that takes the room
+ * of a second store until it is done. Deletes since the sync may be undone; what was sealed since,
+ * or deleted and written over, is lost: objstore_losses() tells. Never are bytes other than what
+ * was sealed there. (A store that was never synced is then empty.)
+ *   -EOPNOTSUPP  a store without a name     -EROFS, -ENOMEM, and those of fsync(2) and link(2)
+ */
+OBJSTORE_CHECKED int objstore_sync(struct objstore *store, uint64_t *objects);
+
+enum objstore_loss {
+    OBJSTORE_LOST_DAMAGED = 1,  /* synced, but its bytes are others now: deleted since, or broken */
+    OBJSTORE_LOST_UNSYNCED = 2, /* sealed since the last sync */
+    OBJSTORE_LOST_NO_ROOM = 3,  /* whole, but the new store is full */
+};
+/*
+ * If opening this handle recovered the store, call `visit` for each object that was lost. Stops
+ * when visit returns non-zero and returns that, else how many there were (0: none, or no
+ * recovery). Of objects sealed since the last sync only those are known that reached the disk.
+ */
+OBJSTORE_CHECKED int objstore_losses(struct objstore *store,
+                                     int (*visit)(const struct objstore_id *id, uint32_t why,
+                                                  void *ctx),
+                                     void *ctx);
 
 /* ---- events -------------------------------------------------------------------------- */
 

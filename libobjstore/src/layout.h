@@ -77,6 +77,9 @@ struct header {
     _Alignas(CACHE_LINE) struct au64 events_on; /* read by every seal and delete */
     _Alignas(CACHE_LINE) struct au64 events_head;
     _Alignas(CACHE_LINE) struct au64 events_lost;
+    _Alignas(CACHE_LINE) struct au64 boot; /* of the machine, when it was made: durable.c */
+    struct au64 successor;                 /* header_fixed.check of the file that replaces it */
+    struct au64 sync_generation;
     _Alignas(CACHE_LINE) struct au64 passes_used; /* passes from here on were never used */
     struct au64 pass_moves;
 };

@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "index.h"
 #include "lease.h"
+#include "objects.h"
 #include "pass.h"
 #include "pin.h"
 #include "reap.h"
@@ -38,6 +39,22 @@ static void read_meta(const struct objstore *s, uint32_t index, struct objstore_
         out->ndim = 0;
     if (out->dtype > OBJSTORE_FLOAT64)
         out->dtype = OBJSTORE_BYTES;
+}
+
+bool object_describe(const struct objstore *s, uint32_t index, unsigned char id[16], uint64_t *at,
+                     uint64_t *size, uint64_t *created, struct objstore_meta *meta)
+{
+    const struct slot *slot = slot_at(s, index);
+    uint64_t words[2] = { au64_load_relaxed(&slot->id[0]), au64_load_relaxed(&slot->id[1]) };
+
+    /* relaxed, all: the caller reads the word again */
+    memcpy(id, words, sizeof words);
+    *size = au64_load_relaxed(&slot->size);
+    *created = au64_load_relaxed(&slot->created);
+    memset(meta, 0, sizeof *meta);
+    if (*created & 1 && meta_is_reserved(s, index))
+        read_meta(s, index, meta);
+    return (words[0] || words[1]) && object_place(s, index, *size, at);
 }
 
 static int32_t pid_of(const struct objstore *s, uint32_t lease)

@@ -4,6 +4,7 @@
  * read.
  */
 #include "alloc.h"
+#include "copy.h"
 #include "events.h"
 #include "index.h"
 #include "lease.h"
@@ -51,17 +52,16 @@ static bool meta_is_zero(const struct objstore_meta *meta)
 
 /* ---- where an object's bytes are ----------------------------------------------------------- */
 
-/* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
-static bool place_of(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
+bool object_place(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
 {
-    const struct slot *slot = slot_at(s, index);
-    struct extent e = extent_unpack(au64_load_relaxed(&slot->extent)); /* relaxed: E1, or ours */
     uint64_t room;
 
     if (size <= INLINE_MAX) {
         *at = s->geo.slots_at + index * sizeof(struct slot) + offsetof(struct slot, bytes);
         return true;
     }
+    struct extent e =
+        extent_unpack(au64_load_relaxed(&slot_at(s, index)->extent)); /* relaxed: E1, or ours */
     return e.held && extent_place(s, &e, at, &room) && size <= room;
 }
 
@@ -155,6 +155,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
 {
     if (size > CAPACITY_MAX || (meta && !meta_is_valid(meta)))
         return -EINVAL;
+    index_prefetch(s, key);
     for (;;) {
         struct cache *c = cache_take(s);
         uint64_t word = 0;
@@ -170,7 +171,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
             return err;
     }
     wait_wake(s, key);
-    if (place_of(s, *index, size, at))
+    if (object_place(s, *index, size, at))
         return 0;
     take_back(s, *index);
     return -EBADMSG;
@@ -225,7 +226,7 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
     if (err)
         return err;
     if (size)
-        memcpy(s->rw + at, data, size);
+        copy_in(s->rw + at, data, size);
     POINT("object: filled, not sealed");
     return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key); /* relaxed: ours */
 }
@@ -262,7 +263,7 @@ static int shrink(struct objstore *s, uint32_t index, uint64_t size)
     struct slot *slot = slot_at(s, index);
     uint64_t before = au64_load_relaxed(&slot->size), at; /* relaxed: ours */
 
-    if (!place_of(s, index, before, &at))
+    if (!object_place(s, index, before, &at))
         return -EBADMSG;
     if (before > INLINE_MAX && size < before) {
         struct cache *c = cache_take(s);
@@ -374,6 +375,17 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
     return 0; /* a damaged chain is verify's to tell: the object is gone */
 }
 
+void object_set_created(struct objstore *s, const struct objstore_id *id, uint64_t created)
+{
+    uint32_t index;
+    uint64_t word;
+
+    if (find_ours(s, key_of(id), &index, &word))
+        return;
+    struct au64 *at = &slot_at(s, index)->created;
+    au64_store_relaxed(at, (created & ~1ull) | (au64_load_relaxed(at) & 1)); /* T2 publishes */
+}
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
 int view_open(const struct objstore *s, uint32_t index, uint64_t word, uint64_t ref,
@@ -381,7 +393,7 @@ int view_open(const struct objstore *s, uint32_t index, uint64_t word, uint64_t 
 {
     uint64_t size = au64_load_relaxed(&slot_at(s, index)->size), at; /* relaxed: E1 */
 
-    if (!place_of(s, index, size, &at))
+    if (!object_place(s, index, size, &at))
         return -EBADMSG;
     view->data = size ? s->view + at : NULL;
     view->size = size;
@@ -490,7 +502,7 @@ static int copy_out(const struct objstore *s, struct key key, void *buf, size_t 
     if (word_state(word) != SLOT_SEALED)
         return -ENOENT;
     full = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: the word is read again */
-    bool is_sound = place_of(s, index, full, &at);
+    bool is_sound = object_place(s, index, full, &at);
     if (is_sound && full && cap)
         memcpy(buf, s->view + at, full < cap ? full : cap);
     atomic_thread_fence(memory_order_acquire);               /* the bytes before the word */

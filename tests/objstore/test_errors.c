@@ -75,7 +75,8 @@ static int open_path(uint32_t flags, uint64_t capacity)
     return err;
 }
 
-/* ---- open -------------------------------------------------------------------------------------- */
+/* ---- open --------------------------------------------------------------------------------------
+ */
 
 static int open_none(void)
 {
@@ -171,6 +172,20 @@ static int open_crowded(void)
     return err;
 }
 
+static int open_fd_of_earlier_boot(void)
+{
+    uint64_t boot = 3;
+    int fd, err;
+
+    REQUIRE_OK(open_path(OBJSTORE_CREATE, 1 << 20));
+    objstore_close(out);
+    fd = open(path, O_RDWR);
+    REQUIRE(pwrite(fd, &boot, sizeof boot, offsetof(struct header, boot)) == sizeof boot);
+    err = objstore_open_fd(fd, NULL, &out, NULL);
+    close(fd);
+    REQUIRE_OK(objstore_destroy(path));
+    return err;
+}
 static int open_fd_closed(void)
 {
     return objstore_open_fd(-1, NULL, &out, NULL);
@@ -219,7 +234,8 @@ static int parse_nonsense(void)
     return objstore_id_parse("0123456789abcdef0123456789ABCDEG", &id);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------- */
 
 static void *data;
 
@@ -311,7 +327,8 @@ static int delete_read_only(void)
     return objstore_delete(read_only, &sealed);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ------------------------------------------------------------------------------------- */
 
 static struct objstore_view view;
 
@@ -483,7 +500,8 @@ static int wait_read_only(void)
     return objstore_wait(read_only, &absent, 1, 1, 1000, NULL);
 }
 
-/* ---- looking ------------------------------------------------------------------------------------- */
+/* ---- looking
+ * ------------------------------------------------------------------------------------- */
 
 static int visit_info(const struct objstore_info *info, void *ctx)
 {
@@ -626,6 +644,40 @@ static int cancel_twice(void)
     return objstore_give_cancel(s, &pass);
 }
 
+static int sync_nameless(void)
+{
+    return objstore_sync(s, NULL);
+}
+static int sync_read_only(void)
+{
+    return objstore_sync(read_only, NULL);
+}
+/* In a child that has used up its memory. A sanitizer ends a program in which malloc() fails. */
+static int sync_no_memory(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return -ENOMEM;
+#else
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const struct rlimit none = { 0, 0 };
+
+        CHILD_CHECK(open_path(OBJSTORE_CREATE, 1 << 20) == 0);
+        CHILD_CHECK(objstore_put(out, &sealed, "x", 1, NULL) == 0);
+        CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0 && setrlimit(RLIMIT_DATA, &none) == 0);
+        for (size_t size = 1 << 20; size >= 16; size /= 2)
+            while (malloc(size))
+                ;
+        int err = objstore_sync(out, NULL);
+        CHILD_CHECK(objstore_destroy(path) == 0);
+        _exit(err == -ENOMEM ? 0 : 1);
+    }
+    return help_wait(child) == 0 ? -ENOMEM : 0;
+#endif
+}
+
 static int events_read_only(void)
 {
     return objstore_events_open(read_only, &events);
@@ -753,7 +805,8 @@ static int in_child(void)
     return help_wait(child) == 0 ? -ECHILD : 0;
 }
 
-/* ---- the table ------------------------------------------------------------------------------------ */
+/* ---- the table
+ * ------------------------------------------------------------------------------------ */
 
 static const struct row {
     const char *call;
@@ -824,6 +877,10 @@ static const struct row {
     { "objstore_take", ENOENT, take_cancelled },
     { "objstore_take", ENOSPC, take_no_room },
     { "objstore_give_cancel", ENOENT, cancel_twice },
+    { "objstore_open_fd", ESTALE, open_fd_of_earlier_boot },
+    { "objstore_sync", EOPNOTSUPP, sync_nameless },
+    { "objstore_sync", EROFS, sync_read_only },
+    { "objstore_sync", ENOMEM, sync_no_memory },
     { "objstore_events_open", EROFS, events_read_only },
     { "objstore_events_open", ENOMEM, events_no_memory },
     { "objstore_events_next", EOVERFLOW, events_too_slow },
@@ -867,8 +924,8 @@ static void check_comment(const char *comment, const char *call)
         char error[20];
         size_t n = 0;
 
-        while (n + 1 < sizeof error && (isupper((unsigned char)p[n + 1]) ||
-                                        isdigit((unsigned char)p[n + 1]))) {
+        while (n + 1 < sizeof error &&
+               (isupper((unsigned char)p[n + 1]) || isdigit((unsigned char)p[n + 1]))) {
             error[n] = p[n + 1];
             n++;
         }
