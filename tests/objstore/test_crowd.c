@@ -41,7 +41,8 @@ static struct objstore *dead_store(uint32_t heritage)
 
         if (word_state(word) == SLOT_WRITING)
             au64_store_relaxed(at, word_with(word, SLOT_WRITING, heritage));
-        else if (word_state(word) == SLOT_SEALED && au64_load_relaxed(&slot_at(s, i)->size) == sizeof cell)
+        else if (word_state(word) == SLOT_SEALED &&
+                 au64_load_relaxed(&slot_at(s, i)->size) == sizeof cell)
             au64_store_relaxed(at, word_with(word, SLOT_RECLAIM, heritage));
     }
     au64_store_relaxed(first_pass(s), 1ull << 62 | 1ull << 32 | heritage);

@@ -267,7 +267,8 @@ static const struct operation operations[] = {
     { "replace a leftover", prepare_leftover, replace_leftover, destroy_if_there },
 };
 
-/* ---- what a failure may leave ------------------------------------------------------------------ */
+/* ---- what a failure may leave ------------------------------------------------------------------
+ */
 
 struct traces {
     int descriptors, files;
@@ -312,12 +313,12 @@ static bool fail_nth(const struct operation *op, uint64_t n, int error, bool is_
     int err = op->call();
     const char *failed = fault_disarm();
     if (err) {
-        bool is_fine = failed && is_honest(err, error) &&
-                       is_unchanged_but(&before, op) && !store;
+        bool is_fine = failed && is_honest(err, error) && is_unchanged_but(&before, op) && !store;
 
         if (!is_fine) {
             struct traces now = look();
-            fprintf(stderr, "%s: %s (call %llu) fails with %d%s: %d; descriptors %+d, files %+d, "
+            fprintf(stderr,
+                    "%s: %s (call %llu) fails with %d%s: %d; descriptors %+d, files %+d, "
                     "bytes mapped %+lld\n",
                     op->name, failed, (unsigned long long)n, error,
                     is_persistent ? " for good" : "", err, now.descriptors - before.descriptors,
@@ -357,7 +358,8 @@ static void each_call_fails(void)
     objstore_close(other);
 }
 
-/* ---- calls on an open store ------------------------------------------------------------------- */
+/* ---- calls on an open store -------------------------------------------------------------------
+ */
 
 static void call_fails(void (*prepare)(void), int (*call)(void), int error, int expected)
 {
@@ -444,5 +446,4 @@ static void closing(void)
 }
 
 TESTS("faults", { "every system call of making and opening fails", opening },
-      { "the ones of put, stats and ids fail", working },
-      { "and the ones of closing", closing })
+      { "the ones of put, stats and ids fail", working }, { "and the ones of closing", closing })

@@ -64,7 +64,8 @@ static struct objstore *filled_store(uint64_t *random)
     return s;
 }
 
-/* ---- every call there is, whatever it answers ------------------------------------------------- */
+/* ---- every call there is, whatever it answers -------------------------------------------------
+ */
 
 static volatile unsigned char sum;
 
@@ -272,7 +273,8 @@ static void use_widely(struct objstore *s, uint64_t *random)
         objstore_release(s, &views[n]);
 }
 
-/* ---- ways to damage ----------------------------------------------------------------------------- */
+/* ---- ways to damage -----------------------------------------------------------------------------
+ */
 
 struct victim {
     unsigned char *file;
@@ -389,7 +391,8 @@ static void lie_about_leases(const struct victim *v, uint64_t *random)
         set64(&header->leases_used, 608);
         break;
     case 2:
-        set64(&leases[n].tables[r % PIN_LEVELS], r % 2 ? v->geo->data_at : v->geo->file_bytes - 4096);
+        set64(&leases[n].tables[r % PIN_LEVELS],
+              r % 2 ? v->geo->data_at : v->geo->file_bytes - 4096);
         break;
     default:
         set64(&header->leases_used, r % 3 ? r % (2ull * LEASES_MAX) : r);
@@ -408,7 +411,8 @@ static void lie_about_units(const struct victim *v, uint64_t *random)
 
     switch (test_random(random) % 6) {
     case 4: /* hints of the first lap, told or not, by anybody, for any slot */
-        set64(&ring[r % 64], (r >> 8) % 3 << 48 | (r >> 16) % 4 << 46 | (r >> 20) % 5 << 32 | owner);
+        set64(&ring[r % 64],
+              (r >> 8) % 3 << 48 | (r >> 16) % 4 << 46 | (r >> 20) % 5 << 32 | owner);
         break;
     case 5:
         set64(r % 3 == 0   ? &header->events_on
@@ -452,13 +456,13 @@ static void damage(const struct victim *v, uint64_t *random)
     }
 }
 
-/* ---- rounds --------------------------------------------------------------------------------------- */
+/* ---- rounds
+ * --------------------------------------------------------------------------------------- */
 
 static struct victim map_victim(const struct objstore *s)
 {
     struct victim v = { .geo = &s->geo, .slots = 64 };
-    void *at =
-        mmap(NULL, s->geo.file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, objstore_fd(s), 0);
+    void *at = mmap(NULL, s->geo.file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, objstore_fd(s), 0);
 
     CHILD_CHECK(at != MAP_FAILED);
     v.file = at;
@@ -575,7 +579,8 @@ static void headers(uint64_t random)
     objstore_close(s);
 }
 
-/* ---- a child each ----------------------------------------------------------------------------------- */
+/* ---- a child each
+ * ----------------------------------------------------------------------------------- */
 
 static void in_child(void (*run)(uint64_t random), uint64_t seed)
 {

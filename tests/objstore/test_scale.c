@@ -26,7 +26,8 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- many ---------------------------------------------------------------------------------------- */
+/* ---- many
+ * ---------------------------------------------------------------------------------------- */
 
 /* What object n holds: sizes of all kinds of places, most of them small. */
 static size_t size_of(uint64_t n)
@@ -108,8 +109,8 @@ static void many_small(void)
     CHECK_EQ(seen.count, count);
     CHECK_EQ(seen.sum, count * (count - 1) / 2);
     all = verify_seconds(s);
-    printf("    verify: %llu objects %.3f s, %llu objects %.3f s of CPU\n",
-           (unsigned long long)few, first, (unsigned long long)count, all);
+    printf("    verify: %llu objects %.3f s, %llu objects %.3f s of CPU\n", (unsigned long long)few,
+           first, (unsigned long long)count, all);
     /* Sixteen times the objects; were it quadratic, it would be 256 times the work. */
     CHECK(all < 100 * first);
     uint64_t wrong = 0;
@@ -135,7 +136,8 @@ static void many_small(void)
     objstore_close(s);
 }
 
-/* ---- large --------------------------------------------------------------------------------------- */
+/* ---- large
+ * --------------------------------------------------------------------------------------- */
 
 static void one_large(void)
 {
@@ -173,7 +175,8 @@ static void one_large(void)
     objstore_close(s);
 }
 
-/* ---- clients -------------------------------------------------------------------------------------- */
+/* ---- clients
+ * -------------------------------------------------------------------------------------- */
 
 static int count_descriptors(void)
 {

@@ -310,7 +310,8 @@ static void check_directory(void)
 static void storm(void)
 {
     struct objstore *s;
-    uint64_t random = test_seed, makes = 0, kills = getenv("STORM") ? strtoull(getenv("STORM"), NULL, 0) : 300;
+    uint64_t random = test_seed, makes = 0,
+             kills = getenv("STORM") ? strtoull(getenv("STORM"), NULL, 0) : 300;
     pid_t child[WORKERS];
 
     ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
