@@ -130,9 +130,12 @@ static int join(struct objstore *s)
 
     if (err == -EUSERS) { /* full, perhaps of the dead */
         err = lease_join_kept(s);
+        bool is_inherited = err == -EUSERS && !(err = lease_inherit(s));
         if (err)
             return err;
         cache_init(s);
+        if (is_inherited)
+            reap_inherited(s);
         reap_dead(s);
         lease_leave(s);
         err = lease_join(s);

@@ -14,7 +14,7 @@
  *       (N1 of pin.c), before Q4
  *   Q4  OPEN -> FREE             passes_close()   by the taker; by who cancels it; by whoever finds
  *       it expired
- *   Q5  FILLING(dead) -> FREE    passes_expire()
+ *   Q5  FILLING(dead) -> FREE    passes_expire(), passes_inherited()
  *
  * Invariants
  *   I1  OPEN: the slot is in the life in which it was given, SEALED or DOOMED.
@@ -179,6 +179,18 @@ uint32_t passes_expire(struct objstore *s, const struct graves *graves,
             closed(s, (uint32_t)word);
     }
     return count;
+}
+
+void passes_inherited(struct objstore *s)
+{
+    uint32_t used = passes_in_use(s);
+
+    for (uint32_t i = 0; i < used; i++) {
+        uint64_t word = au64_load_seq_cst(&pass_at(s, i)->word); /* Q1 */
+
+        if (state_of(word) == PASS_FILLING && (uint32_t)word == s->lease)
+            close_pass(s, i, word); /* Q5 */
+    }
 }
 
 const char *pass_fault(const struct objstore *s, uint32_t n)

@@ -24,6 +24,8 @@ bool passes_close(struct objstore *s, const uint64_t pass[2]);
  */
 uint32_t passes_expire(struct objstore *s, const struct graves *graves,
                        void (*closed)(struct objstore *s, uint32_t slot));
+/* Close what the dead one had begun whose lease is ours now (lease.c, A5). */
+void passes_inherited(struct objstore *s);
 /* For verify: what is wrong with the n-th; NULL: nothing. */
 const char *pass_fault(const struct objstore *s, uint32_t n);
 
