@@ -94,7 +94,7 @@ static size_t size_of(uint64_t version)
 
 static int put_version(struct objstore *s, uint64_t n, uint64_t version)
 {
-    static unsigned char bytes[15000];
+    unsigned char bytes[15000];
     struct objstore_id id = help_id(n);
     struct objstore_meta meta = { .dtype = OBJSTORE_UINT8, .ndim = 1, .dims = { version } };
 
