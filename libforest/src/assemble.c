@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* assemble.c -- from tree blocks to a model block. */
+/* assemble.c -- from tree blocks to a model block, or to a model that leaves them where they are. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frame.h"
@@ -51,52 +52,86 @@ static int check_all(const struct stored_params *params, uint32_t flags, uint64_
     return 0;
 }
 
-static void write_model(struct model_header *header, const struct forest_tree *trees, size_t bytes)
+/* All of a model but the bodies and the prologue. */
+static void write_header(struct model_header *header, const struct stored_params *params,
+                         uint64_t features, uint32_t flags, const struct forest_tree *trees)
 {
     struct tree_entry *entry = (struct tree_entry *)(header + 1);
-    size_t offset = model_bodies_offset(header->trees);
+    size_t offset = model_bodies_offset(params->n_estimators);
 
-    memset(entry, 0, offset - sizeof *header);
+    memset(header, 0, offset);
+    header->features = features;
+    header->trees = params->n_estimators;
+    header->flags = flags;
+    header->params = *params;
     for (uint32_t i = 0; i < header->trees; i++) {
-        const struct tree_header *tree = header_of(&trees[i]);
-        size_t body = trees[i].bytes - sizeof *tree;
-        memcpy((char *)header + offset, tree + 1, body);
-        entry[i] = tree->entry;
+        entry[i] = header_of(&trees[i])->entry;
         entry[i].offset = offset;
-        offset += body;
+        offset += trees[i].bytes - sizeof(struct tree_header);
         header->nodes += entry[i].nodes;
         header->leaves += entry[i].leaves;
         header->depth = entry[i].depth > header->depth ? entry[i].depth : header->depth;
     }
     header->check = model_checksum(header);
-    prologue_write(&header->prologue, MODEL_MAGIC, bytes); /* last: half a model cannot be opened */
+}
+
+/* Parameters and trees; *bytes is the size of the model block. */
+static int check_parts(const struct forest_params *params, uint64_t features,
+                       const struct forest_tree *trees, uint32_t count,
+                       struct stored_params *stored, size_t *bytes)
+{
+    int err = params_read(params, stored);
+
+    if (!err)
+        err = forest_assemble_size(trees, count, bytes);
+    if (!err && stored->n_estimators != count)
+        err = -EINVAL;
+    return err ? err : check_all(stored, params_flags(params), features, trees, count);
 }
 
 int forest_assemble(const struct forest_params *params, uint64_t features,
                     const struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
 {
     struct stored_params stored;
-    uint32_t flags = params_flags(params);
-    size_t needed;
-    int err = params_read(params, &stored);
-
-    if (!err)
-        err = forest_assemble_size(trees, count, &needed);
-    if (err)
-        return err;
-    if (!block || (uintptr_t)block % LAYOUT_ALIGN || bytes != needed ||
-        stored.n_estimators != count)
-        return -EINVAL;
-    err = check_all(&stored, flags, features, trees, count);
-    if (err)
-        return err;
     struct model_header *header = block;
-    *header = (struct model_header){
-        .features = features,
-        .trees = count,
-        .flags = flags,
-        .params = stored,
-    };
-    write_model(header, trees, bytes);
+    size_t needed;
+
+    if (!block || (uintptr_t)block % LAYOUT_ALIGN)
+        return -EINVAL;
+    int err = check_parts(params, features, trees, count, &stored, &needed);
+    if (err || bytes != needed)
+        return err ? err : -EINVAL;
+    write_header(header, &stored, features, params_flags(params), trees);
+    const struct tree_entry *entry = (const struct tree_entry *)(header + 1);
+    for (uint32_t i = 0; i < count; i++)
+        memcpy((char *)block + entry[i].offset, header_of(&trees[i]) + 1,
+               trees[i].bytes - sizeof(struct tree_header));
+    prologue_write(&header->prologue, MODEL_MAGIC, bytes); /* last: half a model cannot be opened */
+    return 0;
+}
+
+int forest_open_trees(const struct forest_params *params, uint64_t features,
+                      const struct forest_tree *trees, uint32_t count, struct forest **out)
+{
+    struct stored_params stored;
+    size_t bytes;
+
+    if (!out)
+        return -EINVAL;
+    int err = check_parts(params, features, trees, count, &stored, &bytes);
+    if (err)
+        return err;
+    size_t fixed = sizeof(struct forest) + count * sizeof(const struct node *);
+    struct forest *model = malloc(fixed + model_bodies_offset(count));
+    if (!model)
+        return -ENOMEM;
+    struct model_header *header = (struct model_header *)(void *)((char *)model + fixed);
+    write_header(header, &stored, features, params_flags(params), trees);
+    header->prologue.bytes = bytes;
+    model->header = header;
+    model->trees = (const struct tree_entry *)(header + 1);
+    for (uint32_t i = 0; i < count; i++)
+        model->body[i] = (const struct node *)(header_of(&trees[i]) + 1);
+    *out = model;
     return 0;
 }

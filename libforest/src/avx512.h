@@ -95,6 +95,7 @@ void part_avx512(uint32_t *a, uint32_t n, uint32_t left, uint32_t pivot, uint32_
 void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *from,
                       uint32_t *list, uint32_t n);
 void sort_large_avx512(const struct large *l);
+void rate_large_avx512(const struct large *l, const struct search *s, struct rated_cut *best);
 struct found estimate_avx512(const struct block *b, const struct search *s);
 struct found rate_avx512(const struct block *b, const struct search *s);
 /* Scratch memory of small subtrees, and the subtree of a node of up to SMALL_ROWS. small_avx512.c

@@ -47,7 +47,9 @@ int block_reserve(struct grower *g, uint32_t rows, struct block *b, uint32_t **c
 {
     struct arena *arena = &g->scratch->block;
     size_t small = g->kernels->small_bytes ? g->kernels->small_bytes(g->features_count) : 0;
-    *b = (struct block){ .prep = g->prep, .rows = rows, .features = g->features_count };
+    *b = (struct block){
+        .prep = g->prep, .rows = rows, .features = g->features_count, .few = &g->scratch->few
+    };
     b->stride = ((size_t)rows + BLOCK_PAD + 63) & ~(size_t)63;
     b->near_words = prep_near_words(keeps_ranks(g->prep) ? g->prep->rows : rows);
     if (arena_reserve(arena, lay_out(b, NULL, close, small)))

@@ -26,6 +26,7 @@
 #define BLOCK_PAD 64u
 #define NO_SLOT UINT32_MAX
 
+struct few_sorts;
 struct grower;
 struct large;
 struct pending;
@@ -47,6 +48,7 @@ struct block {
     double *wyy;    /* (w * y) * y */
     uint32_t *row;  /* by slot: row of the data set */
     void *small;    /* for subtrees of a few rows */
+    const struct few_sorts *few;
 };
 
 /* What a split search needs to know of a node, and what it finds. */

@@ -20,12 +20,8 @@ struct flat_identity {
     uint32_t flags;
 };
 
-/*
- * Write the tree to `block`, 64-byte aligned, of flat_bytes() bytes. `depths` has room for one
- * number per node. -EINVAL: the nodes are not in preorder
- */
-int flat_write(const struct tree *tree, const struct flat_identity *identity, uint32_t *depths,
-               void *block);
+/* Make the tree, which is grown and not empty, a block where it is. Its statistics move. */
+const void *flat_finish(struct tree *tree, const struct flat_identity *identity, size_t *bytes);
 
 /* Check a tree block's header, not its body. -EBADMSG (also for what is no tree block), -EINVAL:
  * misaligned */

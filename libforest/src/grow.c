@@ -4,22 +4,29 @@
  *
  * Memory is kept in the scratch from tree to tree, in arenas that only ever grow.
  */
+#define _DEFAULT_SOURCE /* madvise */
 #include "grow.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "grow_large.h"
 #include "kernels.h"
 #include "scratch.h"
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 struct grow_scratch *grow_scratch_new(void)
 {
     struct grow_scratch *scratch = calloc(1, sizeof *scratch);
-    if (scratch)
+    if (scratch) {
         scratch->rows_most = BLOCK_ROWS_MAX;
+        scratch->kernels = kernels_of(KERNELS_BEST);
+        few_sorts_make(&scratch->few);
+    }
     return scratch;
 }
 
@@ -35,9 +42,13 @@ void grow_scratch_free(struct grow_scratch *scratch)
     free(scratch);
 }
 
-void grow_scratch_plain(struct grow_scratch *scratch)
+int grow_scratch_level(struct grow_scratch *scratch, enum kernels_level level)
 {
-    scratch->plain = true;
+    const struct kernels *kernels = kernels_of(level);
+    if (!kernels)
+        return -ENOSYS;
+    scratch->kernels = kernels;
+    return 0;
 }
 
 void grow_scratch_limit(struct grow_scratch *scratch, uint32_t rows)
@@ -50,9 +61,15 @@ int arena_reserve(struct arena *a, size_t bytes)
     void *memory;
     if (bytes <= a->bytes)
         return 0;
-    if (bytes > SIZE_MAX - 64 || posix_memalign(&memory, 64, bytes))
-        return -ENOMEM;
     free(a->memory);
+    *a = (struct arena){ NULL, 0 };
+    bytes += bytes / 64; /* the next tree draws a few rows more */
+    bool is_huge = bytes >= 2 * HUGE_PAGE;
+    if (bytes > SIZE_MAX - HUGE_PAGE || posix_memalign(&memory, is_huge ? HUGE_PAGE : 64, bytes))
+        return -ENOMEM;
+    if (is_huge) /* what is read here and there is found sooner; that it is not possible is no error
+                  */
+        madvise(memory, bytes & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
     memset(memory, 0, bytes); /* what lies in the padding is read, if never used */
     *a = (struct arena){ memory, bytes };
     return 0;
@@ -75,14 +92,9 @@ struct pending *pending_nodes(struct grow_scratch *scratch)
     return scratch->pending.memory;
 }
 
-int reserve_nodes(struct tree *out, uint32_t more)
+int reserve_nodes(const struct tree *out, uint32_t more)
 {
-    uint32_t most = INT32_MAX, need = out->count + more;
-    if (need <= out->capacity)
-        return 0;
-    if (need > most)
-        return -ENOMEM;
-    return tree_reserve(out, need > most / 2 ? most : 2 * need + 64);
+    return more <= out->capacity - out->count ? 0 : -ENOMEM;
 }
 
 /* ---- checks -------------------------------------------------------------------------------- */
@@ -143,8 +155,7 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
            isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
 }
 
-/* No tree has more nodes: room for these at the start saves copying; what is not used costs
- * nothing. */
+/* No tree has more nodes, but for those of 2^30 rows; 64 more are for small_*.c. */
 static uint32_t nodes_most(const struct grow_limits *m, uint32_t rows)
 {
     uint64_t by_rows = 2 * ((uint64_t)rows / m->min_samples_leaf) + 1;
@@ -177,7 +188,7 @@ static int grow(struct grower *g, const struct rows *r)
     set_limits(g->scratch, g->prep);
     int err = make_features(g);
     if (!err)
-        err = tree_reserve(g->out, nodes_most(g->limits, r->count));
+        err = tree_start(g->out, nodes_most(g->limits, r->count), g->limits->keep_stats);
     if (err)
         return err;
     if (r->count > g->scratch->block_rows || !g->prep->orders)
@@ -200,12 +211,12 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
     struct grower g = { .prep = p,
                         .limits = limits,
                         .scratch = scratch,
+                        .kernels = scratch->kernels,
                         .out = out,
                         .features_count = p->features,
                         .state = splitter_seed,
                         .weight_min = r.weight_min,
                         .whole = r.whole };
-    g.kernels = scratch->plain ? &kernels_plain : kernels_best();
     err = grow(&g, &r);
     if (err)
         out->count = 0;

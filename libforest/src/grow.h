@@ -11,8 +11,10 @@
 #ifndef GROW_H
 #define GROW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "layout.h"
 #include "prep.h"
 
 /* Limits under which a node is not split. Every field counts; there is no default. */
@@ -23,29 +25,41 @@ struct grow_limits {
     uint32_t max_features;  /* 1..F: non-constant features to look at in each node */
     double min_weight_leaf; /* absolute, not a fraction */
     double min_impurity_decrease;
+    bool keep_stats; /* of each node */
 };
 
-/* Nodes in preorder, the root first. Of a leaf: left = right = -1, feature = -2, threshold = -2. */
+/*
+ * A tree as it grows, in the memory that is its block in the end: see flat.h. Nodes are in
+ * preorder, the root first.
+ */
 struct tree {
-    uint32_t count, capacity;
-    int32_t *left, *right, *feature;
-    double *threshold, *impurity, *value, *weighted_n;
-    uint32_t *n; /* rows of the node, each counted once whatever its weight */
+    uint32_t count, capacity, depth;
+    struct node *nodes;
+    struct node_stats *stats; /* NULL: not kept */
+    void *block;              /* with room for a header before the nodes */
 };
 
 /* An empty tree; needs no release until something was grown into it. */
 void tree_init(struct tree *tree);
 void tree_release(struct tree *tree);
-/* Room for `capacity` nodes in all; the nodes that are there stay. -ENOMEM */
-int tree_reserve(struct tree *tree, uint32_t capacity);
+/* Empty the tree, and make room for `capacity` nodes; what is not filled costs nothing. -ENOMEM */
+int tree_start(struct tree *tree, uint32_t capacity, bool keep_stats);
 
 struct grow_scratch; /* memory that one caller's trees use again and again */
 
 /* NULL if there is no memory. The first tree makes it as large as it needs. */
 struct grow_scratch *grow_scratch_new(void);
 void grow_scratch_free(struct grow_scratch *scratch);
-/* Use the plain C loops even where the processor has better ones. The trees are the same. */
-void grow_scratch_plain(struct grow_scratch *scratch);
+
+/* Kinds of inner loops, each for better processors than the one before. The trees are the same. */
+enum kernels_level {
+    KERNELS_BEST, /* for this processor */
+    KERNELS_PLAIN,
+    KERNELS_AVX2,
+    KERNELS_AVX512,
+};
+/* Use certain loops from now on: for tests. -ENOSYS: the processor does not have what they need */
+int grow_scratch_level(struct grow_scratch *scratch, enum kernels_level level);
 /* Nodes of more than so many rows, if not of fewer, are treated as in large trees: for tests. */
 void grow_scratch_limit(struct grow_scratch *scratch, uint32_t rows);
 

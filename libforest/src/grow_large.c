@@ -18,7 +18,7 @@
 struct rows_state {
     uint32_t count;
     uint32_t *row, *order;
-    double *y, *w;
+    struct target *target;
     struct item *a, *b; /* a feature while it is sorted; `b` is then what struct large calls so: */
     uint32_t *base;     /* how many of the slots before each 64 go left */
     uint64_t *bits, *ties;
@@ -50,8 +50,7 @@ static size_t lay_out(struct rows_state *r, char *base)
     size_t used = 0, n = r->count, half = (n + 2 * LARGE_PAD) * sizeof(uint32_t);
     r->row = take(base, &used, n * sizeof *r->row);
     r->order = take(base, &used, n * sizeof *r->order);
-    r->y = take(base, &used, n * sizeof *r->y);
-    r->w = take(base, &used, n * sizeof *r->w);
+    r->target = take(base, &used, n * sizeof *r->target);
     r->names = take(base, &used, half);
     r->temp = take(base, &used, half);
     r->keys = take(base, &used, half);
@@ -78,8 +77,7 @@ static int make_state(struct grower *g, const struct rows *rows, struct rows_sta
             continue;
         r->row[slot] = i;
         r->order[slot] = slot;
-        r->y[slot] = rows->y[i];
-        r->w[slot++] = rows->w[i];
+        r->target[slot++] = (struct target){ rows->y[i], rows->w[i] };
     }
     return 0;
 }
@@ -208,12 +206,12 @@ static void part_numbers(const struct rows_state *r, uint32_t *a, uint32_t n)
     memcpy(a + left, right, (n - left) * sizeof *a);
 }
 
-static void part_doubles(const struct rows_state *r, double *a, uint32_t n)
+static void part_targets(const struct rows_state *r, struct target *a, uint32_t n)
 {
-    double *right = (double *)(void *)r->a;
+    struct target *right = (struct target *)(void *)r->a; /* reaches over all four arrays */
     uint32_t left = 0;
     for (uint32_t i = 0; i < n; i++) {
-        double at = a[i];
+        struct target at = a[i];
         bool is_left = goes_left(r, i);
         a[left] = at;
         right[i - left] = at;
@@ -222,12 +220,12 @@ static void part_doubles(const struct rows_state *r, double *a, uint32_t n)
     memcpy(a + left, right, (n - left) * sizeof *a);
 }
 
-static void add(struct sums *s, double y, double w)
+static void add(struct sums *s, struct target t)
 {
-    double wy = w * y;
+    double wy = t.w * t.y;
     s->sum += wy;
-    s->sumsq += wy * y;
-    s->weight += w;
+    s->sumsq += wy * t.y;
+    s->weight += t.w;
 }
 
 /* The sums of slots in their order. Several nodes' sums are added side by side, see kernels_plain.c
@@ -236,23 +234,23 @@ static void sum_children(const struct rows_state *r, const struct pending *node,
                          struct sums child[2], struct sums *rest)
 {
     const uint32_t *order = r->order + node->start, *other = order + left;
-    const double *y = r->y + node->start, *w = r->w + node->start;
-    const double *yr = y + left, *wr = w + left;
+    const struct target *l_target = r->target + node->start, *r_target = l_target + left;
     uint32_t right = node->end - node->start - left, both = left < right ? left : right;
     struct sums a = { 0.0, 0.0, 0.0 }, b = a;
     for (uint32_t i = 0; i < both; i++) {
-        add(&a, y[order[i]], w[order[i]]);
-        add(&b, yr[other[i]], wr[other[i]]);
+        add(&a, l_target[order[i]]);
+        add(&b, r_target[other[i]]);
     }
     for (uint32_t i = both; i < left; i++)
-        add(&a, y[order[i]], w[order[i]]);
+        add(&a, l_target[order[i]]);
     for (uint32_t i = both; i < right; i++)
-        add(&b, yr[other[i]], wr[other[i]]);
+        add(&b, r_target[other[i]]);
     child[0] = a;
     child[1] = b;
     for (uint32_t i = right; i-- > 0 && left > right;) {
-        rest->sum -= wr[other[i]] * yr[other[i]];
-        rest->weight -= wr[other[i]];
+        struct target t = r_target[other[i]];
+        rest->sum -= t.w * t.y;
+        rest->weight -= t.w;
     }
 }
 
@@ -261,8 +259,7 @@ static void part_rows(const struct rows_state *r, const struct pending *node)
     uint32_t n = node->end - node->start;
     part_order(r, r->order + node->start, n);
     part_numbers(r, r->row + node->start, n);
-    part_doubles(r, r->y + node->start, n);
-    part_doubles(r, r->w + node->start, n);
+    part_targets(r, r->target + node->start, n);
 }
 
 /* ---- nodes ------------------------------------------------------------------------------- */
@@ -274,8 +271,7 @@ static void start_visit(struct visit *v, struct grower *g, const struct rows_sta
     *v = (struct visit){ .g = g, .r = r, .best = { -__builtin_inf(), 0 } };
     v->l = (struct large){ .n = n,
                            .row = r->row + node->start,
-                           .y = r->y + node->start,
-                           .w = r->w + node->start,
+                           .target = r->target + node->start,
                            .order = r->order + node->start,
                            .keys = r->keys,
                            .slots = r->slots,
@@ -289,7 +285,8 @@ static void start_visit(struct visit *v, struct grower *g, const struct rows_sta
                             .min_weight_leaf = g->limits->min_weight_leaf,
                             .sum = node->sums.sum,
                             .sumsq = node->sums.sumsq,
-                            .weight = node->sums.weight };
+                            .weight = node->sums.weight,
+                            .weight_min = g->weight_min };
 }
 
 /* Split the node if a split is worth it; false: it is a leaf after all. */
@@ -309,8 +306,7 @@ static bool split(struct grower *g, const struct rows_state *r, const struct pen
     judge(g, node, left, child, &rest, v);
     if (v->too_little)
         return false;
-    g->out->feature[id] = (int32_t)visit.feature;
-    g->out->threshold[id] = threshold_between(visit.below, visit.above);
+    split_node(g->out, id, visit.feature, visit.below, visit.above);
     v->left.parent = v->right.parent = (int32_t)id;
     v->left.constants = v->right.constants = d.constants;
     return true;
@@ -352,11 +348,11 @@ static int make_block(struct grower *g, const struct rows_state *r, const struct
         return err;
     memcpy(b->order, r->order + node->start, n * sizeof *b->order);
     memcpy(b->row, r->row + node->start, n * sizeof *b->row);
-    memcpy(b->w, r->w + node->start, n * sizeof *b->w);
     for (uint32_t i = 0; i < n; i++) {
-        double y = r->y[node->start + i];
-        b->wy[i] = b->w[i] * y;
-        b->wyy[i] = b->wy[i] * y;
+        struct target t = r->target[node->start + i];
+        b->w[i] = t.w;
+        b->wy[i] = t.w * t.y;
+        b->wyy[i] = b->wy[i] * t.y;
     }
     for (uint32_t f = 0; f < b->features; f++)
         fill_list(r, b, f, close);
@@ -396,7 +392,7 @@ static struct sums sum_all(const struct rows_state *r)
 {
     struct sums s = { 0.0, 0.0, 0.0 };
     for (uint32_t i = 0; i < r->count; i++)
-        add(&s, r->y[i], r->w[i]);
+        add(&s, r->target[i]);
     return s;
 }
 

@@ -16,12 +16,17 @@
 
 #define LARGE_PAD 64u
 
+/* A row's target and weight, which are needed at the same time. */
+struct target {
+    double y, w;
+};
+
 struct large {
-    uint32_t n;           /* rows of the node at hand */
-    const uint32_t *row;  /* by slot, ascending */
-    const double *y, *w;  /* by slot */
-    uint32_t *order;      /* slots in the order of the samples */
-    uint32_t *keys;       /* of the feature at hand, ascending: sort_key() */
+    uint32_t n;                  /* rows of the node at hand */
+    const uint32_t *row;         /* by slot, ascending */
+    const struct target *target; /* by slot */
+    uint32_t *order;             /* slots in the order of the samples */
+    uint32_t *keys;              /* of the feature at hand, ascending: sort_key() */
     uint32_t *slots;      /* and whose they are; LARGE_PAD more may be read, and overwritten */
     uint64_t *ties;       /* a bit a place: that key equals the one before; two words more */
     uint32_t *names;      /* n and LARGE_PAD more to work with */
@@ -33,7 +38,6 @@ struct large {
 /* What sort_large needs beyond that. */
 size_t large_sort_bytes(uint32_t rows);
 
-void heap_sort_names(const uint64_t *ties, uint32_t *a, uint32_t n);
 /* slots[low + i] = slots[names[i]] for n names of these very places. */
 void reorder_slots(uint32_t *slots, uint32_t low, const uint32_t *names, uint32_t n,
                    uint32_t *temp);

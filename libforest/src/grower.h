@@ -156,16 +156,28 @@ static inline void judge(const struct grower *g, const struct pending *node, uin
 static inline uint32_t add_node(struct tree *out, const struct pending *node)
 {
     uint32_t id = out->count++;
-    out->left[id] = out->right[id] = -1;
-    out->feature[id] = -2;
-    out->threshold[id] = -2.0;
-    out->impurity[id] = node->impurity;
-    out->value[id] = node->sums.sum / node->sums.weight;
-    out->weighted_n[id] = node->sums.weight;
-    out->n[id] = node->end - node->start;
-    if (node->parent >= 0)
-        (node->is_left ? out->left : out->right)[node->parent] = (int32_t)id;
+    double value = node->sums.sum / node->sums.weight;
+    out->nodes[id] = (struct node){ value, 0, 0 };
+    if (out->stats)
+        out->stats[id] = (struct node_stats){ node->impurity, value, node->sums.weight,
+                                              node->end - node->start };
+    if (node->parent >= 0 && !node->is_left)
+        out->nodes[node->parent].right = id;
+    out->depth = node->depth > out->depth ? node->depth : out->depth;
     return id;
+}
+
+static inline void set_threshold(struct tree *out, uint32_t id, float below, float above)
+{
+    out->nodes[id].number = threshold_between(below, above);
+}
+
+/* Make it an inner node; its right child will say so when it is added. */
+static inline void split_node(struct tree *out, uint32_t id, uint32_t feature, float below,
+                              float above)
+{
+    set_threshold(out, id, below, above);
+    out->nodes[id].feature = feature;
 }
 
 /* The root; notes the weight of all rows. grow.c */
@@ -174,8 +186,8 @@ struct pending make_root(struct grower *g, uint32_t rows, struct sums s);
 /* Room for one more of the pending nodes; -ENOMEM. grow.c */
 int reserve_pending(struct grow_scratch *scratch, size_t count);
 struct pending *pending_nodes(struct grow_scratch *scratch);
-/* Room for some more nodes of the tree; -ENOMEM. grow.c */
-int reserve_nodes(struct tree *out, uint32_t more);
+/* Whether there is room for some more nodes; -ENOMEM. grow.c */
+int reserve_nodes(const struct tree *out, uint32_t more);
 
 /*
  * Grow the subtree of `root` in the block. `bottom` is how many pending nodes belong to callers.

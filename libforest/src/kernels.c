@@ -6,37 +6,50 @@
 
 #include "atomics.h"
 
-enum { UNKNOWN, PLAIN, AVX512 };
+#ifdef HAVE_AVX512
+static enum kernels_level look(void)
+{
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") ||
+        !__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("lzcnt") ||
+        !__builtin_cpu_supports("popcnt") || !__builtin_cpu_supports("fma"))
+        return KERNELS_PLAIN;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vbmi") || !__builtin_cpu_supports("avx512vbmi2") ||
+        !__builtin_cpu_supports("avx512vpopcntdq"))
+        return KERNELS_AVX2;
+    return KERNELS_AVX512;
+}
+#endif
 
-static bool has_avx512(void)
+static enum kernels_level best_level(void)
 {
 #ifdef HAVE_AVX512
-    static struct au32 level; /* relaxed: nothing else is published with it */
+    static struct au32 level; /* relaxed: nothing else is published with it. 0: not known */
     uint32_t known = au32_load_relaxed(&level);
-    if (known == UNKNOWN) {
-        __builtin_cpu_init();
-        known =
-            __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
-                    __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-                    __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("popcnt")
-                ? AVX512
-                : PLAIN;
+    if (known == KERNELS_BEST) {
+        known = look();
         au32_store_relaxed(&level, known);
     }
-    return known == AVX512;
+    return (enum kernels_level)known;
 #else
-    return false;
+    return KERNELS_PLAIN;
 #endif
 }
 
-const struct kernels *kernels_best(void)
+const struct kernels *kernels_of(enum kernels_level level)
 {
+    enum kernels_level best = best_level();
+    if (level == KERNELS_BEST)
+        level = best;
+    if (level > best)
+        return NULL;
 #ifdef HAVE_AVX512
-    if (has_avx512())
+    if (level == KERNELS_AVX512)
         return &kernels_avx512;
+    if (level == KERNELS_AVX2)
+        return &kernels_avx2;
 #endif
     return &kernels_plain;
 }

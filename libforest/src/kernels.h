@@ -4,21 +4,28 @@
 #define KERNELS_H
 
 #include "block.h"
+#include "grow.h"
 
 extern const struct kernels kernels_plain;
 /* clang does not take the target of a whole file from a pragma */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define HAVE_AVX512 1
+#define HAVE_AVX2 1
 #endif
 
 #ifdef HAVE_AVX512
-extern const struct kernels kernels_avx512;
+extern const struct kernels kernels_avx512, kernels_avx2;
 #endif
 
+/* Those of kernels_plain that others use, too. */
+void fill_list_plain(const struct block *b, const uint32_t *slot_of, uint32_t feature);
+struct found rate_plain(const struct block *b, const struct search *s);
+void split_order_plain(const struct block *b, const struct cut *c, const uint32_t *from,
+                       uint32_t *order);
 void sum_children_plain(const struct block *b, const struct cut *c, const uint32_t *order,
                         struct sums child[2], struct sums *rest);
 
-/* The best there is for this processor. */
-const struct kernels *kernels_best(void);
+/* The loops of a level; NULL if this processor cannot do them. */
+const struct kernels *kernels_of(enum kernels_level level);
 
 #endif

@@ -112,7 +112,7 @@ const struct kernels kernels_avx512 = {
     .small_bytes = small_bytes,
     .grow_small = grow_small_avx512,
     .sort_large = sort_large_avx512,
-    .rate_large = rate_large_plain,
+    .rate_large = rate_large_avx512,
 };
 
 #pragma GCC pop_options

@@ -12,6 +12,7 @@
 
 #include "grow_large.h"
 #include "kernels.h"
+#include "sort_few.h"
 #include "ties.h"
 
 #define RANK_OF(e) ((e) >> 16)
@@ -22,12 +23,29 @@ static const uint16_t *ranks_of(const struct block *b, uint32_t feature)
     return b->ranks + (size_t)feature * b->stride;
 }
 
-static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
+/* Without branches: which rows take part cannot be foretold. Ranks are those of the data set. */
+static uint32_t fill_entries(const struct block *b, const uint32_t *slot_of, uint32_t feature,
+                             uint32_t *list)
+{
+    const uint32_t *order = prep_order(b->prep, feature);
+    uint32_t count = 0, value = UINT32_MAX;
+    for (uint32_t i = 0; i < b->prep->rows; i++) {
+        uint32_t slot = slot_of[order[i] & PREP_ROW];
+        value += order[i] < PREP_TIE;
+        list[count] = value << 16 | slot;
+        count += slot != NO_SLOT;
+    }
+    memcpy(b->near + feature * b->near_words, prep_near(b->prep, feature),
+           b->near_words * sizeof *b->near);
+    return count;
+}
+
+/* The same where the data set has too many rows for ranks of 16 bits. */
+static uint32_t fill_dense_entries(const struct block *b, const uint32_t *slot_of, uint32_t feature,
+                                   uint32_t *list)
 {
     const uint32_t *order = prep_order(b->prep, feature);
     const uint64_t *near = prep_near(b->prep, feature);
-    uint32_t *list = b->lists + feature * b->stride;
-    uint16_t *ranks = b->ranks + feature * b->stride;
     uint64_t *bits = b->near + feature * b->near_words;
     uint32_t fresh = 0, count = 0, rank = UINT32_MAX, value = UINT32_MAX;
     memset(bits, 0, b->near_words * sizeof *bits);
@@ -41,8 +59,19 @@ static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t f
         bits[rank / 64] |= (near[value / 64] >> value % 64 & 1) << rank % 64;
         fresh = 0;
         list[count++] = rank << 16 | slot;
-        ranks[slot] = (uint16_t)rank;
     }
+    return count;
+}
+
+void fill_list_plain(const struct block *b, const uint32_t *slot_of, uint32_t feature)
+{
+    uint32_t *list = b->lists + feature * b->stride;
+    uint16_t *ranks = b->ranks + feature * b->stride;
+    uint32_t count = b->prep->rows <= BLOCK_ROWS_MAX
+                         ? fill_entries(b, slot_of, feature, list)
+                         : fill_dense_entries(b, slot_of, feature, list);
+    for (uint32_t i = 0; i < count; i++)
+        ranks[SLOT_OF(list[i])] = (uint16_t)RANK_OF(list[i]);
     memset(list + count, 0, BLOCK_PAD * sizeof *list);
 }
 
@@ -103,11 +132,28 @@ static void heap_sort(uint32_t *a, uint32_t n)
     }
 }
 
+static void sort_few(const struct few_sorts *few, const uint32_t *a, uint32_t *list, uint32_t n)
+{
+    uint32_t digit[SORT_FEW];
+    for (uint32_t i = 0; i < n; i++) {
+        digit[i] = 0;
+        for (uint32_t k = 0; k < n; k++)
+            digit[i] += RANK_OF(a[k]) < RANK_OF(a[i]);
+    }
+    uint32_t order = few_sort(few, digit, n);
+    for (uint32_t i = 0; i < n; i++, order >>= 3)
+        list[i] = a[order & 7];
+}
+
 /* Sort a[from..to), whose sorted list is in the same range of `list`. */
-static void sort_range(uint32_t *a, uint32_t *list, const uint64_t *ties, uint32_t from,
-                       uint32_t to, int depth)
+static void sort_range(const struct few_sorts *few, uint32_t *a, uint32_t *list,
+                       const uint64_t *ties, uint32_t from, uint32_t to, int depth)
 {
     while (has_tie(ties, from, to)) {
+        if (to - from <= SORT_FEW && depth >= (int)(to - from)) {
+            sort_few(few, a + from, list + from, to - from);
+            return;
+        }
         if (depth-- <= 0) {
             heap_sort(a + from, to - from);
             memcpy(list + from, a + from, (to - from) * sizeof *a);
@@ -126,7 +172,7 @@ static void sort_range(uint32_t *a, uint32_t *list, const uint64_t *ties, uint32
         }
         if (r - l > 1)
             memcpy(list + l, a + l, (r - l) * sizeof *a);
-        sort_range(a, list, ties, from, l, depth);
+        sort_range(few, a, list, ties, from, l, depth);
         from = r;
     }
 }
@@ -139,7 +185,7 @@ static void sort_ties(const struct block *b, uint32_t feature, const uint32_t *f
     uint32_t *a = b->temp;
     for (uint32_t i = 0; i < n; i++)
         a[i] = (uint32_t)ranks[SLOT_OF(e[i])] << 16 | SLOT_OF(e[i]);
-    sort_range(a, list, b->ties, 0, n, sort_depth(n));
+    sort_range(b->few, a, list, b->ties, 0, n, sort_depth(n));
 }
 
 /* ---- the search -------------------------------------------------------------------------- */
@@ -189,7 +235,7 @@ static bool scan_feature(const struct block *b, const struct search *s, uint32_t
     return better;
 }
 
-static struct found rate(const struct block *b, const struct search *s)
+struct found rate_plain(const struct block *b, const struct search *s)
 {
     struct rated_cut best = { -__builtin_inf(), 0 };
     struct found found = { 0, 0 };
@@ -201,8 +247,8 @@ static struct found rate(const struct block *b, const struct search *s)
 
 /* ---- the split --------------------------------------------------------------------------- */
 
-static void split_order(const struct block *b, const struct cut *c, const uint32_t *from,
-                        uint32_t *order)
+void split_order_plain(const struct block *b, const struct cut *c, const uint32_t *from,
+                       uint32_t *order)
 {
     const uint16_t *ranks = ranks_of(b, c->feature);
     const uint32_t *e = from;
@@ -266,11 +312,11 @@ void sum_children_plain(const struct block *b, const struct cut *c, const uint32
 }
 
 const struct kernels kernels_plain = {
-    .fill_list = fill_list,
+    .fill_list = fill_list_plain,
     .find_ties = find_ties,
     .sort_ties = sort_ties,
-    .rate = rate,
-    .split_order = split_order,
+    .rate = rate_plain,
+    .split_order = split_order_plain,
     .split_list = split_list,
     .sum_children = sum_children_plain,
     .sort_large = sort_large_plain,

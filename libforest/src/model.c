@@ -76,13 +76,17 @@ int forest_open(const void *block, size_t bytes, struct forest **out, struct for
         err = header_check(header, diag);
     if (!err)
         err = entries_check(header, diag);
-    struct forest *model = err ? NULL : malloc(sizeof *model);
+    struct forest *model =
+        err ? NULL : malloc(sizeof *model + header->trees * sizeof *model->body);
     if (err || !model)
         return err ? err : -ENOMEM;
-    *model = (struct forest){ header, (const struct tree_entry *)(header + 1) };
-    for (uint32_t i = 0; i < header->trees && !err; i++)
-        err = body_check(forest_nodes(model, i), &model->trees[i], header->flags, header->features,
-                         i, diag);
+    model->header = header;
+    model->trees = (const struct tree_entry *)(header + 1);
+    for (uint32_t i = 0; i < header->trees && !err; i++) {
+        const struct tree_entry *entry = &model->trees[i];
+        model->body[i] = (const struct node *)((const char *)header + entry->offset);
+        err = body_check(model->body[i], entry, header->flags, header->features, i, diag);
+    }
     if (err) {
         free(model);
         return err;

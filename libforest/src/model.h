@@ -9,11 +9,12 @@
 struct forest {
     const struct model_header *header;
     const struct tree_entry *trees;
+    const struct node *body[]; /* of each tree, in the caller's block or blocks */
 };
 
 static inline const struct node *forest_nodes(const struct forest *model, uint32_t tree)
 {
-    return (const struct node *)((const char *)model->header + model->trees[tree].offset);
+    return model->body[tree];
 }
 
 /* Where the bodies begin in a model of so many trees. */

@@ -20,6 +20,33 @@ static inline __mmask16 lanes(uint32_t n)
     return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1);
 }
 
+/*
+ * Gathers of all lanes into cleared registers. A gather merges into its target, so it waits for
+ * whatever was last in that register; the compiler takes any, for all lanes are replaced. The
+ * empty asm keeps it from knowing.
+ */
+AVX512 static inline __mmask16 all_lanes(void)
+{
+    __mmask16 all = 0xffff;
+    __asm__("" : "+Yk"(all));
+    return all;
+}
+
+AVX512 static inline __m512d gather_doubles(__m256i at, const void *from)
+{
+    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), (__mmask8)all_lanes(), at, from, 8);
+}
+
+AVX512 static inline __m512i gather_longs(__m256i at, const void *from)
+{
+    return _mm512_mask_i32gather_epi64(_mm512_setzero_si512(), (__mmask8)all_lanes(), at, from, 8);
+}
+
+AVX512 static inline __m256 gather_floats(__m256i at, const float *from)
+{
+    return _mm256_mmask_i32gather_ps(_mm256_setzero_ps(), (__mmask8)all_lanes(), at, from, 4);
+}
+
 AVX512 static uint32_t split(const float *column, float threshold, uint32_t *row, uint32_t n,
                              uint32_t *spare)
 {
@@ -29,7 +56,7 @@ AVX512 static uint32_t split(const float *column, float threshold, uint32_t *row
     for (uint32_t k = 0; k < n; k += 16) {
         __mmask16 used = lanes(n - k);
         __m512i r = _mm512_maskz_loadu_epi32(used, row + k);
-        __m512 value = _mm512_i32gather_ps(r, column, 4);
+        __m512 value = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), all_lanes(), r, column, 4);
         __mmask16 to_left = _mm512_mask_cmp_ps_mask(used, value, t, _CMP_LE_OQ);
         __mmask16 to_right = (__mmask16)(used & ~to_left);
         uint32_t count = (uint32_t)__builtin_popcount(to_left);
@@ -58,12 +85,12 @@ AVX512 static void walk(const struct node *tree, const float *rows, uint64_t fea
             __m256i here = _mm256_maskz_loadu_epi32(used, at + k);
             __m256i r = _mm256_maskz_loadu_epi32(used, row + k);
             __m256i index = _mm256_slli_epi32(here, 1); /* a node is two units of eight bytes */
-            __m512d limit = _mm512_i32gather_pd(index, tree, 8);
-            __m512i link = _mm512_i32gather_epi64(index, links, 8);
+            __m512d limit = gather_doubles(index, tree);
+            __m512i link = gather_longs(index, links);
             __m256i right = _mm512_cvtepi64_epi32(link);
             __m256i feature = _mm512_cvtepi64_epi32(_mm512_srli_epi64(link, 32));
             __m256i cell = _mm256_add_epi32(_mm256_mullo_epi32(r, width), feature);
-            __m512d value = _mm512_cvtps_pd(_mm256_i32gather_ps(rows, cell, 4));
+            __m512d value = _mm512_cvtps_pd(gather_floats(cell, rows));
             __mmask8 to_left = _mm512_cmp_pd_mask(value, limit, _CMP_LE_OQ);
             __m256i next = _mm256_mask_add_epi32(right, to_left, here, one);
             __mmask8 inner = _mm256_mask_test_epi32_mask(used, right, right);

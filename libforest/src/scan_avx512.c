@@ -17,17 +17,13 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "scan.h"
 
 struct scan {
     const struct block *b;
     const struct search *s;
     const uint32_t *list[8]; /* of each lane; those without a feature have that of lane 0 */
     __mmask8 lanes;
-};
-
-struct rated {
-    double best[8], second[8]; /* `second` only of estimates */
-    uint32_t pos[8];
 };
 
 /* What stands at one place of eight lists. */
@@ -115,7 +111,7 @@ static inline __attribute__((always_inline)) __m512d rate_merit(__m512d sum, __m
 }
 
 static inline __attribute__((always_inline)) void
-scan_lanes(const struct scan *c, struct rated *out, bool exact, bool tied, bool weighted)
+scan_lanes(const struct scan *c, struct scanned *out, bool exact, bool tied, bool weighted)
 {
     const struct search *s = c->s;
     uint32_t n = s->n, first = s->min_samples_leaf, last = n - first;
@@ -186,7 +182,7 @@ static unsigned set_lanes(struct scan *c, uint32_t from)
 }
 
 /* Estimate the cuts of up to eight features. */
-static void estimate_lanes(const struct scan *c, struct rated *out)
+static void estimate_lanes(const struct scan *c, struct scanned *out)
 {
     const struct search *s = c->s;
     /* sides that weigh nothing for rounding are too uncertain to be told apart anyway */
@@ -202,31 +198,20 @@ static void estimate_lanes(const struct scan *c, struct rated *out)
 struct found estimate_avx512(const struct block *b, const struct search *s)
 {
     struct scan c = { .b = b, .s = s };
-    struct rated r;
-    struct found found = { 0, 0 };
-    double best = -1.0, second = -1.0;
-    for (uint32_t from = 0; from < s->count; from += 8) {
+    struct scanned r;
+    struct estimated e = { .best = -1.0, .second = -1.0 };
+    for (uint32_t from = 0; from < s->count; from += SCAN_FEATURES) {
         unsigned count = set_lanes(&c, from);
         estimate_lanes(&c, &r);
-        for (unsigned i = 0; i < count; i++) {
-            double other = r.best[i] > best ? best : r.best[i];
-            if (r.best[i] > best) {
-                best = r.best[i];
-                found = (struct found){ s->features[from + i], r.pos[i] };
-            }
-            other = other > r.second[i] ? other : r.second[i];
-            second = second > other ? second : other;
-        }
+        add_scanned(&e, &r, s->features + from, count);
     }
-    if (!(best - second > estimate_error(s, best)) || !(best > 1e-200))
-        found.pos = 0;
-    return found;
+    return clear_best(s, &e);
 }
 
 static struct found rate(const struct block *b, const struct search *s)
 {
     struct scan c = { .b = b, .s = s };
-    struct rated r;
+    struct scanned r;
     struct found found = { 0, 0 };
     double best = -HUGE_VAL;
     for (uint32_t from = 0; from < s->count; from += 8) {

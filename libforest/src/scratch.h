@@ -4,6 +4,7 @@
 #define SCRATCH_H
 
 #include "grower.h"
+#include "sort_few.h"
 
 struct arena {
     void *memory;
@@ -19,7 +20,8 @@ struct grow_scratch {
     uint32_t rows_most;    /* for tests: limits the next two */
     uint32_t block_rows;   /* how many a block may have */
     uint32_t narrow_rows;  /* how many are sorted by names of 16 bits */
-    bool plain;
+    const struct kernels *kernels;
+    struct few_sorts few;
 };
 
 /* At least `bytes`, aligned to 64; what was there is lost. -ENOMEM. grow.c */

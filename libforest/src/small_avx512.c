@@ -28,6 +28,13 @@ struct addends {
     double sum, sumsq, weight, none;
 };
 
+/* A node whose threshold is yet to be filled in: reading two rows of a large column takes a while.
+ */
+struct threshold {
+    uint32_t id;
+    const float *below, *above;
+};
+
 struct small {
     struct grower *g;
     const struct block *b;
@@ -38,6 +45,8 @@ struct small {
     struct addends addends[ROWS];
     double wy[ROWS], w[ROWS];
     uint32_t row[ROWS];
+    struct threshold thresholds[ROWS];
+    uint32_t waiting; /* thresholds */
 };
 
 struct small_node {
@@ -437,25 +446,23 @@ static void sum_children(const struct small *s, __m128i order, uint32_t n, uint3
     }
 }
 
-/* Note the split in the tree, and judge it; false if it gains too little. */
-static bool enter(const struct small *s, const struct small_node *node, uint32_t id,
-                  struct found found, const struct sums child[2], const struct sums *rest,
-                  struct verdict *v)
+/* Judge the split between two rows, and note it in the tree; false if it gains too little. */
+static bool enter(struct small *s, const struct small_node *node, uint32_t id, struct found found,
+                  uint32_t below, uint32_t above, const struct sums child[2],
+                  const struct sums *rest, struct verdict *v)
 {
     const struct grower *g = s->g;
+    const float *column = prep_column(s->b->prep, found.feature);
     judge(g, &node->p, found.pos, child, rest, v);
     if (v->too_little)
         return false;
-    g->out->feature[id] = (int32_t)found.feature;
+    struct threshold t = { id, column + s->row[below], column + s->row[above] };
+    __builtin_prefetch(t.below);
+    __builtin_prefetch(t.above);
+    s->thresholds[s->waiting++] = t;
+    g->out->nodes[id].feature = found.feature;
     v->left.parent = v->right.parent = (int32_t)id;
     return true;
-}
-
-static void enter_threshold(const struct small *s, uint32_t id, uint32_t feature, uint32_t below,
-                            uint32_t above)
-{
-    const float *column = prep_column(s->b->prep, feature);
-    s->g->out->threshold[id] = threshold_between(column[s->row[below]], column[s->row[above]]);
 }
 
 struct merit {
@@ -500,9 +507,8 @@ static void split_two(struct small *s, const struct small_node *node, uint32_t l
     struct sums child[2] = { { 0.0 + l->sum, 0.0 + l->sumsq, 0.0 + l->weight },
                              { 0.0 + r->sum, 0.0 + r->sumsq, 0.0 + r->weight } };
     struct verdict v;
-    if (!enter(s, node, id, found, child, &node->p.sums, &v))
+    if (!enter(s, node, id, found, left, right, child, &node->p.sums, &v))
         return;
-    enter_threshold(s, id, found.feature, left, right);
     add_node(s->g->out, &v.left);
     add_node(s->g->out, &v.right);
 }
@@ -540,9 +546,8 @@ static bool split(struct small *s, const struct small_node *node, uint32_t level
     struct sums child[2], rest = node->p.sums;
     struct verdict v;
     sum_children(s, order, n, found.pos, child, &rest);
-    if (!enter(s, node, id, found, child, &rest, &v))
+    if (!enter(s, node, id, found, below, above, child, &rest, &v))
         return false;
-    enter_threshold(s, id, found.feature, below, above);
     v.left.constants = v.right.constants = d.constants;
     if (!v.left.is_leaf || !v.right.is_leaf)
         split_lists(s, level, goes_left, n, found.pos);
@@ -590,6 +595,8 @@ int grow_small_avx512(struct grower *g, const struct block *b, const struct pend
     for (uint32_t f = 0; f < g->features_count; f++)
         take_list(&s, f, root->start, n, names);
     grow(&s, root);
+    for (uint32_t i = 0; i < s.waiting; i++)
+        set_threshold(g->out, s.thresholds[i].id, *s.thresholds[i].below, *s.thresholds[i].above);
     return 0;
 }
 

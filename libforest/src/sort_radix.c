@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* sort_radix.c -- least significant digit first, over the bits that differ and no others. */
+/*
+ * sort_radix.c -- least significant digit first, over the bits that differ and no others.
+ *
+ * What does not fit the second-level cache is first parted by its most significant digit.
+ */
 #include "sort_radix.h"
 
 #include <stddef.h>
@@ -8,6 +12,7 @@
 #define FEW_BITS 8u    /* of a short list, which a large table would cost more than it saves */
 #define FEW 2048u
 #define VERY_FEW 24u
+#define MANY 65536u
 
 static void insertion_sort(struct item *a, uint32_t n)
 {
@@ -20,10 +25,11 @@ static void insertion_sort(struct item *a, uint32_t n)
     }
 }
 
+/* One stable pass by the digit of `bits` bits at `shift`; start[] becomes where each digit ends. */
 static void radix_pass(const struct item *from, struct item *to, uint32_t n, unsigned shift,
-                       unsigned bits)
+                       unsigned bits, uint32_t *start)
 {
-    uint32_t start[1u << DIGIT_BITS], digits = 1u << bits, mask = digits - 1;
+    uint32_t digits = 1u << bits, mask = digits - 1;
     memset(start, 0, digits * sizeof *start);
     for (uint32_t i = 0; i < n; i++)
         start[from[i].key >> shift & mask]++;
@@ -36,6 +42,40 @@ static void radix_pass(const struct item *from, struct item *to, uint32_t n, uns
         to[start[from[i].key >> shift & mask]++] = from[i];
 }
 
+static struct item *sort_digits(struct item *a, struct item *b, uint32_t n, uint32_t varying)
+{
+    unsigned shift = (unsigned)__builtin_ctz(varying);
+    unsigned bits = 32 - (unsigned)__builtin_clz(varying) - shift;
+    unsigned most = n < FEW ? FEW_BITS : DIGIT_BITS, passes = (bits + most - 1) / most;
+    unsigned each = (bits + passes - 1) / passes;
+    uint32_t start[1u << DIGIT_BITS];
+    for (; passes > 0; passes--, shift += each) {
+        radix_pass(a, b, n, shift, each, start);
+        struct item *t = a;
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
+/* The result is in a. */
+static struct item *sort_parts(struct item *a, struct item *b, uint32_t n, uint32_t varying)
+{
+    unsigned bits = 32 - (unsigned)__builtin_clz(varying);
+    unsigned shift = bits > FEW_BITS ? bits - FEW_BITS : 0;
+    uint32_t mask = (1u << FEW_BITS) - 1, ends[1u << FEW_BITS], from = 0;
+    radix_pass(a, b, n, shift, FEW_BITS, ends);
+    for (uint32_t d = 0; d <= mask; from = ends[d++]) {
+        uint32_t count = ends[d] - from;
+        if (count == 0)
+            continue;
+        struct item *part = radix_sort(b + from, a + from, count, varying & ((1u << shift) - 1));
+        if (part != a + from)
+            memcpy(a + from, part, count * sizeof *a);
+    }
+    return a;
+}
+
 struct item *radix_sort(struct item *a, struct item *b, uint32_t n, uint32_t varying)
 {
     if (varying == 0)
@@ -44,15 +84,5 @@ struct item *radix_sort(struct item *a, struct item *b, uint32_t n, uint32_t var
         insertion_sort(a, n);
         return a;
     }
-    unsigned shift = (unsigned)__builtin_ctz(varying);
-    unsigned bits = 32 - (unsigned)__builtin_clz(varying) - shift;
-    unsigned most = n < FEW ? FEW_BITS : DIGIT_BITS, passes = (bits + most - 1) / most;
-    unsigned each = (bits + passes - 1) / passes;
-    for (; passes > 0; passes--, shift += each) {
-        radix_pass(a, b, n, shift, each);
-        struct item *t = a;
-        a = b;
-        b = t;
-    }
-    return a;
+    return n > MANY ? sort_parts(a, b, n, varying) : sort_digits(a, b, n, varying);
 }

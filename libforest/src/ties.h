@@ -56,4 +56,7 @@ static inline uint32_t median_name(uint32_t a, uint32_t b, uint32_t c)
     return max < c ? max : c > min ? c : min;
 }
 
+/* The rules' heap sort of names. sort_large.c */
+void heap_sort_names(const uint64_t *ties, uint32_t *names, uint32_t n);
+
 #endif

@@ -22,10 +22,6 @@ struct forest_scratch {
     struct tree_seeds seeds;
     double *weights;
     size_t weights_capacity;
-    uint32_t *depths;
-    size_t depths_capacity;
-    void *block;
-    size_t block_capacity;
 };
 
 int forest_scratch_new(struct forest_scratch **out)
@@ -51,24 +47,19 @@ void forest_scratch_free(struct forest_scratch *scratch)
     grow_scratch_free(scratch->grow);
     tree_release(&scratch->tree);
     free(scratch->weights);
-    free(scratch->depths);
-    free(scratch->block);
     free(scratch);
 }
 
-/* At least `bytes` at *memory, aligned as blocks are; what was there is lost. A quarter more than
- * asked, so that trees of slightly different size do not each allocate. */
-static int reserve(void **memory, size_t *capacity, size_t bytes)
+static int reserve_weights(struct forest_scratch *scratch, size_t rows)
 {
-    if (bytes <= *capacity)
+    if (rows <= scratch->weights_capacity)
         return 0;
-    size_t wanted = (bytes + bytes / 4 + LAYOUT_ALIGN) & ~(size_t)(LAYOUT_ALIGN - 1);
-    void *grown = aligned_alloc(LAYOUT_ALIGN, wanted);
+    double *grown = malloc(rows * sizeof *grown);
     if (!grown)
         return -ENOMEM;
-    free(*memory);
-    *memory = grown;
-    *capacity = wanted;
+    free(scratch->weights);
+    scratch->weights = grown;
+    scratch->weights_capacity = rows;
     return 0;
 }
 
@@ -117,40 +108,19 @@ static struct grow_limits limits_of(const struct stored_params *params, const st
     };
 }
 
-/* From the grown tree to its block. */
-static int flatten(struct forest_scratch *scratch, const struct flat_identity *identity,
-                   size_t *bytes)
-{
-    const struct tree *tree = &scratch->tree;
-    size_t needed = flat_bytes(tree->count, identity->flags);
-    void *depths = scratch->depths;
-
-    if (!needed)
-        return -ENOMEM;
-    int err = reserve(&depths, &scratch->depths_capacity, tree->count * sizeof *scratch->depths);
-    scratch->depths = depths;
-    if (!err)
-        err = reserve(&scratch->block, &scratch->block_capacity, needed);
-    if (!err)
-        err = flat_write(tree, identity, scratch->depths, scratch->block);
-    if (!err)
-        *bytes = needed;
-    return err;
-}
-
 static int train(const struct prep *prep, const double *y, const double *sample_weight,
-                 const struct stored_params *params, uint32_t index, struct forest_scratch *scratch)
+                 const struct stored_params *params, uint32_t index, bool keep_stats,
+                 struct forest_scratch *scratch)
 {
     uint32_t seed = tree_seed(&scratch->seeds, params->seed, index);
-    void *weights = scratch->weights;
-    int err = reserve(&weights, &scratch->weights_capacity, prep->rows * sizeof(double));
+    int err = reserve_weights(scratch, prep->rows);
 
-    scratch->weights = weights;
     if (!err)
         err = fill_weights(params, prep->rows, sample_weight, seed, scratch->weights);
     if (err)
         return err;
     struct grow_limits limits = limits_of(params, prep, scratch->weights);
+    limits.keep_stats = keep_stats;
     return grow_exact(prep, y, scratch->weights, tree_splitter_seed(seed), &limits, scratch->grow,
                       &scratch->tree);
 }
@@ -170,17 +140,14 @@ int forest_tree_train(const struct forest_prepared *x, const double *y, const do
     if (index >= stored.n_estimators || !all_finite(y, prep->rows, -DBL_MAX) ||
         (sample_weight && !all_finite(sample_weight, prep->rows, 0.0)))
         return -EINVAL;
-    err = train(prep, y, sample_weight, &stored, index, scratch);
-    if (err)
-        return err;
     struct flat_identity identity = {
         .features = prep->features,
         .kind = params_kind(&stored, prep->features),
         .index = index,
         .flags = params_flags(params),
     };
-    err = flatten(scratch, &identity, bytes);
+    err = train(prep, y, sample_weight, &stored, index, identity.flags & HAS_STATS, scratch);
     if (!err)
-        *tree = scratch->block;
+        *tree = flat_finish(&scratch->tree, &identity, bytes);
     return err;
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* tree.c -- the arrays of a growing tree. */
+/* tree.c -- the memory of a growing tree: header | nodes | statistics, each from a multiple of 64.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "grow.h"
-
-/* left right feature n: 4 bytes each; threshold impurity value weighted_n: 8 each */
-#define NODE_BYTES (4 * sizeof(uint32_t) + 4 * sizeof(double))
 
 void tree_init(struct tree *tree)
 {
@@ -16,41 +14,29 @@ void tree_init(struct tree *tree)
 
 void tree_release(struct tree *tree)
 {
-    free(tree->threshold); /* the start of the one allocation that holds them all */
+    free(tree->block);
     tree_init(tree);
 }
 
-int tree_reserve(struct tree *tree, uint32_t capacity)
+int tree_start(struct tree *tree, uint32_t capacity, bool keep_stats)
 {
-    if (capacity <= tree->capacity)
+    size_t nodes = ((size_t)capacity * sizeof(struct node) + 63) & ~(size_t)63, bytes;
+    size_t stats =
+        keep_stats ? ((size_t)capacity * sizeof(struct node_stats) + 63) & ~(size_t)63 : 0;
+    if (capacity <= tree->capacity && keep_stats == (tree->stats != NULL)) {
+        tree->count = tree->depth = 0;
         return 0;
-    size_t bytes;
-    if (__builtin_mul_overflow(capacity, NODE_BYTES, &bytes))
-        return -ENOMEM;
-    double *memory = malloc(bytes);
-    if (!memory)
-        return -ENOMEM;
-    struct tree grown = { .count = tree->count, .capacity = capacity };
-    grown.threshold = memory;
-    grown.impurity = grown.threshold + capacity;
-    grown.value = grown.impurity + capacity;
-    grown.weighted_n = grown.value + capacity;
-    grown.left = (int32_t *)(grown.weighted_n + capacity);
-    grown.right = grown.left + capacity;
-    grown.feature = grown.right + capacity;
-    grown.n = (uint32_t *)(grown.feature + capacity);
-    if (tree->count > 0) {
-        size_t words = tree->count * sizeof(uint32_t), doubles = tree->count * sizeof(double);
-        memcpy(grown.threshold, tree->threshold, doubles);
-        memcpy(grown.impurity, tree->impurity, doubles);
-        memcpy(grown.value, tree->value, doubles);
-        memcpy(grown.weighted_n, tree->weighted_n, doubles);
-        memcpy(grown.left, tree->left, words);
-        memcpy(grown.right, tree->right, words);
-        memcpy(grown.feature, tree->feature, words);
-        memcpy(grown.n, tree->n, words);
     }
-    free(tree->threshold);
-    *tree = grown;
+    tree_release(tree);
+    if (__builtin_add_overflow(nodes, stats + sizeof(struct tree_header), &bytes))
+        return -ENOMEM;
+    char *block = aligned_alloc(LAYOUT_ALIGN, bytes);
+    if (!block)
+        return -ENOMEM;
+    tree->block = block;
+    tree->nodes = (struct node *)(void *)(block + sizeof(struct tree_header));
+    if (keep_stats)
+        tree->stats = (struct node_stats *)(void *)((char *)tree->nodes + nodes);
+    tree->capacity = capacity;
     return 0;
 }

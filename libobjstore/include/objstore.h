@@ -126,6 +126,7 @@ struct objstore_diag {
  *   -EPROTO   not a store, or one of another layout version
  *   -EBADMSG  damaged; objstore_verify() says where     -ENOSPC  no room on the file system
  *   -EINVAL   bad name, option or capacity              -EUSERS  too many processes attached
+ *   -E2BIG    an option of a later version of this library
  *   and those of open(2) and mmap(2)
  */
 OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_options *opts,
@@ -133,7 +134,8 @@ OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_opti
 
 /*
  * Attach to the store behind a descriptor, e.g. one inherited over fork() or received
- * with SCM_RIGHTS. The descriptor stays the caller's. Errors as objstore_open().
+ * with SCM_RIGHTS. The descriptor stays the caller's. Errors as objstore_open(), and
+ *   -ESTALE   not used since the machine was started: open it by name (see objstore_sync())
  */
 OBJSTORE_CHECKED int objstore_open_fd(int fd, const struct objstore_options *opts,
                                       struct objstore **out, struct objstore_diag *diag);
@@ -219,6 +221,26 @@ OBJSTORE_API void objstore_release(struct objstore *store, struct objstore_view 
 /* The same for n of them. */
 OBJSTORE_API void objstore_release_many(struct objstore *store, struct objstore_view *views,
                                         size_t n);
+/* A view on its way to another process: plain bytes, to be sent by whatever means. */
+struct objstore_pass {
+    uint64_t words[2]; /* private */
+};
+/*
+ * Let another process take over a view of yours: the object's bytes stay from now on, whatever is
+ * deleted and whoever dies, you included, until somebody takes the pass, it is cancelled, or
+ * `keep_ms` (> 0) are over. Your view stays yours to release. For one taker; give again for more.
+ *   -EINVAL  not a view of this handle     -ENOSPC  1024 passes are out     -EROFS
+ */
+OBJSTORE_CHECKED int objstore_give(struct objstore *store, const struct objstore_view *view,
+                                   int keep_ms, struct objstore_pass *out);
+/*
+ * Become the holder of a pass's view, also when the object was deleted meanwhile.
+ *   -ENOENT  it was taken, cancelled, is over, or never was     -ENOSPC  as objstore_get()
+ */
+OBJSTORE_CHECKED int objstore_take(struct objstore *store, const struct objstore_pass *pass,
+                                   struct objstore_view *view);
+/* Nobody shall take it any more. -ENOENT: somebody did, or it is over. */
+OBJSTORE_CHECKED int objstore_give_cancel(struct objstore *store, const struct objstore_pass *pass);
 /*
  * Copy up to `cap` bytes of a sealed object out; *size becomes the object's size. Needs no
  * lease, so it works on a read-only handle. -ENOENT. -EAGAIN: it was deleted meanwhile.
@@ -234,6 +256,74 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
  */
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);
+
+/* ---- outliving the machine ------------------------------------------------------------- */
+
+/*
+ * For a store on a disk: what is sealed now is there after the machine was switched off. Writes
+ * all of the file's changed pages, then a list with checksums beside it (`.NAME.sync-...`). Reads
+ * all sealed bytes; others go on working meanwhile. *objects (may be NULL) is how many it lists.
+ *
+ * The first to open the store after the machine's next start (not read-only) gets, under its name,
+ * a new store with all that the last sync listed, each object checked; that takes the room
+ * of a second store until it is done. Deletes since the sync may be undone; what was sealed since,
+ * or deleted and written over, is lost: objstore_losses() tells. Never are bytes other than what
+ * was sealed there. (A store that was never synced is then empty.)
+ *   -EOPNOTSUPP  a store without a name     -EROFS, -ENOMEM, and those of fsync(2) and link(2)
+ */
+OBJSTORE_CHECKED int objstore_sync(struct objstore *store, uint64_t *objects);
+
+enum objstore_loss {
+    OBJSTORE_LOST_DAMAGED = 1,  /* synced, but its bytes are others now: deleted since, or broken */
+    OBJSTORE_LOST_UNSYNCED = 2, /* sealed since the last sync */
+    OBJSTORE_LOST_NO_ROOM = 3,  /* whole, but the new store is full */
+};
+/*
+ * If opening this handle recovered the store, call `visit` for each object that was lost. Stops
+ * when visit returns non-zero and returns that, else how many there were (0: none, or no
+ * recovery). Of objects sealed since the last sync only those are known that reached the disk.
+ */
+OBJSTORE_CHECKED int objstore_losses(struct objstore *store,
+                                     int (*visit)(const struct objstore_id *id, uint32_t why,
+                                                  void *ctx),
+                                     void *ctx);
+
+/* ---- events -------------------------------------------------------------------------- */
+
+enum objstore_event_kind {
+    OBJSTORE_EVENT_SEALED = 1,  /* it is there, sealed */
+    OBJSTORE_EVENT_DELETED = 2, /* it is not there (any more) */
+};
+
+struct objstore_event {
+    struct objstore_id id;
+    uint32_t kind; /* enum objstore_event_kind */
+    uint32_t reserved;
+    uint64_t number; /* grows with every event of the store; not every number comes */
+};
+
+struct objstore_events; /* one subscription */
+
+/*
+ * Be told of every seal and delete from now on, without looking. To know what is in the store:
+ * subscribe, then list, then take the events in turn. Writers pay next to nothing while
+ * nobody subscribes, and never wait for a subscriber, whether it reads, stopped or died.
+ * Close it before the handle. One thread at a time per subscription.
+ *   -EROFS  opened with OBJSTORE_READ_ONLY     and that of calloc(3)
+ */
+OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstore_events **out);
+/*
+ * Take up to `max` events, waiting up to `timeout_ms` (0: do not, -1: for ever) for the first;
+ * returns how many. An event tells what is true of the id at this moment: an object that came and
+ * went before you looked is DELETED, and the same may be told twice; but after the last change
+ * of an id you are told of it. Your own seals and deletes are told, too.
+ *   -EOVERFLOW  you were too slow (about 8000 events), or a process died attached: some events
+ *               are lost. List again, then go on from here.
+ *   -ETIMEDOUT  nothing happened in time     -EINVAL  max is 0, or more than 2^31 - 1
+ */
+OBJSTORE_CHECKED int objstore_events_next(struct objstore_events *events,
+                                          struct objstore_event *out, size_t max, int timeout_ms);
+OBJSTORE_API void objstore_events_close(struct objstore_events *events); /* NULL is allowed */
 
 /* ---- looking ------------------------------------------------------------------------- */
 
@@ -254,7 +344,7 @@ struct objstore_info {
     uint32_t place;      /* private: objstore_holders() finds it again by this */
 };
 
-/* About one object. -ENOENT. */
+/* About one object. -ENOENT; -EINVAL: the zero id. */
 OBJSTORE_CHECKED int objstore_stat(struct objstore *store, const struct objstore_id *id,
                                    struct objstore_info *out);
 /*
@@ -287,7 +377,7 @@ OBJSTORE_CHECKED int objstore_list_where(struct objstore *store,
                                          void *ctx);
 
 struct objstore_holder {
-    int32_t pid;
+    int32_t pid;         /* 0: nobody; views that were given and not yet taken */
     bool alive;          /* false: it died attached and nobody has cleaned up yet */
     bool is_writer;      /* it created the object and has not sealed it */
     uint64_t start_time; /* field 22 of /proc/pid/stat */
@@ -344,7 +434,10 @@ OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
                                      int (*visit)(const struct objstore_lease *lease, void *ctx),
                                      void *ctx);
 
-/* Clean up now after processes that died attached; returns how many. (Also done on the way.) */
+/*
+ * Clean up now after processes that died attached, and after views that were given and not taken in
+ * time; returns how many. (Also done on the way.)
+ */
 OBJSTORE_CHECKED int objstore_reap(struct objstore *store);
 
 /*

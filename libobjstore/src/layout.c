@@ -54,6 +54,8 @@ bool geometry_of(uint64_t capacity_bytes, struct geometry *g)
     uint64_t end = PAGE_BYTES;
     g->leases_at = place(&end, LEASES_MAX * sizeof(struct lease), PAGE_BYTES);
     g->waits_at = place(&end, (uint64_t)WAIT_WORDS * CACHE_LINE, PAGE_BYTES);
+    g->events_at = place(&end, (uint64_t)EVENTS * EVENT_BYTES, PAGE_BYTES);
+    g->passes_at = place(&end, (uint64_t)PASSES * PASS_BYTES, CACHE_LINE);
     g->slot_hints_at = place(&end, g->slot_hint_words * 8, CACHE_LINE);
     g->class_hints_at = place(&end, CELL_CLASSES * g->class_hint_words * 8, CACHE_LINE);
     g->class_summaries_at = place(&end, (uint64_t)CELL_CLASSES * CACHE_LINE, CACHE_LINE);
@@ -86,6 +88,8 @@ uint32_t layout_fingerprint(void)
         INLINE_MAX,
         LEASES_MAX,
         WAIT_WORDS,
+        EVENTS,
+        PASSES,
         SLOT_GROUP,
         SLOT_PIECE,
         META_PIECE,

@@ -2,8 +2,8 @@
 /*
  * layout.h -- every byte that processes share: one file, mapped by all.
  *
- *   header | leases | wait words | hints | meta bits | buckets | page owners | block words |
- *   cell owners | pin tables | slots | metadata | data
+ *   header | leases | wait words | events | passes | hints | meta bits | buckets | page owners |
+ * block words | cell owners | pin tables | slots | metadata | data
  *
  * Everything up to the cell owners, a first part of the slots and all of the data is reserved
  * (fallocate) when the store is made. Pin tables, further slots and metadata are holes until
@@ -37,6 +37,10 @@
 #define INLINE_MAX 64u   /* objects up to here live in their slot */
 #define LEASES_MAX 4096u
 #define WAIT_WORDS 1024u
+#define EVENTS 8192u /* hints in the ring: events.c */
+#define EVENT_BYTES 32u
+#define PASSES 1024u /* views on their way between processes: pass.c */
+#define PASS_BYTES 16u
 #define SLOT_GROUP 64u        /* slots per bit of the free-slot hints */
 #define SLOT_PIECE 8192u      /* slots that are reserved at a time */
 #define META_PIECE 4096u      /* metadata entries that are reserved at a time */
@@ -70,6 +74,14 @@ struct header {
     _Alignas(CACHE_LINE) struct au32 any_wait;    /* wait word of those who wait for several ids */
     _Alignas(CACHE_LINE) struct au64 leases_used; /* leases from here on were never used */
     struct au64 deaths;
+    _Alignas(CACHE_LINE) struct au64 events_on; /* read by every seal and delete */
+    _Alignas(CACHE_LINE) struct au64 events_head;
+    _Alignas(CACHE_LINE) struct au64 events_lost;
+    _Alignas(CACHE_LINE) struct au64 boot; /* of the machine, when it was made: durable.c */
+    struct au64 successor;                 /* header_fixed.check of the file that replaces it */
+    struct au64 sync_generation;
+    _Alignas(CACHE_LINE) struct au64 passes_used; /* passes from here on were never used */
+    struct au64 pass_moves;
 };
 
 /* ---- leases and pins ----------------------------------------------------------------------- */
@@ -83,7 +95,7 @@ struct lease {
     struct au64 word; /* generation:32 | state:32; see lease.c */
     struct au64 pid;
     struct au64 start_time;
-    struct au64 reserved;
+    struct au64 subscribed;         /* its subscriptions: events.c */
     struct au64 tables[PIN_LEVELS]; /* file offset of each level's table, 0: none */
     uint64_t pad[6];
 };
@@ -114,8 +126,9 @@ struct geometry {
     uint64_t slots_first; /* reserved from the beginning */
     uint64_t slot_hint_words, class_hint_words, meta_bit_words;
     /* file offsets */
-    uint64_t leases_at, waits_at, slot_hints_at, class_hints_at, class_summaries_at, meta_bits_at,
-        buckets_at, page_owners_at, block_words_at, cell_owners_at;
+    uint64_t leases_at, waits_at, events_at, passes_at, slot_hints_at, class_hints_at,
+        class_summaries_at, meta_bits_at, buckets_at, page_owners_at, block_words_at,
+        cell_owners_at;
     uint64_t control_bytes; /* the end of what is reserved first */
     uint64_t pins_at, slots_at, metas_at, data_at;
     uint64_t file_bytes;

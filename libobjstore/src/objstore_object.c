@@ -5,8 +5,10 @@
  */
 #include "alloc.h"
 #include "copy.h"
+#include "events.h"
 #include "index.h"
 #include "lease.h"
+#include "objects.h"
 #include "pin.h"
 #include "reap.h"
 #include "slot.h"
@@ -50,8 +52,7 @@ static bool meta_is_zero(const struct objstore_meta *meta)
 
 /* ---- where an object's bytes are ----------------------------------------------------------- */
 
-/* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
-static bool place_of(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
+bool object_place(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
 {
     uint64_t room;
 
@@ -112,6 +113,16 @@ static void give_up(struct objstore *s, struct cache *c, uint32_t index, bool is
         slot_free(s, c, index);
 }
 
+/* Somebody wrote over what we noted in our own slot: give back what still names it. */
+static void take_back(struct objstore *s, uint32_t index)
+{
+    uint64_t word = au64_load_relaxed(&slot_at(s, index)->word); /* relaxed: ours, or damage */
+
+    if (word_state(word) == SLOT_WRITING && word_lease(word) == s->lease &&
+        slot_change(s, index, &word, SLOT_RECLAIM)) /* T3 */
+        reclaim(s, NULL, index, RECLAIM_ANYWHERE);
+}
+
 /* One attempt to get a slot, the id and the bytes. On -EEXIST *word says who has the id. */
 static int try_begin(struct objstore *s, struct cache *c, struct key key, size_t size,
                      const struct objstore_meta *meta, uint32_t *index, uint64_t *word)
@@ -160,14 +171,23 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
             return err;
     }
     wait_wake(s, key);
-    return place_of(s, *index, size, at) ? 0 : -EBADMSG;
+    if (object_place(s, *index, size, at))
+        return 0;
+    take_back(s, *index);
+    return -EBADMSG;
 }
 
 static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key)
 {
-    if (!slot_change(s, index, &word, SLOT_SEALED)) /* T2, E1 */
+    uint64_t on = events_on(s);
+
+    if (events_has_listeners(on))
+        events_tell(s, HINT_SEAL, index, word, key); /* H1 */
+    if (!slot_change(s, index, &word, SLOT_SEALED))  /* T2, E1 */
         return -ENOENT;
     POINT("object: sealed, nobody woken");
+    if (events_has_new_listeners(s, on))
+        events_tell(s, HINT_SEAL, index, word, key); /* H3 */
     wait_wake(s, key);
     return 0;
 }
@@ -243,7 +263,7 @@ static int shrink(struct objstore *s, uint32_t index, uint64_t size)
     struct slot *slot = slot_at(s, index);
     uint64_t before = au64_load_relaxed(&slot->size), at; /* relaxed: ours */
 
-    if (!place_of(s, index, before, &at))
+    if (!object_place(s, index, before, &at))
         return -EBADMSG;
     if (before > INLINE_MAX && size < before) {
         struct cache *c = cache_take(s);
@@ -328,6 +348,7 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
     struct key key;
     uint32_t index;
     uint64_t word;
+    uint64_t on;
     int err = check_write(s, id, &key);
 
     if (err)
@@ -338,8 +359,15 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
             return err;
         if (word_state(word) != SLOT_SEALED)
             return -ENOENT;
-    } while (!slot_change(s, index, &word, SLOT_DOOMED)); /* T4, E2 */
+        on = events_on(s);
+        if (events_has_listeners(on))
+            events_tell(s, HINT_DELETE, index, word, key); /* H1 */
+    } while (!slot_change(s, index, &word, SLOT_DOOMED));  /* T4, E2 */
     POINT("object: doomed, still in its chain");
+    if (events_has_new_listeners(s, on))
+        events_tell(s, HINT_DELETE, index, word, key); /* H3 */
+    else if (events_has_listeners(on))
+        wait_wake_any(s);
     word = word_with(word, SLOT_DOOMED, 0);
     err = index_remove(s, index, word);
     if (!err)
@@ -347,12 +375,37 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
     return 0; /* a damaged chain is verify's to tell: the object is gone */
 }
 
+void object_set_created(struct objstore *s, const struct objstore_id *id, uint64_t created)
+{
+    uint32_t index;
+    uint64_t word;
+
+    if (find_ours(s, key_of(id), &index, &word))
+        return;
+    struct au64 *at = &slot_at(s, index)->created;
+    au64_store_relaxed(at, (created & ~1ull) | (au64_load_relaxed(at) & 1)); /* T2 publishes */
+}
+
 /* ---- reading ------------------------------------------------------------------------------- */
+
+int view_open(const struct objstore *s, uint32_t index, uint64_t word, uint64_t ref,
+              struct objstore_view *view)
+{
+    uint64_t size = au64_load_relaxed(&slot_at(s, index)->size), at; /* relaxed: E1 */
+
+    if (!object_place(s, index, size, &at))
+        return -EBADMSG;
+    view->data = size ? s->view + at : NULL;
+    view->size = size;
+    view->pin[0] = ref;
+    view->pin[1] = word;
+    return 0;
+}
 
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
 static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
-    uint64_t ref, size, at;
+    uint64_t ref;
     int err = pin(s, index, word, &ref);
 
     if (err == -EAGAIN) /* we may have stood in the way of the one who wanted to free it */
@@ -360,16 +413,10 @@ static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct o
                             RECLAIM_FRESH);
     if (err)
         return err;
-    size = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: E1 */
-    if (!place_of(s, index, size, &at)) {
+    err = view_open(s, index, word, ref, view);
+    if (err)
         unpin(s, ref, word);
-        return -EBADMSG;
-    }
-    view->data = size ? s->view + at : NULL;
-    view->size = size;
-    view->pin[0] = ref;
-    view->pin[1] = word;
-    return 0;
+    return err;
 }
 
 static int try_get(struct objstore *s, struct key key, struct objstore_view *view, uint64_t *word)
@@ -455,7 +502,7 @@ static int copy_out(const struct objstore *s, struct key key, void *buf, size_t 
     if (word_state(word) != SLOT_SEALED)
         return -ENOENT;
     full = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: the word is read again */
-    bool is_sound = place_of(s, index, full, &at);
+    bool is_sound = object_place(s, index, full, &at);
     if (is_sound && full && cap)
         memcpy(buf, s->view + at, full < cap ? full : cap);
     atomic_thread_fence(memory_order_acquire);               /* the bytes before the word */

@@ -13,6 +13,7 @@
 #include "index.h"
 #include "lease.h"
 #include "pages.h"
+#include "pass.h"
 #include "pin.h"
 
 struct check {
@@ -30,14 +31,14 @@ static int check_header(struct check *c)
     struct geometry g;
     struct objstore_diag said = { "" };
     const struct objstore *s = c->s;
-    uint64_t ready = au64_load_acquire(&s->header->slots_ready); /* S2 */
-    uint64_t fresh = au64_load_acquire(&s->header->slots_fresh); /* S1 */
-    int err = file_check(s->fd, &fixed, &g, &said);
+    int err = file_check(s->fd, &fixed, &g, &said); /* before any of it is touched: is it all there? */
 
     if (err) {
         diag_set(c->diag, "header: %s", said.text);
         return -EBADMSG;
     }
+    uint64_t ready = au64_load_acquire(&s->header->slots_ready); /* S2 */
+    uint64_t fresh = au64_load_acquire(&s->header->slots_fresh); /* S1 */
     if (ready > s->geo.slots || ready < s->geo.slots_first || fresh % SLOT_GROUP ||
         fresh > au64_load_acquire(&s->header->slots_ready)) { /* S2: it only grows */
         diag_set(c->diag, "header: %llu slots reserved and %llu used of %llu make no sense",
@@ -287,6 +288,19 @@ static int check_pins(struct check *c)
     return 0;
 }
 
+static int check_passes(struct check *c)
+{
+    for (uint32_t i = 0; i < PASSES; i++) {
+        const char *fault = pass_fault(c->s, i);
+
+        if (fault) {
+            diag_set(c->diag, "pass %u: %s", i, fault);
+            return -EBADMSG;
+        }
+    }
+    return 0;
+}
+
 int objstore_verify(struct objstore *s, struct objstore_diag *diag)
 {
     struct check c = { .s = s, .diag = diag };
@@ -294,10 +308,11 @@ int objstore_verify(struct objstore *s, struct objstore_diag *diag)
 
     if (err)
         return err;
-    c.slots = slots_in_use(s);
     err = check_header(&c);
-    if (!err)
-        err = check_leases(&c);
+    if (err)
+        return err;
+    c.slots = slots_in_use(s);
+    err = check_leases(&c);
     for (uint64_t i = 0; !err && i < s->geo.buckets; i++)
         err = check_bucket(&c, i);
     for (uint32_t i = 0; !err && i < c.slots; i++)
@@ -306,5 +321,7 @@ int objstore_verify(struct objstore *s, struct objstore_diag *diag)
         err = check_units(&c);
     if (!err)
         err = check_pins(&c);
+    if (!err)
+        err = check_passes(&c);
     return err;
 }

@@ -36,6 +36,7 @@
 #include "pin.h"
 #include "alloc.h"
 #include "lease.h"
+#include "pass.h"
 #include "slot.h"
 
 #include <fcntl.h>
@@ -132,7 +133,7 @@ static __attribute__((cold, noinline)) int grow(struct objstore *s, uint32_t lev
     if (err)
         goto done;
     e = extent_unpack(au64_load_relaxed(&slot_at(s, slot)->extent)); /* relaxed: ours */
-    err = extent_place(s, &e, &at, &bytes) ? 0 : -EBADMSG;
+    err = extent_place(s, &e, &at, &bytes) && bytes >= level_bytes(levels) ? 0 : -EBADMSG;
     if (err)
         goto done;
     struct au64 *table = (struct au64 *)(void *)(s->rw + at);
@@ -165,7 +166,7 @@ static int enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint32_t
     }
 }
 
-int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
 {
     struct slot *at = slot_at(s, slot);
     uint64_t key = entry_make(slot, word), bit = 1ull << s->lease % 64;
@@ -183,10 +184,31 @@ int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
     }
     POINT("pin: entry set, word not looked at again");
     *ref = ref_make(s, level, entry, slot);
-    if (au64_load_seq_cst(&at->word) == word) /* E2 */
+    return 0;
+}
+
+int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+{
+    int err = pin_note(s, slot, word, ref);
+
+    if (err)
+        return err;
+    if (au64_load_seq_cst(&slot_at(s, slot)->word) == word) /* E2 */
         return 0;
     unpin(s, *ref, word);
     return -EAGAIN;
+}
+
+bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t word)
+{
+    uint32_t level = (uint32_t)(ref >> 60);
+    uint64_t which = ref >> 32 & 0xfffffff, key = entry_make(pin_slot(ref), word);
+
+    if (word_state(word) != SLOT_SEALED || level >= au32_load_acquire(&s->pin_levels) || /* G3 */
+        which >= level_sets(level) * PIN_WAYS)
+        return false;
+    uint64_t seen = au64_load_seq_cst(&s->pin_tables[level][which]); /* N1 */
+    return entry_names(seen, key) && entry_views(seen) > 0;
 }
 
 bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
@@ -248,18 +270,34 @@ static uint32_t views_of_lease(const struct objstore *s, uint32_t lease, uint32_
     return views && au64_load_seq_cst(&s->leases[lease].word) == before ? views : 0; /* E2 */
 }
 
-bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
+static bool has_pin(const struct objstore *s, uint32_t slot, uint64_t mask, uint64_t key)
 {
-    uint64_t mask = au64_load_seq_cst(&slot_at(s, slot)->pinners); /* E2 */
-    uint64_t key = entry_make(slot, word);
     uint32_t used = leases_in_use(s);
 
-    if (!mask)
-        return false;
     for (uint32_t lease = 0; lease < used; lease++)
         if (mask >> lease % 64 & 1 && views_of_lease(s, lease, slot, key))
             return true;
     return false;
+}
+
+#define LOOKS 1000 /* each means that somebody took a pass meanwhile */
+
+/* Pins, then passes, then whether somebody took one meanwhile: pass.c, I2. */
+bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
+{
+    uint64_t mask = au64_load_seq_cst(&slot_at(s, slot)->pinners); /* E2 */
+
+    if (!mask)
+        return false;
+    for (int looks = 0; looks < LOOKS; looks++) {
+        uint64_t moves = pass_moves(s);
+
+        if (has_pin(s, slot, mask, entry_make(slot, word)) || passes_of(s, slot))
+            return true;
+        if (pass_moves(s) == moves)
+            return false;
+    }
+    return true;
 }
 
 uint32_t pins_held_by(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t word)

@@ -65,6 +65,11 @@ void wait_wake(struct objstore *s, struct key key)
     wake(wait_word_any(s));
 }
 
+void wait_wake_any(struct objstore *s)
+{
+    wake(wait_word_any(s));
+}
+
 void wait_wake_all(struct objstore *s)
 {
     unsigned char *words = (unsigned char *)s->header + s->geo.waits_at;

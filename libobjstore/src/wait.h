@@ -9,6 +9,8 @@
 
 /* Tell those who sleep for this id (and for several) that its object changed. */
 void wait_wake(struct objstore *s, struct key key);
+/* Tell those who sleep for several, or for events. */
+void wait_wake_any(struct objstore *s);
 /* Tell all. */
 void wait_wake_all(struct objstore *s);
 

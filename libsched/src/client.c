@@ -277,9 +277,11 @@ void wanted_register(struct wanted *w)
     for (size_t i = 0; i < w->n; i++)
         pending += is_pending(w, i, &index, &word);
     size_t over = w->n - pending, marks = w->need > over ? pending - (w->need - over) + 1 : 0;
+    bool is_reached = !marks;
 
-    w->from = marks ? w->n : 0;
-    w->over = marks ? 0 : SIZE_MAX;
+    POINT("wait: counted, none marked");
+    w->from = w->n;
+    w->over = 0;
     while (marks && w->from > 0)
         if (is_pending(w, --w->from, &index, &word)) {
             mark(w, index, word);
@@ -287,6 +289,8 @@ void wanted_register(struct wanted *w)
         } else {
             w->over++;
         }
+    if (is_reached || marks) /* they ended meanwhile: nobody would call us */
+        w->over = SIZE_MAX;
 }
 
 bool wanted_is_called(void *wanted)

@@ -59,9 +59,10 @@ static struct block *block_at(const struct wsched *p,
 static uint32_t block_take(struct wsched *p, uint32_t index, uint32_t generation)
 {
     uint64_t owner = owner_make(index, generation, p->seat);
+    uint32_t cursor = au32_load_relaxed(&p->block_cursor); /* relaxed: a hint */
 
     for (uint32_t n = 0; n < p->block_count; n++) {
-        uint32_t at = (p->block_cursor + n) % p->block_count;
+        uint32_t at = (cursor + n) % p->block_count;
         struct block *b = &p->blocks[at];
         uint64_t none = 0;
         if (au64_load_relaxed(&b->owner)) /* relaxed: the CAS decides */
@@ -73,7 +74,7 @@ static uint32_t block_take(struct wsched *p, uint32_t index, uint32_t generation
         if (!au64_cas_acq_rel(&b->owner, &none, owner))
             continue;
         POINT("deps: block taken, not linked");
-        p->block_cursor = at + 1;
+        au32_store_relaxed(&p->block_cursor, at + 1); /* relaxed: a hint */
         b->version++;
         au32_store_relaxed(&b->next, 0); /* relaxed: D3 */
         for (uint32_t i = 0; i < BLOCK_WORDS; i++)
@@ -86,7 +87,7 @@ static uint32_t block_take(struct wsched *p, uint32_t index, uint32_t generation
 static void block_give(struct wsched *p, struct block *b, uint64_t owner)
 {
     if (au64_cas_acq_rel(&b->owner, &owner, 0))
-        p->block_cursor = (uint32_t)(b - p->blocks);
+        au32_store_relaxed(&p->block_cursor, (uint32_t)(b - p->blocks)); /* relaxed: a hint */
 }
 
 static void chain_free(struct wsched *p, uint32_t link, uint32_t index, uint32_t generation)

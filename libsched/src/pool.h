@@ -50,7 +50,8 @@ struct wsched {
     pthread_mutex_t lock;
     uint32_t *free_slots; /* ours: MAKING(seat) */
     uint32_t free_count, free_max, worker_free_max;
-    uint32_t map_cursor, block_cursor; /* where to look first */
+    uint32_t map_cursor;               /* where to look first for a free slot */
+    struct au32 block_cursor;          /* and for a free block: any thread may end a task */
     uint32_t last_kernel;              /* the name that was looked up last */
     struct au32 woke;                  /* the last submission had to wake a worker */
     struct au32 spin;                  /* of a waiting client, in pauses */

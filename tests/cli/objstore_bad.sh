@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Bad input: one clear line, the documented exit code, nothing lost, nothing left behind.
 . "$(dirname "$0")/objstore.inc"
-readers=(ls stat leases top dump load "cat OBJECT" "stat OBJECT" "wait OBJECT" "get OBJECT" doctor)
+readers=(ls stat leases top events dump load "cat OBJECT" "stat OBJECT" "wait OBJECT" "get OBJECT" doctor)
 
 # refused_by_all TEXT STORE: every command refuses it; verify with 1, the others with 3.
 refused_by_all() {
     local text=$1 where=$2 c before
     before=$(sha256sum "$where" 2>/dev/null)
+    refused 3 "$text" sync "$where"
     for c in "${readers[@]}"; do
         refused 3 "$text" "${c%% *}" "$where" $([ "${c##* }" = OBJECT ] && echo thing)
     done
@@ -41,6 +42,8 @@ refused 2 "need a STORE" ls --tag x
 refused 2 "--dtype" ls --dtype complex $store
 refused 2 "--interval" top --interval 0 $store
 refused 2 "--rows" top --rows 0 $store
+refused 2 "--count" events --count 0 $store
+refused 2 "--timeout" events --timeout -1 $store
 refused 2 "name no objects then" dump --name x $store thing
 
 # --- no store, or something else ---

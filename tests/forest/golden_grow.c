@@ -81,7 +81,7 @@ static uint64_t fnv(const void *data, size_t bytes)
     return h;
 }
 
-const char *golden_difference(const struct golden_tree *expected, const struct tree *t)
+const char *golden_difference(const struct golden_tree *expected, const struct reference_tree *t)
 {
     static const char *const names[8] = { "left",      "right",      "feature", "n",
                                           "threshold", "weighted_n", "value",   "impurity" };

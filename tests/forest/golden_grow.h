@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "grow.h"
+#include "reference.h"
 
 struct golden_set {
     uint32_t rows, features;
@@ -39,6 +39,7 @@ bool golden_next_tree(struct golden *g, struct golden_tree *t);
 void golden_close(struct golden *g);
 
 /* The first array in which the tree differs from the golden one, or NULL. */
-const char *golden_difference(const struct golden_tree *expected, const struct tree *tree);
+const char *golden_difference(const struct golden_tree *expected,
+                              const struct reference_tree *tree);
 
 #endif

@@ -338,10 +338,68 @@ static uint32_t search(struct work *t, double impurity, uint32_t known, struct b
     return total;
 }
 
-static uint32_t add_node(struct tree *out, const struct pending *node, const struct work *t)
+static void *grown(void *array, size_t bytes)
 {
-    if (out->count == out->capacity && tree_reserve(out, out->capacity * 2 + 16))
+    array = realloc(array, bytes);
+    if (!array)
         abort();
+    return array;
+}
+
+static void reserve(struct reference_tree *t, uint32_t capacity)
+{
+    if (capacity <= t->capacity)
+        return;
+    t->left = grown(t->left, capacity * sizeof *t->left);
+    t->right = grown(t->right, capacity * sizeof *t->right);
+    t->feature = grown(t->feature, capacity * sizeof *t->feature);
+    t->threshold = grown(t->threshold, capacity * sizeof *t->threshold);
+    t->impurity = grown(t->impurity, capacity * sizeof *t->impurity);
+    t->value = grown(t->value, capacity * sizeof *t->value);
+    t->weighted_n = grown(t->weighted_n, capacity * sizeof *t->weighted_n);
+    t->n = grown(t->n, capacity * sizeof *t->n);
+    t->capacity = capacity;
+}
+
+void reference_release(struct reference_tree *t)
+{
+    free(t->left);
+    free(t->right);
+    free(t->feature);
+    free(t->threshold);
+    free(t->impurity);
+    free(t->value);
+    free(t->weighted_n);
+    free(t->n);
+    *t = (struct reference_tree){ .count = 0 };
+}
+
+void reference_unpack(const struct tree *tree, struct reference_tree *out)
+{
+    reserve(out, tree->count);
+    out->count = tree->count;
+    for (uint32_t i = 0; i < tree->count; i++) {
+        const struct node *node = &tree->nodes[i];
+        const struct node_stats *stats = &tree->stats[i];
+        bool is_leaf = node_is_leaf(node);
+        if (is_leaf && memcmp(&node->number, &stats->value, sizeof stats->value))
+            abort();
+        out->left[i] = is_leaf ? -1 : (int32_t)i + 1;
+        out->right[i] = is_leaf ? -1 : (int32_t)node->right;
+        out->feature[i] = is_leaf ? -2 : (int32_t)node->feature;
+        out->threshold[i] = is_leaf ? -2.0 : node->number;
+        out->impurity[i] = stats->impurity;
+        out->value[i] = stats->value;
+        out->weighted_n[i] = stats->weighted_rows;
+        out->n[i] = (uint32_t)stats->rows;
+    }
+}
+
+static uint32_t add_node(struct reference_tree *out, const struct pending *node,
+                         const struct work *t)
+{
+    if (out->count == out->capacity)
+        reserve(out, out->capacity * 2 + 16);
     uint32_t id = out->count++;
     out->left[id] = out->right[id] = -1;
     out->feature[id] = -2;
@@ -364,7 +422,7 @@ static bool may_split(const struct work *t, const struct pending *node)
            !(node->impurity <= 2.220446049250313e-16);
 }
 
-static void grow(struct work *t, struct pending *stack, struct tree *out)
+static void grow(struct work *t, struct pending *stack, struct reference_tree *out)
 {
     size_t top = 1;
     while (top > 0) {
@@ -397,7 +455,7 @@ static void grow(struct work *t, struct pending *stack, struct tree *out)
 
 void reference_grow(const float *x, uint32_t rows, uint32_t features, const double *y,
                     const double *w, uint32_t splitter_seed, const struct grow_limits *limits,
-                    struct tree *out)
+                    struct reference_tree *out)
 {
     struct work t = { .x = x, .features_n = features, .y = y, .w = w, .limits = limits };
     struct pending *stack = malloc(((size_t)rows + 2) * sizeof *stack);
@@ -424,7 +482,7 @@ void reference_grow(const float *x, uint32_t rows, uint32_t features, const doub
     free(t.constant_features);
 }
 
-const char *reference_difference(const struct tree *a, const struct tree *b)
+const char *reference_difference(const struct reference_tree *a, const struct reference_tree *b)
 {
     size_t n = a->count;
     if (a->count != b->count)

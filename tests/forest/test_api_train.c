@@ -249,6 +249,37 @@ static void a_failing_executor_fails_the_forest(void)
 
 /* ---- assembling ---------------------------------------------------------------------------- */
 
+/* What is wrong with the trees is wrong in both calls. */
+static int both_ways(const struct forest_params *params, uint64_t features,
+                     const struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
+{
+    struct forest *model = NULL;
+    int err = forest_assemble(params, features, trees, count, block, bytes);
+
+    CHECK_EQ(forest_open_trees(params, features, trees, count, &model), err);
+    CHECK(!model);
+    return err;
+}
+
+static void in_one_block_or_apart(const struct prepared *p, const struct forest_params *params,
+                                  const struct forest_tree *trees, const void *block, size_t bytes)
+{
+    struct forest_matrix x = table_matrix(&p->table);
+    struct forest *model[2];
+    struct forest_info info[2];
+    double out[2][100];
+
+    REQUIRE_OK(forest_open(block, bytes, &model[0], NULL));
+    REQUIRE_OK(forest_open_trees(params, 4, trees, params->n_estimators, &model[1]));
+    for (int i = 0; i < 2; i++) {
+        REQUIRE_OK(forest_predict(model[i], &x, out[i]));
+        forest_describe(model[i], &info[i]);
+        forest_close(model[i]);
+    }
+    CHECK(memcmp(out[0], out[1], sizeof out[0]) == 0);
+    CHECK(memcmp(&info[0], &info[1], sizeof info[0]) == 0);
+}
+
 static void only_the_right_trees_assemble(void)
 {
     struct prepared p = prepare(7, 100, 4);
@@ -271,23 +302,23 @@ static void only_the_right_trees_assemble(void)
     uint64_t untouched = fnv(block, bytes);
 
     struct forest_tree swapped[3] = { tree[1], tree[0], tree[2] };
-    CHECK_EQ(forest_assemble(&params, 4, swapped, 3, block, bytes), -EBADMSG);
-    CHECK_EQ(forest_assemble(&params, 5, tree, 3, block, bytes), -EBADMSG);
+    CHECK_EQ(both_ways(&params, 4, swapped, 3, block, bytes), -EBADMSG);
+    CHECK_EQ(both_ways(&params, 5, tree, 3, block, bytes), -EBADMSG);
     other = params;
     other.seed = 1;
-    CHECK_EQ(forest_assemble(&other, 4, tree, 3, block, bytes), -EBADMSG);
+    CHECK_EQ(both_ways(&other, 4, tree, 3, block, bytes), -EBADMSG);
     other = params;
     other.keep_stats = 1;
-    CHECK_EQ(forest_assemble(&other, 4, tree, 3, block, bytes), -EBADMSG);
+    CHECK_EQ(both_ways(&other, 4, tree, 3, block, bytes), -EBADMSG);
     other = params;
     other.n_estimators = 4;
-    CHECK_EQ(forest_assemble(&other, 4, tree, 3, block, bytes), -EINVAL);
+    CHECK_EQ(both_ways(&other, 4, tree, 3, block, bytes), -EINVAL);
     CHECK_EQ(forest_assemble(&params, 4, tree, 3, block, bytes - 64), -EINVAL);
     CHECK_EQ(forest_assemble(&params, 4, tree, 3, (char *)block + 8, bytes), -EINVAL);
     unsigned char *damaged = (unsigned char *)(uintptr_t)tree[2].data;
     for (size_t i = 0; i < tree[2].bytes; i++) {
         damaged[i] ^= (unsigned char)(1u << i % 8);
-        CHECK_EQ(forest_assemble(&params, 4, tree, 3, block, bytes), -EBADMSG);
+        CHECK_EQ(both_ways(&params, 4, tree, 3, block, bytes), -EBADMSG);
         damaged[i] ^= (unsigned char)(1u << i % 8);
     }
     tree[2].bytes -= 64;
@@ -295,6 +326,8 @@ static void only_the_right_trees_assemble(void)
     tree[2].bytes += 64;
     CHECK(fnv(block, bytes) == untouched);
     REQUIRE_OK(forest_assemble(&params, 4, tree, 3, block, bytes));
+    CHECK_EQ(forest_open_trees(&params, 4, tree, 3, NULL), -EINVAL);
+    in_one_block_or_apart(&p, &params, tree, block, bytes);
 
     for (uint32_t i = 0; i < 3; i++)
         free((void *)(uintptr_t)tree[i].data);

@@ -47,17 +47,21 @@ static void release(struct data *d)
     free(d->block);
 }
 
-/* Loops: 0 for this processor, 1 plain; 2 and 3 the same, with all but small nodes as in large
- * trees. */
-enum { LOOPS = 4 };
+/* Loops: each level, 0 being the best; then the same, with all but small nodes as in large trees.
+ */
+enum { LEVELS = KERNELS_AVX512 + 1, LOOPS = 2 * LEVELS };
 
+/* NULL: this processor cannot. */
 static struct grow_scratch *scratch_of(int loops)
 {
     struct grow_scratch *s = grow_scratch_new();
     REQUIRE(s != NULL);
-    if (loops % 2 == 1)
-        grow_scratch_plain(s);
-    if (loops / 2 == 1)
+    if (grow_scratch_level(s, (enum kernels_level)(loops % LEVELS))) {
+        CHECK(loops % LEVELS > KERNELS_PLAIN);
+        grow_scratch_free(s);
+        return NULL;
+    }
+    if (loops / LEVELS == 1)
         grow_scratch_limit(s, 30);
     return s;
 }
@@ -87,8 +91,10 @@ static uint32_t check_case(struct golden *g, const struct golden_case *c,
     const struct golden_set *set = &g->sets[c->set];
     struct data d = { .rows = set->rows, .features = set->features };
     struct grow_limits limits = c->limits;
+    struct reference_tree unpacked = { .count = 0 };
     struct tree tree;
     tree_init(&tree);
+    limits.keep_stats = true;
     d.x = malloc((size_t)d.rows * d.features * sizeof *d.x);
     d.w = malloc(d.rows * sizeof *d.w);
     REQUIRE(d.x && d.w);
@@ -100,15 +106,19 @@ static uint32_t check_case(struct golden *g, const struct golden_case *c,
         limits.min_weight_leaf = expected.min_weight_leaf;
         reference_weights(expected.seed, c->bootstrap, set->w, d.rows, d.w);
         for (int loops = 0; loops < LOOPS; loops++) {
+            if (!scratch[loops])
+                continue;
             REQUIRE_OK(grow_exact(&d.prep, set->y, d.w, reference_splitter_seed(expected.seed),
                                   &limits, scratch[loops], &tree));
-            const char *what = golden_difference(&expected, &tree);
+            reference_unpack(&tree, &unpacked);
+            const char *what = golden_difference(&expected, &unpacked);
             if (what)
                 fprintf(stderr, "set %u, tree %u, loops %d: %s\n", c->set, i, loops, what);
             CHECK(what == NULL);
         }
     }
     tree_release(&tree);
+    reference_release(&unpacked);
     release(&d);
     return c->trees;
 }
@@ -239,7 +249,7 @@ static void make_data(struct data *d, uint32_t rows_most)
 
 static struct grow_limits random_limits(uint32_t features)
 {
-    struct grow_limits m = { UINT32_MAX, 2, 1, features, 0.0, 0.0 };
+    struct grow_limits m = { UINT32_MAX, 2, 1, features, 0.0, 0.0, true };
     if (below(2))
         m.max_features = 1 + below(features);
     if (below(4) == 0)
@@ -265,7 +275,7 @@ static bool takes_part(const struct data *d)
 
 /* One random data set; false if a tree differs. */
 static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scratch[LOOPS],
-                     struct tree tree[2])
+                     struct tree *grown, struct reference_tree tree[2])
 {
     struct data d;
     bool good = true;
@@ -277,8 +287,11 @@ static bool try_seed(uint64_t seed, uint32_t rows_most, struct grow_scratch *scr
     if (takes_part(&d)) {
         reference_grow(d.x, d.rows, d.features, d.y, d.w, splitter_seed, &limits, &tree[0]);
         for (int loops = 0; loops < LOOPS && good; loops++) {
+            if (!scratch[loops])
+                continue;
             REQUIRE_OK(
-                grow_exact(&d.prep, d.y, d.w, splitter_seed, &limits, scratch[loops], &tree[1]));
+                grow_exact(&d.prep, d.y, d.w, splitter_seed, &limits, scratch[loops], grown));
+            reference_unpack(grown, &tree[1]);
             const char *what = reference_difference(&tree[0], &tree[1]);
             good = what == NULL;
             if (!good)
@@ -293,13 +306,14 @@ static void try_seeds(uint32_t count, uint32_t rows_most)
 {
     struct grow_scratch *scratch[LOOPS];
     scratch_make(scratch);
-    struct tree tree[2];
-    tree_init(&tree[0]);
-    tree_init(&tree[1]);
+    struct reference_tree tree[2] = { { .count = 0 }, { .count = 0 } };
+    struct tree grown;
+    tree_init(&grown);
     for (uint32_t i = 0; i < count; i++)
-        CHECK(try_seed(test_seed + i, rows_most, scratch, tree));
-    tree_release(&tree[0]);
-    tree_release(&tree[1]);
+        CHECK(try_seed(test_seed + i, rows_most, scratch, &grown, tree));
+    reference_release(&tree[0]);
+    reference_release(&tree[1]);
+    tree_release(&grown);
     scratch_free(scratch);
 }
 
@@ -315,9 +329,9 @@ static void random_trees_equal_the_references(void)
 static void try_large(uint32_t rows, uint32_t features, uint32_t visited)
 {
     struct data d = { .rows = rows, .features = features };
-    struct grow_limits limits = { UINT32_MAX, 2, 1, visited, 0.0, 0.0 };
-    struct tree expected, tree;
-    tree_init(&expected);
+    struct grow_limits limits = { UINT32_MAX, 2, 1, visited, 0.0, 0.0, true };
+    struct reference_tree expected = { .count = 0 }, unpacked = { .count = 0 };
+    struct tree tree;
     tree_init(&tree);
     d.x = malloc((size_t)rows * features * sizeof *d.x);
     d.y = malloc(rows * sizeof *d.y);
@@ -331,16 +345,20 @@ static void try_large(uint32_t rows, uint32_t features, uint32_t visited)
     REQUIRE(prepare(&d));
     CHECK(d.prep.orders == NULL);
     reference_grow(d.x, rows, features, d.y, d.w, 5, &limits, &expected);
-    for (int loops = 0; loops < 2; loops++) {
+    for (int loops = 0; loops < LEVELS; loops++) {
         struct grow_scratch *scratch = scratch_of(loops);
+        if (!scratch)
+            continue;
         REQUIRE_OK(grow_exact(&d.prep, d.y, d.w, 5, &limits, scratch, &tree));
-        const char *what = reference_difference(&expected, &tree);
+        reference_unpack(&tree, &unpacked);
+        const char *what = reference_difference(&expected, &unpacked);
         if (what)
             fprintf(stderr, "%u x %u, loops %d: %s\n", rows, features, loops, what);
         CHECK(what == NULL);
         grow_scratch_free(scratch);
     }
-    tree_release(&expected);
+    reference_release(&expected);
+    reference_release(&unpacked);
     tree_release(&tree);
     release(&d);
 }
@@ -349,7 +367,7 @@ static void large_trees_equal_the_references(void)
 {
     state = test_seed;
     try_large(150000, 2, 2);
-    try_large(200, 20000, 30);
+    try_large(400, 20000, 30);
 }
 
 /* ---- errors ------------------------------------------------------------------------------ */
@@ -362,7 +380,7 @@ static void bad_arguments_are_refused(void)
     d.x[1] = 1;
     REQUIRE(prepare(&d));
     struct grow_scratch *s = scratch_of(0);
-    struct grow_limits good = { UINT32_MAX, 2, 1, 1, 0.0, 0.0 }, bad = good;
+    struct grow_limits good = { UINT32_MAX, 2, 1, 1, 0.0, 0.0, false }, bad = good;
     struct tree tree;
     tree_init(&tree);
     double y[3] = { 1, 2, 3 }, w[3] = { 1, 1, 1 }, none[3] = { 0, 0, 0 }, nan[3] = { 1, NAN, 1 };

@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <malloc.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
 
@@ -26,15 +27,23 @@ void __libc_free(void *memory);
 
 static bool watching;
 static long asked, fail_at, held; /* fail_at 0: never; held: allocated while watching, not freed */
+static long bytes_held, bytes_most;
 
 static bool may_have(void)
 {
     return !watching || ++asked != fail_at;
 }
 
+static void count_bytes(void *memory, int sign)
+{
+    bytes_held += watching && memory ? sign * (long)malloc_usable_size(memory) : 0;
+    bytes_most = bytes_held > bytes_most ? bytes_held : bytes_most;
+}
+
 static void *count(void *memory)
 {
     held += watching && memory;
+    count_bytes(memory, 1);
     return memory;
 }
 
@@ -67,12 +76,16 @@ void *realloc(void *memory, size_t size)
     if (!may_have())
         return NULL;
     held += watching && !memory;
-    return __libc_realloc(memory, size);
+    count_bytes(memory, -1);
+    memory = __libc_realloc(memory, size);
+    count_bytes(memory, 1);
+    return memory;
 }
 
 void free(void *memory)
 {
     held -= watching && memory;
+    count_bytes(memory, -1);
     __libc_free(memory);
 }
 
@@ -169,8 +182,64 @@ static void a_scratch_survives_failures(void)
     table_free(&t);
 }
 
+/* What forest.h says of a scratch, and room for the largest tree that so many rows can have. */
+static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats)
+{
+    uint64_t block = (8 << 20) + rows * cols * sizeof(float) / 2, most = 32 << 20;
+    uint64_t tree = (2 * rows + 64) * (keep_stats ? 48 : 16);
+
+    return (long)(50 * rows + 1300 * cols + (block < most ? block : most) + tree + (64 << 10));
+}
+
+static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats)
+{
+    struct table t = table_mixed(64, rows, cols);
+    struct forest_matrix x = table_matrix(&t);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    struct forest_prepared *prepared;
+    struct forest_scratch *scratch;
+    const void *tree;
+    size_t size, bytes;
+
+    params.keep_stats = keep_stats;
+    params.max_features = cols > 1000 ? FOREST_MAX_FEATURES_SQRT : FOREST_MAX_FEATURES_DEFAULT;
+    REQUIRE_OK(forest_prepared_size(&x, &size));
+    void *block = aligned_alloc(64, (size + 63) / 64 * 64);
+    REQUIRE_OK(forest_prepare(&x, block, size));
+    REQUIRE_OK(forest_prepared_open(block, size, &prepared));
+    for (uint32_t whole = 0; whole < 2; whole++) {
+        params.no_bootstrap = whole;
+        bytes_held = bytes_most = 0;
+        watching = true;
+        int err = forest_scratch_new(&scratch);
+        for (uint32_t i = 0; i < 2 && !err; i++)
+            err = forest_tree_train(prepared, t.y, NULL, &params, i, scratch, &tree, &bytes);
+        forest_scratch_free(scratch);
+        watching = false;
+        REQUIRE_OK(err);
+        if (bytes_most > scratch_bound(rows, cols, keep_stats))
+            fprintf(stderr, "%llu x %llu: %ld bytes, not up to %ld\n", (unsigned long long)rows,
+                    (unsigned long long)cols, bytes_most, scratch_bound(rows, cols, keep_stats));
+        CHECK(bytes_most <= scratch_bound(rows, cols, keep_stats));
+        CHECK(bytes_most > (long)(20 * rows)); /* it was counted */
+    }
+    forest_prepared_close(prepared);
+    free(block);
+    table_free(&t);
+}
+
+static void a_scratch_is_small_beside_the_data(void)
+{
+    check_scratch(400, 3, true);
+    check_scratch(30000, 8, false);
+    check_scratch(140000, 5, false); /* from here on feature by feature at the top */
+    check_scratch(20000, 200, false);
+    check_scratch(3000, 2500, true);
+}
+
 TESTS("memory", { "when memory runs out there is an error and no leak", running_out_is_an_error },
       { "a scratch survives it, and allocates nothing when it has what it needs",
-        a_scratch_survives_failures })
+        a_scratch_survives_failures },
+      { "a scratch is small beside the data", a_scratch_is_small_beside_the_data })
 
 #endif

@@ -44,27 +44,32 @@ struct objstore_id help_id(uint64_t number)
     return id;
 }
 
-static unsigned char byte_at(size_t i, uint64_t seed)
+/* Eight bytes at a time: storms spend their time in the store, not here. */
+static uint64_t word_at(size_t i, uint64_t seed)
 {
-    return (unsigned char)((i * 131 + (i >> 8) * 17 + seed * 251 + (seed >> 8)) & 0xff);
+    return (i + seed * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
 }
 
 void help_fill(void *data, size_t size, uint64_t seed)
 {
     unsigned char *bytes = data;
+    size_t i;
 
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = byte_at(i, seed);
+    for (i = 0; i + 8 <= size; i += 8)
+        memcpy(bytes + i, &(uint64_t){ word_at(i, seed) }, 8);
+    if (size > i)
+        memcpy(bytes + i, &(uint64_t){ word_at(i, seed) }, size - i);
 }
 
 bool help_is_filled(const void *data, size_t size, uint64_t seed)
 {
     const unsigned char *bytes = data;
+    size_t i;
 
-    for (size_t i = 0; i < size; i++)
-        if (bytes[i] != byte_at(i, seed))
+    for (i = 0; i + 8 <= size; i += 8)
+        if (memcmp(bytes + i, &(uint64_t){ word_at(i, seed) }, 8))
             return false;
-    return true;
+    return size == i || !memcmp(bytes + i, &(uint64_t){ word_at(i, seed) }, size - i);
 }
 
 bool help_is_sound(struct objstore *store)

@@ -239,6 +239,34 @@ static void act_delete_pinned(struct objstore *s)
     objstore_release(s, &b);
 }
 
+/* What is given and not taken stays for an hour, which scene_check() lets pass. */
+static void act_give_take(struct objstore *s)
+{
+    struct objstore_view view = get(s, 2), taken;
+    struct objstore_pass pass;
+
+    CHILD_CHECK(delete (s, 2) == 0);
+    CHILD_CHECK(objstore_give(s, &view, 3600000, &pass) == 0);
+    objstore_release(s, &view);
+    CHILD_CHECK(objstore_take(s, &pass, &taken) == 0);
+    CHILD_CHECK(is_right(&taken, 2));
+    CHILD_CHECK(objstore_give(s, &taken, 3600000, &pass) == 0);
+    objstore_release(s, &taken);
+    CHILD_CHECK(objstore_give_cancel(s, &pass) == 0);
+}
+static void act_events(struct objstore *s)
+{
+    struct objstore_events *events;
+    struct objstore_event event[4];
+
+    CHILD_CHECK(objstore_events_open(s, &events) == 0);
+    put(s, 50, 100);
+    CHILD_CHECK(delete (s, 50) == 0);
+    CHILD_CHECK(objstore_events_next(events, event, 4, 0) == 2);
+    CHILD_CHECK(event[1].kind == OBJSTORE_EVENT_DELETED);
+    objstore_events_close(events);
+}
+
 /* ---- cleaning up after others: the sweeper is killed, too ---------------------------------- */
 
 static void prepare_dead(struct objstore *s)
@@ -297,6 +325,8 @@ const struct scene scenes[] = {
     { "get, more than a pin table holds", prepare_crowd, arrive_crowd, act_crowd, false },
     { "delete", prepare_delete, NULL, act_delete, false },
     { "delete what is being read, release", prepare_delete, NULL, act_delete_pinned, false },
+    { "give, take, give, cancel", prepare_delete, NULL, act_give_take, false },
+    { "subscribe, put, delete, be told", keep_some, NULL, act_events, false },
     { "reap", prepare_dead, NULL, act_reap, true },
     { "open and close", keep_some, NULL, act_nothing, true },
     { "open, leave much, close", prepare_delete, NULL, act_leave_much, true },
@@ -376,6 +406,10 @@ static bool is_all_free(struct objstore *s)
         taken += word_state(au64_load_relaxed(&slot_at(s, i)->word)) != SLOT_FREE;
     for (uint32_t i = 0; i < LEASES_MAX; i++)
         leases += lease_word_state(au64_load_relaxed(&s->leases[i].word)) != LEASE_FREE;
+    if (au64_load_relaxed(&s->header->events_on) & 1) { /* relaxed: nobody else is there */
+        fprintf(stderr, "events are still told, to nobody\n");
+        return false;
+    }
     if (taken || leases != 1 || help_used(s) != 0)
         fprintf(stderr, "left over: %u slots, %u leases, %llu bytes\n", taken, leases - 1,
                 (unsigned long long)help_used(s));
@@ -402,9 +436,20 @@ static bool workload(struct objstore *s)
     return err == 0 && objstore_abort(s, &all) == 0;
 }
 
+/* As if the time of all that was given were over. */
+static void end_passes(struct objstore *s)
+{
+    unsigned char *at = (unsigned char *)s->header + s->geo.passes_at;
+
+    for (uint32_t i = 0; i < PASSES; i++) /* relaxed: nobody else is there */
+        au64_store_relaxed((struct au64 *)(void *)(at + i * PASS_BYTES + 8), 0);
+}
+
 bool scene_check(struct objstore *s)
 {
     struct seen seen = { s, 0, false };
+
+    end_passes(s);
 
     if (objstore_reap(s) < 0 || !help_is_sound(s) || objstore_list(s, look_and_delete, &seen) ||
         seen.is_bad)

@@ -13,13 +13,14 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* Until the process sleeps in the kernel; a futex is the only thing our children sleep in. */
+/* Until the process has ended, or sleeps in the kernel; a futex is the only thing our children
+ * sleep in. */
 static void until_asleep(pid_t pid)
 {
     uint64_t start;
     char state = 0;
 
-    while (proc_stat(pid, &start, &state) == 0 && state != 'S')
+    while (proc_stat(pid, &start, &state) == 0 && state != 'S' && state != 'Z')
         nanosleep(&(struct timespec){ 0, 100000 }, NULL);
 }
 
@@ -197,18 +198,18 @@ static void count_looks(const char *name)
 
 /*
  * One after the other becomes ready, in any order, and each time the waiter sleeps again before the
- * next: then waiting for all of n must not look n times n times.
+ * next: then waiting for all, or for most, of n must not look n times n times.
  */
-static void waiting_for_all_of_many(void)
+static void waiting_for_many(void)
 {
-    enum { N = 600 };
+    enum { N = 600, NEED = 500 };
     struct objstore *s = help_store(1 << 20);
     struct objstore_id ids[N];
     uint64_t random = test_seed;
 
     for (uint64_t i = 0; i < N; i++)
         ids[i] = help_id(i + 1);
-    for (int is_get = 0; is_get < 2; is_get++) {
+    for (int way = 0; way < 3; way++) {
         pid_t waiter = fork();
 
         REQUIRE(waiter >= 0);
@@ -217,13 +218,21 @@ static void waiting_for_all_of_many(void)
             struct objstore_view views[N];
 
             test_point = count_looks;
-            if (is_get) {
+            if (way == 2) {
+                bool ready[N];
+
+                CHILD_CHECK(objstore_wait(own, ids, N, NEED, -1, ready) >= NEED);
+                int count = 0;
+                for (int i = 0; i < N; i++)
+                    count += ready[i];
+                CHILD_CHECK(count >= NEED);
+            } else if (way == 1) {
                 CHILD_CHECK(objstore_get_many(own, ids, N, -1, views) == 0);
                 CHILD_CHECK(views[N - 1].size == 1 && *(const char *)views[0].data == 'x');
             } else {
                 CHILD_CHECK(objstore_wait(own, ids, N, N, -1, NULL) == N);
             }
-            CHILD_CHECK(looks >= N && looks <= 6 * N);
+            CHILD_CHECK(looks >= NEED && looks <= 6 * N);
             objstore_close(own);
             _exit(0);
         }
@@ -287,6 +296,47 @@ static void many_that_come_and_go(void)
     objstore_close(s);
 }
 
+/* Writers die while they write what is waited for; others do it again. */
+static void many_with_deaths(void)
+{
+    enum { N = 300, NEED = 200 };
+    struct objstore *s = help_store(1 << 20);
+    struct objstore_id ids[N];
+
+    for (uint64_t i = 0; i < N; i++)
+        ids[i] = help_id(i / 2 + 1); /* each twice */
+    CHECK_EQ(objstore_wait(s, ids, N, NEED, 5, NULL), -ETIMEDOUT);
+    pid_t waiter = fork();
+    REQUIRE(waiter >= 0);
+    if (waiter == 0) {
+        struct objstore *own = help_attach(s);
+
+        CHILD_CHECK(objstore_wait(own, ids, N, NEED, -1, NULL) >= NEED);
+        objstore_close(own);
+        _exit(0);
+    }
+    until_asleep(waiter);
+    for (int i = 0; i < N; i += 10) {
+        pid_t writer = fork();
+
+        REQUIRE(writer >= 0);
+        if (writer == 0) {
+            struct objstore *own = help_attach(s);
+            void *data;
+
+            CHILD_CHECK(objstore_create(own, &ids[i], 500, NULL, &data) == 0);
+            raise(SIGKILL);
+        }
+        CHECK_EQ(help_wait(writer), 128 + SIGKILL);
+    }
+    while (help_used(s) != 0) /* nobody but the waiter cleans up */
+        nanosleep(&(struct timespec){ 0, 100000 }, NULL);
+    for (int i = 0; i < NEED; i += 2)
+        REQUIRE_OK(objstore_put(s, &ids[i], "x", 1, NULL));
+    CHECK_EQ(help_wait(waiter), 0);
+    objstore_close(s);
+}
+
 static uint64_t switches_of(pid_t pid)
 {
     char path[64], line[256];
@@ -323,6 +373,7 @@ TESTS("wait", { "get sleeps until the seal, with or without an unsealed object",
       { "a creator's death is noticed by who waits for its object", creator_dies },
       { "a sealer's death before the wake strands nobody", sealer_dies_before_the_wake },
       { "waiting for some of several", waiting_for_several },
-      { "waiting for all of many looks at each a few times", waiting_for_all_of_many },
+      { "waiting for many looks at each a few times", waiting_for_many },
+      { "writers of some of many die: the waiter cleans up, and waits on", many_with_deaths },
       { "who wants all gets all at one moment, or waits on", many_that_come_and_go },
       { "waiting for nothing costs nothing", sleeps_without_ticking })

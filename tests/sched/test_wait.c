@@ -19,6 +19,7 @@ static struct wsched *pool;
 static struct wsched_future held[TASKS];
 static const char *step; /* where `ends_first` ends */
 static uint32_t ends_first, ends_last;
+static bool all_end_first;
 static struct au32 first_ended;
 
 static int hold(struct wsched_task *task, void *ctx)
@@ -45,9 +46,13 @@ static void end_first(const char *name)
 {
     if (pool->role != ROLE_DRIVER || strcmp(name, step) || au32_load_relaxed(&first_ended))
         return;
-    au32_store_release(&may_end[ends_first], 1);
-    while (!is_over(ends_first))
-        sched_yield();
+    for (uint32_t i = 0; i < TASKS; i++) {
+        if (i != ends_first && !all_end_first)
+            continue;
+        au32_store_release(&may_end[i], 1);
+        while (!is_over(i))
+            sched_yield();
+    }
     au32_store_release(&first_ended, 1);
 }
 
@@ -57,7 +62,7 @@ static void *end_last(void *arg)
     bool sleeps = false;
 
     (void)arg;
-    while (!au32_load_acquire(&first_ended) || !sleeps) {
+    while (!au32_load_acquire(&first_ended) || !(sleeps || all_end_first)) {
         for (uint32_t i = 0; i < CLIENT_PARKS; i++)
             sleeps |= au32_load_acquire(&pool->header->client_park[i].word) != 0;
         sched_yield();
@@ -97,14 +102,16 @@ static void wait_while_they_end(const char *at, uint32_t first, uint32_t last)
 
 static void all_orders(void)
 {
-    static const char *const steps[] = { "wait: bit set, task not marked as waited for",
+    static const char *const steps[] = { "wait: counted, none marked",
+                                         "wait: bit set, task not marked as waited for",
                                          "wait: marked, park word not set",
                                          "client: about to sleep" };
     for (size_t s = 0; s < sizeof steps / sizeof *steps; s++)
         for (uint32_t first = 0; first < TASKS; first++)
-            for (uint32_t last = 0; last < TASKS; last++)
-                if (first != last)
-                    wait_while_they_end(steps[s], first, last);
+            for (uint32_t last = 0; last < TASKS; last++) {
+                all_end_first = first == last;
+                wait_while_they_end(steps[s], first, last);
+            }
 }
 
 TESTS("wsched: wait", { "one ends while the waiter goes to sleep", all_orders })

@@ -8,6 +8,7 @@
 
 #include "interrupt.h"
 #include "kernels.h"
+#include "model.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -185,32 +186,54 @@ void crew_release(struct crew *crew, struct crew_model *m)
     }
 }
 
+/* The trees of a model, in place. */
+struct gathered {
+    struct objstore_view *views;
+    struct forest_tree *trees;
+    uint32_t count;
+};
+
+static void gathered_free(struct share *share, struct gathered *g)
+{
+    while (g->count > 0)
+        objstore_release(share->store, &g->views[--g->count]);
+    free(g->trees);
+    free(g->views);
+}
+
+static int gather(struct share *share, uint32_t n, struct gathered *g)
+{
+    *g = (struct gathered){ calloc(n, sizeof *g->views), calloc(n, sizeof *g->trees), 0 };
+    int err = g->views && g->trees ? 0 : -ENOMEM;
+    while (g->count < n && !err) {
+        struct objstore_id id;
+        struct objstore_view *view = &g->views[g->count];
+        share_tree_id(share, n, g->count, &id);
+        err = objstore_get(share->store, &id, 0, view);
+        if (!err)
+            g->trees[g->count++] = (struct forest_tree){ view->data, view->size };
+    }
+    if (err)
+        gathered_free(share, g);
+    return err;
+}
+
 int crew_assemble(struct share *share, const struct forest_params *params, void **block,
                   size_t *bytes)
 {
-    uint32_t n = params->n_estimators, viewed = 0;
-    struct objstore_view *views = calloc(n, sizeof *views);
-    struct forest_tree *trees = calloc(n, sizeof *trees);
+    uint32_t n = params->n_estimators;
+    struct gathered g;
     void *memory = NULL;
     size_t size = 0;
-    int err = views && trees ? 0 : -ENOMEM;
-    for (; viewed < n && !err; viewed += !err) {
-        struct objstore_id id;
-        share_tree_id(share, n, viewed, &id);
-        err = objstore_get(share->store, &id, 0, &views[viewed]);
-        if (!err)
-            trees[viewed] = (struct forest_tree){ views[viewed].data, views[viewed].size };
-    }
-    if (!err)
-        err = forest_assemble_size(trees, n, &size);
+    int err = gather(share, n, &g);
+    if (err)
+        return err;
+    err = forest_assemble_size(g.trees, n, &size);
     if (!err && posix_memalign(&memory, MODEL_ALIGNMENT, size))
         err = -ENOMEM;
     if (!err)
-        err = forest_assemble(params, share->features, trees, n, memory, size);
-    while (viewed > 0)
-        objstore_release(share->store, &views[--viewed]);
-    free(trees);
-    free(views);
+        err = forest_assemble(params, share->features, g.trees, n, memory, size);
+    gathered_free(share, &g);
     if (err) {
         free(memory);
         return err;
@@ -218,6 +241,23 @@ int crew_assemble(struct share *share, const struct forest_params *params, void 
     *block = memory;
     *bytes = size;
     return 0;
+}
+
+int crew_score(struct share *share, const struct forest_params *params, double *mse)
+{
+    struct forest_matrix x = share_test_matrix(share);
+    struct forest *forest;
+    struct gathered g;
+    int err = gather(share, params->n_estimators, &g);
+    if (err)
+        return err;
+    err = forest_open_trees(params, share->features, g.trees, g.count, &forest);
+    if (!err) {
+        err = model_score(forest, &x, share->view[Y_TEST].data, mse);
+        forest_close(forest);
+    }
+    gathered_free(share, &g);
+    return err;
 }
 
 uint64_t crew_tree_bytes_max(const struct forest_params *params, uint64_t rows)

@@ -81,6 +81,8 @@ void crew_release(struct crew *crew, struct crew_model *model);
 /* A model from its trees in the store, malloc()ed and aligned as forest_open() wants it. */
 int crew_assemble(struct share *share, const struct forest_params *params, void **block,
                   size_t *bytes);
+/* The mean squared error of a model on the test rows; its trees are read where they are. */
+int crew_score(struct share *share, const struct forest_params *params, double *mse);
 
 /* An upper bound on the bytes a tree takes in the store. */
 uint64_t crew_tree_bytes_max(const struct forest_params *params, uint64_t rows);

@@ -9,7 +9,6 @@
 
 #include "crew.h"
 #include "interrupt.h"
-#include "model.h"
 
 /* One worker process runs one task at a time; all that lasts between tasks is here. */
 static struct worker {
@@ -84,17 +83,11 @@ static int run_train(struct wsched_task *task, void *ctx)
 
 static int run_score(struct wsched_task *task, void *ctx)
 {
-    size_t size, bytes;
+    size_t size;
     const struct task *t = wsched_task_payload(task, &size);
     struct task_result result = { .start_ns = now_ns(), .pid = getpid() };
-    void *block;
     (void)ctx;
-    int err = crew_assemble(worker.share, &t->params, &block, &bytes);
-    if (err)
-        return err;
-    struct forest_matrix x = share_test_matrix(worker.share);
-    err = model_score(block, bytes, &x, worker.share->view[Y_TEST].data, &result.mse);
-    free(block);
+    int err = crew_score(worker.share, &t->params, &result.mse);
     result.end_ns = now_ns();
     return err ? err : wsched_task_result(task, &result, sizeof result);
 }

@@ -76,18 +76,13 @@ int model_predict(const struct model *model, const struct dataset *data, const c
     return 0;
 }
 
-int model_score(const void *block, size_t bytes, const struct forest_matrix *x, const double *y,
+int model_score(const struct forest *forest, const struct forest_matrix *x, const double *y,
                 double *mse)
 {
-    struct forest *forest;
-    int err = forest_open(block, bytes, &forest, NULL);
-    if (err)
-        return err;
     double *prediction = malloc(x->rows * sizeof *prediction);
-    err = prediction ? forest_predict(forest, x, prediction) : -ENOMEM;
+    int err = prediction ? forest_predict(forest, x, prediction) : -ENOMEM;
     if (!err)
         *mse = forest_mean_squared_error(y, prediction, x->rows);
     free(prediction);
-    forest_close(forest);
     return err;
 }

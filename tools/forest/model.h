@@ -26,8 +26,8 @@ int model_write(const char *path, const void *block, size_t bytes);
 int model_predict(const struct model *model, const struct dataset *data, const char *path,
                   double **out);
 
-/* Mean squared error of a model block's predictions for x. */
-int model_score(const void *block, size_t bytes, const struct forest_matrix *x, const double *y,
+/* Mean squared error of a forest's predictions for x. */
+int model_score(const struct forest *forest, const struct forest_matrix *x, const double *y,
                 double *mse);
 
 #endif

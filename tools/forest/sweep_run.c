@@ -187,26 +187,21 @@ static int train_trees(struct bench *b, const struct forest_params *params)
 static int run_model(struct bench *b, struct sweep_model *m)
 {
     uint32_t n = m->params.n_estimators;
-    void *model = NULL;
-    size_t bytes = 0;
+    struct forest_matrix x = share_test_matrix(b->share);
+    struct forest *forest = NULL;
     double start = now();
     b->block = calloc(n, sizeof *b->block);
     b->trees = calloc(n, sizeof *b->trees);
     int err = b->block && b->trees ? train_trees(b, &m->params) : -ENOMEM;
     if (!err)
-        err = forest_assemble_size(b->trees, n, &bytes);
-    if (!err && posix_memalign(&model, MODEL_ALIGNMENT, bytes))
-        err = -ENOMEM;
+        err = forest_open_trees(&m->params, b->share->features, b->trees, n, &forest);
     if (!err)
-        err = forest_assemble(&m->params, b->share->features, b->trees, n, model, bytes);
+        err = model_score(forest, &x, b->share->view[Y_TEST].data, &m->sequential_mse);
+    forest_close(forest);
     for (uint32_t i = 0; i < n && b->block; i++)
         free(b->block[i]);
     free(b->block);
     free(b->trees);
-    struct forest_matrix x = share_test_matrix(b->share);
-    if (!err)
-        err = model_score(model, bytes, &x, b->share->view[Y_TEST].data, &m->sequential_mse);
-    free(model);
     m->sequential_seconds = now() - start;
     return err;
 }

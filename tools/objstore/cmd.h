@@ -27,8 +27,10 @@ int cmd_leases(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_top(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_load(int argc, char **argv);
+int cmd_sync(int argc, char **argv);
 int cmd_destroy(int argc, char **argv);
 
 #endif

@@ -19,11 +19,13 @@ static const struct command commands[] = {
     { "rm", "remove objects", cmd_rm },
     { "wait", "wait until objects are there", cmd_wait },
     { "top", "watch a store", cmd_top },
+    { "events", "tell of seals and deletes as they happen", cmd_events },
     { "leases", "list the processes that are attached", cmd_leases },
     { "verify", "check a whole store for damage", cmd_verify },
     { "doctor", "show what the dead left behind, and remove it", cmd_doctor },
     { "dump", "write objects as a stream", cmd_dump },
     { "load", "make the objects of such a stream", cmd_load },
+    { "sync", "make what is sealed outlive the machine", cmd_sync },
     { "destroy", "remove a store", cmd_destroy },
 };
 

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sort_avx2.c -- the order that the rules' sort gives to ties, eight samples at a time.
+ *
+ * What is sorted are names, the places of the samples in the node's sorted list. Ranges are parted
+ * by P1 to P3 of sort_avx512.c; what that does by compressing and expanding is done by tables here.
+ */
+#include "avx2.h"
+
+#ifdef HAVE_AVX2
+#include <string.h>
+
+#include "sort_few.h"
+#include "ties.h"
+
+#define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
+
+struct sorter {
+    uint32_t *names; /* the samples in their present order */
+    uint32_t *temp;  /* room for as many and BLOCK_PAD more */
+    uint32_t *list;  /* the sorted entries, of which only runs of ties are changed */
+    const uint64_t *ties;
+    const struct few_sorts *few;
+};
+
+/* list[low + i] = list[names[i]] for n names of these very places. */
+static void reorder_run(const struct sorter *s, uint32_t low, const uint32_t *names, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        s->temp[i] = s->list[names[i]];
+    memcpy(s->list + low, s->temp, n * sizeof *s->list);
+}
+
+/* ---- P3 ---------------------------------------------------------------------------------- */
+
+struct queue {
+    uint32_t names[QUEUE_MAX + WORDS], places[QUEUE_MAX + WORDS];
+    uint32_t count;
+};
+
+/*
+ * The index that each member has in the queue when a front of `left` is done: it falls by one,
+ * round and round, as a lesser one passes.
+ */
+static void follow_queue(const struct queue *q, uint32_t left, uint8_t index[QUEUE_MAX])
+{
+    static const uint8_t numbers[QUEUE_MAX] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+    };
+    const __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)numbers);
+    const __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(numbers + 32));
+    __m256i a = low, b = high; /* who is not yet in the queue will come in at its end */
+    for (uint32_t size = 2; size <= q->count; size++) {
+        uint32_t next = size < q->count ? q->places[size] : left;
+        uint32_t passed = next - q->places[size - 1] - 1;
+        passed = passed < size ? passed : passed % size;
+        __m256i by = _mm256_set1_epi8((char)passed), round = _mm256_set1_epi8((char)size);
+        __m256i moved = _mm256_sub_epi8(a, by); /* below 0 it is a large number */
+        moved = _mm256_min_epu8(moved, _mm256_add_epi8(moved, round));
+        a = _mm256_blendv_epi8(a, moved, _mm256_cmpgt_epi8(round, low));
+        moved = _mm256_sub_epi8(b, by);
+        moved = _mm256_min_epu8(moved, _mm256_add_epi8(moved, round));
+        b = _mm256_blendv_epi8(b, moved, _mm256_cmpgt_epi8(round, high));
+    }
+    _mm256_storeu_si256((__m256i *)(void *)index, a);
+    _mm256_storeu_si256((__m256i *)(void *)(index + 32), b);
+}
+
+static void reorder_members(const struct sorter *s, uint32_t low, const struct queue *q,
+                            uint32_t left)
+{
+    uint32_t entry[QUEUE_MAX];
+    uint8_t index[QUEUE_MAX];
+    if (q->count == 2) {
+        bool swapped = (left - q->places[1] - 1) & 1;
+        uint32_t a = s->list[q->names[swapped]], b = s->list[q->names[!swapped]];
+        s->list[low] = a;
+        s->list[low + 1] = b;
+        return;
+    }
+    follow_queue(q, left, index);
+    for (uint32_t i = 0; i < q->count; i++)
+        entry[i] = s->list[q->names[i]];
+    for (uint32_t i = 0; i < q->count; i++)
+        s->list[low + index[i]] = entry[i];
+}
+
+static void part_lesser_plainly(uint32_t *a, uint32_t left, uint32_t low)
+{
+    uint32_t l = 0;
+    for (uint32_t i = 0; i < left; i++) {
+        uint32_t v = a[i], first = a[l];
+        bool lesser = v < low;
+        a[l] = lesser ? v : first;
+        a[i] = lesser ? first : v;
+        l += lesser;
+    }
+}
+
+/* ---- parting ----------------------------------------------------------------------------- */
+
+static inline uint32_t greater_bits(__m256i v, __m256i bound)
+{
+    return mask_bits(_mm256_cmpgt_epi32(v, bound));
+}
+
+#define INLINE static inline __attribute__((always_inline))
+
+/*
+ * The loops below take whole registers first, and then what is left. `valid` are the words that
+ * belong to the range.
+ */
+INLINE uint32_t *collect_words(const uint32_t *a, uint32_t valid, __m256i high, uint32_t *out)
+{
+    __m256i v = load_words(a);
+    uint32_t greater = greater_bits(v, high) & valid;
+    store_words(out, pack(v, greater));
+    return out + count_bits(greater);
+}
+
+/* The greater ones of a[0..end), in order, to `out`; returns their end. */
+static uint32_t *collect_greater(const uint32_t *a, uint32_t end, __m256i high, uint32_t *out)
+{
+    uint32_t i = 0;
+    for (; i + WORDS <= end; i += WORDS)
+        out = collect_words(a + i, 0xff, high, out);
+    return i < end ? collect_words(a + i, low_bits(end - i), high, out) : out;
+}
+
+struct back {
+    const uint32_t *greater_end; /* is taken from, downwards */
+    uint32_t *lesser;            /* gets what is not greater */
+};
+
+/* P2 for eight places, of which not the last of all is one. */
+INLINE void part_back_words(uint32_t *a, __m256i high, struct back *b)
+{
+    __m256i v = load_words(a), next = load_words(a + 1), stays = _mm256_cmpgt_epi32(next, high);
+    uint32_t take = ~mask_bits(stays) & 0xff, lesser = ~greater_bits(v, high) & 0xff;
+    __m256i taken = spread(load_reversed(b->greater_end), take);
+    store_words(a, _mm256_blendv_epi8(taken, next, stays));
+    store_words(b->lesser, pack(v, lesser));
+    b->greater_end -= count_bits(take);
+    b->lesser += count_bits(lesser);
+}
+
+/* P2 for a[left..n). */
+static void part_back(uint32_t *a, uint32_t n, uint32_t left, __m256i high, struct back *b)
+{
+    uint32_t i = left;
+    for (; i + WORDS < n; i += WORDS)
+        part_back_words(a + i, high, b);
+    uint32_t valid = low_bits(n - i);
+    __m256i v = load_words(a + i), next = load_words(a + i + 1);
+    uint32_t take = (~greater_bits(next, high) | 1u << (n - i - 1)) & valid;
+    uint32_t lesser = ~greater_bits(v, high) & valid;
+    __m256i taken = spread(load_reversed(b->greater_end), take);
+    store_some(a + i, valid, _mm256_blendv_epi8(next, taken, word_mask(take)));
+    store_words(b->lesser, pack(v, lesser));
+    b->lesser += count_bits(lesser);
+}
+
+struct front {
+    const uint32_t *lesser_end; /* is taken from, downwards */
+    uint32_t count;             /* of lesser ones so far */
+};
+
+/* P1 and P3 for the places from i on; equal ones join the queue, if given. */
+INLINE void part_front_words(uint32_t *a, uint32_t i, uint32_t left, uint32_t valid, __m256i bound,
+                             __m256i high, struct front *f, struct queue *q)
+{
+    __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
+    uint32_t greater = mask_bits(is_greater) & valid;
+    v = _mm256_blendv_epi8(v, spread(load_reversed(f->lesser_end), greater), is_greater);
+    f->lesser_end -= count_bits(greater);
+    uint32_t less = mask_bits(_mm256_cmpgt_epi32(bound, v)) & valid, same = valid & ~less;
+    unsigned count = count_bits(less);
+    if (f->count + WORDS <= left) /* what is behind has been read */
+        store_words(a + f->count, pack(v, less));
+    else
+        store_some(a + f->count, low_bits(count), pack(v, less));
+    f->count += count;
+    if (q && same) {
+        __m256i at = _mm256_add_epi32(word_numbers(), _mm256_set1_epi32((int)i));
+        store_words(q->names + q->count, pack(v, same));
+        store_words(q->places + q->count, pack(at, same));
+        q->count += count_bits(same);
+    }
+}
+
+/* P1 and P3 for a[0..left). */
+INLINE void part_front(uint32_t *a, uint32_t left, uint32_t low, __m256i high,
+                       const uint32_t *lesser_end, struct queue *q)
+{
+    __m256i bound = _mm256_set1_epi32((int)low);
+    struct front f = { lesser_end, 0 };
+    uint32_t i = 0;
+    for (; i + WORDS <= left; i += WORDS)
+        part_front_words(a, i, left, 0xff, bound, high, &f, q);
+    if (i < left)
+        part_front_words(a, i, left, low_bits(left - i), bound, high, &f, q);
+}
+
+/* P1 alone. */
+static void fill_front(uint32_t *a, uint32_t left, __m256i high, const uint32_t *lesser_end)
+{
+    for (uint32_t i = 0; i < left; i += WORDS) {
+        __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
+        uint32_t valid = valid_words(left - i), greater = mask_bits(is_greater) & valid;
+        v = _mm256_blendv_epi8(v, spread(load_reversed(lesser_end), greater), is_greater);
+        lesser_end -= count_bits(greater);
+        store_some(a + i, valid, v);
+    }
+}
+
+/* Part names[from..from + n) around the run low..end-1. */
+static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
+{
+    uint32_t *a = s->names + from, left = end - from, count = end - low;
+    uint32_t *greater = s->temp + WORDS, *lesser_end = greater;
+    __m256i high = _mm256_set1_epi32((int)(end - 1));
+    if (left < n) {
+        uint32_t *greater_end = collect_greater(a, left + 1, high, greater);
+        struct back back = { greater_end, greater_end + WORDS };
+        part_back(a, n, left, high, &back);
+        lesser_end = back.lesser;
+    }
+    if (count == 1) {
+        part_front(a, left, low, high, lesser_end, NULL);
+    } else if (count <= QUEUE_MAX) {
+        struct queue q;
+        q.count = 0;
+        part_front(a, left, low, high, lesser_end, &q);
+        reorder_members(s, low, &q, left);
+    } else {
+        fill_front(a, left, high, lesser_end);
+        part_lesser_plainly(a, left, low);
+        reorder_run(s, low, a + (low - from), count);
+    }
+}
+
+/* The words whose bits are set, the last one first. */
+static inline __m256i pack_reversed(__m256i v, uint32_t bits)
+{
+    __m256i back = _mm256_sub_epi32(_mm256_set1_epi32((int)count_bits(bits) - 1), word_numbers());
+    return _mm256_permutevar8x32_epi32(pack(v, bits), back);
+}
+
+/* P3 for equal ones at the places of a front of `left`: who is at each place of the queue, in
+ * bytes.
+ */
+static uint64_t short_queue(uint32_t equal, uint32_t left)
+{
+    uint64_t queue = 0;
+    for (uint32_t size = 1; equal; size++) {
+        uint32_t at = (uint32_t)_tzcnt_u32(equal);
+        equal &= equal - 1;
+        uint32_t next = equal ? (uint32_t)_tzcnt_u32(equal) : left, passed = next - at - 1;
+        while (passed >= size)
+            passed -= size;
+        queue |= (uint64_t)(size - 1) << 8 * (size - 1);
+        queue = queue >> 8 * passed | queue << 8 * (size - passed - 1) << 8;
+        queue = _bzhi_u64(queue, 8 * size);
+    }
+    return queue;
+}
+
+/* Part up to eight names in a register. */
+static void part_few(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
+{
+    uint32_t *a = s->names + from, left = end - from;
+    uint32_t valid = low_bits(n), front = low_bits(left);
+    __m256i v = load_words(a);
+    uint32_t greater = greater_bits(v, _mm256_set1_epi32((int)(end - 1))) & valid;
+    if (left < n) {
+        uint32_t not_greater = valid & ~greater, holes = greater & front;
+        uint32_t take = valid & ~front & (not_greater >> 1 | 1u << (n - 1));
+        __m256i g = pack_reversed(v, greater & low_bits(left + 1));
+        __m256i l = pack_reversed(v, not_greater & ~front);
+        __m256i next = _mm256_permutevar8x32_epi32(v, _mm256_set_epi32(7, 7, 6, 5, 4, 3, 2, 1));
+        next = _mm256_blendv_epi8(next, spread(g, take), word_mask(take));
+        v = _mm256_blendv_epi8(v, spread(l, holes), word_mask(holes));
+        v = _mm256_blendv_epi8(v, next, word_mask(valid & ~front));
+    }
+    uint32_t less = greater_bits(_mm256_set1_epi32((int)low), v) & front, equal = front & ~less;
+    uint32_t count = count_bits(equal), names[WORDS], entry[WORDS];
+    if (count > 1) {
+        uint64_t queue = less ? short_queue(equal, left) : UINT64_C(0x0706050403020100);
+        store_words(names, pack(v, equal));
+        for (uint32_t i = 0; i < count; i++, queue >>= 8)
+            entry[i] = s->list[names[queue & 7]];
+        for (uint32_t i = 0; i < count; i++)
+            s->list[low + i] = entry[i];
+    }
+    store_some(a, valid & ~front, v);
+    store_some(a, low_bits(low - from), pack(v, less));
+}
+
+static void sort_few(const struct sorter *s, uint32_t from, uint32_t n)
+{
+    const uint32_t *a = s->names + from;
+    uint32_t digit[SORT_FEW], entry[SORT_FEW];
+    for (uint32_t i = 0; i < n; i++) {
+        digit[i] = run_start(s->ties, a[i]) - from;
+        entry[i] = s->list[a[i]];
+    }
+    uint32_t order = few_sort(s->few, digit, n);
+    for (uint32_t i = 0; i < n; i++, order >>= 3)
+        s->list[from + i] = entry[order & 7];
+}
+
+/* ---- the sort ---------------------------------------------------------------------------- */
+
+static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int depth)
+{
+    while (has_tie(s->ties, from, to)) {
+        uint32_t n = to - from;
+        const uint32_t *a = s->names + from;
+        if (n <= SORT_FEW && depth >= (int)n) {
+            sort_few(s, from, n);
+            return;
+        }
+        if (depth-- <= 0) {
+            heap_sort_names(s->ties, s->names + from, n);
+            reorder_run(s, from, a, n);
+            return;
+        }
+        uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
+        uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
+        if (n <= WORDS)
+            part_few(s, from, n, low, end);
+        else
+            part(s, from, n, low, end);
+        sort_range(s, from, low, depth);
+        from = end;
+    }
+}
+
+void sort_ties_avx2(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
+                    uint32_t n)
+{
+    struct sorter s = {
+        .names = b->temp, .temp = b->temp2, .list = list, .ties = b->ties, .few = b->few
+    };
+    uint32_t *place = b->temp3;
+    (void)feature;
+    for (uint32_t i = 0; i < n; i++)
+        place[list[i] & 0xffff] = i;
+    for (uint32_t i = 0; i < n; i++)
+        s.names[i] = place[from[i] & 0xffff];
+    sort_range(&s, 0, n, sort_depth(n));
+}
+
+#pragma GCC pop_options
+#endif
