@@ -4,6 +4,7 @@
  * read.
  */
 #include "alloc.h"
+#include "copy.h"
 #include "events.h"
 #include "index.h"
 #include "lease.h"
@@ -53,14 +54,14 @@ static bool meta_is_zero(const struct objstore_meta *meta)
 
 bool object_place(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
 {
-    const struct slot *slot = slot_at(s, index);
-    struct extent e = extent_unpack(au64_load_relaxed(&slot->extent)); /* relaxed: E1, or ours */
     uint64_t room;
 
     if (size <= INLINE_MAX) {
         *at = s->geo.slots_at + index * sizeof(struct slot) + offsetof(struct slot, bytes);
         return true;
     }
+    struct extent e =
+        extent_unpack(au64_load_relaxed(&slot_at(s, index)->extent)); /* relaxed: E1, or ours */
     return e.held && extent_place(s, &e, at, &room) && size <= room;
 }
 
@@ -154,6 +155,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
 {
     if (size > CAPACITY_MAX || (meta && !meta_is_valid(meta)))
         return -EINVAL;
+    index_prefetch(s, key);
     for (;;) {
         struct cache *c = cache_take(s);
         uint64_t word = 0;
@@ -224,7 +226,7 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
     if (err)
         return err;
     if (size)
-        memcpy(s->rw + at, data, size);
+        copy_in(s->rw + at, data, size);
     POINT("object: filled, not sealed");
     return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key); /* relaxed: ours */
 }

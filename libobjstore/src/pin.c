@@ -100,7 +100,7 @@ static struct au64 *enter(struct au64 *set, uint64_t key)
  * Add a level: an unsealed, nameless object of ours holds it. Only one thread at a time; the
  * others meanwhile are told -ENOSPC by enter() of all levels, so they wait for it here.
  */
-static int grow(struct objstore *s, uint32_t levels)
+static __attribute__((cold, noinline)) int grow(struct objstore *s, uint32_t levels)
 {
     struct cache *c;
     struct extent e;
@@ -148,29 +148,42 @@ done:
     return err;
 }
 
+/* In a level above the first, adding levels as needed. */
+static int enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint32_t *level,
+                       struct au64 **entry)
+{
+    for (;;) {
+        uint32_t levels = au32_load_acquire(&s->pin_levels); /* G3 */
+
+        for (*level = 1; *level < levels; ++*level) {
+            *entry = enter(set_of(s->pin_tables[*level], *level, slot), key);
+            if (*entry)
+                return 0;
+        }
+        int err = grow(s, levels);
+        if (err)
+            return err;
+    }
+}
+
 int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
 {
     struct slot *at = slot_at(s, slot);
     uint64_t key = entry_make(slot, word), bit = 1ull << s->lease % 64;
-    struct au64 *entry = NULL;
     uint32_t level = 0;
 
     if (!(au64_load_relaxed(&at->pinners) & bit)) /* relaxed: once set it stays */
         au64_or_seq_cst(&at->pinners, bit);       /* E2 */
     POINT("pin: mask set, no entry");
-    for (;;) {
-        uint32_t levels = au32_load_acquire(&s->pin_levels); /* G3 */
+    struct au64 *entry = enter(set_of(s->pin_tables[0], 0, slot), key);
+    if (!entry) {
+        int err = enter_above(s, slot, key, &level, &entry);
 
-        for (level = 0; level < levels && !entry; level++)
-            entry = enter(set_of(s->pin_tables[level], level, slot), key);
-        if (entry)
-            break;
-        int err = grow(s, levels);
         if (err)
             return err;
     }
     POINT("pin: entry set, word not looked at again");
-    *ref = ref_make(s, level - 1, entry, slot);
+    *ref = ref_make(s, level, entry, slot);
     return 0;
 }
 

@@ -134,6 +134,12 @@ int slot_take(struct objstore *s, struct cache *c, uint32_t *index)
         while (c->slots_count > 0) {
             uint32_t candidate = c->slots[--c->slots_count];
 
+            if (c->slots_count > 0) { /* the next put's, while this one has other things to do */
+                const struct slot *next = slot_at(s, c->slots[c->slots_count - 1]);
+
+                __builtin_prefetch(&next->word, 1);
+                __builtin_prefetch(next->bytes, 1);
+            }
             if (try_take(s, candidate)) {
                 POINT("slot: taken");
                 *index = candidate;
