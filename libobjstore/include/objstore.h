@@ -210,7 +210,8 @@ OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objsto
  * Borrow a sealed object, waiting up to `timeout_ms` for it to be sealed
  * (0: do not wait, -1: for ever). view->data is valid until objstore_release().
  *   -ENOENT  not there, and timeout_ms is 0     -ETIMEDOUT  not in time
- *   -EROFS   opened with OBJSTORE_READ_ONLY     -ENOSPC     no room to note the view
+ *   -EROFS   opened with OBJSTORE_READ_ONLY     -ENOSPC     no room to note the view, or for
+ *   -EBADMSG its spill file is damaged or gone              what must be brought back
  */
 OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_id *id,
                                   int timeout_ms, struct objstore_view *view);
@@ -406,21 +407,21 @@ OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
  * can make room: whoever needs it moves the coldest of them to files (objects of up to 64 bytes
  * stay; they take no room). They are still sealed: contains, wait and list see them, delete removes
  * them, get brings them back. A get or create may so take as long as a disk does; no lock is held
- * meanwhile, and a process that stops or dies in between holds nobody up. What errors mean then:
- *   -ENOSPC   all is viewed or unsealed, or the disk is full   -EBADMSG  get: the object's file is
- *   damaged, cut or gone; the object stays where it is, and everything else goes on
- *   and those of open(2), read(2) and write(2): nothing has changed
+ * meanwhile, and a process that stops or dies in between holds nobody up. When the disk is full,
+ * or cannot be read, the call that needed it fails, nothing has changed, and everything else
+ * goes on.
  *
  * A store made with OBJSTORE_CACHE lets the coldest objects go instead: they are deleted.
  *
  * objstore_spill() does that work ahead, until `free_bytes` of the capacity are free. Returns how
- * many bytes it freed: 0 if there was nothing to do, or nothing can go. Errors as above, -EROFS,
- * and -EOPNOTSUPP: a store made with neither.
+ * many bytes it freed: 0 if there was nothing to do, or nothing can go.
+ *   -ENOSPC  the disk is full     -EOPNOTSUPP  a store made with neither     -EROFS
+ *   and those of open(2) and write(2)
  */
 OBJSTORE_CHECKED int64_t objstore_spill(struct objstore *store, uint64_t free_bytes);
 /*
  * Read every spilled object's bytes back and compare them with their checksum, without bringing
- * them back. -EBADMSG and the like: diag (may be NULL) names the object.
+ * them back. -EBADMSG: damaged; diag (may be NULL) names the object. And those of read(2).
  */
 OBJSTORE_CHECKED int objstore_verify_spilled(struct objstore *store, struct objstore_diag *diag);
 
