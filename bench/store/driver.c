@@ -217,9 +217,9 @@ static int fill(size_t size, size_t n, size_t *have)
     for (*have = 0; *have < n && !err; ++*have) {
         struct id id = id_of(*have);
 
-        err = ops.put(handle, &id, bytes_of(size, *have), size);
         if (*have > HOT && *have % 16 == 15 && monotonic_ns() - begin > budget_ns)
             break;
+        err = ops.put(handle, &id, bytes_of(size, *have), size);
     }
     return err;
 }

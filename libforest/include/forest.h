@@ -133,7 +133,7 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
 /*
  * Work space of one thread, grown on demand and kept from tree to tree. Beside the tree itself
  * (16 bytes a node, 48 with keep_stats) it takes at most 50 bytes a row and 1,300 bytes a column,
- * and 8 MiB and half a byte a cell, or 32 MiB if that is less.
+ * and 8 MiB and two bytes a cell, or 32 MiB if that is less.
  */
 struct forest_scratch;
 FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */

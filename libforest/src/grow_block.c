@@ -156,7 +156,64 @@ static void split_lists(const struct range *r, const struct kernels *k, const st
             k->split_list(r->b, c, list_of(r, f));
 }
 
-/* Split the node if a split is worth it; false: it is a leaf after all. */
+/* ---- two rows: two cuts at most, nothing to sort, and the children are leaves --------------- */
+
+struct merit {
+    double value;
+    bool allowed;
+};
+
+/* Of the cut that leaves one row on the left, of two in all. */
+static struct merit rate_one(const struct grower *g, const struct block *b, const struct sums *all,
+                             uint32_t slot)
+{
+    double least = g->limits->min_weight_leaf;
+    double sum = 0.0 + b->wy[slot], weight = 0.0 + b->w[slot], right = all->sum - sum,
+           rest = all->weight - weight;
+    return (struct merit){ sum * sum / weight + right * right / rest,
+                           !(weight < least) && !(rest < least) };
+}
+
+static struct sums sums_of(const struct block *b, uint32_t slot)
+{
+    return (struct sums){ 0.0 + b->wy[slot], 0.0 + b->wyy[slot], 0.0 + b->w[slot] };
+}
+
+static void split_two(struct grower *g, const struct range *r, const struct pending *node,
+                      uint32_t id, const struct drawn *d)
+{
+    const struct block *b = r->b;
+    uint32_t first = b->order[r->start] & 0xffff, second = b->order[r->start + 1] & 0xffff;
+    struct merit m[2] = { rate_one(g, b, &node->sums, first), rate_one(g, b, &node->sums, second) };
+    uint32_t feature = 0, left = NO_SLOT;
+    double best = -__builtin_inf();
+    for (uint32_t i = 0; i < d->scanned; i++) {
+        uint32_t slot = entry_at(r, g->scanned[i], r->start) & 0xffff;
+        const struct merit *at = &m[slot == second];
+        if (at->allowed && at->value > best) {
+            best = at->value;
+            feature = g->scanned[i];
+            left = slot;
+        }
+    }
+    if (left == NO_SLOT)
+        return;
+    uint32_t right = left == first ? second : first;
+    struct sums child[2] = { sums_of(b, left), sums_of(b, right) };
+    const float *column = prep_column(b->prep, feature);
+    struct verdict v;
+    judge(g, node, 1, child, &node->sums, &v);
+    if (v.too_little)
+        return;
+    split_node(g->out, id, feature, column[b->row[left]], column[b->row[right]]);
+    v.left.parent = v.right.parent = (int32_t)id;
+    add_node(g->out, &v.left);
+    add_node(g->out, &v.right);
+}
+
+/* ---- any number of rows -------------------------------------------------------------------- */
+
+/* Split the node if a split is worth it; false: nothing is left to be done below it. */
 static bool split(struct grower *g, const struct block *b, const struct kernels *k,
                   const struct pending *node, uint32_t id, struct verdict *v)
 {
@@ -164,6 +221,10 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     struct drawn d = draw_features(g, node->constants, is_constant, &r);
     if (d.scanned == 0)
         return false;
+    if (r.end - r.start == 2) {
+        split_two(g, &r, node, id, &d);
+        return false;
+    }
     struct search s = { .start = node->start,
                         .n = node->end - node->start,
                         .features = g->scanned,
@@ -221,7 +282,7 @@ static int grow_node(struct grower *g, const struct block *b, const struct kerne
 {
     if (!node->is_leaf && is_small(b, k, node))
         return k->grow_small(g, b, node);
-    int err = reserve_nodes(g->out, 1);
+    int err = reserve_nodes(g->out, 3); /* and two leaves */
     if (err)
         return err;
     uint32_t id = add_node(g->out, node);

@@ -34,17 +34,30 @@ static struct found estimate(const struct block *b, const struct search *s)
     return estimate_vectors(b, s);
 }
 
+/* Which of eight entries have a rank of up to `last`. */
+static inline uint32_t find_left(const uint16_t *ranks, __m256i entries, uint32_t last)
+{
+    __m256i slots = _mm256_and_si256(entries, _mm256_set1_epi32(0xffff));
+    __m256i rank = _mm256_i32gather_epi32((const int *)(const void *)ranks, slots, 2);
+    rank = _mm256_and_si256(rank, _mm256_set1_epi32(0xffff));
+    return ~mask_bits(_mm256_cmpgt_epi32(rank, _mm256_set1_epi32((int)last)));
+}
+
 static void split_list(const struct block *b, const struct cut *c, uint32_t *list)
 {
     const uint16_t *ranks = b->ranks + (size_t)c->feature * b->stride;
     uint32_t *right = b->temp, l = 0, r = 0;
-    for (uint32_t i = 0; i < c->n; i++) {
-        uint32_t at = list[i];
-        bool goes_left = ranks[at & 0xffff] <= c->last_rank;
-        list[l] = at;
-        right[r] = at;
-        l += goes_left;
-        r += !goes_left;
+    for (uint32_t i = 0; i < c->n; i += WORDS) {
+        uint32_t valid = valid_words(c->n - i);
+        __m256i v = load_words(list + i);
+        uint32_t left = find_left(ranks, v, c->last_rank) & valid;
+        if (i + WORDS <= c->n) /* what is behind has been read */
+            store_words(list + l, pack(v, left));
+        else
+            store_some(list + l, low_bits(count_bits(left)), pack(v, left));
+        store_words(right + r, pack(v, valid & ~left));
+        l += count_bits(left);
+        r += count_bits(valid & ~left);
     }
     memcpy(list + l, right, r * sizeof *list);
 }

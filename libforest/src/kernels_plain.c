@@ -23,12 +23,29 @@ static const uint16_t *ranks_of(const struct block *b, uint32_t feature)
     return b->ranks + (size_t)feature * b->stride;
 }
 
-void fill_list_plain(const struct block *b, const uint32_t *slot_of, uint32_t feature)
+/* Without branches: which rows take part cannot be foretold. Ranks are those of the data set. */
+static uint32_t fill_entries(const struct block *b, const uint32_t *slot_of, uint32_t feature,
+                             uint32_t *list)
+{
+    const uint32_t *order = prep_order(b->prep, feature);
+    uint32_t count = 0, value = UINT32_MAX;
+    for (uint32_t i = 0; i < b->prep->rows; i++) {
+        uint32_t slot = slot_of[order[i] & PREP_ROW];
+        value += order[i] < PREP_TIE;
+        list[count] = value << 16 | slot;
+        count += slot != NO_SLOT;
+    }
+    memcpy(b->near + feature * b->near_words, prep_near(b->prep, feature),
+           b->near_words * sizeof *b->near);
+    return count;
+}
+
+/* The same where the data set has too many rows for ranks of 16 bits. */
+static uint32_t fill_dense_entries(const struct block *b, const uint32_t *slot_of, uint32_t feature,
+                                   uint32_t *list)
 {
     const uint32_t *order = prep_order(b->prep, feature);
     const uint64_t *near = prep_near(b->prep, feature);
-    uint32_t *list = b->lists + feature * b->stride;
-    uint16_t *ranks = b->ranks + feature * b->stride;
     uint64_t *bits = b->near + feature * b->near_words;
     uint32_t fresh = 0, count = 0, rank = UINT32_MAX, value = UINT32_MAX;
     memset(bits, 0, b->near_words * sizeof *bits);
@@ -42,8 +59,19 @@ void fill_list_plain(const struct block *b, const uint32_t *slot_of, uint32_t fe
         bits[rank / 64] |= (near[value / 64] >> value % 64 & 1) << rank % 64;
         fresh = 0;
         list[count++] = rank << 16 | slot;
-        ranks[slot] = (uint16_t)rank;
     }
+    return count;
+}
+
+void fill_list_plain(const struct block *b, const uint32_t *slot_of, uint32_t feature)
+{
+    uint32_t *list = b->lists + feature * b->stride;
+    uint16_t *ranks = b->ranks + feature * b->stride;
+    uint32_t count = b->prep->rows <= BLOCK_ROWS_MAX
+                         ? fill_entries(b, slot_of, feature, list)
+                         : fill_dense_entries(b, slot_of, feature, list);
+    for (uint32_t i = 0; i < count; i++)
+        ranks[SLOT_OF(list[i])] = (uint16_t)RANK_OF(list[i]);
     memset(list + count, 0, BLOCK_PAD * sizeof *list);
 }
 

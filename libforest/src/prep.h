@@ -27,7 +27,7 @@
  */
 #define PREP_BLOCK_ROWS_MAX ((uint64_t)65536)
 #define PREP_BLOCK_BYTES ((uint64_t)8 << 20)      /* and */
-#define PREP_BLOCK_SHARE 8u                       /* a part of the columns, */
+#define PREP_BLOCK_SHARE 2u                       /* a part of the columns, */
 #define PREP_BLOCK_BYTES_MAX ((uint64_t)32 << 20) /* but no more than that */
 
 static inline uint64_t prep_block_rows(uint64_t rows, uint64_t features)

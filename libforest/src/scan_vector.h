@@ -2,7 +2,7 @@
 /*
  * scan_vector.h -- estimating cuts with the compiler's vectors, four features in each.
  *
- * Included by files that are compiled for different processors. See scan_avx512.c, which does the
+ * For files compiled for registers of 256 bits. See scan_avx512.c, which does the
  * same with eight, for what is estimated and why. Two vectors are scanned side by side: additions
  * to one sum wait for each other.
  */

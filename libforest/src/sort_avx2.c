@@ -14,7 +14,6 @@
 #include "ties.h"
 
 #define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
-#define FEW 12u       /* so few are parted one by one */
 
 struct sorter {
     uint32_t *names; /* the samples in their present order */
@@ -23,13 +22,6 @@ struct sorter {
     const uint64_t *ties;
     const struct few_sorts *few;
 };
-
-static void swap(uint32_t *a, uint32_t i, uint32_t j)
-{
-    uint32_t t = a[i];
-    a[i] = a[j];
-    a[j] = t;
-}
 
 /* list[low + i] = list[names[i]] for n names of these very places. */
 static void reorder_run(const struct sorter *s, uint32_t low, const uint32_t *names, uint32_t n)
@@ -114,67 +106,101 @@ static inline uint32_t greater_bits(__m256i v, __m256i bound)
     return mask_bits(_mm256_cmpgt_epi32(v, bound));
 }
 
-/* The greater ones of a[0..end), in order, to `out`. */
-static uint32_t collect_greater(const uint32_t *a, uint32_t end, __m256i high, uint32_t *out)
+#define INLINE static inline __attribute__((always_inline))
+
+/*
+ * The loops below take whole registers first, and then what is left. `valid` are the words that
+ * belong to the range.
+ */
+INLINE uint32_t *collect_words(const uint32_t *a, uint32_t valid, __m256i high, uint32_t *out)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < end; i += WORDS) {
-        __m256i v = load_words(a + i);
-        uint32_t greater = greater_bits(v, high) & valid_words(end - i);
-        store_words(out + count, pack(v, greater));
-        count += count_bits(greater);
-    }
-    return count;
+    __m256i v = load_words(a);
+    uint32_t greater = greater_bits(v, high) & valid;
+    store_words(out, pack(v, greater));
+    return out + count_bits(greater);
 }
 
-/* P2 for a[left..n): takes down from `greater_end`, puts what is not greater to `out`. */
-static uint32_t part_back(uint32_t *a, uint32_t n, uint32_t left, __m256i high,
-                          const uint32_t *greater_end, uint32_t *out)
+/* The greater ones of a[0..end), in order, to `out`; returns their end. */
+static uint32_t *collect_greater(const uint32_t *a, uint32_t end, __m256i high, uint32_t *out)
 {
-    uint32_t count = 0;
-    for (uint32_t i = left; i < n; i += WORDS) {
-        uint32_t valid = valid_words(n - i), end = n - i <= WORDS ? 1u << (n - i - 1) : 0;
-        __m256i v = load_words(a + i), next = load_words(a + i + 1);
-        uint32_t take = (~greater_bits(next, high) | end) & valid;
-        uint32_t lesser = ~greater_bits(v, high) & valid;
-        __m256i taken = spread(load_reversed(greater_end), take);
-        next = _mm256_blendv_epi8(next, taken, word_mask(take));
-        greater_end -= count_bits(take);
-        store_words(out + count, pack(v, lesser));
-        count += count_bits(lesser);
-        if (n - i >= WORDS)
-            store_words(a + i, next);
-        else
-            store_some(a + i, valid, next);
-    }
-    return count;
+    uint32_t i = 0;
+    for (; i + WORDS <= end; i += WORDS)
+        out = collect_words(a + i, 0xff, high, out);
+    return i < end ? collect_words(a + i, low_bits(end - i), high, out) : out;
 }
 
-/* P1 and P3 for a[0..left): takes down from `lesser_end`; equal ones join the queue, if given. */
-static void part_front(uint32_t *a, uint32_t left, uint32_t low, __m256i high,
+struct back {
+    const uint32_t *greater_end; /* is taken from, downwards */
+    uint32_t *lesser;            /* gets what is not greater */
+};
+
+/* P2 for eight places, of which not the last of all is one. */
+INLINE void part_back_words(uint32_t *a, __m256i high, struct back *b)
+{
+    __m256i v = load_words(a), next = load_words(a + 1), stays = _mm256_cmpgt_epi32(next, high);
+    uint32_t take = ~mask_bits(stays) & 0xff, lesser = ~greater_bits(v, high) & 0xff;
+    __m256i taken = spread(load_reversed(b->greater_end), take);
+    store_words(a, _mm256_blendv_epi8(taken, next, stays));
+    store_words(b->lesser, pack(v, lesser));
+    b->greater_end -= count_bits(take);
+    b->lesser += count_bits(lesser);
+}
+
+/* P2 for a[left..n). */
+static void part_back(uint32_t *a, uint32_t n, uint32_t left, __m256i high, struct back *b)
+{
+    uint32_t i = left;
+    for (; i + WORDS < n; i += WORDS)
+        part_back_words(a + i, high, b);
+    uint32_t valid = low_bits(n - i);
+    __m256i v = load_words(a + i), next = load_words(a + i + 1);
+    uint32_t take = (~greater_bits(next, high) | 1u << (n - i - 1)) & valid;
+    uint32_t lesser = ~greater_bits(v, high) & valid;
+    __m256i taken = spread(load_reversed(b->greater_end), take);
+    store_some(a + i, valid, _mm256_blendv_epi8(next, taken, word_mask(take)));
+    store_words(b->lesser, pack(v, lesser));
+    b->lesser += count_bits(lesser);
+}
+
+struct front {
+    const uint32_t *lesser_end; /* is taken from, downwards */
+    uint32_t count;             /* of lesser ones so far */
+};
+
+/* P1 and P3 for the places from i on; equal ones join the queue, if given. */
+INLINE void part_front_words(uint32_t *a, uint32_t i, uint32_t left, uint32_t valid, __m256i bound,
+                             __m256i high, struct front *f, struct queue *q)
+{
+    __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
+    uint32_t greater = mask_bits(is_greater) & valid;
+    v = _mm256_blendv_epi8(v, spread(load_reversed(f->lesser_end), greater), is_greater);
+    f->lesser_end -= count_bits(greater);
+    uint32_t less = mask_bits(_mm256_cmpgt_epi32(bound, v)) & valid, same = valid & ~less;
+    unsigned count = count_bits(less);
+    if (f->count + WORDS <= left) /* what is behind has been read */
+        store_words(a + f->count, pack(v, less));
+    else
+        store_some(a + f->count, low_bits(count), pack(v, less));
+    f->count += count;
+    if (q && same) {
+        __m256i at = _mm256_add_epi32(word_numbers(), _mm256_set1_epi32((int)i));
+        store_words(q->names + q->count, pack(v, same));
+        store_words(q->places + q->count, pack(at, same));
+        q->count += count_bits(same);
+    }
+}
+
+/* P1 and P3 for a[0..left). */
+INLINE void part_front(uint32_t *a, uint32_t left, uint32_t low, __m256i high,
                        const uint32_t *lesser_end, struct queue *q)
 {
     __m256i bound = _mm256_set1_epi32((int)low);
-    uint32_t l = 0;
-    for (uint32_t i = 0; i < left; i += WORDS) {
-        __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
-        uint32_t valid = valid_words(left - i), greater = mask_bits(is_greater) & valid;
-        v = _mm256_blendv_epi8(v, spread(load_reversed(lesser_end), greater), is_greater);
-        lesser_end -= count_bits(greater);
-        uint32_t less = mask_bits(_mm256_cmpgt_epi32(bound, v)) & valid, same = valid & ~less;
-        unsigned count = count_bits(less);
-        if (l + WORDS <= left) /* what is behind has been read */
-            store_words(a + l, pack(v, less));
-        else
-            store_some(a + l, low_bits(count), pack(v, less));
-        l += count;
-        if (q && same) {
-            __m256i at = _mm256_add_epi32(word_numbers(), _mm256_set1_epi32((int)i));
-            store_words(q->names + q->count, pack(v, same));
-            store_words(q->places + q->count, pack(at, same));
-            q->count += count_bits(same);
-        }
-    }
+    struct front f = { lesser_end, 0 };
+    uint32_t i = 0;
+    for (; i + WORDS <= left; i += WORDS)
+        part_front_words(a, i, left, 0xff, bound, high, &f, q);
+    if (i < left)
+        part_front_words(a, i, left, low_bits(left - i), bound, high, &f, q);
 }
 
 /* P1 alone. */
@@ -196,9 +222,10 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
     uint32_t *greater = s->temp + WORDS, *lesser_end = greater;
     __m256i high = _mm256_set1_epi32((int)(end - 1));
     if (left < n) {
-        uint32_t *greater_end = greater + collect_greater(a, left + 1, high, greater);
-        uint32_t *lesser = greater_end + WORDS;
-        lesser_end = lesser + part_back(a, n, left, high, greater_end, lesser);
+        uint32_t *greater_end = collect_greater(a, left + 1, high, greater);
+        struct back back = { greater_end, greater_end + WORDS };
+        part_back(a, n, left, high, &back);
+        lesser_end = back.lesser;
     }
     if (count == 1) {
         part_front(a, left, low, high, lesser_end, NULL);
@@ -214,19 +241,61 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
     }
 }
 
+/* The words whose bits are set, the last one first. */
+static inline __m256i pack_reversed(__m256i v, uint32_t bits)
+{
+    __m256i back = _mm256_sub_epi32(_mm256_set1_epi32((int)count_bits(bits) - 1), word_numbers());
+    return _mm256_permutevar8x32_epi32(pack(v, bits), back);
+}
+
+/* P3 for equal ones at the places of a front of `left`: who is at each place of the queue, in
+ * bytes.
+ */
+static uint64_t short_queue(uint32_t equal, uint32_t left)
+{
+    uint64_t queue = 0;
+    for (uint32_t size = 1; equal; size++) {
+        uint32_t at = (uint32_t)_tzcnt_u32(equal);
+        equal &= equal - 1;
+        uint32_t next = equal ? (uint32_t)_tzcnt_u32(equal) : left, passed = next - at - 1;
+        while (passed >= size)
+            passed -= size;
+        queue |= (uint64_t)(size - 1) << 8 * (size - 1);
+        queue = queue >> 8 * passed | queue << 8 * (size - passed - 1) << 8;
+        queue = _bzhi_u64(queue, 8 * size);
+    }
+    return queue;
+}
+
+/* Part up to eight names in a register. */
 static void part_few(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
 {
-    uint32_t *a = s->names, i = from, l = from, r = from + n;
-    while (i < r) {
-        if (a[i] < low)
-            swap(a, i++, l++);
-        else if (a[i] >= end)
-            swap(a, i, --r);
-        else
-            i++;
+    uint32_t *a = s->names + from, left = end - from;
+    uint32_t valid = low_bits(n), front = low_bits(left);
+    __m256i v = load_words(a);
+    uint32_t greater = greater_bits(v, _mm256_set1_epi32((int)(end - 1))) & valid;
+    if (left < n) {
+        uint32_t not_greater = valid & ~greater, holes = greater & front;
+        uint32_t take = valid & ~front & (not_greater >> 1 | 1u << (n - 1));
+        __m256i g = pack_reversed(v, greater & low_bits(left + 1));
+        __m256i l = pack_reversed(v, not_greater & ~front);
+        __m256i next = _mm256_permutevar8x32_epi32(v, _mm256_set_epi32(7, 7, 6, 5, 4, 3, 2, 1));
+        next = _mm256_blendv_epi8(next, spread(g, take), word_mask(take));
+        v = _mm256_blendv_epi8(v, spread(l, holes), word_mask(holes));
+        v = _mm256_blendv_epi8(v, next, word_mask(valid & ~front));
     }
-    if (end - low > 1)
-        reorder_run(s, low, a + low, end - low);
+    uint32_t less = greater_bits(_mm256_set1_epi32((int)low), v) & front, equal = front & ~less;
+    uint32_t count = count_bits(equal), names[WORDS], entry[WORDS];
+    if (count > 1) {
+        uint64_t queue = less ? short_queue(equal, left) : UINT64_C(0x0706050403020100);
+        store_words(names, pack(v, equal));
+        for (uint32_t i = 0; i < count; i++, queue >>= 8)
+            entry[i] = s->list[names[queue & 7]];
+        for (uint32_t i = 0; i < count; i++)
+            s->list[low + i] = entry[i];
+    }
+    store_some(a, valid & ~front, v);
+    store_some(a, low_bits(low - from), pack(v, less));
 }
 
 static void sort_few(const struct sorter *s, uint32_t from, uint32_t n)
@@ -260,7 +329,7 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
         }
         uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
         uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
-        if (n <= FEW)
+        if (n <= WORDS)
             part_few(s, from, n, low, end);
         else
             part(s, from, n, low, end);

@@ -142,7 +142,8 @@ OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_opti
 
 /*
  * Attach to the store behind a descriptor, e.g. one inherited over fork() or received
- * with SCM_RIGHTS. The descriptor stays the caller's. Errors as objstore_open().
+ * with SCM_RIGHTS. The descriptor stays the caller's. Errors as objstore_open(), and
+ *   -ESTALE   not used since the machine was started: open it by name (see objstore_sync())
  */
 OBJSTORE_CHECKED int objstore_open_fd(int fd, const struct objstore_options *opts,
                                       struct objstore **out, struct objstore_diag *diag);
@@ -229,6 +230,26 @@ OBJSTORE_API void objstore_release(struct objstore *store, struct objstore_view 
 /* The same for n of them. */
 OBJSTORE_API void objstore_release_many(struct objstore *store, struct objstore_view *views,
                                         size_t n);
+/* A view on its way to another process: plain bytes, to be sent by whatever means. */
+struct objstore_pass {
+    uint64_t words[2]; /* private */
+};
+/*
+ * Let another process take over a view of yours: the object's bytes stay from now on, whatever is
+ * deleted and whoever dies, you included, until somebody takes the pass, it is cancelled, or
+ * `keep_ms` (> 0) are over. Your view stays yours to release. For one taker; give again for more.
+ *   -EINVAL  not a view of this handle     -ENOSPC  1024 passes are out     -EROFS
+ */
+OBJSTORE_CHECKED int objstore_give(struct objstore *store, const struct objstore_view *view,
+                                   int keep_ms, struct objstore_pass *out);
+/*
+ * Become the holder of a pass's view, also when the object was deleted meanwhile.
+ *   -ENOENT  it was taken, cancelled, is over, or never was     -ENOSPC  as objstore_get()
+ */
+OBJSTORE_CHECKED int objstore_take(struct objstore *store, const struct objstore_pass *pass,
+                                   struct objstore_view *view);
+/* Nobody shall take it any more. -ENOENT: somebody did, or it is over. */
+OBJSTORE_CHECKED int objstore_give_cancel(struct objstore *store, const struct objstore_pass *pass);
 /*
  * Copy up to `cap` bytes of a sealed object out; *size becomes the object's size. Needs no
  * lease, so it works on a read-only handle. -ENOENT. -EAGAIN: it was deleted meanwhile.
@@ -244,6 +265,38 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
  */
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);
+
+/* ---- outliving the machine ------------------------------------------------------------- */
+
+/*
+ * For a store on a disk: what is sealed now is there after the machine was switched off. Writes
+ * all of the file's changed pages, then a list with checksums beside it (`.NAME.sync-...`). Reads
+ * all sealed bytes; others go on working meanwhile. *objects (may be NULL) is how many it lists.
+ *
+ * The first to open the store after the machine's next start (not read-only) gets, under its name,
+ * a new store with all that the last sync listed, each object checked; that takes the room
+ * of a second store until it is done. Deletes since the sync may be undone; what was sealed since,
+ * or deleted and written over, is lost: objstore_losses() tells. Never are bytes other than what
+ * was sealed there. (A store that was never synced is then empty.)
+ *   -EOPNOTSUPP  a store without a name, or one that makes room by itself (spill_dir, CACHE)
+ *   -EROFS, -ENOMEM, and those of fsync(2) and link(2)
+ */
+OBJSTORE_CHECKED int objstore_sync(struct objstore *store, uint64_t *objects);
+
+enum objstore_loss {
+    OBJSTORE_LOST_DAMAGED = 1,  /* synced, but its bytes are others now: deleted since, or broken */
+    OBJSTORE_LOST_UNSYNCED = 2, /* sealed since the last sync */
+    OBJSTORE_LOST_NO_ROOM = 3,  /* whole, but the new store is full */
+};
+/*
+ * If opening this handle recovered the store, call `visit` for each object that was lost. Stops
+ * when visit returns non-zero and returns that, else how many there were (0: none, or no
+ * recovery). Of objects sealed since the last sync only those are known that reached the disk.
+ */
+OBJSTORE_CHECKED int objstore_losses(struct objstore *store,
+                                     int (*visit)(const struct objstore_id *id, uint32_t why,
+                                                  void *ctx),
+                                     void *ctx);
 
 /* ---- events -------------------------------------------------------------------------- */
 
@@ -335,7 +388,7 @@ OBJSTORE_CHECKED int objstore_list_where(struct objstore *store,
                                          void *ctx);
 
 struct objstore_holder {
-    int32_t pid;
+    int32_t pid;         /* 0: nobody; views that were given and not yet taken */
     bool alive;          /* false: it died attached and nobody has cleaned up yet */
     bool is_writer;      /* it created the object and has not sealed it */
     uint64_t start_time; /* field 22 of /proc/pid/stat */
@@ -425,7 +478,10 @@ OBJSTORE_CHECKED int64_t objstore_spill(struct objstore *store, uint64_t free_by
  */
 OBJSTORE_CHECKED int objstore_verify_spilled(struct objstore *store, struct objstore_diag *diag);
 
-/* Clean up now after processes that died attached; returns how many. (Also done on the way.) */
+/*
+ * Clean up now after processes that died attached, and after views that were given and not taken in
+ * time; returns how many. (Also done on the way.)
+ */
 OBJSTORE_CHECKED int objstore_reap(struct objstore *store);
 
 /*

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE /* O_TMPFILE, fallocate, memfd_create */
 #include "file.h"
+#include "durable.h"
 #include "futex.h"
 #include "point.h"
 
@@ -104,7 +105,7 @@ static int open_hidden(const char *dir)
     return -EEXIST;
 }
 
-static int open_nameless(const char *dir)
+int file_nameless(const char *dir)
 {
     int fd;
 
@@ -152,7 +153,7 @@ static int fill(int fd, const struct geometry *g, uint32_t mode, uint32_t flags,
         .created_ns = (uint64_t)clock_ns(CLOCK_REALTIME),
         .flags = flags,
     };
-    uint64_t slots_ready = g->slots_first;
+    uint64_t slots_ready = g->slots_first, boot = durable_boot();
     struct rlimit limit;
     int err;
 
@@ -172,12 +173,13 @@ static int fill(int fd, const struct geometry *g, uint32_t mode, uint32_t flags,
     if (err)
         return err;
     if (pwrite(fd, &fixed, sizeof fixed, 0) != (ssize_t)sizeof fixed ||
-        pwrite(fd, &slots_ready, 8, offsetof(struct header, slots_ready)) != 8)
+        pwrite(fd, &slots_ready, 8, offsetof(struct header, slots_ready)) != 8 ||
+        pwrite(fd, &boot, 8, offsetof(struct header, boot)) != 8)
         return -EIO;
     return 0;
 }
 
-static int path_of_fd(int fd, char path[PATH_MAX])
+int file_path(int fd, char path[PATH_MAX])
 {
     char link[40];
 
@@ -189,7 +191,7 @@ static int path_of_fd(int fd, char path[PATH_MAX])
     return 0;
 }
 
-static bool is_file(const char *path, int fd)
+bool file_is(const char *path, int fd)
 {
     struct stat a, b;
 
@@ -202,15 +204,15 @@ void file_unlink_hidden(int fd)
     char path[PATH_MAX];
     const char *base;
 
-    if (!path_of_fd(fd, path) && (base = strrchr(path, '/')) && !strncmp(base, "/.objstore-", 11) &&
-        is_file(path, fd))
+    if (!file_path(fd, path) && (base = strrchr(path, '/')) && !strncmp(base, "/.objstore-", 11) &&
+        file_is(path, fd))
         unlink(path);
 }
 
 int file_make(const char *dir, const struct geometry *g, uint32_t mode, uint32_t flags,
               struct objstore_diag *diag)
 {
-    int fd = open_nameless(dir);
+    int fd = file_nameless(dir);
     int err = fd < 0 ? fd : fill(fd, g, mode, flags, diag);
 
     if (!err && !dir) /* nobody can take reserved bytes away any more */
@@ -228,20 +230,24 @@ static void reopen(int fd, const char *path)
 {
     int named = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
-    if (named >= 0 && is_file(path, fd))
+    if (named >= 0 && file_is(path, fd))
         (void)dup3(named, fd, O_CLOEXEC);
     if (named >= 0)
         close(named);
 }
 
-int file_publish(int fd, const struct file_name *name)
+int file_link(int fd, const char *path)
 {
     char link[40];
-    int err = 0;
 
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, link, AT_FDCWD, name->path, AT_SYMLINK_FOLLOW))
-        err = -errno;
+    return linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? -errno : 0;
+}
+
+int file_publish(int fd, const struct file_name *name)
+{
+    int err = file_link(fd, name->path);
+
     POINT("file: linked");
     file_unlink_hidden(fd);
     if (!err)
@@ -302,6 +308,8 @@ void file_unlink_name(int fd)
 {
     char path[PATH_MAX];
 
-    if (!path_of_fd(fd, path) && is_file(path, fd) && !unlink(path))
-        file_tidy_dir(path);
+    if (file_path(fd, path) || !file_is(path, fd) || unlink(path))
+        return;
+    durable_forget(path);
+    file_tidy_dir(path);
 }

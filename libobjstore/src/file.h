@@ -27,6 +27,14 @@ int file_make_dir(const struct file_name *name);
  * error. */
 int file_make(const char *dir, const struct geometry *g, uint32_t mode, uint32_t flags,
               struct objstore_diag *diag);
+/* A file without a name in `dir`; NULL: in no directory. */
+int file_nameless(const char *dir);
+/* Give such a file a name. If it could not be made without one, the hidden name stays, too. */
+int file_link(int fd, const char *path);
+void file_unlink_hidden(int fd);
+/* Where the file is, as far as its descriptor tells; does that path mean this file? */
+int file_path(int fd, char path[PATH_MAX]);
+bool file_is(const char *path, int fd);
 /* Give it its name. -EEXIST: there is one of that name. */
 int file_publish(int fd, const struct file_name *name);
 /* Take away the name that it has until then where the file system knows no files without one. */

@@ -59,14 +59,6 @@ static bool link_is_marked(uint64_t link)
     return link & LINK_MARK;
 }
 
-struct key key_of(const struct objstore_id *id)
-{
-    struct key key;
-
-    __builtin_memcpy(key.id, id->bytes, sizeof key.id);
-    return key;
-}
-
 uint64_t key_bucket(const struct objstore *s, struct key key)
 {
     uint64_t h = (key.id[0] ^ (key.id[1] << 32 | key.id[1] >> 32)) * 0x9e3779b97f4a7c15u;
@@ -79,6 +71,11 @@ uint64_t key_bucket(const struct objstore *s, struct key key)
 static bool word_is_passing(uint64_t word)
 {
     return word_state(word) == SLOT_STANDBY || word_state(word) == SLOT_REPLACED;
+}
+
+void index_prefetch(const struct objstore *s, struct key key)
+{
+    __builtin_prefetch(&s->buckets[key_bucket(s, key)], 1);
 }
 
 static bool slot_has_key(const struct slot *slot, struct key key)
@@ -208,19 +205,23 @@ again:
     return -ENOENT;
 }
 
-int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
+/* Not inlined: the compiler would build its struct on the quick path, too. */
+static __attribute__((noinline)) int find_with_proof(const struct objstore *s, struct key key,
+                                                     uint32_t *slot, uint64_t *word)
 {
-    struct search q = { .key = key, .may_help = s->rw != NULL };
-
-    if (find_quickly(s, key, slot, word))
-        return 0;
-    q.bucket = key_bucket(s, key);
+    struct search q = { .key = key, .bucket = key_bucket(s, key), .may_help = s->rw != NULL };
     int err = search(s, &q);
+
     if (!err) {
         *slot = q.slot;
         *word = q.word;
     }
     return err;
+}
+
+int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
+{
+    return find_quickly(s, key, slot, word) ? 0 : find_with_proof(s, key, slot, word);
 }
 
 int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slot, uint64_t *word)

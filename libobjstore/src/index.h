@@ -9,8 +9,16 @@ struct key {
     uint64_t id[2];
 };
 
-struct key key_of(const struct objstore_id *id);
+static inline struct key key_of(const struct objstore_id *id)
+{
+    struct key key;
+
+    __builtin_memcpy(key.id, id->bytes, sizeof key.id);
+    return key;
+}
 uint64_t key_bucket(const struct objstore *s, struct key key);
+/* A search for this key will follow: begin to fetch what it reads first. */
+void index_prefetch(const struct objstore *s, struct key key);
 /* The slot that is present under `key` and its word; -ENOENT, -EBADMSG. Changes nothing. */
 int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word);
 /*

@@ -56,6 +56,7 @@ bool geometry_of(uint64_t capacity_bytes, struct geometry *g)
     g->leases_at = place(&end, LEASES_MAX * sizeof(struct lease), PAGE_BYTES);
     g->waits_at = place(&end, (uint64_t)WAIT_WORDS * CACHE_LINE, PAGE_BYTES);
     g->events_at = place(&end, (uint64_t)EVENTS * EVENT_BYTES, PAGE_BYTES);
+    g->passes_at = place(&end, (uint64_t)PASSES * PASS_BYTES, CACHE_LINE);
     g->slot_hints_at = place(&end, g->slot_hint_words * 8, CACHE_LINE);
     g->class_hints_at = place(&end, CELL_CLASSES * g->class_hint_words * 8, CACHE_LINE);
     g->class_summaries_at = place(&end, (uint64_t)CELL_CLASSES * CACHE_LINE, CACHE_LINE);
@@ -90,6 +91,7 @@ uint32_t layout_fingerprint(void)
         WAIT_WORDS,
         EVENTS,
         sizeof(struct spill_page),
+        PASSES,
         SLOT_GROUP,
         SLOT_PIECE,
         META_PIECE,

@@ -2,8 +2,8 @@
 /*
  * layout.h -- every byte that processes share: one file, mapped by all.
  *
- *   header | spill page | leases | wait words | events | hints | meta bits | buckets | page owners | block words
- * | cell owners | pin tables | slots | metadata | data
+ *   header | spill page | leases | wait words | events | passes | hints | meta bits | buckets |
+ * page owners | block words | cell owners | pin tables | slots | metadata | data
  *
  * Everything up to the cell owners, a first part of the slots and all of the data is reserved
  * (fallocate) when the store is made. Pin tables, further slots and metadata are holes until
@@ -39,6 +39,8 @@
 #define WAIT_WORDS 1024u
 #define EVENTS 8192u /* hints in the ring: events.c */
 #define EVENT_BYTES 32u
+#define PASSES 1024u /* views on their way between processes: pass.c */
+#define PASS_BYTES 16u
 #define SLOT_GROUP 64u        /* slots per bit of the free-slot hints */
 #define SLOT_PIECE 8192u      /* slots that are reserved at a time */
 #define META_PIECE 4096u      /* metadata entries that are reserved at a time */
@@ -75,6 +77,11 @@ struct header {
     _Alignas(CACHE_LINE) struct au64 events_on; /* read by every seal and delete */
     _Alignas(CACHE_LINE) struct au64 events_head;
     _Alignas(CACHE_LINE) struct au64 events_lost;
+    _Alignas(CACHE_LINE) struct au64 boot; /* of the machine, when it was made: durable.c */
+    struct au64 successor;                 /* header_fixed.check of the file that replaces it */
+    struct au64 sync_generation;
+    _Alignas(CACHE_LINE) struct au64 passes_used; /* passes from here on were never used */
+    struct au64 pass_moves;
 };
 
 /* ---- leases and pins ----------------------------------------------------------------------- */
@@ -150,8 +157,9 @@ struct geometry {
     uint64_t slots_first; /* reserved from the beginning */
     uint64_t slot_hint_words, class_hint_words, meta_bit_words;
     /* file offsets */
-    uint64_t spill_at, leases_at, waits_at, events_at, slot_hints_at, class_hints_at, class_summaries_at,
-        meta_bits_at, buckets_at, page_owners_at, block_words_at, cell_owners_at;
+    uint64_t spill_at, leases_at, waits_at, events_at, passes_at, slot_hints_at,
+        class_hints_at, class_summaries_at, meta_bits_at, buckets_at, page_owners_at, block_words_at,
+        cell_owners_at;
     uint64_t control_bytes; /* the end of what is reserved first */
     uint64_t pins_at, slots_at, metas_at, data_at;
     uint64_t file_bytes;

@@ -9,6 +9,8 @@
  *   A2  LIVE -> FREE   lease_leave()   by its owner, when nothing names the lease any more
  *   A3  LIVE -> DEAD   leases_bury()   by anybody who found the lock free
  *   A4  DEAD -> FREE   leases_free()   by anybody who then looked at every slot
+ *   A5  LIVE, DEAD -> LIVE  lease_inherit()  generation + 1, by who got the lock of a dead one's
+ *                      lease when all are taken; it then takes over every slot that names it
  *
  * The lock is an open-file-description lock on the lease's own bytes of the file, taken before
  * A1 and kept until after A2, through a descriptor that nothing else shares. The kernel gives it
@@ -26,7 +28,7 @@
  *       slot word that names an owner never recurs (slot.c, T6), so its CAS then fails.
  *
  * Crashes  Between lock and A1: the lock goes, FREE stays. After A1: A3 by whoever looks.
- *   Between A3 and A4: the next sweep finds DEAD.
+ *   Between A3 and A4: the next sweep finds DEAD. After A5: as after A1, or A5 again.
  *
  * Fork  A child shares the description, and with it the lock; fork.c closes the child's copy, and
  *   exec closes it by itself. Only a child made by a bare clone() that never runs the at-fork
@@ -34,7 +36,9 @@
  *
  * Limits  The kernel gives locks back after it has torn the address space down: with gigabytes
  *   mapped and touched a death is seen tens of milliseconds late. The last leases are kept for
- *   those who find the table full of the dead, so that they can sweep.
+ *   those who find the table full of the dead, so that they can sweep. Should all of these have
+ *   died sweeping, A5: else no one could ever attach again. A sweep that buried the dead owner's
+ *   generation (I3) and the heir both take over slots by T6, so each slot goes to one of them.
  */
 #define _GNU_SOURCE /* F_OFD_SETLK */
 #include "lease.h"
@@ -124,13 +128,14 @@ static int lease_start(struct objstore *s, uint32_t number, uint64_t word)
     return 0;
 }
 
-static int join_between(struct objstore *s, uint32_t from, uint32_t to)
+/* A1, or with `inherit` A5. */
+static int join_between(struct objstore *s, uint32_t from, uint32_t to, bool inherit)
 {
     for (uint32_t i = from; i < to; i++) {
         uint64_t word = au64_load_acquire(&s->leases[i].word); /* A2, A4 */
         struct flock lock = lock_of_lease(s, i);
 
-        if (lease_word_state(word) != LEASE_FREE)
+        if (lease_word_state(word) != LEASE_FREE && !inherit)
             continue;
         if (fcntl(s->lock_fd, F_OFD_SETLK, &lock)) {
             if (errno != EAGAIN && errno != EACCES) /* no locks to be had here */
@@ -138,7 +143,8 @@ static int join_between(struct objstore *s, uint32_t from, uint32_t to)
             continue;
         }
         word = au64_load_acquire(&s->leases[i].word); /* A2, A4: it may have had a short life */
-        int err = lease_word_state(word) == LEASE_FREE ? lease_start(s, i, word) : -EAGAIN;
+        bool is_ours = lease_word_state(word) == LEASE_FREE || inherit;
+        int err = is_ours ? lease_start(s, i, word) : -EAGAIN;
         if (!err)
             return 0;
         lock.l_type = F_UNLCK;
@@ -151,12 +157,17 @@ static int join_between(struct objstore *s, uint32_t from, uint32_t to)
 
 int lease_join(struct objstore *s)
 {
-    return join_between(s, 0, LEASES_MAX - LEASES_KEPT);
+    return join_between(s, 0, LEASES_MAX - LEASES_KEPT, false);
 }
 
 int lease_join_kept(struct objstore *s)
 {
-    return join_between(s, LEASES_MAX - LEASES_KEPT, LEASES_MAX);
+    return join_between(s, LEASES_MAX - LEASES_KEPT, LEASES_MAX, false);
+}
+
+int lease_inherit(struct objstore *s)
+{
+    return join_between(s, LEASES_MAX - LEASES_KEPT, LEASES_MAX, true);
 }
 
 void lease_leave(struct objstore *s)

@@ -36,6 +36,8 @@ int lease_share_file(struct objstore *s);
 int lease_join(struct objstore *s);
 /* One of the few that are kept for sweeping when all are taken. */
 int lease_join_kept(struct objstore *s);
+/* One of those, of which all owners died. What names it now is the caller's: reap_inherited(). */
+int lease_inherit(struct objstore *s);
 /* Give it back; nothing names it any more. */
 void lease_leave(struct objstore *s);
 /* Has the process that had this lease ended? Its word is what was seen of it. */

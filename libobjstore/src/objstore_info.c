@@ -8,6 +8,8 @@
 #include "alloc.h"
 #include "index.h"
 #include "lease.h"
+#include "objects.h"
+#include "pass.h"
 #include "pin.h"
 #include "reap.h"
 #include "spill.h"
@@ -38,6 +40,22 @@ static void read_meta(const struct objstore *s, uint32_t index, struct objstore_
         out->ndim = 0;
     if (out->dtype > OBJSTORE_FLOAT64)
         out->dtype = OBJSTORE_BYTES;
+}
+
+bool object_describe(const struct objstore *s, uint32_t index, unsigned char id[16], uint64_t *at,
+                     uint64_t *size, uint64_t *created, struct objstore_meta *meta)
+{
+    const struct slot *slot = slot_at(s, index);
+    uint64_t words[2] = { au64_load_relaxed(&slot->id[0]), au64_load_relaxed(&slot->id[1]) };
+
+    /* relaxed, all: the caller reads the word again */
+    memcpy(id, words, sizeof words);
+    *size = au64_load_relaxed(&slot->size);
+    *created = au64_load_relaxed(&slot->created);
+    memset(meta, 0, sizeof *meta);
+    if (*created & 1 && meta_is_reserved(s, index))
+        read_meta(s, index, meta);
+    return (words[0] || words[1]) && object_place(s, index, *size, at);
 }
 
 static int32_t pid_of(const struct objstore *s, uint32_t lease)
@@ -95,7 +113,7 @@ static enum found read_info(const struct objstore *s, uint32_t index, const stru
     if (is_fit && state == SLOT_WRITING)
         out->owner_pid = pid_of(s, word_lease(word));
     else if (is_fit)
-        out->pins = pins_count(s, index, word);
+        out->pins = pins_count(s, index, word) + passes_of(s, index);
     atomic_thread_fence(memory_order_acquire); /* all of these before the word */
     if (au64_load_relaxed(&slot->word) != word || !(id[0] || id[1])) /* relaxed: the fence */
         return FOUND_NOTHING;
@@ -222,7 +240,8 @@ int objstore_holders(struct objstore *s, const struct objstore_info *info,
         if (err)
             return err;
     }
-    return 0;
+    struct objstore_holder nobody = { .alive = true, .views = passes_of(s, index) };
+    return nobody.views && word_state(word) != SLOT_WRITING ? visit(&nobody, ctx) : 0;
 }
 
 /* ---- statistics ---------------------------------------------------------------------------- */

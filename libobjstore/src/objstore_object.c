@@ -4,10 +4,12 @@
  * read.
  */
 #include "alloc.h"
+#include "copy.h"
 #include "events.h"
 #include "evict.h"
 #include "index.h"
 #include "lease.h"
+#include "objects.h"
 #include "pin.h"
 #include "reap.h"
 #include "slot.h"
@@ -52,17 +54,16 @@ static bool meta_is_zero(const struct objstore_meta *meta)
 
 /* ---- where an object's bytes are ----------------------------------------------------------- */
 
-/* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
-static bool place_of(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
+bool object_place(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
 {
-    const struct slot *slot = slot_at(s, index);
-    struct extent e = extent_unpack(au64_load_relaxed(&slot->extent)); /* relaxed: E1, or ours */
     uint64_t room;
 
     if (size <= INLINE_MAX) {
         *at = s->geo.slots_at + index * sizeof(struct slot) + offsetof(struct slot, bytes);
         return true;
     }
+    struct extent e =
+        extent_unpack(au64_load_relaxed(&slot_at(s, index)->extent)); /* relaxed: E1, or ours */
     return e.held && extent_place(s, &e, at, &room) && size <= room;
 }
 
@@ -156,6 +157,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
 {
     if (size > CAPACITY_MAX || (meta && !meta_is_valid(meta)))
         return -EINVAL;
+    index_prefetch(s, key);
     for (;;) {
         struct cache *c = cache_take(s);
         uint64_t word = 0;
@@ -174,7 +176,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
             return freed ? (int)freed : err;
     }
     wait_wake(s, key);
-    if (place_of(s, *index, size, at))
+    if (object_place(s, *index, size, at))
         return 0;
     take_back(s, *index);
     return -EBADMSG;
@@ -229,7 +231,7 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
     if (err)
         return err;
     if (size)
-        memcpy(s->rw + at, data, size);
+        copy_in(s->rw + at, data, size);
     POINT("object: filled, not sealed");
     return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key); /* relaxed: ours */
 }
@@ -266,7 +268,7 @@ static int shrink(struct objstore *s, uint32_t index, uint64_t size)
     struct slot *slot = slot_at(s, index);
     uint64_t before = au64_load_relaxed(&slot->size), at; /* relaxed: ours */
 
-    if (!place_of(s, index, before, &at))
+    if (!object_place(s, index, before, &at))
         return -EBADMSG;
     if (before > INLINE_MAX && size < before) {
         struct cache *c = cache_take(s);
@@ -378,12 +380,37 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
     return 0; /* a damaged chain is verify's to tell: the object is gone */
 }
 
+void object_set_created(struct objstore *s, const struct objstore_id *id, uint64_t created)
+{
+    uint32_t index;
+    uint64_t word;
+
+    if (find_ours(s, key_of(id), &index, &word))
+        return;
+    struct au64 *at = &slot_at(s, index)->created;
+    au64_store_relaxed(at, (created & ~CREATED_FLAGS) | (au64_load_relaxed(at) & CREATED_META)); /* T2 publishes */
+}
+
 /* ---- reading ------------------------------------------------------------------------------- */
+
+int view_open(const struct objstore *s, uint32_t index, uint64_t word, uint64_t ref,
+              struct objstore_view *view)
+{
+    uint64_t size = au64_load_relaxed(&slot_at(s, index)->size), at; /* relaxed: E1 */
+
+    if (!object_place(s, index, size, &at))
+        return -EBADMSG;
+    view->data = size ? s->view + at : NULL;
+    view->size = size;
+    view->pin[0] = ref;
+    view->pin[1] = word;
+    return 0;
+}
 
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
 static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
-    uint64_t ref, size, at;
+    uint64_t ref;
     int err = pin(s, index, word, &ref);
 
     if (err == -EAGAIN) /* we may have stood in the way of the one who wanted to free it */
@@ -391,17 +418,12 @@ static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct o
                             RECLAIM_FRESH);
     if (err)
         return err;
-    size = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: E1 */
-    if (!place_of(s, index, size, &at)) {
+    err = view_open(s, index, word, ref, view);
+    if (err)
         unpin(s, ref, word);
-        return -EBADMSG;
-    }
-    view->data = size ? s->view + at : NULL;
-    view->size = size;
-    view->pin[0] = ref;
-    view->pin[1] = word;
-    evict_note_use(s, slot_at(s, index));
-    return 0;
+    else
+        evict_note_use(s, slot_at(s, index));
+    return err;
 }
 
 static int try_get(struct objstore *s, struct key key, struct objstore_view *view, uint64_t *word)
@@ -493,7 +515,7 @@ static int copy_out(const struct objstore *s, struct key key, void *buf, size_t 
     if (word_state(word) != SLOT_SEALED && word_state(word) != SLOT_REPLACED)
         return -ENOENT;
     full = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: the word is read again */
-    bool is_sound = place_of(s, index, full, &at);
+    bool is_sound = object_place(s, index, full, &at);
     if (is_sound && full && cap)
         memcpy(buf, s->view + at, full < cap ? full : cap);
     atomic_thread_fence(memory_order_acquire);               /* the bytes before the word */

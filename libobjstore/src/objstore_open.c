@@ -8,6 +8,8 @@
  * one. Who meets a file that is retired, or about to be, looks the name up again.
  */
 #define _GNU_SOURCE
+#include "attach.h"
+#include "durable.h"
 #include "file.h"
 #include "fork.h"
 #include "futex.h"
@@ -17,6 +19,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -92,8 +95,12 @@ static void detach(struct objstore *s)
         close(s->lock_fd);
     if (s->fd >= 0)
         close(s->fd);
+    free(s->lost);
     munmap(s, sizeof *s);
 }
+
+/* Not for any other use: what attach() answers of a store that must be recovered first. */
+#define OF_EARLIER_BOOT (-EREMCHG)
 
 /* An ephemeral store that nobody uses is a leftover: retire it. -ESTALE: it was, or is being. */
 static int check_leftover(struct objstore *s, bool is_new)
@@ -114,9 +121,12 @@ static int join(struct objstore *s)
 
     if (err == -EUSERS) { /* full, perhaps of the dead */
         err = lease_join_kept(s);
+        bool is_inherited = err == -EUSERS && !(err = lease_inherit(s));
         if (err)
             return err;
         cache_init(s);
+        if (is_inherited)
+            reap_inherited(s);
         reap_dead(s);
         lease_leave(s);
         err = lease_join(s);
@@ -163,6 +173,8 @@ static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out,
         err = lease_open_locks(s);
         if (!err)
             err = check_leftover(s, is_new);
+        if (!err && !is_new && durable_is_of_earlier_boot(s->header))
+            err = OF_EARLIER_BOOT;
         if (err == -ESTALE && !is_new) {
             file_unlink_name(fd);
             spill_end_of_store(s);
@@ -181,6 +193,11 @@ detach:
         file_unlink_hidden(fd);
     detach(s);
     return err;
+}
+
+int attach_new(int fd, struct objstore **out, struct objstore_diag *diag)
+{
+    return attach(fd, 0, true, out, diag);
 }
 
 /* ---- open ---------------------------------------------------------------------------------- */
@@ -283,6 +300,20 @@ static int open_new(const struct file_name *name, const struct objstore_options 
     return err;
 }
 
+/* The file there is of an earlier boot: put what was synced in its place. */
+static int recover(const struct file_name *name, struct lost **lost, struct objstore_diag *diag)
+{
+    int fd = open(name->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return -errno;
+    free(*lost);
+    *lost = NULL;
+    int err = durable_recover(fd, name, lost, diag);
+    close(fd);
+    return err;
+}
+
 /* Somebody retires the file this moment; it takes as long as an unlink(). */
 static void pause_between_tries(int tries)
 {
@@ -294,9 +325,17 @@ static void pause_between_tries(int tries)
 static int open_named(const struct file_name *name, const struct objstore_options *o,
                       struct objstore **out, struct objstore_diag *diag)
 {
-    for (int tries = 0; tries < OPEN_TRIES; tries++) {
-        int err = open_existing(name, o, out, diag);
+    struct lost *lost = NULL;
+    int err = -EAGAIN;
 
+    for (int tries = 0; tries < OPEN_TRIES; tries++) {
+        err = open_existing(name, o, out, diag);
+        if (err == OF_EARLIER_BOOT) {
+            err = recover(name, &lost, diag);
+            if (err && err != -ENOENT)
+                break;
+            continue;
+        }
         if (err == -ESTALE) {
             pause_between_tries(tries);
             continue;
@@ -304,16 +343,21 @@ static int open_named(const struct file_name *name, const struct objstore_option
         if (err != -ENOENT && o->flags & OBJSTORE_EXCLUSIVE) {
             if (!err)
                 objstore_close(*out);
-            return err && err != -EPROTO && err != -EBADMSG ? err : -EEXIST;
+            err = err && err != -EPROTO && err != -EBADMSG ? err : -EEXIST;
+            break;
         }
         if (err != -ENOENT || !(o->flags & OBJSTORE_CREATE))
-            return err;
+            break;
         err = open_new(name, o, out, diag);
-        if (err == -EEXIST || (err == -ENOENT && name->is_ours))
-            continue; /* somebody was faster, or took the empty directory away */
-        return err;
+        if (err != -EEXIST && !(err == -ENOENT && name->is_ours))
+            break;
+        err = -EAGAIN; /* somebody was faster, or took the empty directory away */
     }
-    return -EAGAIN;
+    if (err)
+        free(lost);
+    else
+        (*out)->lost = lost;
+    return err;
 }
 
 int objstore_open(const char *where, const struct objstore_options *opts, struct objstore **out,
@@ -354,6 +398,8 @@ int objstore_open_fd(int fd, const struct objstore_options *opts, struct objstor
         err = own < 0 ? -errno : attach(own, o.flags, false, &s, &said);
         if (err == -ESTALE)
             err = -ENOENT; /* it is gone, and a descriptor has no other to offer */
+        else if (err == OF_EARLIER_BOOT)
+            err = -ESTALE;
     }
     if (!err)
         *out = s;
@@ -406,6 +452,7 @@ int objstore_destroy(const char *where)
     if (!err && unlink(name.path))
         err = -errno;
     if (!err) {
+        durable_forget(name.path);
         spill_end_of_file(fd);
         file_tidy_dir(name.path);
     }

@@ -13,6 +13,7 @@
 #include "index.h"
 #include "lease.h"
 #include "pages.h"
+#include "pass.h"
 #include "pin.h"
 #include "spill.h"
 
@@ -315,6 +316,19 @@ static int check_pins(struct check *c)
     return 0;
 }
 
+static int check_passes(struct check *c)
+{
+    for (uint32_t i = 0; i < PASSES; i++) {
+        const char *fault = pass_fault(c->s, i);
+
+        if (fault) {
+            diag_set(c->diag, "pass %u: %s", i, fault);
+            return -EBADMSG;
+        }
+    }
+    return 0;
+}
+
 int objstore_verify(struct objstore *s, struct objstore_diag *diag)
 {
     struct check c = { .s = s, .diag = diag };
@@ -335,5 +349,7 @@ int objstore_verify(struct objstore *s, struct objstore_diag *diag)
         err = check_units(&c);
     if (!err)
         err = check_pins(&c);
+    if (!err)
+        err = check_passes(&c);
     return err;
 }

@@ -36,6 +36,7 @@
 #include "pin.h"
 #include "alloc.h"
 #include "lease.h"
+#include "pass.h"
 #include "slot.h"
 
 #include <fcntl.h>
@@ -99,7 +100,7 @@ static struct au64 *enter(struct au64 *set, uint64_t key)
  * Add a level: an unsealed, nameless object of ours holds it. Only one thread at a time; the
  * others meanwhile are told -ENOSPC by enter() of all levels, so they wait for it here.
  */
-static int grow(struct objstore *s, uint32_t levels)
+static __attribute__((cold, noinline)) int grow(struct objstore *s, uint32_t levels)
 {
     struct cache *c;
     struct extent e;
@@ -147,33 +148,67 @@ done:
     return err;
 }
 
-int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+/* In a level above the first, adding levels as needed. */
+static int enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint32_t *level,
+                       struct au64 **entry)
+{
+    for (;;) {
+        uint32_t levels = au32_load_acquire(&s->pin_levels); /* G3 */
+
+        for (*level = 1; *level < levels; ++*level) {
+            *entry = enter(set_of(s->pin_tables[*level], *level, slot), key);
+            if (*entry)
+                return 0;
+        }
+        int err = grow(s, levels);
+        if (err)
+            return err;
+    }
+}
+
+int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
 {
     struct slot *at = slot_at(s, slot);
     uint64_t key = entry_make(slot, word), bit = 1ull << s->lease % 64;
-    struct au64 *entry = NULL;
     uint32_t level = 0;
 
     if (!(au64_load_relaxed(&at->pinners) & bit)) /* relaxed: once set it stays */
         au64_or_seq_cst(&at->pinners, bit);       /* E2 */
     POINT("pin: mask set, no entry");
-    for (;;) {
-        uint32_t levels = au32_load_acquire(&s->pin_levels); /* G3 */
+    struct au64 *entry = enter(set_of(s->pin_tables[0], 0, slot), key);
+    if (!entry) {
+        int err = enter_above(s, slot, key, &level, &entry);
 
-        for (level = 0; level < levels && !entry; level++)
-            entry = enter(set_of(s->pin_tables[level], level, slot), key);
-        if (entry)
-            break;
-        int err = grow(s, levels);
         if (err)
             return err;
     }
     POINT("pin: entry set, word not looked at again");
-    *ref = ref_make(s, level - 1, entry, slot);
-    if (au64_load_seq_cst(&at->word) == word) /* E2 */
+    *ref = ref_make(s, level, entry, slot);
+    return 0;
+}
+
+int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+{
+    int err = pin_note(s, slot, word, ref);
+
+    if (err)
+        return err;
+    if (au64_load_seq_cst(&slot_at(s, slot)->word) == word) /* E2 */
         return 0;
     unpin(s, *ref, word);
     return -EAGAIN;
+}
+
+bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t word)
+{
+    uint32_t level = (uint32_t)(ref >> 60);
+    uint64_t which = ref >> 32 & 0xfffffff, key = entry_make(pin_slot(ref), word);
+
+    if (word_state(word) != SLOT_SEALED || level >= au32_load_acquire(&s->pin_levels) || /* G3 */
+        which >= level_sets(level) * PIN_WAYS)
+        return false;
+    uint64_t seen = au64_load_seq_cst(&s->pin_tables[level][which]); /* N1 */
+    return entry_names(seen, key) && entry_views(seen) > 0;
 }
 
 bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
@@ -235,18 +270,34 @@ static uint32_t views_of_lease(const struct objstore *s, uint32_t lease, uint32_
     return views && au64_load_seq_cst(&s->leases[lease].word) == before ? views : 0; /* E2 */
 }
 
-bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
+static bool has_pin(const struct objstore *s, uint32_t slot, uint64_t mask, uint64_t key)
 {
-    uint64_t mask = au64_load_seq_cst(&slot_at(s, slot)->pinners); /* E2 */
-    uint64_t key = entry_make(slot, word);
     uint32_t used = leases_in_use(s);
 
-    if (!mask)
-        return false;
     for (uint32_t lease = 0; lease < used; lease++)
         if (mask >> lease % 64 & 1 && views_of_lease(s, lease, slot, key))
             return true;
     return false;
+}
+
+#define LOOKS 1000 /* each means that somebody took a pass meanwhile */
+
+/* Pins, then passes, then whether somebody took one meanwhile: pass.c, I2. */
+bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
+{
+    uint64_t mask = au64_load_seq_cst(&slot_at(s, slot)->pinners); /* E2 */
+
+    if (!mask)
+        return false;
+    for (int looks = 0; looks < LOOKS; looks++) {
+        uint64_t moves = pass_moves(s);
+
+        if (has_pin(s, slot, mask, entry_make(slot, word)) || passes_of(s, slot))
+            return true;
+        if (pass_moves(s) == moves)
+            return false;
+    }
+    return true;
 }
 
 uint32_t pins_held_by(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t word)

@@ -11,10 +11,15 @@
  * the object up again. -ENOSPC.
  */
 int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref);
+/* The same without looking at the word: for who knows that it cannot change. Never -EAGAIN. */
+int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref);
+/* Is `ref` a pin of ours? */
+bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t word);
 /* End it. The slot and the generation it was taken for; false if `ref` is no pin. */
 bool unpin(struct objstore *s, uint64_t ref, uint64_t word);
 uint32_t pin_slot(uint64_t ref);
-/* Does any attached process hold this generation of the slot? The word must be DOOMED. */
+/* Does any attached process, or a pass, hold this generation of the slot? The word must be DOOMED.
+ */
 bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word);
 /* How many views of it one lease has. */
 uint32_t pins_held_by(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t word);

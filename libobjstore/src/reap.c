@@ -17,6 +17,7 @@
 #include "events.h"
 #include "index.h"
 #include "lease.h"
+#include "pass.h"
 #include "pin.h"
 #include "replace.h"
 #include "slot.h"
@@ -48,6 +49,16 @@ void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum 
     cache_give(c);
 }
 
+/* A slot that a dead one owned, as it was read: T6. */
+static void take_over(struct objstore *s, uint32_t slot, uint64_t word)
+{
+    if (!au64_cas_seq_cst(&slot_at(s, slot)->word, &word, /* T6 */
+                          word_make(word_generation(word) + 1, SLOT_RECLAIM, s->lease)))
+        return;
+    POINT("reap: a dead one's slot taken over");
+    reclaim(s, NULL, slot, RECLAIM_ANYWHERE);
+}
+
 static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t slot)
 {
     uint64_t word = au64_load_acquire(&slot_at(s, slot)->word); /* T1 to T7 */
@@ -62,15 +73,11 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
     case SLOT_RECLAIM:
         if (!grave_owns(s, graves, word))
             break;
-        if (word_state(word) == SLOT_STANDBY) { /* M8: if it is an heir it is not its dead owner's */
+        if (word_state(word) == SLOT_STANDBY) { /* M8: an heir is not its dead owner's */
             replace_settle(s, slot, word_lease(word));
             POINT("reap: an heir settled");
         }
-        if (au64_cas_seq_cst(&slot_at(s, slot)->word, &word, /* T6 */
-                             word_make(word_generation(word) + 1, SLOT_RECLAIM, s->lease))) {
-            POINT("reap: a dead one's slot taken over");
-            reclaim(s, NULL, slot, RECLAIM_ANYWHERE);
-        }
+        take_over(s, slot, word);
         break;
     case SLOT_DOOMED:
         reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
@@ -95,6 +102,40 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
     }
 }
 
+/* One holder of it is gone. */
+static void try_to_free(struct objstore *s, uint32_t slot)
+{
+    uint64_t word = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2: after N2, Q4 */
+
+    reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
+}
+
+/* A sweep is done: those who wait or listen may have missed something. */
+static void tell_all(struct objstore *s)
+{
+    blocks_hint_all(s);
+    wait_wake_all(s); /* what they wait for may never come now: let them look */
+}
+
+void reap_inherited(struct objstore *s)
+{
+    uint32_t slots = slots_in_use(s);
+
+    passes_inherited(s);
+    for (uint32_t i = 0; i < slots; i++) {
+        uint64_t word = au64_load_acquire(&slot_at(s, i)->word); /* T1 to T7 */
+        bool is_owned = word_state(word) == SLOT_WRITING || word_state(word) == SLOT_RECLAIM;
+
+        if (is_owned && word_lease(word) == s->lease)
+            take_over(s, i, word);
+        else
+            reclaim_if_unpinned(s, i, word, RECLAIM_FRESH);
+    }
+    tell_all(s);
+    events_forget_dead(s);
+    au64_add_relaxed(&s->header->deaths, 1); /* relaxed: a statistic */
+}
+
 uint32_t reap_dead(struct objstore *s)
 {
     uint32_t freed = 0;
@@ -102,13 +143,13 @@ uint32_t reap_dead(struct objstore *s)
 
     for (;;) {
         leases_bury(s, &graves);
+        freed += passes_expire(s, &graves, try_to_free);
         if (graves.count == 0)
             return freed;
         uint32_t slots = slots_in_use(s);
         for (uint32_t i = 0; i < slots; i++)
             reap_slot(s, &graves, i);
-        blocks_hint_all(s);
-        wait_wake_all(s); /* what they wait for may never come now: let them look */
+        tell_all(s);
         freed += leases_free(s, &graves);
         events_forget_dead(s);
         if (graves.count < GRAVES_MAX)
@@ -116,18 +157,11 @@ uint32_t reap_dead(struct objstore *s)
     }
 }
 
-static void dropped(struct objstore *s, uint32_t slot)
-{
-    uint64_t word = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2: after N2 */
-
-    reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
-}
-
 void reap_self(struct objstore *s)
 {
     uint32_t slots = slots_in_use(s);
 
-    pins_drop_all(s, dropped);
+    pins_drop_all(s, try_to_free);
     for (uint32_t i = 0; i < slots && au64_load_relaxed(&s->unsealed); i++) { /* a private count */
         uint64_t word = au64_load_acquire(&slot_at(s, i)->word);              /* T1 */
 

@@ -15,8 +15,13 @@ enum reclaim_from {
 void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_from from);
 /* The word was read as DOOMED: free the slot unless somebody holds a pin. */
 void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum reclaim_from from);
-/* Clean up after all who died attached; returns how many leases came free. */
+/*
+ * Clean up after all who died attached, and what was given and not taken in time; returns how many
+ * leases and passes came free.
+ */
 uint32_t reap_dead(struct objstore *s);
+/* The lease was a dead one's: clean up after that one before anything else is done under it. */
+void reap_inherited(struct objstore *s);
 /* The same for ourselves, before the lease goes. */
 void reap_self(struct objstore *s);
 

@@ -11,7 +11,7 @@
  *   T3  WRITING(self)  -> RECLAIM(self)  objstore_abort()
  *   T4  SEALED         -> DOOMED         objstore_delete()
  *   T5  DOOMED         -> RECLAIM(self)  reclaim_if_unpinned()  after no lease had a pin
- *   T6  WRITING(dead), RECLAIM(dead) -> RECLAIM(self)  reap_dead()          generation + 1
+ *   T6  WRITING(dead), RECLAIM(dead) -> RECLAIM(self)  reap.c               generation + 1
  *   T7  RECLAIM(self)  -> FREE           slot_free()        out of the index, extent given back
  *
  * WRITING and RECLAIM are exclusive: the word names the lease that owns the slot, so ownership
@@ -22,7 +22,7 @@
  *
  * Invariants
  *   I1  A slot has at most one owner, and only in WRITING or RECLAIM. A lease number is not
- *       used again while any slot names it (lease.c).
+ *       used again while any slot names it, but by an heir that takes them over (lease.c, A5).
  *   I2  Only WRITING's owner writes the slot's fields and its bytes; only the owner in WRITING
  *       or RECLAIM takes or gives units in the slot's name.
  *   I3  While a process holds a pin on generation g, the word says g, and SEALED or DOOMED.
@@ -135,6 +135,12 @@ int slot_take(struct objstore *s, struct cache *c, uint32_t *index)
         while (c->slots_count > 0) {
             uint32_t candidate = c->slots[--c->slots_count];
 
+            if (c->slots_count > 0) { /* the next put's, while this one has other things to do */
+                const struct slot *next = slot_at(s, c->slots[c->slots_count - 1]);
+
+                __builtin_prefetch(&next->word, 1);
+                __builtin_prefetch(next->bytes, 1);
+            }
             if (try_take(s, candidate)) {
                 POINT("slot: taken");
                 *index = candidate;

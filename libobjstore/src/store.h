@@ -63,6 +63,7 @@ struct objstore {
     uint32_t lease;
     uint32_t lease_generation;
     struct objstore *next, **link; /* all handles of the process: see fork.c */
+    struct lost *lost;    /* by the recovery that opening this handle took; NULL: nothing */
     struct au64 unsealed; /* slots that we may have left in WRITING: created, or pin tables */
 
     struct header *header;

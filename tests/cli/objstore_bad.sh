@@ -8,6 +8,7 @@ readers=(ls stat leases top events dump load "cat OBJECT" "stat OBJECT" "wait OB
 refused_by_all() {
     local text=$1 where=$2 c before
     before=$(sha256sum "$where" 2>/dev/null)
+    refused 3 "$text" sync "$where"
     for c in "${readers[@]}"; do
         refused 3 "$text" "${c%% *}" "$where" $([ "${c##* }" = OBJECT ] && echo thing)
     done

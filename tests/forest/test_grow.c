@@ -367,7 +367,7 @@ static void large_trees_equal_the_references(void)
 {
     state = test_seed;
     try_large(150000, 2, 2);
-    try_large(200, 20000, 30);
+    try_large(400, 20000, 30);
 }
 
 /* ---- errors ------------------------------------------------------------------------------ */

@@ -185,7 +185,7 @@ static void a_scratch_survives_failures(void)
 /* What forest.h says of a scratch, and room for the largest tree that so many rows can have. */
 static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats)
 {
-    uint64_t block = (8 << 20) + rows * cols * sizeof(float) / 8, most = 32 << 20;
+    uint64_t block = (8 << 20) + rows * cols * sizeof(float) / 2, most = 32 << 20;
     uint64_t tree = (2 * rows + 64) * (keep_stats ? 48 : 16);
 
     return (long)(50 * rows + 1300 * cols + (block < most ? block : most) + tree + (64 << 10));
@@ -202,6 +202,7 @@ static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats)
     size_t size, bytes;
 
     params.keep_stats = keep_stats;
+    params.max_features = cols > 1000 ? FOREST_MAX_FEATURES_SQRT : FOREST_MAX_FEATURES_DEFAULT;
     REQUIRE_OK(forest_prepared_size(&x, &size));
     void *block = aligned_alloc(64, (size + 63) / 64 * 64);
     REQUIRE_OK(forest_prepare(&x, block, size));
@@ -233,7 +234,7 @@ static void a_scratch_is_small_beside_the_data(void)
     check_scratch(30000, 8, false);
     check_scratch(140000, 5, false); /* from here on feature by feature at the top */
     check_scratch(20000, 200, false);
-    check_scratch(1500, 2500, true);
+    check_scratch(3000, 2500, true);
 }
 
 TESTS("memory", { "when memory runs out there is an error and no leak", running_out_is_an_error },

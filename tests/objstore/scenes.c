@@ -239,6 +239,21 @@ static void act_delete_pinned(struct objstore *s)
     objstore_release(s, &b);
 }
 
+/* What is given and not taken stays for an hour, which scene_check() lets pass. */
+static void act_give_take(struct objstore *s)
+{
+    struct objstore_view view = get(s, 2), taken;
+    struct objstore_pass pass;
+
+    CHILD_CHECK(delete (s, 2) == 0);
+    CHILD_CHECK(objstore_give(s, &view, 3600000, &pass) == 0);
+    objstore_release(s, &view);
+    CHILD_CHECK(objstore_take(s, &pass, &taken) == 0);
+    CHILD_CHECK(is_right(&taken, 2));
+    CHILD_CHECK(objstore_give(s, &taken, 3600000, &pass) == 0);
+    objstore_release(s, &taken);
+    CHILD_CHECK(objstore_give_cancel(s, &pass) == 0);
+}
 static void act_events(struct objstore *s)
 {
     struct objstore_events *events;
@@ -310,6 +325,7 @@ const struct scene scenes[] = {
     { "get, more than a pin table holds", prepare_crowd, arrive_crowd, act_crowd, false },
     { "delete", prepare_delete, NULL, act_delete, false },
     { "delete what is being read, release", prepare_delete, NULL, act_delete_pinned, false },
+    { "give, take, give, cancel", prepare_delete, NULL, act_give_take, false },
     { "subscribe, put, delete, be told", keep_some, NULL, act_events, false },
     { "reap", prepare_dead, NULL, act_reap, true },
     { "open and close", keep_some, NULL, act_nothing, true },
@@ -420,9 +436,20 @@ static bool workload(struct objstore *s)
     return err == 0 && objstore_abort(s, &all) == 0;
 }
 
+/* As if the time of all that was given were over. */
+static void end_passes(struct objstore *s)
+{
+    unsigned char *at = (unsigned char *)s->header + s->geo.passes_at;
+
+    for (uint32_t i = 0; i < PASSES; i++) /* relaxed: nobody else is there */
+        au64_store_relaxed((struct au64 *)(void *)(at + i * PASS_BYTES + 8), 0);
+}
+
 bool scene_check(struct objstore *s)
 {
     struct seen seen = { s, 0, false };
+
+    end_passes(s);
 
     if (objstore_reap(s) < 0 || !help_is_sound(s) || objstore_list(s, look_and_delete, &seen) ||
         seen.is_bad)

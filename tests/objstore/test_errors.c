@@ -4,6 +4,7 @@
  * read, and an error that it names and no row provokes fails the test.
  */
 #define _GNU_SOURCE
+#include "crowd.h"
 #include "faults.h"
 #include "help.h"
 #include "store.h"
@@ -12,6 +13,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -74,7 +76,8 @@ static int open_path(uint32_t flags, uint64_t capacity)
     return err;
 }
 
-/* ---- open -------------------------------------------------------------------------------------- */
+/* ---- open --------------------------------------------------------------------------------------
+ */
 
 static int open_none(void)
 {
@@ -141,26 +144,6 @@ static int open_unknown_option(void)
     return objstore_open(path, &options.o, &out, NULL);
 }
 
-/*
- * Every lease from the second to this one is LIVE, and all are locked by one lock: as many attached
- * processes as one needs to say so. Closing the descriptor ends them.
- */
-static int forge_leases(const struct objstore *full, uint64_t last)
-{
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    char link[40];
-
-    snprintf(link, sizeof link, "/proc/self/fd/%d", objstore_fd(full));
-    int fd = open(link, O_RDWR | O_CLOEXEC);
-    lock.l_start = (off_t)(full->geo.leases_at + sizeof(struct lease));
-    lock.l_len = (off_t)(last * sizeof(struct lease));
-    REQUIRE(fd >= 0 && fcntl(fd, F_OFD_SETLK, &lock) == 0);
-    for (uint64_t i = 1; i <= last; i++)
-        au64_store_relaxed(&full->leases[i].word, 1ull << 32 | 1);
-    au64_store_relaxed(&full->header->leases_used, last + 1);
-    return fd;
-}
-
 /* With the kept leases free, which sweep and find nothing, and without. */
 static int open_crowded(void)
 {
@@ -169,7 +152,7 @@ static int open_crowded(void)
     for (uint64_t last = LEASES_MAX - 9; last < LEASES_MAX; last += 8) {
         struct objstore *full = help_store(4096), *one = NULL;
         struct objstore_stats stats;
-        int fd = forge_leases(full, last);
+        int fd = crowd_forge(full, last);
 
         err = objstore_open_fd(objstore_fd(full), NULL, &one, NULL);
         CHECK_EQ(err, -EUSERS);
@@ -177,12 +160,11 @@ static int open_crowded(void)
         CHECK_EQ(stats.processes, last + 1);
         CHECK(help_is_sound(full));
         close(fd);
-        /* They died attached, all of them; there is room again. */
-        if (last < LEASES_MAX - 1)
-            REQUIRE_OK(objstore_open_fd(objstore_fd(full), NULL, &one, NULL));
-        CHECK_EQ(objstore_reap(full), last < LEASES_MAX - 1 ? 0 : last);
+        /* They died attached, all of them; there is room again for whoever comes next. */
+        REQUIRE_OK(objstore_open_fd(objstore_fd(full), NULL, &one, NULL));
+        CHECK_EQ(objstore_reap(full), 0);
         CHECK_EQ(objstore_stats(full, &stats), 0);
-        CHECK_EQ(stats.processes, one ? 2 : 1);
+        CHECK_EQ(stats.processes, 2);
         CHECK_EQ(stats.deaths, last);
         objstore_close(one);
         CHECK(help_is_sound(full));
@@ -191,6 +173,20 @@ static int open_crowded(void)
     return err;
 }
 
+static int open_fd_of_earlier_boot(void)
+{
+    uint64_t boot = 3;
+    int fd, err;
+
+    REQUIRE_OK(open_path(OBJSTORE_CREATE, 1 << 20));
+    objstore_close(out);
+    fd = open(path, O_RDWR);
+    REQUIRE(pwrite(fd, &boot, sizeof boot, offsetof(struct header, boot)) == sizeof boot);
+    err = objstore_open_fd(fd, NULL, &out, NULL);
+    close(fd);
+    REQUIRE_OK(objstore_destroy(path));
+    return err;
+}
 static int open_fd_closed(void)
 {
     return objstore_open_fd(-1, NULL, &out, NULL);
@@ -239,7 +235,8 @@ static int parse_nonsense(void)
     return objstore_id_parse("0123456789abcdef0123456789ABCDEG", &id);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------- */
 
 static void *data;
 
@@ -331,7 +328,8 @@ static int delete_read_only(void)
     return objstore_delete(read_only, &sealed);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ------------------------------------------------------------------------------------- */
 
 static struct objstore_view view;
 
@@ -357,7 +355,8 @@ static int get_nameless(void)
 }
 
 /* Views of more objects than the first table holds, in a store that is full. */
-static int get_no_room(void)
+/* Views until there is no room to note one more; if `give`, by taking passes. */
+static int views_no_room(bool give)
 {
     enum { MANY = 2000 };
     struct objstore *full = help_store(256 << 10);
@@ -375,8 +374,16 @@ static int get_no_room(void)
     REQUIRE_OK(objstore_seal(full, &all));
     for (uint64_t n = 0; n < MANY && !err; n++) {
         struct objstore_id id = help_id(n);
+        struct objstore_pass pass;
 
         err = objstore_get(full, &id, 0, &view);
+        if (err || !give)
+            continue;
+        REQUIRE_OK(objstore_give(full, &view, INT_MAX, &pass));
+        objstore_release(full, &view);
+        err = objstore_take(full, &pass, &view);
+        if (err)
+            REQUIRE_OK(objstore_give_cancel(full, &pass));
     }
     CHECK(help_is_sound(full));
     REQUIRE_OK(objstore_delete(full, &all)); /* there is room again, and it works */
@@ -387,6 +394,16 @@ static int get_no_room(void)
     }
     objstore_close(full);
     return err;
+}
+
+static int get_no_room(void)
+{
+    return views_no_room(false);
+}
+
+static int take_no_room(void)
+{
+    return views_no_room(true);
 }
 
 static int get_many_nameless(void)
@@ -484,7 +501,8 @@ static int wait_read_only(void)
     return objstore_wait(read_only, &absent, 1, 1, 1000, NULL);
 }
 
-/* ---- looking ------------------------------------------------------------------------------------- */
+/* ---- looking
+ * ------------------------------------------------------------------------------------- */
 
 static int visit_info(const struct objstore_info *info, void *ctx)
 {
@@ -557,6 +575,109 @@ static int reap_read_only(void)
 
 static struct objstore_events *events;
 static struct objstore_event event[16];
+
+static int give_no_view(void)
+{
+    struct objstore_view none = { 0 };
+    struct objstore_pass pass;
+    struct objstore_view mine;
+
+    REQUIRE_OK(objstore_get(s, &sealed, 0, &mine));
+    CHECK_EQ(objstore_give(s, NULL, 1, &pass), -EINVAL);
+    CHECK_EQ(objstore_give(s, &mine, 1, NULL), -EINVAL);
+    CHECK_EQ(objstore_give(s, &mine, 0, &pass), -EINVAL);
+    int err = objstore_give(s, &none, 1, &pass);
+    objstore_release(s, &mine);
+    return err;
+}
+
+static int give_read_only(void)
+{
+    struct objstore_pass pass;
+    struct objstore_view mine;
+
+    REQUIRE_OK(objstore_get(s, &sealed, 0, &mine));
+    int err = objstore_give(read_only, &mine, 1, &pass);
+    objstore_release(s, &mine);
+    return err;
+}
+
+static int give_too_often(void)
+{
+    static struct objstore_pass passes[1024];
+    struct objstore_view mine;
+    struct objstore_pass more;
+
+    REQUIRE_OK(objstore_get(s, &sealed, 0, &mine));
+    for (int i = 0; i < 1024; i++)
+        REQUIRE_OK(objstore_give(s, &mine, INT_MAX, &passes[i]));
+    int err = objstore_give(s, &mine, INT_MAX, &more);
+    for (int i = 0; i < 1024; i++)
+        REQUIRE_OK(objstore_give_cancel(s, &passes[i]));
+    objstore_release(s, &mine);
+    return err;
+}
+
+static struct objstore_pass cancelled_pass(void)
+{
+    struct objstore_pass pass;
+    struct objstore_view mine;
+
+    REQUIRE_OK(objstore_get(s, &sealed, 0, &mine));
+    REQUIRE_OK(objstore_give(s, &mine, INT_MAX, &pass));
+    objstore_release(s, &mine);
+    REQUIRE_OK(objstore_give_cancel(s, &pass));
+    return pass;
+}
+
+static int take_cancelled(void)
+{
+    struct objstore_pass pass = cancelled_pass();
+    struct objstore_view taken;
+
+    return objstore_take(s, &pass, &taken);
+}
+
+static int cancel_twice(void)
+{
+    struct objstore_pass pass = cancelled_pass();
+
+    return objstore_give_cancel(s, &pass);
+}
+
+static int sync_nameless(void)
+{
+    return objstore_sync(s, NULL);
+}
+static int sync_read_only(void)
+{
+    return objstore_sync(read_only, NULL);
+}
+/* In a child that has used up its memory. A sanitizer ends a program in which malloc() fails. */
+static int sync_no_memory(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return -ENOMEM;
+#else
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const struct rlimit none = { 0, 0 };
+
+        CHILD_CHECK(open_path(OBJSTORE_CREATE, 1 << 20) == 0);
+        CHILD_CHECK(objstore_put(out, &sealed, "x", 1, NULL) == 0);
+        CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0 && setrlimit(RLIMIT_DATA, &none) == 0);
+        for (size_t size = 1 << 20; size >= 16; size /= 2)
+            while (malloc(size))
+                ;
+        int err = objstore_sync(out, NULL);
+        CHILD_CHECK(objstore_destroy(path) == 0);
+        _exit(err == -ENOMEM ? 0 : 1);
+    }
+    return help_wait(child) == 0 ? -ENOMEM : 0;
+#endif
+}
 
 static int events_read_only(void)
 {
@@ -779,7 +900,8 @@ static int in_child(void)
     return help_wait(child) == 0 ? -ECHILD : 0;
 }
 
-/* ---- the table ------------------------------------------------------------------------------------ */
+/* ---- the table
+ * ------------------------------------------------------------------------------------ */
 
 static const struct row {
     const char *call;
@@ -844,6 +966,16 @@ static const struct row {
     { "objstore_stats", EINVAL, stats_nowhere },
     { "objstore_leases", EINVAL, leases_nobody },
     { "objstore_reap", EROFS, reap_read_only },
+    { "objstore_give", EINVAL, give_no_view },
+    { "objstore_give", ENOSPC, give_too_often },
+    { "objstore_give", EROFS, give_read_only },
+    { "objstore_take", ENOENT, take_cancelled },
+    { "objstore_take", ENOSPC, take_no_room },
+    { "objstore_give_cancel", ENOENT, cancel_twice },
+    { "objstore_open_fd", ESTALE, open_fd_of_earlier_boot },
+    { "objstore_sync", EOPNOTSUPP, sync_nameless },
+    { "objstore_sync", EROFS, sync_read_only },
+    { "objstore_sync", ENOMEM, sync_no_memory },
     { "objstore_events_open", EROFS, events_read_only },
     { "objstore_events_open", ENOMEM, events_no_memory },
     { "objstore_events_next", EOVERFLOW, events_too_slow },
@@ -892,8 +1024,8 @@ static void check_comment(const char *comment, const char *call)
         char error[20];
         size_t n = 0;
 
-        while (n + 1 < sizeof error && (isupper((unsigned char)p[n + 1]) ||
-                                        isdigit((unsigned char)p[n + 1]))) {
+        while (n + 1 < sizeof error &&
+               (isupper((unsigned char)p[n + 1]) || isdigit((unsigned char)p[n + 1]))) {
             error[n] = p[n + 1];
             n++;
         }

@@ -202,6 +202,24 @@ static void read_something(struct objstore *s, struct objstore_view *view, uint6
     }
 }
 
+static void hand_over(struct objstore *s, const struct objstore_view *view, uint64_t *random)
+{
+    struct objstore_view taken;
+    struct objstore_pass pass;
+    uint64_t r = test_random(random);
+
+    if (objstore_give(s, view, (int)(1 + r % 1000), &pass))
+        return;
+    if (r >> 32 & 1)
+        pass.words[r >> 33 & 1] = test_random(random);
+    if (r >> 34 & 1)
+        (void)!objstore_give_cancel(s, &pass);
+    if (!objstore_take(s, &pass, &taken)) {
+        read_all(taken.data, taken.size);
+        objstore_release(s, &taken);
+    }
+}
+
 static void use(struct objstore *s, uint64_t *random, int calls)
 {
     static struct objstore_view views[VIEWS];
@@ -211,6 +229,8 @@ static void use(struct objstore *s, uint64_t *random, int calls)
     if (test_random(random) % 2)
         (void)!objstore_events_open(s, &events);
     for (int i = 0; i < calls; i++) {
+        if (i % 8 == 4)
+            hand_over(s, &views[test_random(random) % VIEWS], random);
         if (events && i % 8 == 0)
             (void)!objstore_events_next(events, event, 8, test_random(random) % 64 == 0);
         switch (test_random(random) % 8) {
@@ -267,8 +287,9 @@ static uint64_t any_place(const struct victim *v, uint64_t *random)
     const struct {
         uint64_t at, size;
     } regions[] = {
-        { 0, 640 },
+        { 0, 704 },
         { g->events_at, 1024 },
+        { g->passes_at, 256 },
         { g->leases_at, 8 * sizeof(struct lease) },
         { g->waits_at, 4096 },
         { g->slot_hints_at, g->meta_bits_at - g->slot_hints_at + 64 },

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { WORKERS = 4, OWN = 64, COMMON = 16, STUCK_S = 120 };
+enum { WORKERS = 4, OWN = 64, COMMON = 16, STUCK_S = 120, KEEP_MS = 20 };
 #define CAPACITY (2u << 20)
 #define SMALL (64u << 10) /* of the stores that are made and destroyed */
 
@@ -108,6 +108,30 @@ static void change_own(struct objstore *s, int me, uint64_t n, uint64_t *random)
     ledger->of[me].state[n] = err ? NO : YES;
 }
 
+/* Give a view and take it again as the one it was meant for, or not, or too late. */
+static void hand_over(struct objstore *s, const struct objstore_view *view, uint64_t *random)
+{
+    struct objstore_pass pass;
+    struct objstore_view taken;
+    int err = objstore_give(s, view, KEEP_MS, &pass);
+
+    if (err && err != -ENOSPC)
+        FAULT("give: %s\n", objstore_strerror(err));
+    if (err || test_random(random) % 8 == 0) /* nobody comes for it */
+        return;
+    if (test_random(random) % 8 == 0) {
+        err = objstore_give_cancel(s, &pass);
+    } else {
+        err = objstore_take(s, &pass, &taken);
+        if (!err && (taken.size != view->size || taken.data != view->data))
+            FAULT("what was taken is not what was given\n");
+        if (!err)
+            objstore_release(s, &taken);
+    }
+    if (err && err != -ENOENT)
+        FAULT("take or cancel: %s\n", objstore_strerror(err));
+}
+
 /* Objects that all fight for: whoever gets one must see bytes that belong together. */
 static void touch_common(struct objstore *s, uint64_t *random)
 {
@@ -131,6 +155,8 @@ static void touch_common(struct objstore *s, uint64_t *random)
         memcpy(&seed, view.data, 8);
         if (!help_is_filled((const char *)view.data + 8, view.size - 8, seed))
             FAULT("a common object is torn\n");
+        if (test_random(random) % 16 == 0)
+            hand_over(s, &view, random);
         objstore_release(s, &view);
     }
 }
@@ -331,6 +357,8 @@ static void storm(void)
         (void)!objstore_delete(s, &id);
     }
     struct objstore_stats stats;
+    nanosleep(&(struct timespec){ 0, 2 * KEEP_MS * 1000000 }, NULL); /* what nobody took is over */
+    CHECK(objstore_reap(s) >= 0);
     CHECK_EQ(objstore_stats(s, &stats), 0);
     CHECK_EQ(stats.used_bytes, 0);
     CHECK_EQ(stats.objects_unsealed + stats.objects_deleted + stats.objects_sealed, 0);

@@ -393,7 +393,7 @@ static bool maps_a_named_file_of(const char *folder)
     char line[4096];
     bool found = false;
 
-    REQUIRE(maps);
+    REQUIRE(maps != NULL);
     while (fgets(line, sizeof line, maps))
         found |= strstr(line, folder) && !strstr(line, "(deleted)");
     fclose(maps);

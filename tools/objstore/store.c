@@ -55,13 +55,24 @@ int store_cannot(const char *where, const char *what, int error)
     return EXIT_CANNOT;
 }
 
+static int pass_over(const struct objstore_id *id, uint32_t why, void *ctx)
+{
+    (void)id, (void)why, (void)ctx;
+    return 0;
+}
+
 int store_open(const char *where, uint32_t flags, struct objstore **out)
 {
     struct objstore_options options = OBJSTORE_OPTIONS_INIT;
     struct objstore_diag diag = { "" };
     options.flags = flags;
     int err = objstore_open(where, &options, out, &diag);
-    return err ? store_complain(where, err, &diag) : EXIT_OK;
+    if (err)
+        return store_complain(where, err, &diag);
+    int lost = objstore_losses(*out, pass_over, NULL);
+    if (lost > 0)
+        complain(where, "recovered after the machine's restart; %d objects were lost", lost);
+    return EXIT_OK;
 }
 
 /* ---- finding an object -------------------------------------------------------------- */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* objects.h -- what the calls on objects share. */
+#ifndef OBJSTORE_OBJECTS_H
+#define OBJSTORE_OBJECTS_H
+
+#include "store.h"
+
+/* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
+bool object_place(const struct objstore *s, uint32_t slot, uint64_t size, uint64_t *at);
+/* All there is to know of a slot's object; the caller compares its word before and after. */
+bool object_describe(const struct objstore *s, uint32_t slot, unsigned char id[16], uint64_t *at,
+                     uint64_t *size, uint64_t *created, struct objstore_meta *meta);
+/* For an unsealed object of ours: when it was really made. */
+void object_set_created(struct objstore *s, const struct objstore_id *id, uint64_t created);
+/*
+ * Fill in a view of a slot that `ref` pins, in the generation of `word`, which says SEALED.
+ * -EBADMSG: damaged; the pin is still the caller's.
+ */
+int view_open(const struct objstore *s, uint32_t slot, uint64_t word, uint64_t ref,
+              struct objstore_view *view);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* test_copy.c -- a large copy equals memcpy's, at every alignment, and touches nothing else. */
+#include "copy.h"
+#include "test.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM (COPY_STREAM_MIN + 65536)
+#define GUARD 4096u
+
+static void fill(unsigned char *bytes, size_t size, unsigned int seed)
+{
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        bytes[i] = (unsigned char)(seed >> 24);
+    }
+}
+
+static bool all_are(const unsigned char *bytes, size_t size, unsigned char value)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != value)
+            return false;
+    return true;
+}
+
+static void is_exact(void)
+{
+    static const size_t sizes[] = { 0,
+                                    1,
+                                    64,
+                                    4095,
+                                    COPY_STREAM_MIN - 1,
+                                    COPY_STREAM_MIN,
+                                    COPY_STREAM_MIN + 1,
+                                    COPY_STREAM_MIN + 4096,
+                                    COPY_STREAM_MIN + 16383,
+                                    COPY_STREAM_MIN + 16384,
+                                    COPY_STREAM_MIN + 40000 };
+    static const size_t from_offsets[] = { 0, 1, 8, 63 }, to_offsets[] = { 0, 64, 8, 1 };
+    unsigned char *from = malloc(ROOM), *to = aligned_alloc(4096, ROOM + 2 * GUARD);
+
+    REQUIRE(from && to);
+    fill(from, ROOM, 7);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t j = 0; j < sizeof to_offsets / sizeof *to_offsets; j++) {
+            unsigned char *at = to + GUARD + to_offsets[j];
+
+            memset(to, 0xa5, ROOM + 2 * GUARD);
+            copy_in(at, from + from_offsets[j], sizes[i]);
+            CHECK(!memcmp(at, from + from_offsets[j], sizes[i]));
+            CHECK(all_are(to, GUARD + to_offsets[j], 0xa5));
+            CHECK(all_are(at + sizes[i], GUARD, 0xa5));
+        }
+    free(from);
+    free(to);
+}
+
+TESTS("copy", { "a copy of any size and alignment is exact, and touches nothing else", is_exact })
