@@ -12,6 +12,7 @@
 #include "pass.h"
 #include "pin.h"
 #include "reap.h"
+#include "spill.h"
 #include "space.h"
 
 #include <string.h>
@@ -90,7 +91,8 @@ static enum found read_info(const struct objstore *s, uint32_t index, const stru
     uint64_t word = au64_load_acquire(&slot->word), id[2], created; /* E1 */
     enum slot_state state = word_state(word);
 
-    if (state != SLOT_WRITING && state != SLOT_SEALED && state != SLOT_DOOMED)
+    if (state != SLOT_WRITING && state != SLOT_SEALED && state != SLOT_DOOMED &&
+        state != SLOT_SPILLED && state != SLOT_REPLACED)
         return FOUND_NOTHING;
     memset(out, 0, sizeof *out);
     id[0] = au64_load_relaxed(&slot->id[0]); /* relaxed, all: the word is read again */
@@ -98,12 +100,14 @@ static enum found read_info(const struct objstore *s, uint32_t index, const stru
     memcpy(out->id.bytes, id, sizeof id);
     out->size = au64_load_relaxed(&slot->size);
     created = au64_load_relaxed(&slot->created);
-    out->created_ns = created & ~1ull;
+    out->created_ns = created & ~CREATED_FLAGS;
     out->place = index + 1;
     if (created & 1 && meta_is_reserved(s, index))
         read_meta(s, index, &out->meta);
     out->state = state == SLOT_WRITING  ? OBJSTORE_UNSEALED
-                 : state == SLOT_SEALED ? OBJSTORE_SEALED
+                 : extent_is_spilled(au64_load_relaxed(&slot->extent)) && state != SLOT_DOOMED
+                     ? OBJSTORE_SPILLED /* relaxed: the word is read again */
+                 : state == SLOT_SEALED || state == SLOT_REPLACED ? OBJSTORE_SEALED
                                         : OBJSTORE_DELETED;
     bool is_fit = !wanted || is_wanted(wanted, out);
     if (is_fit && state == SLOT_WRITING)
@@ -259,6 +263,15 @@ static void count_slots(const struct objstore *s, struct objstore_stats *out)
         case SLOT_SEALED:
             out->objects_sealed++;
             break;
+        case SLOT_SPILLED:
+            out->objects_spilled++;
+            out->spilled_bytes += au64_load_relaxed(&slot->size);
+            continue;
+        case SLOT_FILE:
+            out->spill_file_bytes += spill_file_bytes(s, i);
+            continue;
+        case SLOT_STANDBY:
+        case SLOT_REPLACED:
         case SLOT_DOOMED:
             out->objects_deleted++;
             break;
@@ -301,6 +314,7 @@ int objstore_stats(struct objstore *s, struct objstore_stats *out)
     }
     stats.deaths = au64_load_relaxed(&s->header->deaths); /* relaxed: a statistic */
     stats.is_ephemeral = s->header->fixed.flags & HEADER_EPHEMERAL;
+    spill_stats(s, &stats);
     *out = stats;
     return 0;
 }
