@@ -135,7 +135,7 @@ struct objstore_diag {
  *   -EBADMSG  damaged; objstore_verify() says where     -ENOSPC  no room on the file system
  *   -EINVAL   bad name, option or capacity              -EUSERS  too many processes attached
  *   -E2BIG    an option of a later version of this library
- *   and those of open(2) and mmap(2)
+ *   -ENOTDIR  there is no such spill_dir               and those of open(2) and mmap(2)
  */
 OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_options *opts,
                                    struct objstore **out, struct objstore_diag *diag);
@@ -370,7 +370,7 @@ OBJSTORE_CHECKED int objstore_list(struct objstore *store,
 /* Which objects. Zero is "all" in every field. */
 struct objstore_filter {
     uint32_t struct_size;    /* sizeof(struct objstore_filter) */
-    uint32_t states;         /* of these: 1u << enum objstore_state, or-ed */
+    uint32_t states;         /* of these: 1u << enum objstore_state, or-ed; SEALED: also SPILLED */
     uint32_t dtypes;         /* of these: 1u << enum objstore_dtype, or-ed */
     uint32_t reserved;
     const char *name_prefix; /* whose name begins like this */

@@ -99,8 +99,8 @@ static bool look(const struct objstore *s, uint32_t index, struct candidate *c)
 
     if (word_state(word) != SLOT_SEALED)
         return false;
-    created = au64_load_relaxed(&slot->created);                /* relaxed: advice */
-    e = extent_unpack(au64_load_relaxed(&slot->extent));        /* relaxed: advice */
+    created = au64_load_relaxed(&slot->created);         /* relaxed: advice */
+    e = extent_unpack(au64_load_relaxed(&slot->extent)); /* relaxed: advice */
     c->age = created & ~CREATED_FLAGS;
     c->slot = index;
     c->word = word;
@@ -140,8 +140,8 @@ static bool evict_one(struct objstore *s, const struct candidate *c)
     uint64_t seen = c->word, on = events_on(s); /* relaxed, above: T4 decides */
 
     if (events_has_listeners(on))
-        events_tell(s, HINT_DELETE, c->slot, c->word, key);  /* H1 */
-    if (!slot_change(s, c->slot, &seen, SLOT_DOOMED)) /* T4, E2 */
+        events_tell(s, HINT_DELETE, c->slot, c->word, key); /* H1 */
+    if (!slot_change(s, c->slot, &seen, SLOT_DOOMED))       /* T4, E2 */
         return false;
     POINT("evict: doomed, still in its chain");
     if (events_has_new_listeners(s, on))

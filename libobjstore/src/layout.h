@@ -125,10 +125,10 @@ struct slot {
 
 /* Written once, before the file has a name; all zero in a store that makes no room by itself. */
 struct spill_fixed {
-    uint64_t check;   /* hash of all below */
-    uint64_t name[2]; /* random: of the files in the directory, ours begin with it */
-    uint32_t mode;    /* enum spill_mode */
-    uint32_t flags;   /* SPILL_* */
+    uint64_t check;          /* hash of all below */
+    uint64_t name[2];        /* random: of the files in the directory, ours begin with it */
+    uint32_t mode;           /* enum spill_mode */
+    uint32_t flags;          /* SPILL_* */
     char dir[SPILL_DIR_MAX]; /* an absolute path; ends with a zero byte */
 };
 enum spill_mode { SPILL_OFF = 0, SPILL_TO_FILES = 1, SPILL_EVICT = 2 };
@@ -138,8 +138,8 @@ struct spill_page {
     struct spill_fixed fixed;
     _Alignas(CACHE_LINE) struct au64 hand; /* evict.c: the age of the last one that was looked at */
     struct au64 hand_slot;
-    struct au64 files;                     /* numbers given to spill files */
-    struct au64 moves;                     /* slots that were replaced */
+    struct au64 files; /* numbers given to spill files */
+    struct au64 moves; /* slots that were replaced */
     /* statistics */
     struct au64 spilled, spilled_bytes, restored, restored_bytes, evicted, evicted_bytes;
 };
@@ -157,8 +157,8 @@ struct geometry {
     uint64_t slots_first; /* reserved from the beginning */
     uint64_t slot_hint_words, class_hint_words, meta_bit_words;
     /* file offsets */
-    uint64_t spill_at, leases_at, waits_at, events_at, passes_at, slot_hints_at,
-        class_hints_at, class_summaries_at, meta_bits_at, buckets_at, page_owners_at, block_words_at,
+    uint64_t spill_at, leases_at, waits_at, events_at, passes_at, slot_hints_at, class_hints_at,
+        class_summaries_at, meta_bits_at, buckets_at, page_owners_at, block_words_at,
         cell_owners_at;
     uint64_t control_bytes; /* the end of what is reserved first */
     uint64_t pins_at, slots_at, metas_at, data_at;

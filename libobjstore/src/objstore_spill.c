@@ -29,7 +29,7 @@ int spill_format(int fd, const struct geometry *g, const struct objstore_options
 
         if (!realpath(o->spill_dir, dir) || stat(dir, &st) ||
             (!S_ISDIR(st.st_mode) && (errno = ENOTDIR)) || access(dir, W_OK | X_OK)) {
-            int err = -errno;
+            int err = errno == ENOENT ? -ENOTDIR : -errno; /* not the store */
             diag_set(diag, "the directory to spill to cannot be used: %.180s", o->spill_dir);
             return err;
         }

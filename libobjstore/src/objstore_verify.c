@@ -32,7 +32,8 @@ static int check_header(struct check *c)
     struct geometry g;
     struct objstore_diag said = { "" };
     const struct objstore *s = c->s;
-    int err = file_check(s->fd, &fixed, &g, &said); /* before any of it is touched: is it all there? */
+    int err =
+        file_check(s->fd, &fixed, &g, &said); /* before any of it is touched: is it all there? */
 
     if (err) {
         diag_set(c->diag, "header: %s", said.text);

@@ -84,7 +84,7 @@ int replace_begin(struct objstore *s, struct cache *c, uint32_t old, uint32_t *h
     au64_store_relaxed(&to->size, au64_load_relaxed(&from->size));
     au64_store_relaxed(&to->created, created & ~(CREATED_USED | CREATED_CLAIMED));
     au64_store_relaxed(&to->pinners, 0);
-    word = au64_load_relaxed(&to->word); /* relaxed: ours */
+    word = au64_load_relaxed(&to->word);             /* relaxed: ours */
     if (!slot_change(s, *heir, &word, SLOT_STANDBY)) /* M1 */
         return -EAGAIN;                              /* damage */
     POINT("replace: an heir, described");
@@ -106,15 +106,15 @@ void replace_help(const struct objstore *s, uint32_t old, uint64_t word)
     if ((uint32_t)heir != old || index >= slots_in_use(s))
         return; /* it is done, or the words are damaged */
     struct slot *to = slot_at(s, index);
-    uint64_t standby = au64_load_seq_cst(&to->word);               /* M5 */
-    uint64_t extent = au64_load_acquire(&to->extent);              /* complete before M3 */
-    if (au64_load_seq_cst(&slot_at(s, old)->word) != word)         /* M6: I2 holds no more */
+    uint64_t standby = au64_load_seq_cst(&to->word);       /* M5 */
+    uint64_t extent = au64_load_acquire(&to->extent);      /* complete before M3 */
+    if (au64_load_seq_cst(&slot_at(s, old)->word) != word) /* M6: I2 holds no more */
         return;
     POINT("replace: replaced, its heir stands by");
     if (word_state(standby) == SLOT_STANDBY && word_lease(standby) == lease)
-        au64_cas_seq_cst(&to->word, &standby, /* M5 */
-                         word_with(standby,
-                                   extent_is_spilled(extent) ? SLOT_SPILLED : SLOT_SEALED, 0));
+        au64_cas_seq_cst(
+            &to->word, &standby, /* M5 */
+            word_with(standby, extent_is_spilled(extent) ? SLOT_SPILLED : SLOT_SEALED, 0));
     POINT("replace: the heir is present, the old one not doomed");
     au64_cas_seq_cst(&slot_at(s, old)->word, &word, word_with(word, SLOT_DOOMED, 0)); /* M6 */
     POINT("replace: the old one is doomed");
@@ -142,6 +142,7 @@ int replace_finish(struct objstore *s, uint32_t old, uint64_t word, uint32_t hei
     POINT("replace: entered, not in its place");
     while (au32_xchg_acq_rel(&s->replacing, 1)) /* threads of this process only */
         cpu_pause();
+    au64_add_acq_rel(&s->spill->page->moves, 1);   /* M3: pairs with objstore_list_where() */
     au64_xchg_seq_cst(ours, heir_make(heir, old)); /* M3 */
     POINT("replace: heir named");
     uint64_t seen = word;
@@ -150,10 +151,8 @@ int replace_finish(struct objstore *s, uint32_t old, uint64_t word, uint32_t hei
         replace_help(s, old, word_with(word, SLOT_REPLACED, s->lease));
     au64_store_release(ours, 0);
     au32_store_release(&s->replacing, 0);
-    if (!err) {
-        au64_add_relaxed(&s->spill->page->moves, 1); /* relaxed: list reads it before and after */
+    if (!err)
         (void)index_remove(s, old, word_with(word, SLOT_DOOMED, 0));
-    }
     return err;
 }
 

@@ -20,7 +20,8 @@ int replace_finish(struct objstore *s, uint32_t old, uint64_t word, uint32_t hei
 void replace_abandon(struct objstore *s, uint32_t heir);
 /* The word of `old` was read as REPLACED: do what is left to do of it. Anybody may. */
 void replace_help(const struct objstore *s, uint32_t old, uint64_t word);
-/* A sweep met the STANDBY slot of a dead one. Afterwards it is nobody's heir, or no longer STANDBY. */
+/* A sweep met the STANDBY slot of a dead one. Afterwards it is nobody's heir, or no longer STANDBY.
+ */
 void replace_settle(const struct objstore *s, uint32_t heir, uint32_t lease);
 
 #endif

@@ -175,7 +175,7 @@ static void let_go(struct objstore *s, const struct item *item)
 {
     struct slot *slot = slot_at(s, item->v.slot);
 
-    unpin(s, item->ref, item->v.word); /* N2 */
+    unpin(s, item->ref, item->v.word);             /* N2 */
     uint64_t now = au64_load_seq_cst(&slot->word); /* E2 */
     if (now == item->v.word)
         au64_and_acq_rel(&slot->created, ~CREATED_CLAIMED);
@@ -216,8 +216,8 @@ static int fill_buffer(struct batch *b)
 {
     if (b->buffer_bytes == 0)
         return 0;
-    b->buffer = mmap(NULL, b->buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                     -1, 0);
+    b->buffer =
+        mmap(NULL, b->buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (b->buffer == MAP_FAILED) {
         b->buffer = NULL;
         return -ENOMEM;
@@ -339,7 +339,8 @@ int spill_batch(struct objstore *s, const struct victim *victims, uint32_t count
 
 /* ---- bringing back ------------------------------------------------------------------------- */
 
-/* The file's bytes [at, at + bytes) into a buffer of whole pages, to be unmapped; *inside: at's place. */
+/* The file's bytes [at, at + bytes) into a buffer of whole pages, to be unmapped; *inside: at's
+ * place. */
 static int read_buffer(const struct objstore *s, int fd, uint64_t at, uint64_t bytes,
                        unsigned char **buffer, uint64_t *buffer_bytes, uint64_t *inside)
 {
@@ -468,7 +469,7 @@ int spill_restore(struct objstore *s, uint32_t slot, uint64_t word, struct objst
             *view = got;
         }
     }
-    unpin(s, ref, word); /* N2 */
+    unpin(s, ref, word);                                       /* N2 */
     uint64_t now = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2 */
     reclaim_if_unpinned(s, slot, now, RECLAIM_FRESH);
     return err && now != word ? -EAGAIN : err; /* whatever it was, it may be elsewhere now */
@@ -484,8 +485,8 @@ int spill_copy_out(const struct objstore *s, uint32_t slot, uint64_t word, void 
     void *all = MAP_FAILED;
 
     if (is_sound && cap) {
-        all = mmap(NULL, whole_pages(full), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                   -1, 0);
+        all = mmap(NULL, whole_pages(full), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                   0);
         err = all == MAP_FAILED ? -ENOMEM : read_back(s, &r, all, full, whole_pages(full));
         if (!err)
             memcpy(buf, all, full < cap ? full : cap);

@@ -20,7 +20,8 @@ struct spill {
 
 /* ---- spill.c ------------------------------------------------------------------------------- */
 
-/* For a handle on a store that makes room by itself; else s->spill stays NULL. -EBADMSG, -ENOMEM. */
+/* For a handle on a store that makes room by itself; else s->spill stays NULL. -EBADMSG, -ENOMEM.
+ */
 int spill_attach(struct objstore *s);
 void spill_detach(struct objstore *s);
 
@@ -62,7 +63,8 @@ struct spill_record {
     bool is_packed;
 };
 
-/* A new file of `bytes`, all reserved: its slot is ours in WRITING, *fd is open. -ENOSPC, open(2)'s. */
+/* A new file of `bytes`, all reserved: its slot is ours in WRITING, *fd is open. -ENOSPC,
+ * open(2)'s. */
 int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t *number, int *fd);
 /* Its objects are 0 to count - 1: let it live as long as one of them does. */
 void spill_file_keep(struct objstore *s, uint32_t file, uint32_t count);

@@ -61,8 +61,8 @@ static struct au64 *words_of(const struct objstore *s, uint32_t slot)
 
 static int prefix_of(const struct spill_fixed *fixed, char name[NAME_BYTES])
 {
-    return snprintf(name, NAME_BYTES, "objstore-%016llx%016llx-", (unsigned long long)fixed->name[0],
-                    (unsigned long long)fixed->name[1]);
+    return snprintf(name, NAME_BYTES, "objstore-%016llx%016llx-",
+                    (unsigned long long)fixed->name[0], (unsigned long long)fixed->name[1]);
 }
 
 static void name_of(const struct objstore *s, uint64_t number, char name[NAME_BYTES])
@@ -166,7 +166,7 @@ int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t
 void spill_file_keep(struct objstore *s, uint32_t file, uint32_t count)
 {
     struct slot *slot = slot_at(s, file);
-    uint64_t word = au64_load_relaxed(&slot->word);          /* relaxed: ours */
+    uint64_t word = au64_load_relaxed(&slot->word);         /* relaxed: ours */
     uint64_t tag = au64_load_relaxed(&slot->created) << 32; /* relaxed: ours */
 
     for (uint32_t i = 0; i < INLINE_MAX / 8; i++) {
@@ -314,8 +314,7 @@ static void forget_record(struct objstore *s, struct cache *c, uint32_t slot)
     while (seen & bit && !au64_cas_acq_rel(mask, &seen, seen & ~bit)) /* F3 */
         ;
     POINT("spill: bit cleared");
-    spill_file_drop_if_empty(s, c, r.file,
-                             au64_load_seq_cst(&slot_at(s, r.file)->word)); /* F2 */
+    spill_file_drop_if_empty(s, c, r.file, au64_load_seq_cst(&slot_at(s, r.file)->word)); /* F2 */
 }
 
 void spill_forget(struct objstore *s, struct cache *c, uint32_t slot)

@@ -134,7 +134,8 @@ int io_run(struct io_engine *io, const struct io_piece *pieces, size_t count, bo
     if (au32_load_acquire(&io->kind) == IO_PLAIN || au32_xchg_acq_rel(&io->busy, 1))
         return run_plain(&c, is_write);
     if (au32_load_acquire(&io->kind) == IO_UNTRIED)
-        au32_store_release(&io->kind, io_uring_queue_init(DEPTH, &io->ring, 0) ? IO_PLAIN : IO_URING);
+        au32_store_release(&io->kind,
+                           io_uring_queue_init(DEPTH, &io->ring, 0) ? IO_PLAIN : IO_URING);
     err = au32_load_acquire(&io->kind) == IO_URING ? run_ring(&io->ring, &c, is_write)
                                                    : run_plain(&c, is_write);
     au32_store_release(&io->busy, 0);

@@ -852,6 +852,16 @@ static int spill_full_disk(void)
     return (int)err;
 }
 
+static int open_no_spill_dir(void)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore *none;
+
+    o.flags = OBJSTORE_CREATE;
+    o.spill_dir = "/var/tmp/objstore-no-such-directory";
+    return objstore_open(NULL, &o, &none, NULL);
+}
+
 static int spill_read_only(void)
 {
     return (int)objstore_spill(read_only, 1);
@@ -986,6 +996,7 @@ static const struct row {
     { "objstore_events_next", EINVAL, events_nowhere },
     { "objstore_verify", EBADMSG, verify_damaged },
     { "objstore_get", EBADMSG, get_cut },
+    { "objstore_open", ENOTDIR, open_no_spill_dir },
     { "objstore_spill", ENOSPC, spill_full_disk },
     { "objstore_spill", EROFS, spill_read_only },
     { "objstore_spill", EOPNOTSUPP, spill_nowhere },
