@@ -85,6 +85,13 @@ int lease_share_file(struct objstore *s)
     return errno == EACCES ? -EAGAIN : -errno;
 }
 
+bool lease_is_file_used(const struct objstore *s)
+{
+    struct flock users = lock_of_users(F_WRLCK);
+
+    return fcntl(s->lock_fd, F_OFD_GETLK, &users) == 0 && users.l_type != F_UNLCK;
+}
+
 bool lease_is_last_user(struct objstore *s)
 {
     struct flock users = lock_of_users(F_WRLCK);

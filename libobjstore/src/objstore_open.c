@@ -115,6 +115,17 @@ static int check_leftover(struct objstore *s, bool is_new)
     return au32_load_acquire(&s->header->retired) ? -ESTALE : 0; /* R1 */
 }
 
+/*
+ * Was it last used before the machine's start? Not if somebody uses it now: that is how it looks
+ * from a container with a boot of its own. Who recovers is not counted as a user meanwhile, so
+ * several who come first do not take each other for one.
+ */
+static bool is_to_recover(const struct objstore *s)
+{
+    return !(s->header->fixed.flags & HEADER_EPHEMERAL) && durable_is_of_earlier_boot(s->header) &&
+           !lease_is_file_used(s);
+}
+
 static int join(struct objstore *s)
 {
     int err = lease_join(s);
@@ -171,10 +182,10 @@ static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out,
         goto detach;
     if (!read_only) {
         err = lease_open_locks(s);
+        if (!err && !is_new && is_to_recover(s))
+            err = OF_EARLIER_BOOT;
         if (!err)
             err = check_leftover(s, is_new);
-        if (!err && !is_new && durable_is_of_earlier_boot(s->header))
-            err = OF_EARLIER_BOOT;
         if (err == -ESTALE && !is_new) {
             file_unlink_name(fd);
             spill_end_of_store(s);

@@ -16,9 +16,16 @@
 
 static struct objstore_id written, doomed, kept;
 
-/* The dead one of lease `heritage` was writing an object and freeing another. */
+/* The first record of views that are handed over (pass.c). */
+static struct au64 *first_pass(const struct objstore *s)
+{
+    return (struct au64 *)(void *)((unsigned char *)s->header + s->geo.passes_at);
+}
+
+/* The dead one of lease `heritage` was writing an object, freeing another, and giving a third. */
 static struct objstore *dead_store(uint32_t heritage)
 {
+    static const char cell[1000];
     struct objstore *s = help_store(CAPACITY);
     void *data;
 
@@ -27,16 +34,18 @@ static struct objstore *dead_store(uint32_t heritage)
     kept = help_id(3);
     REQUIRE_OK(objstore_put(s, &kept, "kept", 4, NULL));
     REQUIRE_OK(objstore_create(s, &written, 20000, NULL, &data));
-    REQUIRE_OK(objstore_put(s, &doomed, "a cell's worth of bytes", 1000, NULL));
+    REQUIRE_OK(objstore_put(s, &doomed, cell, sizeof cell, NULL));
     for (uint32_t i = 0; i < slots_in_use(s); i++) {
         struct au64 *at = &slot_at(s, i)->word;
         uint64_t word = au64_load_relaxed(at);
 
         if (word_state(word) == SLOT_WRITING)
             au64_store_relaxed(at, word_with(word, SLOT_WRITING, heritage));
-        else if (word_state(word) == SLOT_SEALED && au64_load_relaxed(&slot_at(s, i)->size) == 1000)
+        else if (word_state(word) == SLOT_SEALED && au64_load_relaxed(&slot_at(s, i)->size) == sizeof cell)
             au64_store_relaxed(at, word_with(word, SLOT_RECLAIM, heritage));
     }
+    au64_store_relaxed(first_pass(s), 1ull << 62 | 1ull << 32 | heritage);
+    au64_store_relaxed(&s->header->passes_used, 1);
     close(crowd_forge(s, LAST));
     return s;
 }
@@ -51,6 +60,7 @@ static void check_alive(struct objstore *s)
     REQUIRE_OK(objstore_stats(own, &stats));
     CHECK_EQ(stats.processes, 2);
     CHECK_EQ(stats.objects_sealed, 1);
+    CHECK_EQ(au64_load_relaxed(first_pass(s)) >> 62, 0); /* free again */
     CHECK_EQ(stats.objects_unsealed + stats.objects_deleted, 0);
     CHECK_EQ(objstore_create(own, &written, 1000, NULL, &data), 0);
     CHECK_EQ(objstore_put(own, &doomed, "x", 1, NULL), 0);

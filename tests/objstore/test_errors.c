@@ -695,13 +695,16 @@ static int events_no_memory(void)
     REQUIRE(child >= 0);
     if (child == 0) {
         struct objstore *own = help_attach(s);
-        const struct rlimit none = { 0, 0 };
+        struct rlimit all, none;
 
-        CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0 && setrlimit(RLIMIT_DATA, &none) == 0);
+        CHILD_CHECK(getrlimit(RLIMIT_AS, &all) == 0);
+        none = (struct rlimit){ 0, all.rlim_max };
+        CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
         for (size_t size = 1 << 20; size >= 16; size /= 2)
             while (malloc(size))
                 ;
         int err = objstore_events_open(own, &events);
+        setrlimit(RLIMIT_AS, &all);
         _exit(err == -ENOMEM ? 0 : 1);
     }
     int status = help_wait(child);
