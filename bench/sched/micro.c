@@ -130,7 +130,8 @@ static void *return_ball(void *arg)
     }
 }
 
-/* The median of short samples, and no longer than 50 ms: who is put aside in one spoils that one. */
+/* The median of short samples, and no longer than 50 ms: who is put aside in one spoils that one.
+ */
 static double line_latency_ns(void)
 {
     const int64_t end = now_ns() + 50000000;
@@ -157,18 +158,20 @@ static double line_latency_ns(void)
     return v[n / 2];
 }
 
-static void report(const char *name, const char *metric, const char *unit, const char *better, double *v,
-                   double line)
+static void report(const char *name, const char *metric, const char *unit, const char *better,
+                   double *v, double line)
 {
     qsort(v, ROUNDS, sizeof *v, by_value);
     printf("{\"suite\":\"sched\",\"case\":\"%s\",\"params\":{\"line_ns\":%.0f},\"impl\":\"ours\","
-           "\"metric\":\"%s\",\"unit\":\"%s\",\"better\":\"%s\",\"median\":%.4g,\"min\":%.4g,\"max\":%.4g,"
+           "\"metric\":\"%s\",\"unit\":\"%s\",\"better\":\"%s\",\"median\":%.4g,\"min\":%.4g,"
+           "\"max\":%.4g,"
            "\"rounds\":%d}\n",
            name, line, metric, unit, better, v[ROUNDS / 2], v[0], v[ROUNDS - 1], ROUNDS);
     fflush(stdout);
 }
 
-/* ---- cases ------------------------------------------------------------------------------------- */
+/* ---- cases -------------------------------------------------------------------------------------
+ */
 
 /* Empty tasks from one client, each result looked at; `batch` submitted at a time. */
 static double empty_tasks(struct wsched *pool, size_t batch)
@@ -316,9 +319,11 @@ static double idle_percent(long gap_us)
     wsched_close(pool);
     getrusage(RUSAGE_CHILDREN, &after);
     return (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec -
-                    before.ru_stime.tv_sec) * 100 +
+                    before.ru_stime.tv_sec) *
+               100 +
            (double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec -
-                    before.ru_stime.tv_usec) / 1e4;
+                    before.ru_stime.tv_usec) /
+               1e4;
 }
 
 struct bench {
@@ -327,17 +332,50 @@ struct bench {
     uint32_t workers; /* 0: the case opens its own pool */
 };
 
-static double empty_batched(struct wsched *p) { return empty_tasks(p, BATCH); }
-static double empty_single(struct wsched *p) { return empty_tasks(p, 1); }
-static double hot_50(struct wsched *p) { return round_trip(p, 100000, 0, .5); }
-static double hot_99(struct wsched *p) { return round_trip(p, 100000, 0, .99); }
-static double cold_50(struct wsched *p) { return round_trip(p, 100, 3000, .5); }
-static double cold_99(struct wsched *p) { return round_trip(p, 100, 3000, .99); }
-static double cold_million(struct wsched *p) { return p ? 0 : million_s(false); }
-static double warm_million(struct wsched *p) { return p ? 0 : million_s(true); }
-static double start(struct wsched *p) { return p ? 0 : open_us(); }
-static double idle(struct wsched *p) { return p ? 0 : idle_percent(0); }
-static double tick(struct wsched *p) { return p ? 0 : idle_percent(1000); }
+static double empty_batched(struct wsched *p)
+{
+    return empty_tasks(p, BATCH);
+}
+static double empty_single(struct wsched *p)
+{
+    return empty_tasks(p, 1);
+}
+static double hot_50(struct wsched *p)
+{
+    return round_trip(p, 100000, 0, .5);
+}
+static double hot_99(struct wsched *p)
+{
+    return round_trip(p, 100000, 0, .99);
+}
+static double cold_50(struct wsched *p)
+{
+    return round_trip(p, 100, 3000, .5);
+}
+static double cold_99(struct wsched *p)
+{
+    return round_trip(p, 100, 3000, .99);
+}
+static double cold_million(struct wsched *p)
+{
+    return p ? 0 : million_s(false);
+}
+static double warm_million(struct wsched *p)
+{
+    return p ? 0 : million_s(true);
+}
+static double start(struct wsched *p)
+{
+    return p ? 0 : open_us();
+}
+static double idle(struct wsched *p)
+{
+    return p ? 0 : idle_percent(0);
+}
+static double tick(struct wsched *p)
+{
+    return p ? 0 : idle_percent(1000);
+}
 
 static const struct bench benches[] = {
     { "empty tasks, one client, batches of 256", "throughput", "M/s", "higher", empty_batched, 2 },
