@@ -2,9 +2,10 @@
 /*
  * micro.c -- what the basic operations of libsched cost, on two workers.
  *
- *     micro [pattern]      one JSON object a line; the line latency between the CPUs goes with each
+ *     micro [--rounds N] [pattern]      one JSON object a line; the line latency between the CPUs
+ * goes with each
  *
- * Each case runs in ROUNDS rounds; median, least and most of the rounds. The host may move virtual
+ * Each case runs in N rounds (5); median, least and most of the rounds. The host may move virtual
  * CPUs apart: "line_ns", the median one-way latency of a cache line between two threads, measured
  * around each case, tells whether results may be compared. Some 50 is near, 200 is far; thousands
  * say that the two threads shared one CPU, because somebody else had the other: then only the
@@ -24,7 +25,7 @@
 #include <unistd.h>
 #include <wsched.h>
 
-#define ROUNDS 5
+#define ROUNDS_MAX 101
 #define WINDOW 8192
 #define BATCH 256
 
@@ -43,6 +44,8 @@ static void must(int result, const char *what)
     fprintf(stderr, "micro: %s: %s\n", what, wsched_strerror(result));
     exit(1);
 }
+
+static int rounds = 5;
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
@@ -161,12 +164,12 @@ static double line_latency_ns(void)
 static void report(const char *name, const char *metric, const char *unit, const char *better,
                    double *v, double line)
 {
-    qsort(v, ROUNDS, sizeof *v, by_value);
+    qsort(v, (size_t)rounds, sizeof *v, by_value);
     printf("{\"suite\":\"sched\",\"case\":\"%s\",\"params\":{\"line_ns\":%.0f},\"impl\":\"ours\","
            "\"metric\":\"%s\",\"unit\":\"%s\",\"better\":\"%s\",\"median\":%.4g,\"min\":%.4g,"
            "\"max\":%.4g,"
            "\"rounds\":%d}\n",
-           name, line, metric, unit, better, v[ROUNDS / 2], v[0], v[ROUNDS - 1], ROUNDS);
+           name, line, metric, unit, better, v[rounds / 2], v[0], v[rounds - 1], rounds);
     fflush(stdout);
 }
 
@@ -396,15 +399,24 @@ static const struct bench benches[] = {
 
 int main(int argc, char **argv)
 {
+    if (argc > 2 && !strcmp(argv[1], "--rounds")) {
+        rounds = atoi(argv[2]);
+        argc -= 2;
+        argv += 2;
+    }
+    if (rounds < 1 || rounds > ROUNDS_MAX) {
+        fprintf(stderr, "micro: 1 to %d rounds\n", ROUNDS_MAX);
+        return 2;
+    }
     shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) {
         const struct bench *b = &benches[i];
-        double v[ROUNDS];
+        double v[ROUNDS_MAX];
         if (argc > 1 && !strstr(b->name, argv[1]))
             continue;
         struct wsched *pool = b->workers ? open_pool(b->workers) : NULL;
         double line = line_latency_ns();
-        for (int r = 0; r < ROUNDS; r++)
+        for (int r = 0; r < rounds; r++)
             v[r] = b->run(pool);
         wsched_close(pool);
         report(b->name, b->metric, b->unit, b->better, v, (line + line_latency_ns()) / 2);
