@@ -149,7 +149,7 @@ include bench/store/module.mk
 
 # ---- what people call ---------------------------------------------------------------------------
 
-.PHONY: all demo test deps install uninstall clean help check-layers coverage run-coverage bench bench-forest programs run-tests run-demo
+.PHONY: all demo test deps install uninstall clean help check-layers coverage run-coverage bench bench-sched bench-forest programs run-tests run-demo
 
 all: $(foreach l,$(LIBS_ALL),$($(l).a) $($(l).so)) $(TOOLS) ## Build the libraries and the tools (build/lib, build/bin)
 
@@ -181,13 +181,16 @@ run-coverage: programs
 check-layers: ## Check that the libraries do not know each other
 	@scripts/check-layers
 
-bench: bench-store bench-forest ## Run every bench (BENCH_QUICK=1: few rounds)
+bench: bench-store bench-sched bench-forest ## Run every bench (BENCH_QUICK=1: few rounds)
 
 bench-store: $(STORE_PEERS) $(O)/bench/store/store_bench ## The store against what else keeps bytes in memory, in one run
 	@bench/store/run.sh $(O)
 
 bench-deps: ## Install what the benches compare with (apt-get; through sudo when not root)
 	@scripts/deps g++ liblmdb-dev libhiredis-dev redis-server memcached libboost-dev python3 python3-sklearn
+
+bench-sched: $(O)/bench/sched/micro ## The scheduler against Python's pools and OpenMP, in one run
+	@bench/sched/run.sh $(O)
 
 bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against scikit-learn, in one run
 	@bench/forest/run.sh $(O) $(DATA)

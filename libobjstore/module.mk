@@ -5,5 +5,5 @@ libobjstore.name    := objstore
 libobjstore.header  := libobjstore/include/objstore.h
 libobjstore.macro   := OBJSTORE
 libobjstore.src     := $(wildcard libobjstore/src/*.c)
-libobjstore.libs    :=
+libobjstore.libs    := -luring -llz4
 libobjstore.cflags  :=

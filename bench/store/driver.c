@@ -208,17 +208,14 @@ static int get_loop(size_t n, enum choice choice, int64_t *t, size_t *done, doub
     return err;
 }
 
-/* Put n objects, a slow peer fewer. */
+/* Put n objects: everybody as many, lest the slow have less to search. */
 static int fill(size_t size, size_t n, size_t *have)
 {
-    int64_t begin = monotonic_ns();
     int err = 0;
 
     for (*have = 0; *have < n && !err; ++*have) {
         struct id id = id_of(*have);
 
-        if (*have > HOT && *have % 16 == 15 && monotonic_ns() - begin > budget_ns)
-            break;
         err = ops.put(handle, &id, bytes_of(size, *have), size);
     }
     return err;
@@ -232,7 +229,6 @@ static int bench_get(size_t size, size_t n, enum choice choice, struct answer *a
     int err = t ? 0 : -1;
 
     err = err ? err : fill(size, n, &have);
-    n = have;
     if (!err)
         err = get_loop(n, choice, NULL, &done, &seconds); /* warms up */
     if (!err)
@@ -365,10 +361,8 @@ static int bench_two(part *work, struct job *job, struct answer *a)
     int err = 0;
     size_t have = 0;
 
-    if (work == get2_part) {
+    if (work == get2_part)
         err = fill(job->size, job->n, &have);
-        job->n = have;
-    }
     if (!err && !pair_run(work, job, rate))
         err = -1;
     if (!err)

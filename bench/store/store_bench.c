@@ -130,9 +130,9 @@ static const struct test tests[] = {
     { "put", "put", "1 MiB", "1048576", 200, 100, MIB, "memcpy", "memcpy", false, false },
     { "put", "put", "64 MiB", "67108864", 6, 3, 64 * MIB, "memcpy", "memcpy", false, false },
     { "put", "put", "1 GiB", "1073741824", 2, 0, 1024 * MIB, "memcpy", "memcpy", false, true },
-    { "get", "get + release, 256 hot", "64 B", "64", 20000, 20000, 0, NULL, NULL, false, false },
+    { "get", "get + release, 256 hot", "64 B", "64", 4000, 4000, 0, NULL, NULL, false, false },
     { "get", "get + release, 256 hot", "64 KiB", "65536", 1000, 500, 0, NULL, NULL, false, false },
-    { "random", "get + release, random", "64 B of 100,000", "64", 100000, 50000, 0, NULL, NULL,
+    { "random", "get + release, random", "64 B of 20,000", "64", 20000, 20000, 0, NULL, NULL,
       false, false },
     { "read", "get + read all + release", "1 MiB", "1048576", 100, 50, MIB, NULL, NULL, false,
       false },
@@ -254,7 +254,7 @@ static void report(const struct test *t, const struct round *rounds, int count, 
     snprintf(params, sizeof params, "%s%s%s", t->params, *kind ? ", line " : "", kind);
     printf("\n%s, %s (%d rounds)\n  %-20s %11s %11s %11s %11s %16s\n", t->what, params, kept, "",
            "p50 us", "p99 us", "M/s", "GB/s", "ours is, times");
-    enum metric main = c[RATE].series[0].rounds ? RATE : P50;
+    enum metric main = c[P50].series[0].rounds ? P50 : RATE; /* a neighbour's load spoils rates */
     double ours = series_median(&c[main].series[0]);
     for (int i = 0; i < c[P50].count; i++) {
         double theirs = series_median(&c[main].series[i]);

@@ -93,6 +93,8 @@ enum objstore_flag {
     OBJSTORE_READ_ONLY = 1u << 2, /* look at it without disturbing it: see objstore_open() */
     OBJSTORE_EPHEMERAL = 1u << 3, /* with CREATE: the name goes when the last user goes */
     OBJSTORE_PREFAULT = 1u << 4,  /* with CREATE: touch every page now, not on first use */
+    OBJSTORE_CACHE = 1u << 8,     /* with CREATE: when it is full the coldest objects go */
+    OBJSTORE_COMPRESS = 1u << 9,  /* with spill_dir: what LZ4 makes smaller is kept so there */
 };
 
 /* Zero is the default of every field. */
@@ -102,8 +104,14 @@ struct objstore_options {
     uint64_t capacity_bytes; /* only when creating; 0: 1 GiB. Bytes for objects' data. */
     uint32_t mode;           /* only when creating; 0: 0600 */
     uint32_t reserved;
+    /*
+     * Only when creating. When bytes run out, sealed objects that nobody views go to files in
+     * this directory, coldest first, and come back by themselves when they are got. Kept in the
+     * store as an absolute path: every process that opens it must be able to write there.
+     */
+    const char *spill_dir;
 };
-#define OBJSTORE_OPTIONS_INIT { sizeof(struct objstore_options), 0, 0, 0, 0 }
+#define OBJSTORE_OPTIONS_INIT { sizeof(struct objstore_options), 0, 0, 0, 0, NULL }
 
 /* Prose about a failed open or verify, for people. */
 struct objstore_diag {
@@ -127,7 +135,7 @@ struct objstore_diag {
  *   -EBADMSG  damaged; objstore_verify() says where     -ENOSPC  no room on the file system
  *   -EINVAL   bad name, option or capacity              -EUSERS  too many processes attached
  *   -E2BIG    an option of a later version of this library
- *   and those of open(2) and mmap(2)
+ *   -ENOTDIR  there is no such spill_dir               and those of open(2) and mmap(2)
  */
 OBJSTORE_CHECKED int objstore_open(const char *where, const struct objstore_options *opts,
                                    struct objstore **out, struct objstore_diag *diag);
@@ -203,7 +211,8 @@ OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objsto
  * Borrow a sealed object, waiting up to `timeout_ms` for it to be sealed
  * (0: do not wait, -1: for ever). view->data is valid until objstore_release().
  *   -ENOENT  not there, and timeout_ms is 0     -ETIMEDOUT  not in time
- *   -EROFS   opened with OBJSTORE_READ_ONLY     -ENOSPC     no room to note the view
+ *   -EROFS   opened with OBJSTORE_READ_ONLY     -ENOSPC     no room to note the view, or for
+ *   -EBADMSG its spill file is damaged or gone              what must be brought back
  */
 OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_id *id,
                                   int timeout_ms, struct objstore_view *view);
@@ -269,7 +278,8 @@ OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore
  * of a second store until it is done. Deletes since the sync may be undone; what was sealed since,
  * or deleted and written over, is lost: objstore_losses() tells. Never are bytes other than what
  * was sealed there. (A store that was never synced is then empty.)
- *   -EOPNOTSUPP  a store without a name     -EROFS, -ENOMEM, and those of fsync(2) and link(2)
+ *   -EOPNOTSUPP  a store without a name, or one that makes room by itself (spill_dir, CACHE)
+ *   -EROFS, -ENOMEM, and those of fsync(2) and link(2)
  */
 OBJSTORE_CHECKED int objstore_sync(struct objstore *store, uint64_t *objects);
 
@@ -331,6 +341,7 @@ enum objstore_state {
     OBJSTORE_UNSEALED = 1, /* created, being written */
     OBJSTORE_SEALED = 2,
     OBJSTORE_DELETED = 3, /* hidden; its bytes wait for the last view */
+    OBJSTORE_SPILLED = 4, /* sealed, its bytes in a file: see objstore_spill() */
 };
 
 struct objstore_info {
@@ -359,7 +370,7 @@ OBJSTORE_CHECKED int objstore_list(struct objstore *store,
 /* Which objects. Zero is "all" in every field. */
 struct objstore_filter {
     uint32_t struct_size;    /* sizeof(struct objstore_filter) */
-    uint32_t states;         /* of these: 1u << enum objstore_state, or-ed */
+    uint32_t states;         /* of these: 1u << enum objstore_state, or-ed; SEALED: also SPILLED */
     uint32_t dtypes;         /* of these: 1u << enum objstore_dtype, or-ed */
     uint32_t reserved;
     const char *name_prefix; /* whose name begins like this */
@@ -404,6 +415,14 @@ struct objstore_stats {
     uint64_t processes;       /* attached now */
     uint64_t deaths;          /* processes that died attached, and were cleaned up after */
     bool is_ephemeral;        /* made with OBJSTORE_EPHEMERAL */
+    bool is_cache;            /* made with OBJSTORE_CACHE */
+    bool can_spill;           /* made with a spill_dir */
+    bool uses_io_uring;       /* this handle's spilling so far; false: plain reads and writes */
+    uint64_t objects_spilled; /* in files now; not counted in objects_sealed */
+    uint64_t spilled_bytes;   /* their sizes */
+    uint64_t spill_file_bytes; /* what the files take, with what is dead in them */
+    /* since the store was made */
+    uint64_t spills, spills_bytes, restores, restores_bytes, evictions, evictions_bytes;
 };
 OBJSTORE_CHECKED int objstore_stats(struct objstore *store, struct objstore_stats *out);
 
@@ -433,6 +452,31 @@ struct objstore_lease {
 OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
                                      int (*visit)(const struct objstore_lease *lease, void *ctx),
                                      void *ctx);
+
+/* ---- when bytes run out --------------------------------------------------------------- */
+
+/*
+ * A store made with a spill_dir never says -ENOSPC as long as sealed objects that nobody views
+ * can make room: whoever needs it moves the coldest of them to files (objects of up to 64 bytes
+ * stay; they take no room). They are still sealed: contains, wait and list see them, delete removes
+ * them, get brings them back. A get or create may so take as long as a disk does; no lock is held
+ * meanwhile, and a process that stops or dies in between holds nobody up. When the disk is full,
+ * or cannot be read, the call that needed it fails, nothing has changed, and everything else
+ * goes on.
+ *
+ * A store made with OBJSTORE_CACHE lets the coldest objects go instead: they are deleted.
+ *
+ * objstore_spill() does that work ahead, until `free_bytes` of the capacity are free. Returns how
+ * many bytes it freed: 0 if there was nothing to do, or nothing can go.
+ *   -ENOSPC  the disk is full     -EOPNOTSUPP  a store made with neither     -EROFS
+ *   and those of open(2) and write(2)
+ */
+OBJSTORE_CHECKED int64_t objstore_spill(struct objstore *store, uint64_t free_bytes);
+/*
+ * Read every spilled object's bytes back and compare them with their checksum, without bringing
+ * them back. -EBADMSG: damaged; diag (may be NULL) names the object. And those of read(2).
+ */
+OBJSTORE_CHECKED int objstore_verify_spilled(struct objstore *store, struct objstore_diag *diag);
 
 /*
  * Clean up now after processes that died attached, and after views that were given and not taken in

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /* From here on a copy goes past the caches. */
-#define COPY_STREAM_MIN ((size_t)4 << 20)
+#define COPY_STREAM_MIN ((size_t)2 << 20)
 
 /* As memcpy(); to the same effect for who sees the object sealed afterwards. */
 void copy_in(void *to, const void *from, size_t size);

@@ -290,7 +290,7 @@ int durable_sync(struct objstore *s, uint64_t *objects)
     uint64_t generation;
     int err = file_path(s->fd, path);
 
-    if (err || !file_is(path, s->fd))
+    if (err || !file_is(path, s->fd) || s->spill) /* a list does not tell of spill files */
         return err ? err : -EOPNOTSUPP;
     do { /* EEXIST: of another store's list */
         rise_above(s, path);

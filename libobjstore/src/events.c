@@ -266,7 +266,7 @@ static bool is_to_come(const struct objstore *s, const struct hint *h)
         return false;
     uint64_t word = au64_load_seq_cst(&slot_at(s, h->slot)->word); /* E1 of slot.c */
     return (word_generation(word) & 0xffff) == h->generation &&
-           word_state(word) == (h->kind == HINT_SEAL ? SLOT_WRITING : SLOT_SEALED);
+           (h->kind == HINT_SEAL ? word_state(word) == SLOT_WRITING : word_is_sealed(word));
 }
 
 static uint64_t lease_word_of(const struct objstore *s, uint32_t lease)

@@ -48,4 +48,21 @@ static inline struct extent extent_unpack(uint64_t word)
     return e;
 }
 
+/* An EXTENT_NONE whose class says what the slot has instead, in its inline bytes: spill_file.c */
+#define EXTENT_CLASS_SPILLED 1u
+#define EXTENT_CLASS_FILE 2u
+
+static inline uint64_t extent_elsewhere(uint32_t class)
+{
+    return (uint64_t)EXTENT_NONE << 61 | (uint64_t) class << 56;
+}
+static inline bool extent_is_spilled(uint64_t word)
+{
+    return word == extent_elsewhere(EXTENT_CLASS_SPILLED);
+}
+static inline bool extent_is_file(uint64_t word)
+{
+    return word == extent_elsewhere(EXTENT_CLASS_FILE);
+}
+
 #endif

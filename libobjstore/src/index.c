@@ -10,6 +10,7 @@
  *
  *   L1  head -> new slot         index_insert()  new.next was set to the old head before
  *   L2  next -> next | mark      mark()          only while the slot's word says DOOMED/RECLAIM
+ *   L4  next -> new slot         index_insert_behind()  the slot before it is held by a pin
  *   L3  link to a marked slot -> that slot's next   search()  by whoever passes
  *
  * Invariants
@@ -19,6 +20,10 @@
  *   I3  One slot per id is present (WRITING or SEALED). Every entry changes the head (L1), so
  *       "nobody has this id" is one decision with the entry: the chain was searched from a
  *       head, and L1 replaces exactly that head. What was removed meanwhile does no harm.
+ *   I4  An object that changes slots (replace.c) moves backwards in its chain: a new form is
+ *       entered (L4) behind the old one, invisible, and takes over while the old one is still in
+ *       its place. A search that passes the old form when it is no longer present meets the
+ *       new one later; so "not there" stays a proof although L4 leaves the head alone.
  *
  * Stepping safely: a slot's next, word and id are believed only if, after they were read, the
  * link that led to the slot is unchanged: then the slot was in this chain when they were read.
@@ -35,6 +40,7 @@
  *   longer than there are slots is damage: -EBADMSG.
  */
 #include "index.h"
+#include "replace.h"
 
 #define LINK_MARK (1ull << 31)
 #define LINK_TAG 0x7fffffffu
@@ -59,6 +65,12 @@ uint64_t key_bucket(const struct objstore *s, struct key key)
 
     h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
     return (h ^ h >> 32) & (s->geo.buckets - 1);
+}
+
+/* In its chain, and not to be taken out: it makes way, or is to take another's place. */
+static bool word_is_passing(uint64_t word)
+{
+    return word_state(word) == SLOT_STANDBY || word_state(word) == SLOT_REPLACED;
 }
 
 void index_prefetch(const struct objstore *s, struct key key)
@@ -129,8 +141,12 @@ static enum step search_step(const struct objstore *s, struct search *q, struct 
     atomic_thread_fence(memory_order_acquire); /* all of these before the link again */
     if (au64_load_relaxed(*from) != *link)     /* relaxed: the fence orders it */
         return STEP_AGAIN;
-    if (!link_is_marked(next) && word_is_present(word)) {
-        if (has_key) {
+    if (!link_is_marked(next) && word_state(word) == SLOT_REPLACED && has_key && q->may_help) {
+        replace_help(s, target - 1, word); /* then it is no longer, and its heir is behind it */
+        return STEP_ON;                    /* to the same slot again */
+    }
+    if (!link_is_marked(next) && (word_is_present(word) || word_is_passing(word))) {
+        if (has_key && word_state(word) != SLOT_STANDBY) {
             q->slot = target - 1;
             q->word = word;
             return STEP_FOUND;
@@ -230,6 +246,22 @@ int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slo
                              link_make((uint64_t)own + 1, q.head + 1)))
             return 0;
     }
+}
+
+int index_insert_behind(struct objstore *s, uint32_t own, uint32_t old)
+{
+    struct au64 *from = &slot_at(s, old)->next;
+    struct slot *at = slot_at(s, own);
+    uint64_t tag = au64_load_relaxed(&at->next); /* relaxed: ours alone until L4 */
+    uint64_t link = au64_load_acquire(from);     /* E1 */
+
+    do {
+        if (link_is_marked(link))
+            return -EAGAIN;
+        au64_store_release(&at->next, link_make(link_target(link), ++tag)); /* E1 */
+        POINT("index: next set, not entered behind");
+    } while (!au64_cas_acq_rel(from, &link, link_make((uint64_t)own + 1, link + 1))); /* L4, E1 */
+    return 0;
 }
 
 int index_remove(struct objstore *s, uint32_t slot, uint64_t word)

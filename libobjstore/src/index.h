@@ -27,6 +27,11 @@ int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_
  */
 int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slot, uint64_t *word);
 /*
+ * Enter a slot that the caller owns in STANDBY behind `old`, of the same id, which the caller
+ * holds a pin on. -EAGAIN: `old` is being taken out.
+ */
+int index_insert_behind(struct objstore *s, uint32_t own, uint32_t old);
+/*
  * Take the slot out of its chain if its word is still of this generation and says DOOMED or
  * RECLAIM. Afterwards no chain leads to it. May be done twice, and by anybody. -EBADMSG.
  */

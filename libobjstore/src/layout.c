@@ -52,6 +52,7 @@ bool geometry_of(uint64_t capacity_bytes, struct geometry *g)
     g->meta_bit_words = round_up(g->slots / META_PIECE, 64) / 64;
 
     uint64_t end = PAGE_BYTES;
+    g->spill_at = place(&end, PAGE_BYTES, PAGE_BYTES);
     g->leases_at = place(&end, LEASES_MAX * sizeof(struct lease), PAGE_BYTES);
     g->waits_at = place(&end, (uint64_t)WAIT_WORDS * CACHE_LINE, PAGE_BYTES);
     g->events_at = place(&end, (uint64_t)EVENTS * EVENT_BYTES, PAGE_BYTES);
@@ -89,6 +90,7 @@ uint32_t layout_fingerprint(void)
         LEASES_MAX,
         WAIT_WORDS,
         EVENTS,
+        sizeof(struct spill_page),
         PASSES,
         SLOT_GROUP,
         SLOT_PIECE,

@@ -2,8 +2,8 @@
 /*
  * layout.h -- every byte that processes share: one file, mapped by all.
  *
- *   header | leases | wait words | events | passes | hints | meta bits | buckets | page owners |
- * block words | cell owners | pin tables | slots | metadata | data
+ *   header | spill page | leases | wait words | events | passes | hints | meta bits | buckets |
+ * page owners | block words | cell owners | pin tables | slots | metadata | data
  *
  * Everything up to the cell owners, a first part of the slots and all of the data is reserved
  * (fallocate) when the store is made. Pin tables, further slots and metadata are holes until
@@ -97,7 +97,8 @@ struct lease {
     struct au64 start_time;
     struct au64 subscribed;         /* its subscriptions: events.c */
     struct au64 tables[PIN_LEVELS]; /* file offset of each level's table, 0: none */
-    uint64_t pad[6];
+    struct au64 heir;               /* new slot + 1:32 | old slot:32; see replace.c */
+    uint64_t pad[5];
 };
 
 /* ---- slots --------------------------------------------------------------------------------- */
@@ -108,9 +109,39 @@ struct slot {
     struct au64 id[2];
     struct au64 size;
     struct au64 extent;  /* where the bytes are; see extent.h */
-    struct au64 created; /* CLOCK_REALTIME_COARSE, ns; bit 0: it has metadata */
+    struct au64 created; /* CLOCK_REALTIME_COARSE, ns; the lowest bits: CREATED_* */
     struct au64 pinners; /* bit i: a lease with number i modulo 64 may hold a pin */
     unsigned char bytes[INLINE_MAX];
+};
+
+#define CREATED_META 1ull    /* it has metadata */
+#define CREATED_USED 2ull    /* somebody got it since the hand came by: evict.c */
+#define CREATED_CLAIMED 4ull /* somebody is spilling it; a hint */
+#define CREATED_FLAGS 7ull
+
+/* ---- when bytes run out -------------------------------------------------------------------- */
+
+#define SPILL_DIR_MAX 3584u /* with the end */
+
+/* Written once, before the file has a name; all zero in a store that makes no room by itself. */
+struct spill_fixed {
+    uint64_t check;          /* hash of all below */
+    uint64_t name[2];        /* random: of the files in the directory, ours begin with it */
+    uint32_t mode;           /* enum spill_mode */
+    uint32_t flags;          /* SPILL_* */
+    char dir[SPILL_DIR_MAX]; /* an absolute path; ends with a zero byte */
+};
+enum spill_mode { SPILL_OFF = 0, SPILL_TO_FILES = 1, SPILL_EVICT = 2 };
+#define SPILL_COMPRESS 1u
+
+struct spill_page {
+    struct spill_fixed fixed;
+    _Alignas(CACHE_LINE) struct au64 hand; /* evict.c: the age of the last one that was looked at */
+    struct au64 hand_slot;
+    struct au64 files; /* numbers given to spill files */
+    struct au64 moves; /* slots that were replaced */
+    /* statistics */
+    struct au64 spilled, spilled_bytes, restored, restored_bytes, evicted, evicted_bytes;
 };
 
 #define META_WORDS 12u
@@ -126,7 +157,7 @@ struct geometry {
     uint64_t slots_first; /* reserved from the beginning */
     uint64_t slot_hint_words, class_hint_words, meta_bit_words;
     /* file offsets */
-    uint64_t leases_at, waits_at, events_at, passes_at, slot_hints_at, class_hints_at,
+    uint64_t spill_at, leases_at, waits_at, events_at, passes_at, slot_hints_at, class_hints_at,
         class_summaries_at, meta_bits_at, buckets_at, page_owners_at, block_words_at,
         cell_owners_at;
     uint64_t control_bytes; /* the end of what is reserved first */
@@ -146,6 +177,7 @@ _Static_assert(offsetof(struct header, slots_ready) == 128, "layout");
 _Static_assert(offsetof(struct header, slots_fresh) == 192, "layout");
 _Static_assert(offsetof(struct header, any_wait) == 256, "layout");
 _Static_assert(offsetof(struct header, leases_used) == 320, "layout");
+_Static_assert(sizeof(struct spill_page) <= PAGE_BYTES, "the spill page is one");
 _Static_assert(sizeof(struct lease) == 128, "two lines");
 _Static_assert(sizeof(struct slot) == 128, "two lines: descriptor and inline bytes");
 _Static_assert(offsetof(struct slot, bytes) == 64, "inline bytes are aligned as objects are");

@@ -30,6 +30,8 @@ static inline uint32_t leases_in_use(const struct objstore *s)
 
 /* Open the description that our locks belong to. */
 int lease_open_locks(struct objstore *s);
+/* Does anybody use the file, who is not us? */
+bool lease_is_file_used(const struct objstore *s);
 /* Be counted as a user of the file from now on. -EAGAIN: somebody is retiring it. */
 int lease_share_file(struct objstore *s);
 /* Take a lease number; -EUSERS: none is free. */

@@ -12,8 +12,10 @@
 #include "pass.h"
 #include "pin.h"
 #include "reap.h"
+#include "spill.h"
 #include "space.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -90,7 +92,8 @@ static enum found read_info(const struct objstore *s, uint32_t index, const stru
     uint64_t word = au64_load_acquire(&slot->word), id[2], created; /* E1 */
     enum slot_state state = word_state(word);
 
-    if (state != SLOT_WRITING && state != SLOT_SEALED && state != SLOT_DOOMED)
+    if (state != SLOT_WRITING && state != SLOT_SEALED && state != SLOT_DOOMED &&
+        state != SLOT_SPILLED && state != SLOT_REPLACED)
         return FOUND_NOTHING;
     memset(out, 0, sizeof *out);
     id[0] = au64_load_relaxed(&slot->id[0]); /* relaxed, all: the word is read again */
@@ -98,13 +101,15 @@ static enum found read_info(const struct objstore *s, uint32_t index, const stru
     memcpy(out->id.bytes, id, sizeof id);
     out->size = au64_load_relaxed(&slot->size);
     created = au64_load_relaxed(&slot->created);
-    out->created_ns = created & ~1ull;
+    out->created_ns = created & ~CREATED_FLAGS;
     out->place = index + 1;
     if (created & 1 && meta_is_reserved(s, index))
         read_meta(s, index, &out->meta);
-    out->state = state == SLOT_WRITING  ? OBJSTORE_UNSEALED
-                 : state == SLOT_SEALED ? OBJSTORE_SEALED
-                                        : OBJSTORE_DELETED;
+    out->state = state == SLOT_WRITING ? OBJSTORE_UNSEALED
+                 : extent_is_spilled(au64_load_relaxed(&slot->extent)) && state != SLOT_DOOMED
+                     ? OBJSTORE_SPILLED /* relaxed: the word is read again */
+                 : state == SLOT_SEALED || state == SLOT_REPLACED ? OBJSTORE_SEALED
+                                                                  : OBJSTORE_DELETED;
     bool is_fit = !wanted || is_wanted(wanted, out);
     if (is_fit && state == SLOT_WRITING)
         out->owner_pid = pid_of(s, word_lease(word));
@@ -155,13 +160,102 @@ static int filter_read(const struct objstore_filter *given, struct wanted *out)
                 return -E2BIG; /* a condition that this library does not know */
         memcpy(&f, given, size < sizeof f ? size : sizeof f);
     }
-    if (f.states &
-            ~(uint32_t)(1u << OBJSTORE_UNSEALED | 1u << OBJSTORE_SEALED | 1u << OBJSTORE_DELETED) ||
+    if (f.states & ~(uint32_t)(1u << OBJSTORE_UNSEALED | 1u << OBJSTORE_SEALED |
+                               1u << OBJSTORE_DELETED | 1u << OBJSTORE_SPILLED) ||
         f.dtypes >> (OBJSTORE_FLOAT64 + 1) || f.reserved)
         return -EINVAL;
+    if (f.states & 1u << OBJSTORE_SEALED) /* wherever their bytes are */
+        f.states |= 1u << OBJSTORE_SPILLED;
     *out = (struct wanted){ f.states, f.dtypes, f.name_prefix, f.tag, 0 };
     out->name_length = f.name_prefix ? strlen(f.name_prefix) : 0;
     return 0;
+}
+
+/*
+ * An object that changes slots (replace.c) while slots are looked at one after the other may be met
+ * twice, or in neither. So in a store where that happens those that were told of are
+ * remembered, and after a move in the meantime (M3 counts them; a slot that stood by may have
+ * become one's place since) all slots are looked at again.
+ */
+#define PASSES_MAX 16 /* under one move after the other */
+
+struct told {
+    bool is_needed;
+    struct key *ids; /* a hash table; all zero: no id */
+    uint64_t room, count;
+};
+
+static bool told_grow(struct told *t)
+{
+    struct told larger = { true, NULL, t->room ? 2 * t->room : 1024, t->count };
+
+    larger.ids = calloc(larger.room, sizeof *larger.ids);
+    if (!larger.ids)
+        return false;
+    for (uint64_t i = 0; i < t->room; i++) {
+        uint64_t at = t->ids[i].id[0] * 0x9e3779b97f4a7c15u >> 32;
+
+        if (!t->ids[i].id[0] && !t->ids[i].id[1])
+            continue;
+        while (larger.ids[at & (larger.room - 1)].id[0] || larger.ids[at & (larger.room - 1)].id[1])
+            at++;
+        larger.ids[at & (larger.room - 1)] = t->ids[i];
+    }
+    free(t->ids);
+    *t = larger;
+    return true;
+}
+
+/* 1: new; 0: told before; -ENOMEM. */
+static int told_add(struct told *t, const struct objstore_id *id)
+{
+    struct key key = key_of(id);
+
+    if (!t->is_needed)
+        return 1;
+    if (2 * t->count >= t->room && !told_grow(t))
+        return -ENOMEM;
+    uint64_t at = key.id[0] * 0x9e3779b97f4a7c15u >> 32;
+    for (;; at++) {
+        struct key *there = &t->ids[at & (t->room - 1)];
+
+        if (there->id[0] == key.id[0] && there->id[1] == key.id[1])
+            return 0;
+        if (!there->id[0] && !there->id[1]) {
+            *there = key;
+            t->count++;
+            return 1;
+        }
+    }
+}
+
+static int list_pass(struct objstore *s, const struct wanted *wanted, int pass, struct told *told,
+                     int (*visit)(const struct objstore_info *info, void *ctx), void *ctx,
+                     bool *is_moving)
+{
+    uint32_t slots = slots_in_use(s);
+    int err = 0;
+
+    for (uint32_t i = 0; i < slots && !err; i++) {
+        struct objstore_info info;
+
+        /* One that changes while we look is looked at again: it may only have been sealed. */
+        for (int tries = 0; tries < 8; tries++) {
+            uint64_t before = au64_load_acquire(&slot_at(s, i)->word); /* E1 */
+            enum found found = read_info(s, i, wanted, &info);
+
+            *is_moving |= word_state(before) == SLOT_STANDBY;
+            if (found == FOUND_NOTHING &&
+                au64_load_acquire(&slot_at(s, i)->word) != before) /* E1 */
+                continue;
+            if (found == FOUND && info.state == OBJSTORE_DELETED)
+                err = pass == 0 ? visit(&info, ctx) : 0;
+            else if (found == FOUND && (err = told_add(told, &info.id)) == 1)
+                err = visit(&info, ctx);
+            break;
+        }
+    }
+    return err;
 }
 
 int objstore_list_where(struct objstore *s, const struct objstore_filter *filter,
@@ -176,21 +270,17 @@ int objstore_list_where(struct objstore *s, const struct objstore_filter *filter
         err = filter_read(filter, &wanted);
     if (err)
         return err;
-    uint32_t slots = slots_in_use(s);
-    for (uint32_t i = 0; i < slots && !err; i++) {
-        struct objstore_info info;
+    struct told told = { .is_needed = s->spill && s->spill->mode == SPILL_TO_FILES };
+    for (int pass = 0; pass < PASSES_MAX && !err; pass++) {
+        uint64_t moves = told.is_needed ? au64_load_acquire(&s->spill->page->moves) : 0; /* M3 */
+        bool is_moving = false;
 
-        /* One that changes while we look is looked at again: it may only have been sealed. */
-        for (int tries = 0; tries < 8; tries++) {
-            uint64_t before = au64_load_acquire(&slot_at(s, i)->word); /* E1 */
-            enum found found = read_info(s, i, &wanted, &info);
-
-            if (found != FOUND_NOTHING || au64_load_acquire(&slot_at(s, i)->word) == before) {
-                err = found == FOUND ? visit(&info, ctx) : 0;
-                break;
-            }
-        }
+        err = list_pass(s, &wanted, pass, &told, visit, ctx, &is_moving);
+        if (!told.is_needed ||
+            (!is_moving && au64_load_acquire(&s->spill->page->moves) == moves)) /* M3 */
+            break;
     }
+    free(told.ids);
     return err;
 }
 
@@ -259,6 +349,15 @@ static void count_slots(const struct objstore *s, struct objstore_stats *out)
         case SLOT_SEALED:
             out->objects_sealed++;
             break;
+        case SLOT_SPILLED:
+            out->objects_spilled++;
+            out->spilled_bytes += au64_load_relaxed(&slot->size);
+            continue;
+        case SLOT_FILE:
+            out->spill_file_bytes += spill_file_bytes(s, i);
+            continue;
+        case SLOT_STANDBY:
+        case SLOT_REPLACED:
         case SLOT_DOOMED:
             out->objects_deleted++;
             break;
@@ -301,6 +400,7 @@ int objstore_stats(struct objstore *s, struct objstore_stats *out)
     }
     stats.deaths = au64_load_relaxed(&s->header->deaths); /* relaxed: a statistic */
     stats.is_ephemeral = s->header->fixed.flags & HEADER_EPHEMERAL;
+    spill_stats(s, &stats);
     *out = stats;
     return 0;
 }

@@ -6,12 +6,14 @@
 #include "alloc.h"
 #include "copy.h"
 #include "events.h"
+#include "evict.h"
 #include "index.h"
 #include "lease.h"
 #include "objects.h"
 #include "pin.h"
 #include "reap.h"
 #include "slot.h"
+#include "spill.h"
 #include "wait.h"
 
 #include <string.h>
@@ -95,7 +97,7 @@ static int describe(struct objstore *s, uint32_t index, struct key key, size_t s
     au64_store_relaxed(&slot->id[1], key.id[1]);
     au64_store_relaxed(&slot->size, size);
     au64_store_relaxed(&slot->created,
-                       ((uint64_t)clock_ns(CLOCK_REALTIME_COARSE) & ~1ull) | has_meta);
+                       ((uint64_t)clock_ns(CLOCK_REALTIME_COARSE) & ~CREATED_FLAGS) | has_meta);
     au64_store_relaxed(&slot->pinners, 0);
     return 0;
 }
@@ -167,8 +169,11 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
         /* The dead may have what we want: the id, or the room. */
         bool may_help = err == -ENOSPC || (err == -EEXIST && word_state(word) == SLOT_WRITING &&
                                            lease_writer_is_dead(s, word));
-        if (!may_help || reap_dead(s) == 0)
-            return err;
+        if (may_help && reap_dead(s))
+            continue;
+        int64_t freed = err == -ENOSPC ? evict_make_room(s, size) : 0;
+        if (freed <= 0)
+            return freed ? (int)freed : err;
     }
     wait_wake(s, key);
     if (object_place(s, *index, size, at))
@@ -357,7 +362,7 @@ int objstore_delete(struct objstore *s, const struct objstore_id *id)
         err = index_find(s, key, &index, &word);
         if (err)
             return err;
-        if (word_state(word) != SLOT_SEALED)
+        if (!word_is_sealed(word))
             return -ENOENT;
         on = events_on(s);
         if (events_has_listeners(on))
@@ -383,7 +388,7 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
     if (find_ours(s, key_of(id), &index, &word))
         return;
     struct au64 *at = &slot_at(s, index)->created;
-    au64_store_relaxed(at, (created & ~1ull) | (au64_load_relaxed(at) & 1)); /* T2 publishes */
+    au64_store_relaxed(at, (created & ~CREATED_FLAGS) | (au64_load_relaxed(at) & CREATED_META)); /* T2 publishes */
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -416,6 +421,8 @@ static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct o
     err = view_open(s, index, word, ref, view);
     if (err)
         unpin(s, ref, word);
+    else
+        evict_note_use(s, slot_at(s, index));
     return err;
 }
 
@@ -429,9 +436,12 @@ static int try_get(struct objstore *s, struct key key, struct objstore_view *vie
         err = index_find(s, key, &index, word);
         if (err)
             return err;
-        if (word_state(*word) != SLOT_SEALED)
+        if (!word_is_sealed(*word))
             return -ENOENT;
-        err = open_view(s, index, *word, view);
+        err = word_state(*word) == SLOT_SEALED ? open_view(s, index, *word, view)
+                                               : spill_restore(s, index, *word, view);
+        if (err == -ENOSPC && evict_make_room(s, PAGE_BYTES) > 0) /* for a table of views */
+            err = -EAGAIN;
     } while (err == -EAGAIN);
     return err;
 }
@@ -499,7 +509,10 @@ static int copy_out(const struct objstore *s, struct key key, void *buf, size_t 
 
     if (err)
         return err;
-    if (word_state(word) != SLOT_SEALED)
+    if (extent_is_spilled(au64_load_relaxed(&slot_at(s, index)->extent)) &&
+        (word_state(word) == SLOT_SPILLED || word_state(word) == SLOT_REPLACED))
+        return spill_copy_out(s, index, word, buf, cap, size);
+    if (word_state(word) != SLOT_SEALED && word_state(word) != SLOT_REPLACED)
         return -ENOENT;
     full = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: the word is read again */
     bool is_sound = object_place(s, index, full, &at);
@@ -542,5 +555,5 @@ bool objstore_contains(struct objstore *s, const struct objstore_id *id)
     uint64_t word;
 
     return !check_key(s, id, &key) && !index_find(s, key, &index, &word) &&
-           word_state(word) == SLOT_SEALED;
+           (word_is_sealed(word) || word_state(word) == SLOT_REPLACED);
 }

@@ -15,6 +15,7 @@
 #include "futex.h"
 #include "lease.h"
 #include "reap.h"
+#include "spill.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -27,7 +28,7 @@
 #define CAPACITY_DEFAULT (1ull << 30)
 #define FLAGS_ALL                                                                     \
     (OBJSTORE_CREATE | OBJSTORE_EXCLUSIVE | OBJSTORE_READ_ONLY | OBJSTORE_EPHEMERAL | \
-     OBJSTORE_PREFAULT)
+     OBJSTORE_PREFAULT | OBJSTORE_CACHE | OBJSTORE_COMPRESS)
 #define OPEN_TRIES 1000
 
 /* ---- mapping ------------------------------------------------------------------------------- */
@@ -83,6 +84,7 @@ static void prefault(struct objstore *s)
 
 static void detach(struct objstore *s)
 {
+    spill_detach(s);
     if (s->rw)
         munmap(s->rw, s->geo.file_bytes);
     if (s->view)
@@ -111,6 +113,17 @@ static int check_leftover(struct objstore *s, bool is_new)
     if (err)
         return err == -EAGAIN ? -ESTALE : err;
     return au32_load_acquire(&s->header->retired) ? -ESTALE : 0; /* R1 */
+}
+
+/*
+ * Was it last used before the machine's start? Not if somebody uses it now: that is how it looks
+ * from a container with a boot of its own. Who recovers is not counted as a user meanwhile, so
+ * several who come first do not take each other for one.
+ */
+static bool is_to_recover(const struct objstore *s)
+{
+    return !(s->header->fixed.flags & HEADER_EPHEMERAL) && durable_is_of_earlier_boot(s->header) &&
+           !lease_is_file_used(s);
 }
 
 static int join(struct objstore *s)
@@ -164,14 +177,19 @@ static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out,
     if (err)
         goto detach;
     find_regions(s);
+    err = spill_attach(s);
+    if (err)
+        goto detach;
     if (!read_only) {
         err = lease_open_locks(s);
+        if (!err && !is_new && is_to_recover(s))
+            err = OF_EARLIER_BOOT;
         if (!err)
             err = check_leftover(s, is_new);
-        if (!err && !is_new && durable_is_of_earlier_boot(s->header))
-            err = OF_EARLIER_BOOT;
-        if (err == -ESTALE && !is_new)
+        if (err == -ESTALE && !is_new) {
             file_unlink_name(fd);
+            spill_end_of_store(s);
+        }
         if (!err)
             err = join(s);
         if (err)
@@ -217,6 +235,10 @@ static int read_options(const struct objstore_options *given, struct objstore_op
          !(o->flags & OBJSTORE_CREATE)) ||
         (o->flags & OBJSTORE_CREATE && o->flags & OBJSTORE_READ_ONLY))
         return -EINVAL;
+    if ((o->flags & (OBJSTORE_CACHE | OBJSTORE_COMPRESS) && !(o->flags & OBJSTORE_CREATE)) ||
+        (o->flags & OBJSTORE_CACHE && o->spill_dir) ||
+        (o->flags & OBJSTORE_COMPRESS && !o->spill_dir))
+        return -EINVAL;
     if (!o->capacity_bytes)
         o->capacity_bytes = CAPACITY_DEFAULT;
     if (!o->mode)
@@ -234,7 +256,13 @@ static int make_store(const struct file_name *name, const struct geometry *g,
     if (fd < 0)
         return fd;
     struct objstore *s;
-    int err = attach(fd, o->flags, true, &s, diag);
+    int err = spill_format(fd, g, o, diag);
+    if (err) {
+        file_unlink_hidden(fd);
+        close(fd);
+        return err;
+    }
+    err = attach(fd, o->flags, true, &s, diag);
     if (err)
         return err;
     err = name ? file_publish(s->fd, name) : 0;
@@ -408,6 +436,7 @@ void objstore_close(struct objstore *s)
             POINT("open: retired, still named");
             file_unlink_name(s->fd);
         }
+        spill_end_of_store(s);
     }
     detach(s);
 }
@@ -420,7 +449,9 @@ int objstore_destroy(const char *where)
 
     if (err)
         return err;
-    int fd = open(name.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = open(name.path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        fd = open(name.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return -errno;
     /* A damaged store can be destroyed, something else cannot. */
@@ -429,12 +460,13 @@ int objstore_destroy(const char *where)
         err = -errno;
     else if (n < 8 || fixed.magic != LAYOUT_MAGIC)
         err = -EPROTO;
+    if (!err && unlink(name.path))
+        err = -errno;
+    if (!err) {
+        durable_forget(name.path);
+        spill_end_of_file(fd);
+        file_tidy_dir(name.path);
+    }
     close(fd);
-    if (err)
-        return err;
-    if (unlink(name.path))
-        return -errno;
-    durable_forget(name.path);
-    file_tidy_dir(name.path);
-    return 0;
+    return err;
 }

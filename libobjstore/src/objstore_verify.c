@@ -15,6 +15,7 @@
 #include "pages.h"
 #include "pass.h"
 #include "pin.h"
+#include "spill.h"
 
 struct check {
     const struct objstore *s;
@@ -126,27 +127,54 @@ static bool units_are_ours(const struct objstore *s, uint32_t index, const struc
     return true;
 }
 
+/* A file, or an object in one. */
+static const char *fault_of_spilled(const struct objstore *s, uint32_t index, enum slot_state state)
+{
+    const struct slot *slot = slot_at(s, index);
+    uint64_t extent = au64_load_relaxed(&slot->extent); /* relaxed, all: the word is read again */
+    struct key key = { { au64_load_relaxed(&slot->id[0]), au64_load_relaxed(&slot->id[1]) } };
+    struct spill_record r;
+    uint32_t found;
+    uint64_t word;
+
+    if (!s->spill)
+        return "it is of a store that spills";
+    if (state == SLOT_FILE)
+        return extent_is_file(extent) ? NULL : "it is a spill file that does not say so";
+    if (!extent_is_spilled(extent) || !spill_record_read(s, index, &r))
+        return "its record of where it was spilled to is damaged";
+    if (!spill_record_is_kept(s, &r))
+        return "it is in a spill file that there is none of";
+    if (index_find(s, key, &found, &word) || found != index)
+        return "its id does not lead to it";
+    return NULL;
+}
+
 static const char *fault_of_slot(const struct objstore *s, uint32_t index, uint64_t word)
 {
     const struct slot *slot = slot_at(s, index);
     struct key key = { { au64_load_relaxed(&slot->id[0]), au64_load_relaxed(&slot->id[1]) } };
-    struct extent e = extent_unpack(au64_load_relaxed(&slot->extent));
+    uint64_t extent = au64_load_relaxed(&slot->extent);
+    struct extent e = extent_unpack(extent);
     uint64_t size = au64_load_relaxed(&slot->size), at, room, found_word;
     enum slot_state state = word_state(word);
     uint32_t found;
 
     /* relaxed, all of the above: the word is read again by the caller */
-    if (state > SLOT_RECLAIM)
+    if (state > SLOT_FILE)
         return "its state is none";
-    if (state == SLOT_WRITING || state == SLOT_RECLAIM)
+    if (state == SLOT_WRITING || state == SLOT_RECLAIM || state == SLOT_STANDBY ||
+        state == SLOT_REPLACED)
         return word_lease(word) >= LEASES_MAX || /* A4 */
                        lease_word_state(au64_load_acquire(&s->leases[word_lease(word)].word)) ==
                            LEASE_FREE
                    ? "its owner has no lease"
                    : NULL;
     if (state == SLOT_FREE)
-        return e.kind != EXTENT_NONE ? "it is free and has an extent" : NULL;
-    if (size > INLINE_MAX) {
+        return extent ? "it is free and has an extent" : NULL;
+    if (state == SLOT_FILE || state == SLOT_SPILLED)
+        return fault_of_spilled(s, index, state);
+    if (size > INLINE_MAX && !(state == SLOT_DOOMED && s->spill && extent_is_spilled(extent))) {
         if (!e.held || !extent_place(s, &e, &at, &room) || size > room)
             return "its extent makes no sense";
         if (!units_are_ours(s, index, &e))

@@ -39,7 +39,7 @@ static int look_at(struct objstore *s, const struct objstore_id *id, struct look
         return -EINVAL;
     int err = index_find(s, key, &slot, &word);
     POINT("wait: an id looked at");
-    *is_sealed = !err && word_state(word) == SLOT_SEALED;
+    *is_sealed = !err && word_is_sealed(word);
     if (err == -EBADMSG)
         return err;
     look->sealed += *is_sealed;
@@ -80,7 +80,7 @@ int wait_sealed(struct objstore *s, struct key key, int64_t deadline)
         int err = index_find(s, key, &slot, &word);
 
         POINT("wait: an id looked at");
-        if (!err && word_state(word) == SLOT_SEALED)
+        if (!err && word_is_sealed(word))
             return 0;
         if (err && err != -ENOENT)
             return err;
@@ -223,7 +223,7 @@ static int follow_events(struct objstore *s, const struct objstore_id *ids, size
             continue;
         }
         if (hint.kind == HINT_SEAL && !index_find(s, hint.key, &slot, &word) &&
-            word_state(word) == SLOT_SEALED)
+            word_is_sealed(word))
             sealed += pending_take(p, ids, hint.key);
     }
     return 0;

@@ -205,7 +205,7 @@ const char *pass_fault(const struct objstore *s, uint32_t n)
         return "it is for a slot that does not exist";
     enum slot_state state =
         word_state(au64_load_seq_cst(&slot_at(s, (uint32_t)word)->word)); /* T1 to T7 */
-    if (state != SLOT_SEALED && state != SLOT_DOOMED &&
+    if (state != SLOT_SEALED && state != SLOT_DOOMED && state != SLOT_REPLACED &&
         au64_load_seq_cst(&pass_at(s, n)->word) == word)
         return "it is for a slot without an object";
     return NULL;

@@ -19,7 +19,9 @@
 #include "lease.h"
 #include "pass.h"
 #include "pin.h"
+#include "replace.h"
 #include "slot.h"
+#include "spill.h"
 #include "wait.h"
 
 void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_from from)
@@ -29,6 +31,7 @@ void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_fr
     if (from != RECLAIM_UNLINKED &&
         index_remove(s, slot, word)) /* a damaged chain: leave the slot, verify tells */
         return;
+    spill_forget(s, c, slot);
     extent_free(s, c, slot, from != RECLAIM_ANYWHERE);
     slot_free(s, c, slot);
 }
@@ -65,15 +68,35 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
         if (slot % 16 == 0) /* cheap, and every group is told of soon enough */
             slots_hint(s, slot);
         break;
+    case SLOT_STANDBY:
     case SLOT_WRITING:
     case SLOT_RECLAIM:
-        if (grave_owns(s, graves, word))
-            take_over(s, slot, word);
+        if (!grave_owns(s, graves, word))
+            break;
+        if (word_state(word) == SLOT_STANDBY) { /* M8: an heir is not its dead owner's */
+            replace_settle(s, slot, word_lease(word));
+            POINT("reap: an heir settled");
+        }
+        take_over(s, slot, word);
         break;
     case SLOT_DOOMED:
         reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
         break;
+    case SLOT_REPLACED:
+        if (grave_owns(s, graves, word))
+            replace_help(s, slot, word); /* M5, M6 */
+        word = au64_load_seq_cst(&slot_at(s, slot)->word);
+        if (word_state(word) == SLOT_DOOMED)
+            reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
+        break;
+    case SLOT_FILE:
+        spill_file_drop_if_empty(s, NULL, slot, word);
+        break;
     case SLOT_SEALED:
+        if (au64_load_relaxed(&slot_at(s, slot)->created) & CREATED_CLAIMED) /* a hint */
+            au64_and_acq_rel(&slot_at(s, slot)->created, ~CREATED_CLAIMED);
+        break;
+    case SLOT_SPILLED:
     default:
         break;
     }

@@ -53,7 +53,8 @@
 
 bool slot_change(struct objstore *s, uint32_t index, uint64_t *seen, enum slot_state state)
 {
-    bool owned = state == SLOT_WRITING || state == SLOT_RECLAIM;
+    bool owned = state == SLOT_WRITING || state == SLOT_RECLAIM || state == SLOT_STANDBY ||
+                 state == SLOT_REPLACED;
 
     return au64_cas_seq_cst(&slot_at(s, index)->word, seen, /* E1, E2 */
                             word_with(*seen, state, owned ? s->lease : 0));

@@ -74,6 +74,8 @@ struct objstore {
     struct au64 *pin_tables[PIN_LEVELS]; /* ours; written by au64_* through pin_levels only */
     struct au32 pin_levels;              /* levels that we have */
     struct au32 pin_growing;             /* a thread of ours is adding one */
+    struct au32 replacing;               /* a thread of ours uses our lease's `heir` */
+    struct spill *spill;                 /* NULL: a store that makes no room by itself */
     struct cache caches[CACHES];
 };
 
@@ -112,6 +114,11 @@ enum slot_state {
     SLOT_SEALED = 2,
     SLOT_DOOMED = 3,  /* deleted; bytes stay while someone has a pin */
     SLOT_RECLAIM = 4, /* owned: the lease in the word alone frees */
+    /* When bytes run out: see replace.c */
+    SLOT_SPILLED = 5,  /* sealed, its bytes in a spill file */
+    SLOT_STANDBY = 6,  /* owned: the lease in the word makes another form of an object */
+    SLOT_REPLACED = 7, /* the lease in the word named the slot that has the object now */
+    SLOT_FILE = 8,     /* no object: a spill file that has bytes of some */
 };
 
 #define WORD_STATE_SHIFT 16u
@@ -137,10 +144,15 @@ static inline uint64_t word_with(uint64_t word, enum slot_state state, uint32_t 
 {
     return word_make(word_generation(word), state, lease);
 }
+/* Sealed, wherever the bytes are. */
+static inline bool word_is_sealed(uint64_t word)
+{
+    return word_state(word) == SLOT_SEALED || word_state(word) == SLOT_SPILLED;
+}
 /* Present under its id: being written, or sealed. */
 static inline bool word_is_present(uint64_t word)
 {
-    return word_state(word) == SLOT_WRITING || word_state(word) == SLOT_SEALED;
+    return word_state(word) == SLOT_WRITING || word_is_sealed(word);
 }
 
 /* ---- private caches ------------------------------------------------------------------------ */

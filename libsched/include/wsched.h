@@ -57,8 +57,9 @@ struct wsched_future {
 
 /*
  * A kernel runs in a worker. It returns 0, or a negative errno value that fails the
- * task with it (-ECANCELED after a wsched_cancel(): the task counts as cancelled). `ctx` is the registration's, as it was in the process that opened the
- * pool when its workers were forked.
+ * task with it (-ECANCELED after a wsched_cancel(): the task counts as cancelled).
+ * `ctx` is the registration's, as it was in the process that opened the pool when its
+ * workers were forked.
  */
 typedef int (*wsched_fn)(struct wsched_task *task, void *ctx);
 

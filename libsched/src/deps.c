@@ -26,7 +26,8 @@
  *   D2  bits cleared by seq_cst CAS, all looked at afterwards by seq_cst loads: of two processes
  *       that clear the last two bits, at least one sees none left.
  *   D3  a block's words and next are stored before it is linked (CAS release) -> acquire of
- * walkers. Limits   65,536 dependencies a task; an entry's generation is 28 bits.
+ *       walkers.
+ * Limits   65,536 dependencies a task; an entry's generation is 28 bits.
  */
 #include "pool.h"
 

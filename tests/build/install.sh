@@ -23,7 +23,8 @@ for pair in libobjstore:objstore libsched:wsched libforest:forest; do
     # shellcheck disable=SC2086
     gcc -Wall -Werror "$tmp/x.c" -o "$tmp/x" -I"$tmp/root/usr/include" -L"$tmp/root/usr/lib" $flags
     LD_LIBRARY_PATH=$tmp/root/usr/lib "$tmp/x"
-    gcc "$tmp/x.c" -o "$tmp/x" -I"$tmp/root/usr/include" "$tmp/root/usr/lib/$dir.a" -pthread -lm
+    gcc "$tmp/x.c" -o "$tmp/x" -I"$tmp/root/usr/include" "$tmp/root/usr/lib/$dir.a" \
+        $(sed -n 's/^Libs.private: //p' "$tmp/root/usr/lib/pkgconfig/$dir.pc")
     "$tmp/x"
     readelf -d "$tmp/root/usr/lib/$dir.so" | grep -q "SONAME.*$dir.so.0"
 done

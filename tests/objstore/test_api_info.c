@@ -114,7 +114,7 @@ static void filter_errors(void)
     CHECK_EQ(objstore_list_where(NULL, &f, stop, &calls), -EINVAL);
     f.states = 1;
     CHECK_EQ(objstore_list_where(s, &f, stop, &calls), -EINVAL);
-    f.states = 1u << (OBJSTORE_DELETED + 1);
+    f.states = 1u << (OBJSTORE_SPILLED + 1);
     CHECK_EQ(objstore_list_where(s, &f, stop, &calls), -EINVAL);
     f.states = 0;
     f.dtypes = 1u << (OBJSTORE_FLOAT64 + 1);

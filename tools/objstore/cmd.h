@@ -30,6 +30,7 @@ int cmd_top(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_load(int argc, char **argv);
+int cmd_spill(int argc, char **argv);
 int cmd_sync(int argc, char **argv);
 int cmd_destroy(int argc, char **argv);
 

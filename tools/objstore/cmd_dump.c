@@ -70,7 +70,7 @@ static int dump_named(struct dump *d, const char *const *words, int count)
     for (int i = 0; i < count && !ferror(d->out.stream); i++) {
         struct objstore_info info;
         int one = store_find(d->store, d->where, words[i], &info);
-        if (!one && info.state != OBJSTORE_SEALED) {
+        if (!one && info.state == OBJSTORE_UNSEALED) {
             complain(d->where, "'%s' is not sealed yet (process %d writes it)", words[i],
                      (int)info.owner_pid);
             one = EXIT_ANSWER_NO;

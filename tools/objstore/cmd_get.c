@@ -56,7 +56,7 @@ static int get(const char *where, const char *word, const char *path, bool as_np
     if (code)
         return code;
     code = store_find(store, where, word, &info);
-    if (!code && info.state != OBJSTORE_SEALED) {
+    if (!code && info.state == OBJSTORE_UNSEALED) {
         complain(where, "'%s' is not sealed yet (process %d writes it); 'objstore wait' waits",
                  word, (int)info.owner_pid);
         code = EXIT_ANSWER_NO;

@@ -15,7 +15,7 @@ static int remove_object(struct objstore *store, const char *where, const char *
     int code = store_find(store, where, word, &info);
     if (code)
         return code;
-    int err = info.state == OBJSTORE_SEALED ? objstore_delete(store, &info.id) : -EBUSY;
+    int err = info.state == OBJSTORE_UNSEALED ? -EBUSY : objstore_delete(store, &info.id);
     if (err == -EBUSY) {
         complain(where, "'%s' is not sealed: process %d writes it", word, (int)info.owner_pid);
         return EXIT_ANSWER_NO;

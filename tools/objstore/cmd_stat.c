@@ -40,6 +40,22 @@ static void emit_pieces(const struct objstore_space *space, struct emit *e)
     emit_list_end(e);
 }
 
+/* A store that makes room by itself. */
+static void emit_spill(const struct objstore_stats *s, struct emit *e)
+{
+    emit_bool(e, "is_cache", "cache", s->is_cache);
+    if (s->is_cache) {
+        emit_uint(e, "evictions", "objects evicted", s->evictions);
+        emit_size(e, "evicted_bytes", "bytes evicted", s->evictions_bytes);
+        return;
+    }
+    emit_uint(e, "objects_spilled", "objects spilled", s->objects_spilled);
+    emit_size(e, "spilled_bytes", "spilled", s->spilled_bytes);
+    emit_size(e, "spill_file_bytes", "spill files", s->spill_file_bytes);
+    emit_uint(e, "spills", "spills so far", s->spills);
+    emit_uint(e, "restores", "restores so far", s->restores);
+}
+
 static int stat_store(struct objstore *store, const char *where, bool with_pieces, struct emit *e)
 {
     struct objstore_stats s;
@@ -60,6 +76,8 @@ static int stat_store(struct objstore *store, const char *where, bool with_piece
     emit_uint(e, "objects_sealed", "objects sealed", s.objects_sealed);
     emit_uint(e, "objects_unsealed", "objects unsealed", s.objects_unsealed);
     emit_uint(e, "objects_deleted", "objects deleted", s.objects_deleted);
+    if (s.can_spill || s.is_cache)
+        emit_spill(&s, e);
     emit_uint(e, "processes", "processes", s.processes);
     emit_uint(e, "deaths", "deaths", s.deaths);
     emit_uint(e, "free_runs", "free pieces", space.runs);

@@ -19,7 +19,8 @@ static double now(void)
 }
 
 /* 0: sound. -EBADMSG, -EPROTO: it is not, and diag says why. Else: it could not be checked. */
-static int verify(const char *where, struct objstore_stats *stats, struct objstore_diag *diag)
+static int verify(const char *where, bool contents, struct objstore_stats *stats,
+                  struct objstore_diag *diag)
 {
     struct objstore_options options = OBJSTORE_OPTIONS_INIT;
     struct objstore *store;
@@ -28,6 +29,8 @@ static int verify(const char *where, struct objstore_stats *stats, struct objsto
     if (err)
         return err;
     err = objstore_verify(store, diag);
+    if (!err && contents)
+        err = objstore_verify_spilled(store, diag);
     if (!err)
         err = objstore_stats(store, stats);
     objstore_close(store);
@@ -37,8 +40,9 @@ static int verify(const char *where, struct objstore_stats *stats, struct objsto
 int cmd_verify(int argc, char **argv)
 {
     const char *where = NULL;
-    bool json = false;
+    bool json = false, contents = false;
     const struct arg_option table[] = {
+        OPT_FLAG("contents", 'c', &contents, "also read all spilled bytes, and check them"),
         OPT_FLAG("json", 'j', &json, "as a JSON object"),
         { .kind = ARG_END },
     };
@@ -57,14 +61,14 @@ int cmd_verify(int argc, char **argv)
     struct objstore_diag diag = { "" };
     struct objstore_stats s = { 0 };
     double start = now();
-    int err = verify(where, &s, &diag);
+    int err = verify(where, contents, &s, &diag);
     double seconds = now() - start;
     bool is_unsound = err == -EBADMSG || err == -EPROTO;
     if (err)
         store_complain(where, err, &diag);
     if (err && !is_unsound)
         return EXIT_CANNOT;
-    uint64_t objects = s.objects_sealed + s.objects_unsealed + s.objects_deleted;
+    uint64_t objects = s.objects_sealed + s.objects_unsealed + s.objects_deleted + s.objects_spilled;
     char took[HUMAN_TEXT];
     if (json) {
         struct emit e;

@@ -25,6 +25,7 @@ static const struct command commands[] = {
     { "doctor", "show what the dead left behind, and remove it", cmd_doctor },
     { "dump", "write objects as a stream", cmd_dump },
     { "load", "make the objects of such a stream", cmd_load },
+    { "spill", "make room ahead of need", cmd_spill },
     { "sync", "make what is sealed outlive the machine", cmd_sync },
     { "destroy", "remove a store", cmd_destroy },
 };

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * micro.c -- what the basic operations of libsched cost, on two workers.
+ *
+ *     micro [--rounds N] [pattern]      one JSON object a line; the line latency between the CPUs
+ * goes with each
+ *
+ * Each case runs in N rounds (5); median, least and most of the rounds. The host may move virtual
+ * CPUs apart: "line_ns", the median one-way latency of a cache line between two threads, measured
+ * around each case, tells whether results may be compared. Some 50 is near, 200 is far; thousands
+ * say that the two threads shared one CPU, because somebody else had the other: then only the
+ * cases of one worker mean something.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <wsched.h>
+
+#define ROUNDS_MAX 101
+#define WINDOW 8192
+#define BATCH 256
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void must(int result, const char *what)
+{
+    if (result >= 0)
+        return;
+    fprintf(stderr, "micro: %s: %s\n", what, wsched_strerror(result));
+    exit(1);
+}
+
+static int rounds = 5;
+
+/* ---- kernels ------------------------------------------------------------------------------- */
+
+static _Atomic int64_t *shared; /* of all processes: moments that kernels note */
+
+static int nothing(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    return 0;
+}
+
+static int fib(struct wsched_task *task, void *ctx)
+{
+    const int n = *(const int *)wsched_task_payload(task, NULL);
+    struct wsched *pool = wsched_task_pool(task);
+    struct wsched_future f[2];
+    long a = n, b = 0;
+
+    (void)ctx;
+    if (n < 2)
+        return wsched_task_result(task, &a, sizeof a);
+    for (int i = 0; i < 2; i++) {
+        int m = n - 1 - i;
+        struct wsched_spec s = { .kernel = "fib", .payload = &m, .payload_size = sizeof m };
+        must(wsched_submit(pool, &s, &f[i]), "submit");
+    }
+    must(wsched_wait(pool, f, 2, 2, -1, NULL), "wait");
+    must(wsched_result(pool, f[0], &a, sizeof a, NULL), "result");
+    must(wsched_result(pool, f[1], &b, sizeof b, NULL), "result");
+    wsched_release(pool, f[0]);
+    wsched_release(pool, f[1]);
+    a += b;
+    return wsched_task_result(task, &a, sizeof a);
+}
+
+/* Notes when it starts; the first attempt is killed from outside. */
+static int victim(struct wsched_task *task, void *ctx)
+{
+    (void)ctx;
+    shared[wsched_task_attempt(task)] = now_ns();
+    if (wsched_task_attempt(task) > 1)
+        return 0;
+    shared[0] = getpid();
+    for (;;)
+        pause();
+}
+
+static const struct wsched_kernel kernels[] = { { "nothing", nothing, NULL },
+                                                { "fib", fib, NULL },
+                                                { "victim", victim, NULL } };
+
+static struct wsched *open_pool(uint32_t workers)
+{
+    struct wsched_options o = WSCHED_OPTIONS_INIT;
+    struct wsched *pool;
+
+    o.workers = workers;
+    must(wsched_open(&o, kernels, 3, &pool), "open");
+    return pool;
+}
+
+/* ---- reports --------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+#define LINE_SAMPLES 200
+#define LINE_TURNS 50
+#define LINE_END UINT32_MAX
+static _Atomic uint32_t ball;
+
+static void *return_ball(void *arg)
+{
+    for (uint32_t seen = 0;;) {
+        uint32_t i = atomic_load_explicit(&ball, memory_order_acquire);
+        if (i == LINE_END)
+            return arg;
+        if (i != seen && i % 2)
+            atomic_store_explicit(&ball, seen = i + 1, memory_order_release);
+    }
+}
+
+/* The median of short samples, and no longer than 50 ms: who is put aside in one spoils that one.
+ */
+static double line_latency_ns(void)
+{
+    const int64_t end = now_ns() + 50000000;
+    double v[LINE_SAMPLES];
+    uint32_t turn = 0;
+    size_t n = 0;
+    pthread_t t;
+
+    atomic_store(&ball, 0);
+    if (pthread_create(&t, NULL, return_ball, NULL))
+        return 0;
+    while (n < LINE_SAMPLES && (n == 0 || now_ns() < end)) {
+        int64_t begin = now_ns();
+        for (int i = 0; i < LINE_TURNS; i++, turn += 2) {
+            atomic_store_explicit(&ball, turn + 1, memory_order_release);
+            while (atomic_load_explicit(&ball, memory_order_acquire) != turn + 2)
+                ;
+        }
+        v[n++] = (double)(now_ns() - begin) / (2 * LINE_TURNS);
+    }
+    atomic_store(&ball, LINE_END);
+    pthread_join(t, NULL);
+    qsort(v, n, sizeof *v, by_value);
+    return v[n / 2];
+}
+
+static void report(const char *name, const char *metric, const char *unit, const char *better,
+                   double *v, double line)
+{
+    qsort(v, (size_t)rounds, sizeof *v, by_value);
+    printf("{\"suite\":\"sched\",\"case\":\"%s\",\"params\":{\"line_ns\":%.0f},\"impl\":\"ours\","
+           "\"metric\":\"%s\",\"unit\":\"%s\",\"better\":\"%s\",\"median\":%.4g,\"min\":%.4g,"
+           "\"max\":%.4g,"
+           "\"rounds\":%d}\n",
+           name, line, metric, unit, better, v[rounds / 2], v[0], v[rounds - 1], rounds);
+    fflush(stdout);
+}
+
+/* ---- cases -------------------------------------------------------------------------------------
+ */
+
+/* Empty tasks from one client, each result looked at; `batch` submitted at a time. */
+static double empty_tasks(struct wsched *pool, size_t batch)
+{
+    static struct wsched_future f[WINDOW];
+    static struct wsched_spec specs[BATCH];
+    const size_t total = 2000000;
+    int64_t begin = 0;
+
+    for (size_t i = 0; i < BATCH; i++)
+        specs[i].kernel = "nothing";
+    for (size_t i = 0; i < total + WINDOW; i += batch) {
+        if (i == WINDOW)
+            begin = now_ns();
+        for (size_t k = i; i >= WINDOW && k < i + batch; k++) {
+            must(wsched_wait(pool, &f[k % WINDOW], 1, 1, -1, NULL), "wait");
+            must(wsched_result(pool, f[k % WINDOW], NULL, 0, NULL), "result");
+            wsched_release(pool, f[k % WINDOW]);
+        }
+        if (i < total)
+            must(wsched_submit_many(pool, specs, batch, &f[i % WINDOW]), "submit");
+    }
+    return (double)total / (double)(now_ns() - begin) * 1e3;
+}
+
+static double round_trip(struct wsched *pool, int count, long gap_us, double percent)
+{
+    double *us = calloc((size_t)count, sizeof *us), v;
+    struct wsched_spec s = { .kernel = "nothing" };
+    struct wsched_future f;
+
+    for (int i = 0; i < count; i++) {
+        if (gap_us)
+            nanosleep(&(struct timespec){ 0, gap_us * 1000 }, NULL);
+        int64_t begin = now_ns();
+        must(wsched_submit(pool, &s, &f), "submit");
+        must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
+        us[i] = (double)(now_ns() - begin) / 1e3;
+        wsched_release(pool, f);
+    }
+    qsort(us, (size_t)count, sizeof *us, by_value);
+    v = us[(size_t)((double)(count - 1) * percent)];
+    free(us);
+    return v;
+}
+
+static double fib_ns(struct wsched *pool)
+{
+    int n = 27;
+    struct wsched_spec s = { .kernel = "fib", .payload = &n, .payload_size = sizeof n };
+    struct wsched_future f;
+    int64_t begin = now_ns();
+
+    must(wsched_submit(pool, &s, &f), "submit");
+    must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
+    double ns = (double)(now_ns() - begin) / 832040; /* calls of fib(27) */
+    wsched_release(pool, f);
+    return ns;
+}
+
+/* A million tasks that wait their turn, all of them waited for at once: from the first submission
+ * to the last result. What is timed last has touched all its memory before. */
+static double million_s(bool is_warm)
+{
+    const size_t n = 1000000;
+    struct wsched_options o = WSCHED_OPTIONS_INIT;
+    struct wsched_future *f = calloc(n, sizeof *f);
+    struct wsched_spec *specs = calloc(n, sizeof *specs);
+    struct wsched *pool;
+    double s = 0;
+
+    if (!f || !specs)
+        must(-ENOMEM, "a million");
+    for (size_t i = 0; i < n; i++)
+        specs[i].kernel = "nothing";
+    o.workers = 2;
+    o.task_capacity = 1000000;
+    must(wsched_open(&o, kernels, 3, &pool), "open");
+    for (int pass = 0; pass <= is_warm; pass++) {
+        int64_t begin = now_ns();
+        must(wsched_submit_many(pool, specs, n, f), "submit");
+        must(wsched_wait(pool, f, n, n, -1, NULL), "wait");
+        s = (double)(now_ns() - begin) / 1e9;
+        for (size_t i = 0; i < n; i++)
+            wsched_release(pool, f[i]);
+    }
+    wsched_close(pool);
+    free(f);
+    free(specs);
+    return s;
+}
+
+static double open_us(void)
+{
+    int64_t begin = now_ns();
+    struct wsched *pool = open_pool(2);
+    struct wsched_spec s = { .kernel = "nothing" };
+    struct wsched_future f;
+
+    must(wsched_submit(pool, &s, &f), "submit");
+    must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
+    double us = (double)(now_ns() - begin) / 1e3;
+    wsched_close(pool);
+    return us;
+}
+
+static double rerun_us(struct wsched *pool)
+{
+    struct wsched_spec s = { .kernel = "victim" };
+    struct wsched_future f;
+
+    for (int i = 0; i < 8; i++)
+        shared[i] = 0;
+    must(wsched_submit(pool, &s, &f), "submit");
+    while (!shared[0])
+        usleep(100);
+    usleep(2000);
+    int64_t begin = now_ns();
+    kill((pid_t)shared[0], SIGKILL);
+    must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
+    wsched_release(pool, f);
+    return (double)(shared[2] - begin) / 1e3;
+}
+
+/* CPU time of the pool's processes, as its end tells it, in percent of one CPU. */
+static double idle_percent(long gap_us)
+{
+    struct rusage before, after;
+    struct wsched *pool = open_pool(2);
+    struct wsched_spec s = { .kernel = "nothing" };
+    struct wsched_future f;
+    int64_t begin = now_ns();
+
+    getrusage(RUSAGE_CHILDREN, &before);
+    while (now_ns() - begin < 1000000000) {
+        if (!gap_us) {
+            sleep(1);
+            continue;
+        }
+        nanosleep(&(struct timespec){ 0, gap_us * 1000 }, NULL);
+        must(wsched_submit(pool, &s, &f), "submit");
+        must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
+        wsched_release(pool, f);
+    }
+    wsched_close(pool);
+    getrusage(RUSAGE_CHILDREN, &after);
+    return (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec -
+                    before.ru_stime.tv_sec) *
+               100 +
+           (double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec -
+                    before.ru_stime.tv_usec) /
+               1e4;
+}
+
+struct bench {
+    const char *name, *metric, *unit, *better;
+    double (*run)(struct wsched *pool);
+    uint32_t workers; /* 0: the case opens its own pool */
+};
+
+static double empty_batched(struct wsched *p)
+{
+    return empty_tasks(p, BATCH);
+}
+static double empty_single(struct wsched *p)
+{
+    return empty_tasks(p, 1);
+}
+static double hot_50(struct wsched *p)
+{
+    return round_trip(p, 100000, 0, .5);
+}
+static double hot_99(struct wsched *p)
+{
+    return round_trip(p, 100000, 0, .99);
+}
+static double cold_50(struct wsched *p)
+{
+    return round_trip(p, 100, 3000, .5);
+}
+static double cold_99(struct wsched *p)
+{
+    return round_trip(p, 100, 3000, .99);
+}
+static double cold_million(struct wsched *p)
+{
+    return p ? 0 : million_s(false);
+}
+static double warm_million(struct wsched *p)
+{
+    return p ? 0 : million_s(true);
+}
+static double start(struct wsched *p)
+{
+    return p ? 0 : open_us();
+}
+static double idle(struct wsched *p)
+{
+    return p ? 0 : idle_percent(0);
+}
+static double tick(struct wsched *p)
+{
+    return p ? 0 : idle_percent(1000);
+}
+
+static const struct bench benches[] = {
+    { "empty tasks, one client, batches of 256", "throughput", "M/s", "higher", empty_batched, 2 },
+    { "empty tasks, one client, one by one", "throughput", "M/s", "higher", empty_single, 2 },
+    { "round trip, hot", "p50", "us", "lower", hot_50, 2 },
+    { "round trip, hot", "p99", "us", "lower", hot_99, 2 },
+    { "round trip after 3 ms", "p50", "us", "lower", cold_50, 2 },
+    { "round trip after 3 ms", "p99", "us", "lower", cold_99, 2 },
+    { "fib(27), 1 worker", "time per spawn", "ns", "lower", fib_ns, 1 },
+    { "fib(27), 2 workers", "time per spawn", "ns", "lower", fib_ns, 2 },
+    { "open to first task done, 2 workers", "time", "us", "lower", start, 0 },
+    { "death to next attempt", "time", "us", "lower", rerun_us, 2 },
+    { "1,000,000 queued tasks, fresh memory", "time", "s", "lower", cold_million, 0 },
+    { "1,000,000 queued tasks, used memory", "time", "s", "lower", warm_million, 0 },
+    { "idle", "CPU of the pool", "%", "lower", idle, 0 },
+    { "a task per ms", "CPU of the pool", "%", "lower", tick, 0 },
+};
+
+int main(int argc, char **argv)
+{
+    if (argc > 2 && !strcmp(argv[1], "--rounds")) {
+        rounds = atoi(argv[2]);
+        argc -= 2;
+        argv += 2;
+    }
+    if (rounds < 1 || rounds > ROUNDS_MAX) {
+        fprintf(stderr, "micro: 1 to %d rounds\n", ROUNDS_MAX);
+        return 2;
+    }
+    shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) {
+        const struct bench *b = &benches[i];
+        double v[ROUNDS_MAX];
+        if (argc > 1 && !strstr(b->name, argv[1]))
+            continue;
+        struct wsched *pool = b->workers ? open_pool(b->workers) : NULL;
+        double line = line_latency_ns();
+        for (int r = 0; r < rounds; r++)
+            v[r] = b->run(pool);
+        wsched_close(pool);
+        report(b->name, b->metric, b->unit, b->better, v, (line + line_latency_ns()) / 2);
+    }
+    return 0;
+}

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spill.c -- objects into files, and back.
+ *
+ * A file is laid out like this: objects that have pages of their own in memory lie on whole pages
+ * of the file, and go there and back without a copy; small ones, and what LZ4 made smaller, are
+ * packed behind them through a buffer, 64 bytes aligned. What is read back is checked against the
+ * hash in the record before anybody sees it.
+ *
+ * Who moves what, and what a death leaves, is told in replace.c and spill_file.c.
+ */
+#define _GNU_SOURCE
+#include "spill.h"
+#include "alloc.h"
+#include "evict.h"
+#include "lease.h"
+#include "pin.h"
+#include "reap.h"
+#include "replace.h"
+#include "slot.h"
+
+#include <lz4.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define LZ4_BLOCK (512u << 10)
+#define LZ4_PROBE (64u << 10)
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+    return (bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+}
+
+/* ---- a handle's part ----------------------------------------------------------------------- */
+
+int spill_attach(struct objstore *s)
+{
+    struct spill_page *page = (void *)((unsigned char *)s->header + s->geo.spill_at);
+
+    if (page->fixed.mode == SPILL_OFF)
+        return 0;
+    if (page->fixed.check != spill_fixed_check(&page->fixed) || page->fixed.mode > SPILL_EVICT ||
+        !memchr(page->fixed.dir, 0, sizeof page->fixed.dir))
+        return -EBADMSG;
+    s->spill = calloc(1, sizeof *s->spill);
+    if (!s->spill)
+        return -ENOMEM;
+    s->spill->page = page;
+    s->spill->mode = (enum spill_mode)page->fixed.mode;
+    s->spill->flags = page->fixed.flags;
+    return 0;
+}
+
+void spill_detach(struct objstore *s)
+{
+    if (!s->spill)
+        return;
+    io_end(&s->spill->io);
+    if (au32_load_acquire(&s->spill->dir_fd))
+        close((int)au32_load_acquire(&s->spill->dir_fd) - 1);
+    free(s->spill);
+    s->spill = NULL;
+}
+
+/* ---- spilling ------------------------------------------------------------------------------ */
+
+struct item {
+    struct victim v;
+    uint64_t ref; /* our pin */
+    uint64_t size, held;
+    const unsigned char *bytes;
+    unsigned char *packed; /* NULL: as it is */
+    struct spill_record record;
+    uint32_t heir;
+    bool has_pages;
+};
+
+struct batch {
+    struct item items[SPILL_BATCH];
+    uint32_t count;
+    uint64_t file_bytes;
+    unsigned char *buffer; /* for what is not written in place, from buffer_at on */
+    uint64_t buffer_at, buffer_bytes;
+    struct io_piece pieces[SPILL_BATCH + 1];
+};
+
+/* Blocks of 512 KiB, each behind its length. 0: it does not become smaller. */
+static uint64_t pack(const unsigned char *from, uint64_t size, unsigned char *to, uint64_t room)
+{
+    uint64_t done = 0, used = 0;
+
+    while (done < size) {
+        int want = size - done < LZ4_BLOCK ? (int)(size - done) : (int)LZ4_BLOCK;
+        if (used + 4 >= room)
+            return 0;
+        uint64_t left = room - used - 4;
+        int n = LZ4_compress_default((const char *)from + done, (char *)to + used + 4, want,
+                                     left < INT32_MAX ? (int)left : INT32_MAX);
+        if (n <= 0)
+            return 0;
+        uint32_t length = (uint32_t)n;
+        memcpy(to + used, &length, 4);
+        used += 4 + length;
+        done += (uint64_t)want;
+    }
+    return used;
+}
+
+static bool unpack(const unsigned char *from, uint64_t stored, unsigned char *to, uint64_t size)
+{
+    uint64_t done = 0, used = 0;
+
+    while (done < size) {
+        int want = size - done < LZ4_BLOCK ? (int)(size - done) : (int)LZ4_BLOCK;
+        uint32_t length;
+
+        if (stored - used < 4)
+            return false;
+        memcpy(&length, from + used, 4);
+        if (length > stored - used - 4 || length > (uint32_t)LZ4_compressBound((int)LZ4_BLOCK) ||
+            LZ4_decompress_safe((const char *)from + used + 4, (char *)to + done, (int)length,
+                                want) != want)
+            return false;
+        used += 4 + length;
+        done += (uint64_t)want;
+    }
+    return used == stored;
+}
+
+/* Would a tenth be saved? A sample of the beginning tells, as a rule. */
+static void try_to_pack(struct item *item)
+{
+    char sample[LZ4_PROBE / 10 * 9];
+    int probe = item->size < LZ4_PROBE ? (int)item->size : (int)LZ4_PROBE;
+    uint64_t room = item->size / 10 * 9;
+
+    if (item->size < 512 ||
+        LZ4_compress_default((const char *)item->bytes, sample, probe, probe / 10 * 9) <= 0)
+        return;
+    item->packed = malloc(room);
+    item->record.stored = item->packed ? pack(item->bytes, item->size, item->packed, room) : 0;
+    item->record.is_packed = item->record.stored > 0;
+    if (!item->record.is_packed) {
+        free(item->packed);
+        item->packed = NULL;
+    }
+}
+
+/* Pin one and look where its bytes are. False: it is not to be had. */
+static bool hold(struct objstore *s, const struct victim *v, struct item *item)
+{
+    struct extent e;
+    uint64_t at;
+
+    *item = (struct item){ .v = *v };
+    if (pin(s, v->slot, v->word, &item->ref))
+        return false;
+    e = extent_unpack(au64_load_relaxed(&slot_at(s, v->slot)->extent)); /* relaxed: E1 */
+    item->size = au64_load_relaxed(&slot_at(s, v->slot)->size);         /* relaxed: E1 */
+    if (!e.held || !extent_place(s, &e, &at, &item->held) || item->size > item->held) {
+        unpin(s, item->ref, v->word);
+        return false;
+    }
+    item->bytes = s->view + at;
+    item->has_pages = e.kind == EXTENT_PAGES;
+    return true;
+}
+
+static void let_go(struct objstore *s, const struct item *item)
+{
+    struct slot *slot = slot_at(s, item->v.slot);
+
+    unpin(s, item->ref, item->v.word);             /* N2 */
+    uint64_t now = au64_load_seq_cst(&slot->word); /* E2 */
+    if (now == item->v.word)
+        au64_and_acq_rel(&slot->created, ~CREATED_CLAIMED);
+    reclaim_if_unpinned(s, item->v.slot, now, RECLAIM_FRESH);
+}
+
+/* Hash, pack, and give everything its place in the file. */
+static void lay_out(struct objstore *s, struct batch *b)
+{
+    uint64_t at = 0;
+
+    for (uint32_t i = 0; i < b->count; i++) {
+        struct item *item = &b->items[i];
+
+        item->record.hash = XXH3_64bits(item->bytes, item->size);
+        item->record.stored = item->size;
+        if (s->spill->flags & SPILL_COMPRESS)
+            try_to_pack(item);
+        if (!item->has_pages || item->packed)
+            continue;
+        item->record.at = at;
+        at += whole_pages(item->size);
+    }
+    b->buffer_at = at;
+    for (uint32_t i = 0; i < b->count; i++) {
+        struct item *item = &b->items[i];
+
+        if (item->has_pages && !item->packed)
+            continue;
+        item->record.at = at;
+        at = (at + item->record.stored + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    }
+    b->file_bytes = whole_pages(at);
+    b->buffer_bytes = b->file_bytes - b->buffer_at;
+}
+
+static int fill_buffer(struct batch *b)
+{
+    if (b->buffer_bytes == 0)
+        return 0;
+    b->buffer =
+        mmap(NULL, b->buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b->buffer == MAP_FAILED) {
+        b->buffer = NULL;
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct item *item = &b->items[i];
+
+        if (!item->has_pages || item->packed)
+            memcpy(b->buffer + (item->record.at - b->buffer_at),
+                   item->packed ? item->packed : item->bytes, item->record.stored);
+    }
+    return 0;
+}
+
+static int write_out(struct objstore *s, struct batch *b, int fd)
+{
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct item *item = &b->items[i];
+
+        if (item->has_pages && !item->packed)
+            b->pieces[count++] = (struct io_piece){ fd, (unsigned char *)(uintptr_t)item->bytes,
+                                                    whole_pages(item->size), item->record.at };
+    }
+    if (b->buffer_bytes)
+        b->pieces[count++] = (struct io_piece){ fd, b->buffer, b->buffer_bytes, b->buffer_at };
+    return io_run(&s->spill->io, b->pieces, count, true);
+}
+
+/* An heir for each, with its record. Those that get none stay in memory. */
+static uint32_t make_heirs(struct objstore *s, struct batch *b, uint32_t file, uint64_t number)
+{
+    struct cache *c = cache_take(s);
+    uint32_t bits = 0;
+
+    for (uint32_t i = 0; i < b->count; i++) {
+        struct item *item = &b->items[i];
+
+        if (replace_begin(s, c, item->v.slot, &item->heir)) {
+            item->heir = NONE;
+            continue;
+        }
+        item->record.file = file;
+        item->record.number = number;
+        item->record.bit = bits++;
+        spill_record_write(s, item->heir, &item->record);
+    }
+    cache_give(c);
+    return bits;
+}
+
+static void take_over(struct objstore *s, struct batch *b, uint64_t *freed)
+{
+    struct spill_page *page = s->spill->page;
+
+    for (uint32_t i = 0; i < b->count; i++) {
+        struct item *item = &b->items[i];
+
+        if (item->heir == NONE)
+            continue;
+        if (replace_finish(s, item->v.slot, item->v.word, item->heir)) {
+            replace_abandon(s, item->heir);
+            continue;
+        }
+        *freed += item->held;
+        au64_add_relaxed(&page->spilled, 1); /* relaxed: statistics */
+        au64_add_relaxed(&page->spilled_bytes, item->size);
+    }
+}
+
+static int write_batch(struct objstore *s, struct batch *b, uint64_t *freed)
+{
+    uint32_t file;
+    uint64_t number;
+    int fd, err;
+
+    lay_out(s, b);
+    err = fill_buffer(b);
+    if (!err)
+        err = spill_file_make(s, b->file_bytes, &file, &number, &fd);
+    if (err)
+        return err;
+    err = write_out(s, b, fd);
+    POINT("spill: written, no heirs");
+    close(fd);
+    uint32_t bits = err ? 0 : make_heirs(s, b, file, number);
+    if (bits == 0) {
+        spill_file_abandon(s, file);
+        return err;
+    }
+    spill_file_keep(s, file, bits);
+    take_over(s, b, freed);
+    return 0;
+}
+
+int spill_batch(struct objstore *s, const struct victim *victims, uint32_t count, uint64_t *freed)
+{
+    struct batch *b = calloc(1, sizeof *b);
+    int err = 0;
+
+    *freed = 0;
+    if (!b)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count && b->count < SPILL_BATCH; i++)
+        b->count += hold(s, &victims[i], &b->items[b->count]);
+    POINT("spill: all held");
+    if (b->count)
+        err = write_batch(s, b, freed);
+    for (uint32_t i = 0; i < b->count; i++) {
+        free(b->items[i].packed);
+        let_go(s, &b->items[i]);
+    }
+    if (b->buffer)
+        munmap(b->buffer, b->buffer_bytes);
+    free(b);
+    return err;
+}
+
+/* ---- bringing back ------------------------------------------------------------------------- */
+
+/* The file's bytes [at, at + bytes) into a buffer of whole pages, to be unmapped; *inside: at's
+ * place. */
+static int read_buffer(const struct objstore *s, int fd, uint64_t at, uint64_t bytes,
+                       unsigned char **buffer, uint64_t *buffer_bytes, uint64_t *inside)
+{
+    struct io_piece piece = { .fd = fd, .at = at & ~(uint64_t)(PAGE_BYTES - 1) };
+
+    *inside = at - piece.at;
+    *buffer_bytes = piece.bytes = whole_pages(*inside + bytes);
+    *buffer = mmap(NULL, piece.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (*buffer == MAP_FAILED) {
+        *buffer = NULL;
+        return -ENOMEM;
+    }
+    piece.data = *buffer;
+    return io_run(&s->spill->io, &piece, 1, false);
+}
+
+/* All of an object of `size` bytes to `to`, which has `room` and is checked. */
+static int read_back(const struct objstore *s, const struct spill_record *r, unsigned char *to,
+                     uint64_t size, uint64_t room)
+{
+    unsigned char *buffer = NULL;
+    uint64_t inside, buffer_bytes = 0;
+    int fd = spill_file_open(s, r->number), err;
+
+    if (fd < 0)
+        return fd;
+    if (!r->is_packed && r->at % PAGE_BYTES == 0 && (uintptr_t)to % PAGE_BYTES == 0 &&
+        whole_pages(size) <= room) {
+        struct io_piece piece = { fd, to, whole_pages(size), r->at };
+
+        err = io_run(&s->spill->io, &piece, 1, false);
+    } else {
+        err = read_buffer(s, fd, r->at, r->stored, &buffer, &buffer_bytes, &inside);
+        if (!err && r->is_packed && !unpack(buffer + inside, r->stored, to, size))
+            err = -EBADMSG;
+        if (!err && !r->is_packed)
+            memcpy(to, buffer + inside, size);
+    }
+    close(fd);
+    if (buffer)
+        munmap(buffer, buffer_bytes);
+    if (!err && XXH3_64bits(to, size) != r->hash)
+        err = -EBADMSG;
+    return err == -ENODATA ? -EBADMSG : err;
+}
+
+static bool record_of(const struct objstore *s, uint32_t slot, struct spill_record *r,
+                      uint64_t *size)
+{
+    *size = au64_load_relaxed(&slot_at(s, slot)->size); /* relaxed: pinned, or looked at again */
+    return spill_record_read(s, slot, r) && *size <= s->geo.capacity_bytes && r->stored <= *size &&
+           (r->is_packed || r->stored == *size);
+}
+
+/* Memory for an heir of ours; makes room if there is none. */
+static int take_memory(struct objstore *s, uint32_t heir, uint64_t size)
+{
+    for (;;) {
+        struct cache *c = cache_take(s);
+        int err = extent_alloc(s, c, heir, size);
+
+        cache_give(c);
+        if (err != -ENOSPC)
+            return err;
+        int64_t freed = reap_dead(s) ? 1 : evict_make_room(s, size);
+        if (freed <= 0)
+            return freed ? (int)freed : -ENOSPC;
+    }
+}
+
+/* An heir with the bytes in memory, pinned: *view is of it, but for the pin's word. */
+static int fetch(struct objstore *s, uint32_t slot, struct objstore_view *view, uint32_t *heir)
+{
+    struct spill_record r;
+    uint64_t size, at, room;
+    struct cache *c;
+    int err;
+
+    if (!record_of(s, slot, &r, &size))
+        return -EBADMSG;
+    c = cache_take(s);
+    err = replace_begin(s, c, slot, heir);
+    cache_give(c);
+    if (err)
+        return err;
+    err = take_memory(s, *heir, size);
+    struct extent e = extent_unpack(au64_load_relaxed(&slot_at(s, *heir)->extent)); /* ours */
+    if (!err && !extent_place(s, &e, &at, &room))
+        err = -EBADMSG;
+    if (!err)
+        err = read_back(s, &r, s->rw + at, size, room);
+    POINT("spill: read back, not in its place");
+    uint64_t word = au64_load_relaxed(&slot_at(s, *heir)->word); /* relaxed: ours */
+    if (!err)
+        err = pin(s, *heir, word, &view->pin[0]);
+    if (err) {
+        replace_abandon(s, *heir);
+        return err;
+    }
+    view->data = s->view + at;
+    view->size = size;
+    view->pin[1] = word_with(word, SLOT_SEALED, 0);
+    return 0;
+}
+
+int spill_restore(struct objstore *s, uint32_t slot, uint64_t word, struct objstore_view *view)
+{
+    struct objstore_view got = { 0 };
+    uint32_t heir;
+    uint64_t ref;
+
+    if (!s->spill)
+        return -EBADMSG;
+    int err = pin(s, slot, word, &ref);
+    if (err)
+        return err;
+    err = fetch(s, slot, &got, &heir);
+    if (!err) {
+        err = replace_finish(s, slot, word, heir);
+        if (err) {
+            unpin(s, got.pin[0], got.pin[1]);
+            replace_abandon(s, heir);
+        } else {
+            au64_add_relaxed(&s->spill->page->restored, 1); /* relaxed: statistics */
+            au64_add_relaxed(&s->spill->page->restored_bytes, got.size);
+            *view = got;
+        }
+    }
+    unpin(s, ref, word);                                       /* N2 */
+    uint64_t now = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2 */
+    reclaim_if_unpinned(s, slot, now, RECLAIM_FRESH);
+    return err && now != word ? -EAGAIN : err; /* whatever it was, it may be elsewhere now */
+}
+
+int spill_copy_out(const struct objstore *s, uint32_t slot, uint64_t word, void *buf, size_t cap,
+                   size_t *size)
+{
+    struct spill_record r;
+    uint64_t full;
+    bool is_sound = s->spill && record_of(s, slot, &r, &full);
+    int err = is_sound ? 0 : -EBADMSG;
+    void *all = MAP_FAILED;
+
+    if (is_sound && cap) {
+        all = mmap(NULL, whole_pages(full), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                   0);
+        err = all == MAP_FAILED ? -ENOMEM : read_back(s, &r, all, full, whole_pages(full));
+        if (!err)
+            memcpy(buf, all, full < cap ? full : cap);
+    }
+    if (all != MAP_FAILED)
+        munmap(all, whole_pages(full));
+    if (au64_load_acquire(&slot_at(s, slot)->word) != word) /* M4: it may have been moved */
+        return -EAGAIN;
+    if (!err)
+        *size = full;
+    return err;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* spill.h -- spill files, and what is in them. */
+#ifndef OBJSTORE_SPILL_H
+#define OBJSTORE_SPILL_H
+
+#include "index.h"
+#include "spill_io.h"
+#include "store.h"
+
+#define SPILL_BATCH 256u /* objects in one file */
+
+/* One process's part. */
+struct spill {
+    struct spill_page *page;
+    enum spill_mode mode;
+    uint32_t flags;
+    struct au32 dir_fd; /* fd + 1, 0: not opened yet */
+    struct io_engine io;
+};
+
+/* ---- spill.c ------------------------------------------------------------------------------- */
+
+/* For a handle on a store that makes room by itself; else s->spill stays NULL. -EBADMSG, -ENOMEM.
+ */
+int spill_attach(struct objstore *s);
+void spill_detach(struct objstore *s);
+
+void spill_stats(const struct objstore *s, struct objstore_stats *out);
+/* Make a new store's file (geometry known, no name yet) one that spills or evicts. */
+int spill_format(int fd, const struct geometry *g, const struct objstore_options *o,
+                 struct objstore_diag *diag);
+/* The last user of a store that can never be opened again removes its files. */
+void spill_end_of_store(struct objstore *s);
+/* The same for a store that was just destroyed. */
+void spill_end_of_file(int fd);
+
+struct victim {
+    uint32_t slot;
+    uint64_t word;
+};
+/*
+ * Move up to SPILL_BATCH sealed objects into one file; *freed: bytes of memory that came free.
+ * Those that are gone, or that somebody else moved, are left out. 0, or an error if the file
+ * could not be written: then nothing has changed.
+ */
+int spill_batch(struct objstore *s, const struct victim *victims, uint32_t count, uint64_t *freed);
+/*
+ * Bring an object back, whose slot was read as `word` (SPILLED), and borrow it. -EAGAIN: look it up
+ * again. -EBADMSG: its file is damaged. -ENOSPC. Those of open(2) and pread(2).
+ */
+int spill_restore(struct objstore *s, uint32_t slot, uint64_t word, struct objstore_view *view);
+/* Copy a spilled object's first `cap` bytes out. Needs no lease; errors as above. */
+int spill_copy_out(const struct objstore *s, uint32_t slot, uint64_t word, void *buf, size_t cap,
+                   size_t *size);
+
+/* ---- spill_file.c -------------------------------------------------------------------------- */
+
+struct spill_record {
+    uint32_t file, bit; /* the slot of the file, and which of its objects this is */
+    uint64_t number;    /* of the file, for its name */
+    uint64_t at, stored;
+    uint64_t hash; /* XXH3-64 of the object's bytes */
+    bool is_packed;
+};
+
+/* A new file of `bytes`, all reserved: its slot is ours in WRITING, *fd is open. -ENOSPC,
+ * open(2)'s. */
+int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t *number, int *fd);
+/* Its objects are 0 to count - 1: let it live as long as one of them does. */
+void spill_file_keep(struct objstore *s, uint32_t file, uint32_t count);
+/* Or remove it. */
+void spill_file_abandon(struct objstore *s, uint32_t file);
+int spill_file_open(const struct objstore *s, uint64_t number);
+/* The record of a slot that is ours in STANDBY, which by this becomes one of a spilled object. */
+void spill_record_write(struct objstore *s, uint32_t slot, const struct spill_record *r);
+/* Read that of a slot that the caller has a pin on, or looks at again. False: damaged. */
+bool spill_record_read(const struct objstore *s, uint32_t slot, struct spill_record *r);
+/* Does the file that it names know of it? */
+bool spill_record_is_kept(const struct objstore *s, const struct spill_record *r);
+/* A slot of ours in RECLAIM: give up what it has in files. May be done twice. */
+void spill_forget(struct objstore *s, struct cache *c, uint32_t slot);
+/* The word was read as FILE: remove the file if no object needs it. */
+void spill_file_drop_if_empty(struct objstore *s, struct cache *c, uint32_t file, uint64_t word);
+/* Bytes that a file takes, for a slot that was read as FILE. */
+uint64_t spill_file_bytes(const struct objstore *s, uint32_t file);
+/* Remove files of the store `fixed` in its directory that `is_needed` says nobody needs. */
+int spill_sweep_files(const struct spill_fixed *fixed,
+                      bool (*is_needed)(uint64_t number, void *ctx), void *ctx);
+uint64_t spill_fixed_check(const struct spill_fixed *fixed);
+
+#endif

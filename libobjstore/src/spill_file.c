@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spill_file.c -- spill files, each of which holds the bytes of up to 256 objects.
+ *
+ * A file has a slot without id, and each spilled object a record in its slot's inline bytes that
+ * names the file, its part of it, and one bit of the mask in the file's slot. The file lives
+ * as long as a bit is set. Names are <store's name>-<number>; numbers are never given twice.
+ *
+ *   F1  FREE -> WRITING(self)         spill_file_make()   number noted, then the file made
+ *   F2  WRITING(self) -> FILE         spill_file_keep()   all written, all bits set, all records
+ *                                                         in slots of ours in STANDBY
+ *   F3  bit -> clear                  spill_forget()      by the owner of the object's slot
+ *   F4  FILE -> RECLAIM(self)         drop_if_empty()     by anybody who sees that no bit is set
+ *   F5  the name goes, then T7        spill_forget()      by the owner of the file's slot
+ *
+ * Invariants
+ *   I1  A bit is set only before F2, by one owner. So a FILE without bits stays without.
+ *   I2  A slot whose extent says SPILLED owns its bit, alone, until it clears it (F3).
+ *   I3  A file has its name only while its slot's extent says FILE: written before the file is
+ *       made, cleared after the name is gone.
+ *
+ * F3 may be done twice, by the successor of one who died; the file's slot may be another's by
+ * then. So the successor looks whether the slot is still a FILE of that number, and its bit set:
+ * then it is, and stays, until he himself clears it. F5 is harmless, as numbers do not recur.
+ *
+ * Crashes  Before F2 the sweep reclaims the file with its slot, and the records' slots clear bits
+ *   in vain. Between F3 and F4 the sweep finds a FILE without bits. A store that is gone as a whole
+ *   leaves files: whoever destroys or retires it removes them, spill_sweep_files().
+ *
+ * Room is reserved before anything is written: a full disk is an error at F1, and nothing has
+ * changed. While some objects of a file are gone their pages are punched out of it.
+ */
+#define _GNU_SOURCE /* O_DIRECT, fallocate */
+#include "alloc.h"
+#include "futex.h"
+#include "lease.h"
+#include "reap.h"
+#include "slot.h"
+#include "spill.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define NAME_BYTES 80
+#define MASK_BITS 32u
+_Static_assert(SPILL_BATCH == MASK_BITS * INLINE_MAX / 8, "one bit for each object of a file");
+
+static struct au64 *words_of(const struct objstore *s, uint32_t slot)
+{
+    return (struct au64 *)(void *)slot_at(s, slot)->bytes;
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+static int prefix_of(const struct spill_fixed *fixed, char name[NAME_BYTES])
+{
+    return snprintf(name, NAME_BYTES, "objstore-%016llx%016llx-",
+                    (unsigned long long)fixed->name[0], (unsigned long long)fixed->name[1]);
+}
+
+static void name_of(const struct objstore *s, uint64_t number, char name[NAME_BYTES])
+{
+    int n = prefix_of(&s->spill->page->fixed, name);
+
+    snprintf(name + n, NAME_BYTES - (size_t)n, "%llx", (unsigned long long)number);
+}
+
+uint64_t spill_fixed_check(const struct spill_fixed *fixed)
+{
+    return XXH3_64bits((const unsigned char *)fixed + sizeof fixed->check,
+                       sizeof *fixed - sizeof fixed->check);
+}
+
+/* Opened when first needed; the first thread's stays. */
+static int dir_of(const struct objstore *s)
+{
+    uint32_t seen = au32_load_acquire(&s->spill->dir_fd);
+
+    if (seen)
+        return (int)seen - 1;
+    int fd = open(s->spill->page->fixed.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (au32_cas_acq_rel(&s->spill->dir_fd, &seen, (uint32_t)fd + 1))
+        return fd;
+    close(fd);
+    return (int)seen - 1;
+}
+
+static int open_file(const struct objstore *s, uint64_t number, int flags)
+{
+    char name[NAME_BYTES];
+    struct stat st;
+    int dir = dir_of(s);
+
+    if (dir < 0)
+        return dir;
+    if (fstat(s->fd, &st))
+        return -errno;
+    name_of(s, number, name);
+    flags |= O_CLOEXEC | O_NOFOLLOW;
+    int fd = openat(dir, name, flags | O_DIRECT, st.st_mode & 0666);
+    if (fd < 0 && errno == EINVAL) /* a file system without; it may have made the file, though */
+        fd = openat(dir, name, flags & ~O_EXCL, st.st_mode & 0666);
+    return fd < 0 ? -errno : fd;
+}
+
+int spill_file_open(const struct objstore *s, uint64_t number)
+{
+    int fd = open_file(s, number, O_RDONLY);
+
+    return fd == -ENOENT ? -EBADMSG : fd; /* somebody took it away */
+}
+
+static void unlink_file(const struct objstore *s, uint64_t number)
+{
+    char name[NAME_BYTES];
+    int dir = dir_of(s);
+
+    name_of(s, number, name);
+    if (dir >= 0)
+        (void)unlinkat(dir, name, 0);
+}
+
+/* ---- a file's slot ------------------------------------------------------------------------- */
+
+int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t *number, int *fd)
+{
+    struct cache *c = cache_take(s);
+    int err = slot_take(s, c, file);
+
+    cache_give(c);
+    if (err)
+        return err;
+    struct slot *slot = slot_at(s, *file);
+    *number = au64_add_acq_rel(&s->spill->page->files, 1) + 1;
+    au64_store_relaxed(&slot->id[0], 0); /* relaxed, all: F2 publishes, or a successor's T6 */
+    au64_store_relaxed(&slot->id[1], 0);
+    au64_store_relaxed(&slot->size, bytes);
+    au64_store_relaxed(&slot->created, *number);
+    au64_store_relaxed(&slot->pinners, 0);
+    au64_store_release(&slot->extent, extent_elsewhere(EXTENT_CLASS_FILE)); /* I3 */
+    POINT("spill: number noted, no file");
+    *fd = open_file(s, *number, O_RDWR | O_CREAT | O_EXCL);
+    err = *fd < 0 ? *fd : 0;
+    POINT("spill: file made, no room reserved");
+    if (!err && fallocate(*fd, 0, 0, (off_t)bytes)) {
+        err = -errno;
+        if (err == -EOPNOTSUPP) /* then it is full when it is full */
+            err = 0;
+        else
+            close(*fd);
+    }
+    if (err)
+        spill_file_abandon(s, *file);
+    return err;
+}
+
+void spill_file_keep(struct objstore *s, uint32_t file, uint32_t count)
+{
+    struct slot *slot = slot_at(s, file);
+    uint64_t word = au64_load_relaxed(&slot->word);         /* relaxed: ours */
+    uint64_t tag = au64_load_relaxed(&slot->created) << 32; /* relaxed: ours */
+
+    for (uint32_t i = 0; i < INLINE_MAX / 8; i++) {
+        uint32_t left = count > i * MASK_BITS ? count - i * MASK_BITS : 0;
+
+        au64_store_relaxed(&words_of(s, file)[i], /* relaxed: F2 */
+                           tag | (left >= MASK_BITS ? UINT32_MAX : (1u << left) - 1));
+    }
+    POINT("spill: bits set, not a file yet");
+    (void)slot_change(s, file, &word, SLOT_FILE); /* F2 */
+    POINT("spill: a file");
+}
+
+void spill_file_abandon(struct objstore *s, uint32_t file)
+{
+    uint64_t word = au64_load_relaxed(&slot_at(s, file)->word); /* relaxed: ours */
+
+    if (slot_change(s, file, &word, SLOT_RECLAIM)) /* T3 */
+        reclaim(s, NULL, file, RECLAIM_UNLINKED);
+}
+
+static bool is_empty(const struct objstore *s, uint32_t file)
+{
+    for (uint32_t i = 0; i < INLINE_MAX / 8; i++)
+        if ((uint32_t)au64_load_acquire(&words_of(s, file)[i])) /* F3 */
+            return false;
+    return true;
+}
+
+void spill_file_drop_if_empty(struct objstore *s, struct cache *c, uint32_t file, uint64_t word)
+{
+    if (word_state(word) != SLOT_FILE || !is_empty(s, file))
+        return;
+    POINT("spill: no object left, file not taken");
+    if (slot_change(s, file, &word, SLOT_RECLAIM)) /* F4 */
+        reclaim(s, c, file, RECLAIM_UNLINKED);
+}
+
+uint64_t spill_file_bytes(const struct objstore *s, uint32_t file)
+{
+    return au64_load_relaxed(&slot_at(s, file)->size); /* relaxed: a statistic */
+}
+
+/* ---- records ------------------------------------------------------------------------------- */
+
+static uint64_t record_check(const struct objstore *s, uint32_t slot, const uint64_t w[5])
+{
+    const struct slot *at = slot_at(s, slot);
+    uint64_t all[8] = { w[0], w[1], w[2], w[3], w[4] };
+
+    all[5] = au64_load_relaxed(&at->id[0]); /* relaxed: pinned, ours, or looked at again */
+    all[6] = au64_load_relaxed(&at->id[1]);
+    all[7] = au64_load_relaxed(&at->size);
+    return XXH3_64bits(all, sizeof all);
+}
+
+void spill_record_write(struct objstore *s, uint32_t slot, const struct spill_record *r)
+{
+    uint64_t w[5] = { r->file | (uint64_t)r->bit << 32 | (uint64_t)r->is_packed << 40, r->number,
+                      r->at, r->stored, r->hash };
+    struct au64 *words = words_of(s, slot);
+
+    for (int i = 0; i < 5; i++)
+        au64_store_relaxed(&words[i], w[i]); /* relaxed: M5 publishes */
+    au64_store_relaxed(&words[5], record_check(s, slot, w));
+    POINT("spill: record written, not owned");
+    au64_store_release(&slot_at(s, slot)->extent, extent_elsewhere(EXTENT_CLASS_SPILLED)); /* I2 */
+}
+
+bool spill_record_read(const struct objstore *s, uint32_t slot, struct spill_record *r)
+{
+    struct au64 *words = words_of(s, slot);
+    uint64_t w[5];
+
+    for (int i = 0; i < 5; i++)
+        w[i] = au64_load_relaxed(&words[i]); /* relaxed: pinned, ours, or looked at again */
+    r->file = (uint32_t)w[0];
+    r->bit = (uint32_t)(w[0] >> 32 & 0xff);
+    r->is_packed = w[0] >> 40 & 1;
+    r->number = w[1];
+    r->at = w[2];
+    r->stored = w[3];
+    r->hash = w[4];
+    return au64_load_relaxed(&words[5]) == record_check(s, slot, w) && r->file < slots_in_use(s) &&
+           r->stored <= CAPACITY_MAX && r->at <= SPILL_BATCH * CAPACITY_MAX;
+}
+
+bool spill_record_is_kept(const struct objstore *s, const struct spill_record *r)
+{
+    const struct slot *file = slot_at(s, r->file);
+    uint64_t mask = au64_load_acquire(&words_of(s, r->file)[r->bit / MASK_BITS]); /* F3 */
+
+    return word_state(au64_load_acquire(&file->word)) == SLOT_FILE && /* F2 */
+           au64_load_relaxed(&file->created) == r->number && mask >> r->bit % MASK_BITS & 1;
+}
+
+/* The pages that only this object has in its file. */
+static void punch(const struct objstore *s, const struct spill_record *r)
+{
+    uint64_t from = (r->at + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+    uint64_t to = r->at + r->stored;
+
+    if (r->at % PAGE_BYTES == 0) /* alone on its pages, also the last */
+        to = (to + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+    to &= ~(uint64_t)(PAGE_BYTES - 1);
+    if (to <= from || to - from < 16 * PAGE_BYTES) /* not worth opening the file */
+        return;
+    int fd = open_file(s, r->number, O_WRONLY);
+    if (fd < 0)
+        return;
+    (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+                    (off_t)(to - from));
+    close(fd);
+}
+
+static bool is_alone(const struct objstore *s, const struct spill_record *r)
+{
+    uint32_t others = 0;
+
+    for (uint32_t i = 0; i < INLINE_MAX / 8; i++) {
+        uint32_t mask = (uint32_t)au64_load_acquire(&words_of(s, r->file)[i]); /* F3 */
+
+        others |= i == r->bit / MASK_BITS ? mask & ~(1u << r->bit % MASK_BITS) : mask;
+    }
+    return !others;
+}
+
+static void forget_record(struct objstore *s, struct cache *c, uint32_t slot)
+{
+    struct spill_record r;
+
+    if (!spill_record_read(s, slot, &r))
+        return; /* damage: its file stays until the store goes */
+    struct slot *file = slot_at(s, r.file);
+    struct au64 *mask = &words_of(s, r.file)[r.bit / MASK_BITS];
+    uint64_t word = au64_load_acquire(&file->word);                           /* F2 */
+    uint64_t seen = au64_load_acquire(mask), bit = 1ull << r.bit % MASK_BITS; /* F3 */
+    bool is_ours = word_state(word) == SLOT_FILE &&
+                   au64_load_acquire(&file->created) == r.number && /* before the word again */
+                   seen >> 32 == (r.number & UINT32_MAX) && seen & bit;
+    if (!is_ours || au64_load_acquire(&file->word) != word)
+        return; /* done before, by one who died; or never kept */
+    if (!is_alone(s, &r))
+        punch(s, &r);
+    while (seen & bit && !au64_cas_acq_rel(mask, &seen, seen & ~bit)) /* F3 */
+        ;
+    POINT("spill: bit cleared");
+    spill_file_drop_if_empty(s, c, r.file, au64_load_seq_cst(&slot_at(s, r.file)->word)); /* F2 */
+}
+
+void spill_forget(struct objstore *s, struct cache *c, uint32_t slot)
+{
+    struct slot *at = slot_at(s, slot);
+    uint64_t extent = au64_load_acquire(&at->extent); /* I2, I3 */
+
+    if (!s->spill)
+        return;
+    if (extent_is_spilled(extent))
+        forget_record(s, c, slot);
+    else if (extent_is_file(extent))
+        unlink_file(s, au64_load_relaxed(&at->created)); /* F5; relaxed: ours */
+    else
+        return;
+    POINT("spill: forgotten, still noted");
+    au64_store_release(&at->extent, 0);
+}
+
+/* ---- a store that is gone ------------------------------------------------------------------ */
+
+int spill_sweep_files(const struct spill_fixed *fixed,
+                      bool (*is_needed)(uint64_t number, void *ctx), void *ctx)
+{
+    char prefix[NAME_BYTES];
+    int n = prefix_of(fixed, prefix), removed = 0;
+
+    if (fixed->check != spill_fixed_check(fixed) || !memchr(fixed->dir, 0, sizeof fixed->dir))
+        return -EBADMSG;
+    if (fixed->mode != SPILL_TO_FILES)
+        return 0;
+    DIR *dir = opendir(fixed->dir);
+    if (!dir)
+        return errno == ENOENT ? 0 : -errno;
+    for (struct dirent *e; (e = readdir(dir));) {
+        unsigned long long number;
+        char end;
+
+        if (strncmp(e->d_name, prefix, (size_t)n) ||
+            sscanf(e->d_name + n, "%llx%c", &number, &end) != 1 ||
+            (is_needed && is_needed(number, ctx)))
+            continue;
+        removed += unlinkat(dirfd(dir), e->d_name, 0) == 0;
+    }
+    closedir(dir);
+    return removed;
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process dies at every step of spilling, restoring, deleting what was spilled, evicting, and of
+ * cleaning up after one that died there. What is left must be as if it had never begun, or done:
+ * nothing sealed is lost, no byte, slot or file leaks.
+ *
+ * At each named step by a real kill; and after single instructions by looking at a copy of the
+ * store and of its files while the process stands still there (STEPS=all: after each; STEPS=n).
+ */
+#define _GNU_SOURCE
+#include "help.h"
+#include "lease.h"
+#include "point.h"
+#include "spill.h"
+#include "step.h"
+#include "store.h"
+#include "test.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define CAPACITY (256u << 10)
+#define OBJECTS 14u
+
+static char dir[64], copy_dir[64];
+
+/* Object n has the bytes of `sea` from n % 64 on: nothing to compute while single-stepping. */
+static unsigned char sea[64 + (48 << 10)];
+
+static size_t size_of(uint64_t n)
+{
+    return n % 3 == 0 ? 300 + n : n % 3 == 1 ? 9000 + 100 * n : 40000;
+}
+
+static struct objstore *make(bool is_cache)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore *s = NULL;
+    uint64_t random = 1;
+
+    for (size_t i = 0; i < sizeof sea; i++)
+        sea[i] = (unsigned char)test_random(&random);
+    o.capacity_bytes = CAPACITY;
+    o.flags = OBJSTORE_CREATE | (is_cache ? OBJSTORE_CACHE : 0);
+    o.spill_dir = is_cache ? NULL : dir;
+    REQUIRE_OK(objstore_open(NULL, &o, &s, NULL));
+    return s;
+}
+
+static void put(struct objstore *s, uint64_t n)
+{
+    struct objstore_id id = help_id(n);
+    const struct objstore_meta meta = { .dtype = OBJSTORE_UINT8, .ndim = 1, .dims = { size_of(n) } };
+
+    CHILD_CHECK(objstore_put(s, &id, sea + n % 64, size_of(n), n % 2 ? &meta : NULL) == 0);
+}
+
+static bool is_there(struct objstore *s, uint64_t n)
+{
+    struct objstore_id id = help_id(n);
+    struct objstore_view view;
+    int err = objstore_get(s, &id, 0, &view);
+
+    if (err) {
+        fprintf(stderr, "object %llu: %s\n", (unsigned long long)n, objstore_strerror(err));
+        return false;
+    }
+    bool is_right = view.size == size_of(n) && !memcmp(view.data, sea + n % 64, view.size);
+    if (!is_right)
+        fprintf(stderr, "object %llu has other bytes\n", (unsigned long long)n);
+    objstore_release(s, &view);
+    return is_right;
+}
+
+/* ---- scenes -------------------------------------------------------------------------------- */
+
+static void prepare_memory(struct objstore *s)
+{
+    for (uint64_t n = 0; n < 7; n++)
+        put(s, n);
+}
+static void prepare_spilled(struct objstore *s)
+{
+    for (uint64_t n = 0; n < OBJECTS; n++)
+        put(s, n);
+    CHILD_CHECK(objstore_spill(s, CAPACITY) >= 0);
+}
+static void act_spill(struct objstore *s)
+{
+    CHILD_CHECK(objstore_spill(s, CAPACITY) > 0);
+}
+static void act_put(struct objstore *s)
+{
+    put(s, 7);
+    put(s, 8);
+    put(s, 10);
+    put(s, 11);
+}
+static void act_get(struct objstore *s)
+{
+    for (uint64_t n = 0; n < 3; n++)
+        CHILD_CHECK(is_there(s, n));
+}
+static void act_delete(struct objstore *s)
+{
+    for (uint64_t n = 4; n < OBJECTS; n++) {
+        struct objstore_id id = help_id(n);
+
+        CHILD_CHECK(objstore_delete(s, &id) == 0);
+    }
+}
+/* Another died in the middle of it: at one of its points, chosen by `point`. */
+static long points_left;
+static void die_here(const char *name)
+{
+    (void)name;
+    if (--points_left == 0)
+        raise(SIGKILL);
+}
+static void prepare_dead(struct objstore *s, void (*act)(struct objstore *), long point)
+{
+    pid_t child = fork();
+
+    CHILD_CHECK(child >= 0);
+    if (child == 0) {
+        struct objstore *own = help_attach(s);
+
+        points_left = point;
+        test_point = die_here;
+        act(own);
+        test_point = NULL;
+        _exit(0);
+    }
+    (void)help_wait(child);
+}
+static void prepare_dead_spill(struct objstore *s)
+{
+    static long point;
+
+    prepare_memory(s);
+    prepare_dead(s, act_spill, 20 + point++ % 60);
+}
+static void prepare_dead_get(struct objstore *s)
+{
+    static long point;
+
+    prepare_spilled(s);
+    prepare_dead(s, act_get, 10 + point++ % 40);
+}
+static void act_reap(struct objstore *s)
+{
+    CHILD_CHECK(objstore_reap(s) >= 0);
+}
+
+struct scene {
+    const char *name;
+    void (*prepare)(struct objstore *s);
+    void (*act)(struct objstore *s);
+    uint64_t from, to; /* these must be there afterwards */
+    bool is_cache, opens;
+};
+
+static const struct scene scenes[] = {
+    { "spill", prepare_memory, act_spill, 0, 7, false, false },
+    { "put, where others must be spilled", prepare_memory, act_put, 0, 7, false, false },
+    { "get what was spilled", prepare_spilled, act_get, 0, OBJECTS, false, false },
+    { "delete what was spilled", prepare_spilled, act_delete, 0, 4, false, false },
+    { "put, where others must be evicted", prepare_memory, act_put, 0, 0, true, false },
+    { "sweep after a death in spill", prepare_dead_spill, act_reap, 0, 7, false, true },
+    { "sweep after a death in restore", prepare_dead_get, act_reap, 0, OBJECTS, false, true },
+};
+enum { SCENES = sizeof scenes / sizeof *scenes };
+
+static void run_child(const struct scene *scene, int fd, void (*armed)(void), void (*done)(void))
+{
+    struct objstore *own;
+
+    if (scene->opens)
+        armed();
+    CHILD_CHECK(objstore_open_fd(fd, NULL, &own, NULL) == 0);
+    if (!scene->opens)
+        armed();
+    scene->act(own);
+    done();
+    _exit(0);
+}
+
+static int delete_each(const struct objstore_info *info, void *ctx)
+{
+    struct objstore *s = ctx;
+    uint64_t n;
+
+    memcpy(&n, info->id.bytes, sizeof n);
+    if (info->state != OBJSTORE_SEALED && info->state != OBJSTORE_SPILLED) {
+        fprintf(stderr, "object %llu is in state %u\n", (unsigned long long)n, info->state);
+        return 1;
+    }
+    if (info->size != size_of(n) || !is_there(s, n))
+        return 1;
+    int err = objstore_delete(s, &info->id);
+    return err == -ENOENT ? 0 : err;
+}
+
+static unsigned files_in(const char *path)
+{
+    DIR *d = opendir(path);
+    unsigned count = 0;
+
+    for (struct dirent *e; d && (e = readdir(d));)
+        count += e->d_name[0] != '.';
+    if (d)
+        closedir(d);
+    return count;
+}
+
+static bool is_all_free(struct objstore *s, const char *files)
+{
+    uint32_t taken = 0;
+
+    for (uint32_t i = 0; i < slots_in_use(s); i++)
+        taken += word_state(au64_load_relaxed(&slot_at(s, i)->word)) != SLOT_FREE;
+    if (taken || help_used(s) || files_in(files))
+        fprintf(stderr, "left over: %u slots, %llu bytes, %u files\n", taken,
+                (unsigned long long)help_used(s), files_in(files));
+    return !taken && !help_used(s) && !files_in(files);
+}
+
+/* What a survivor finds. Leaves the store empty. */
+static bool check(const struct scene *scene, struct objstore *s, const char *files)
+{
+    struct objstore_id all = help_id(5000);
+    void *data;
+
+    if (objstore_reap(s) < 0 || !help_is_sound(s) || objstore_verify_spilled(s, NULL))
+        return false;
+    for (uint64_t n = scene->from; n < scene->to; n++)
+        if (!is_there(s, n))
+            return false;
+    for (int i = 0; i < 4; i++) /* one that is restored on the way may be listed in neither place */
+        if (objstore_list(s, delete_each, s))
+            return false;
+    if (!is_all_free(s, files))
+        return false;
+    int err = objstore_create(s, &all, CAPACITY, NULL, &data);
+    return err == 0 && objstore_abort(s, &all) == 0 && is_all_free(s, files) && help_is_sound(s);
+}
+
+/* ---- at every point ------------------------------------------------------------------------ */
+
+static void arm(void)
+{
+    test_point = die_here;
+}
+static void disarm(void)
+{
+    test_point = NULL;
+}
+
+static long kill_at_each(const struct scene *scene, struct objstore *s)
+{
+    for (long k = 1;; k++) {
+        scene->prepare(s);
+        pid_t child = fork();
+        if (child == 0) {
+            points_left = k;
+            run_child(scene, objstore_fd(s), arm, disarm);
+        }
+        int status = child < 0 ? -1 : help_wait(child);
+        if (!check(scene, s, dir) || (status != 0 && status != 128 + SIGKILL)) {
+            fprintf(stderr, "%s, killed at point %ld: status %d\n", scene->name, k, status);
+            return -1;
+        }
+        if (status == 0)
+            return k - 1;
+    }
+}
+
+static void make_dir(char path[64])
+{
+    snprintf(path, 64, "/dev/shm/objstore-test-XXXXXX");
+    REQUIRE(mkdtemp(path) != NULL);
+}
+
+static void every_point(void)
+{
+    long total = 0;
+
+    make_dir(dir);
+    for (int i = 0; i < SCENES; i++) {
+        struct objstore *s = make(scenes[i].is_cache);
+        long points = kill_at_each(&scenes[i], s);
+
+        CHECK(points > 0);
+        total += points;
+        printf("    %-40s %4ld points\n", scenes[i].name, points);
+        objstore_close(s);
+        if (points < 0)
+            break;
+    }
+    printf("    %ld kills\n", total);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
+/* ---- after every instruction --------------------------------------------------------------- */
+
+struct act {
+    const struct scene *scene;
+    int fd;
+    uint64_t looks;
+};
+
+static void act(void *ctx)
+{
+    const struct act *a = ctx;
+
+    run_child(a->scene, a->fd, step_begin, step_end);
+}
+
+static bool copy_bytes(int from, int to, off_t at, off_t end)
+{
+    static char buffer[256 << 10];
+
+    while (at < end) {
+        size_t want = end - at < (off_t)sizeof buffer ? (size_t)(end - at) : sizeof buffer;
+        ssize_t n = pread(from, buffer, want, at);
+
+        if (n <= 0 || pwrite(to, buffer, (size_t)n, at) != n)
+            return false;
+        at += n;
+    }
+    return true;
+}
+
+static bool copy_file(int from, int to)
+{
+    off_t size = lseek(from, 0, SEEK_END), at = 0;
+
+    if (ftruncate(to, size))
+        return false;
+    while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+        off_t end = lseek(from, at, SEEK_HOLE);
+
+        if (!copy_bytes(from, to, at, end))
+            return false;
+        at = end;
+    }
+    return true;
+}
+
+static bool copy_files(void)
+{
+    DIR *d = opendir(dir);
+    bool is_good = d != NULL;
+
+    for (struct dirent *e; is_good && (e = readdir(d));) {
+        if (e->d_name[0] == '.')
+            continue;
+        int from = openat(dirfd(d), e->d_name, O_RDONLY);
+        int there = open(copy_dir, O_RDONLY | O_DIRECTORY);
+        int to = openat(there, e->d_name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+        is_good = from >= 0 && to >= 0 && copy_file(from, to);
+        close(from);
+        close(to);
+        close(there);
+    }
+    if (d)
+        closedir(d);
+    return is_good;
+}
+
+/* The copy of a store spills to the copy of the files. */
+static bool redirect(int fd)
+{
+    struct header_fixed header;
+    struct spill_fixed fixed;
+    struct geometry g;
+
+    if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header ||
+        !geometry_of(header.capacity_bytes, &g) ||
+        pread(fd, &fixed, sizeof fixed, (off_t)g.spill_at) != (ssize_t)sizeof fixed)
+        return false;
+    if (fixed.mode != SPILL_TO_FILES)
+        return true;
+    memset(fixed.dir, 0, sizeof fixed.dir);
+    snprintf(fixed.dir, sizeof fixed.dir, "%s", copy_dir);
+    fixed.check = spill_fixed_check(&fixed);
+    return pwrite(fd, &fixed, sizeof fixed, (off_t)g.spill_at) == (ssize_t)sizeof fixed;
+}
+
+static int look(uint64_t n, void *ctx)
+{
+    struct act *a = ctx;
+    struct objstore *s = NULL;
+    int fd = memfd_create("copy", MFD_CLOEXEC);
+    bool is_good = fd >= 0 && copy_file(a->fd, fd) && copy_files() && redirect(fd);
+    int err = is_good ? objstore_open_fd(fd, NULL, &s, NULL) : -EIO;
+
+    is_good = err == 0 && check(a->scene, s, copy_dir);
+    if (!is_good)
+        fprintf(stderr, "%s, had it died after %llu instructions (%s)\n", a->scene->name,
+                (unsigned long long)n, objstore_strerror(err));
+    objstore_close(s);
+    close(fd);
+    a->looks++;
+    return !is_good;
+}
+
+static bool step_scene(const struct scene *scene, uint64_t wanted)
+{
+    struct objstore *s = make(scene->is_cache);
+    struct act a = { scene, objstore_fd(s), 0 };
+
+    scene->prepare(s);
+    uint64_t count = step_each(act, NULL, &a, 1);
+    bool is_good = count > 0 && check(scene, s, dir);
+    if (is_good) {
+        scene->prepare(s);
+        is_good = step_each(act, look, &a, wanted && count > wanted ? count / wanted : 1) > 0 &&
+                  check(scene, s, dir);
+    }
+    printf("    %-40s %7llu instructions, %6llu looked after\n", scene->name,
+           (unsigned long long)count, (unsigned long long)a.looks);
+    objstore_close(s);
+    return is_good;
+}
+
+static void every_instruction(void)
+{
+#ifdef __SANITIZE_THREAD__
+    puts("    under ThreadSanitizer most instructions are not ours");
+    return;
+#endif
+    const char *steps = getenv("STEPS"), *only = getenv("SCENE");
+    uint64_t wanted = !steps ? 25 : !strcmp(steps, "all") ? 0 : strtoull(steps, NULL, 0);
+
+    if (!step_is_possible()) {
+        printf("    no single-stepping here (ptrace); skipped\n");
+        return;
+    }
+    make_dir(dir);
+    make_dir(copy_dir);
+    for (int i = 0; i < SCENES; i++)
+        if (!only || strstr(scenes[i].name, only))
+            CHECK(step_scene(&scenes[i], wanted));
+    CHECK_EQ(rmdir(dir), 0);
+    CHECK_EQ(rmdir(copy_dir), 0);
+}
+
+TESTS("kill spill", { "a process may die at every step", every_point },
+      { "and after every instruction", every_instruction })

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT */
+/* Stores that make room by themselves: by spilling to files, or by evicting. */
+#include "help.h"
+#include "test.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+static char dir[64];
+
+static void make_dir(void)
+{
+    snprintf(dir, sizeof dir, "/var/tmp/objstore-test-XXXXXX");
+    REQUIRE(mkdtemp(dir) != NULL);
+}
+
+/* How many files are in it; *path: one of them. */
+static unsigned files_in_dir(char path[400])
+{
+    DIR *d = opendir(dir);
+    unsigned n = 0;
+
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (e->d_name[0] != '.') {
+            n++;
+            if (path)
+                snprintf(path, 400, "%s/%s", dir, e->d_name);
+        }
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static struct objstore *make(uint64_t capacity, uint32_t flags)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore_diag diag = { "" };
+    struct objstore *s = NULL;
+
+    o.capacity_bytes = capacity;
+    o.flags = flags | OBJSTORE_CREATE;
+    o.spill_dir = flags & OBJSTORE_CACHE ? NULL : dir;
+    int err = objstore_open(NULL, &o, &s, &diag);
+    if (err)
+        fprintf(stderr, "%s\n", diag.text);
+    REQUIRE_OK(err);
+    return s;
+}
+
+static struct objstore_stats stats_of(struct objstore *s)
+{
+    struct objstore_stats stats = { 0 };
+
+    CHECK_EQ(objstore_stats(s, &stats), 0);
+    return stats;
+}
+
+static size_t size_of(uint64_t number, size_t largest)
+{
+    uint64_t random = number;
+    uint64_t r = test_random(&random);
+
+    return r % 8 < 5 ? 65 + r / 8 % 3000 : 65 + r / 8 % largest;
+}
+
+static int put_one(struct objstore *s, uint64_t number, size_t size)
+{
+    struct objstore_id id = help_id(number);
+    const struct objstore_meta meta = { .dtype = OBJSTORE_UINT8, .ndim = 1, .dims = { size } };
+    void *data;
+    int err = objstore_create(s, &id, size, number % 2 ? &meta : NULL, &data);
+
+    if (err)
+        return err;
+    help_fill(data, size, number);
+    return objstore_seal(s, &id);
+}
+
+static bool get_one(struct objstore *s, uint64_t number, size_t size)
+{
+    struct objstore_id id = help_id(number);
+    struct objstore_view view;
+    int err = objstore_get(s, &id, 0, &view);
+
+    if (err) {
+        fprintf(stderr, "get %llu: %s\n", (unsigned long long)number, objstore_strerror(err));
+        return false;
+    }
+    bool is_right = view.size == size && help_is_filled(view.data, size, number);
+    objstore_release(s, &view);
+    return is_right;
+}
+
+static void end(struct objstore *s)
+{
+    CHECK(help_is_sound(s));
+    objstore_close(s);
+    CHECK_EQ(files_in_dir(NULL), 0);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
+/* ---- spilling ------------------------------------------------------------------------------ */
+
+static void far_more_than_fits(uint32_t flags)
+{
+    make_dir();
+    struct objstore *s = make(1 << 20, flags);
+    enum { COUNT = 600 };
+    uint64_t all = 0;
+
+    for (uint64_t i = 0; i < COUNT; i++) {
+        all += size_of(i, 100000);
+        CHECK_EQ(put_one(s, i, size_of(i, 100000)), 0);
+    }
+    CHECK(all > 8u << 20);
+    struct objstore_stats st = stats_of(s);
+    CHECK_EQ(st.objects_sealed + st.objects_spilled, COUNT);
+    CHECK(st.objects_spilled > COUNT / 2);
+    CHECK(st.spills >= st.objects_spilled && st.spill_file_bytes > 0 && st.can_spill);
+    CHECK_EQ(objstore_verify_spilled(s, NULL), 0);
+    CHECK(help_is_sound(s));
+    for (uint64_t i = 0; i < COUNT; i++) {
+        struct objstore_id id = help_id(i);
+        struct objstore_info info;
+
+        CHECK(objstore_contains(s, &id));
+        CHECK_EQ(objstore_stat(s, &id, &info), 0);
+        CHECK(info.size == size_of(i, 100000) && info.meta.ndim == i % 2);
+    }
+    uint64_t random = test_seed;
+    for (uint64_t i = 0; i < 2 * COUNT; i++) {
+        uint64_t n = test_random(&random) % COUNT;
+
+        CHECK(get_one(s, n, size_of(n, 100000)));
+    }
+    st = stats_of(s);
+    CHECK(st.restores > 0 && st.restores_bytes > 0);
+    CHECK_EQ(st.objects_sealed + st.objects_spilled, COUNT);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        struct objstore_id id = help_id(i);
+
+        CHECK_EQ(objstore_delete(s, &id), 0);
+        CHECK(!objstore_contains(s, &id));
+    }
+    st = stats_of(s);
+    CHECK(st.used_bytes == 0 && st.objects_spilled == 0 && st.spill_file_bytes == 0);
+    CHECK_EQ(files_in_dir(NULL), 0);
+    end(s);
+}
+
+static void more_than_fits(void)
+{
+    far_more_than_fits(0);
+}
+
+static void more_than_fits_compressed(void)
+{
+    far_more_than_fits(OBJSTORE_COMPRESS);
+}
+
+/* ---- what can go wrong --------------------------------------------------------------------- */
+
+/* One damaged file: its object says so, and everything else goes on. */
+static void damaged_file(void)
+{
+    struct objstore_diag diag = { "" };
+    char path[400];
+    unsigned char byte = 0;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    CHECK_EQ(put_one(s, 1, 300000), 0);
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    CHECK_EQ(files_in_dir(path), 1);
+    CHECK_EQ(put_one(s, 2, 300000), 0);
+    int fd = open(path, O_RDWR);
+    REQUIRE(fd >= 0 && pread(fd, &byte, 1, 100000) == 1);
+    byte ^= 1;
+    REQUIRE(pwrite(fd, &byte, 1, 100000) == 1);
+    struct objstore_id id = help_id(1);
+    struct objstore_view view;
+    CHECK_EQ(objstore_get(s, &id, 0, &view), -EBADMSG);
+    CHECK_EQ(objstore_verify_spilled(s, &diag), -EBADMSG);
+    CHECK(get_one(s, 2, 300000) && help_is_sound(s) && objstore_contains(s, &id));
+    byte ^= 1; /* mended: nothing was lost by looking */
+    REQUIRE(pwrite(fd, &byte, 1, 100000) == 1);
+    close(fd);
+    CHECK(get_one(s, 1, 300000));
+    CHECK_EQ(files_in_dir(NULL), 0);
+    end(s);
+}
+
+/* A reader without a lease sees spilled objects, and moves nothing. */
+static void read_only(void)
+{
+    static unsigned char bytes[300000];
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore_id id = help_id(1);
+    struct objstore *reader;
+    size_t size;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    CHECK_EQ(put_one(s, 1, sizeof bytes), 0);
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    o.flags = OBJSTORE_READ_ONLY;
+    REQUIRE_OK(objstore_open_fd(objstore_fd(s), &o, &reader, NULL));
+    CHECK_EQ(objstore_read(reader, &id, bytes, sizeof bytes, &size), 0);
+    CHECK(size == sizeof bytes && help_is_filled(bytes, size, 1));
+    objstore_close(reader);
+    CHECK_EQ(stats_of(s).objects_spilled, 1);
+    end(s);
+}
+
+/* All is viewed: then full is an error; released, it is not. */
+static void what_is_viewed_stays(void)
+{
+    struct objstore_id id = help_id(1);
+    struct objstore_view view;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    CHECK_EQ(put_one(s, 1, 900000), 0);
+    CHECK_EQ(objstore_get(s, &id, 0, &view), 0);
+    CHECK_EQ(put_one(s, 2, 900000), -ENOSPC);
+    CHECK(help_is_filled(view.data, view.size, 1));
+    objstore_release(s, &view);
+    CHECK_EQ(put_one(s, 2, 900000), 0);
+    CHECK(get_one(s, 1, 900000) && get_one(s, 2, 900000));
+    CHECK_EQ(put_one(s, 3, 1 << 20), 0); /* as large as the capacity */
+    CHECK(get_one(s, 1, 900000) && get_one(s, 3, 1 << 20));
+    end(s);
+}
+
+/* A view taken before the object was spilled stays valid while others restore it. */
+static void views_outlive_a_move(void)
+{
+    struct objstore_id id = help_id(1);
+    struct objstore_view a, b;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0), *other = help_attach(s);
+    CHECK_EQ(put_one(s, 1, 200000), 0);
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    CHECK_EQ(objstore_get(s, &id, 0, &a), 0);
+    CHECK_EQ(objstore_get(other, &id, 0, &b), 0);
+    CHECK(objstore_spill(other, 1 << 20) == 0); /* it is viewed */
+    CHECK_EQ(objstore_delete(other, &id), 0);
+    CHECK(help_is_filled(a.data, a.size, 1) && help_is_filled(b.data, b.size, 1));
+    objstore_release(s, &a);
+    objstore_release(other, &b);
+    CHECK_EQ(help_used(s), 0);
+    objstore_close(other);
+    end(s);
+}
+
+/* The files go with the store: closed by its last user, destroyed, or left by the dead. */
+static void no_file_outlives_its_store(void)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    char path[100];
+    struct objstore *s;
+
+    make_dir();
+    snprintf(path, sizeof path, "/dev/shm/objstore-test-%d", (int)getpid());
+    o.flags = OBJSTORE_CREATE;
+    o.capacity_bytes = 1 << 20;
+    o.spill_dir = dir;
+    REQUIRE_OK(objstore_open(path, &o, &s, NULL));
+    CHECK_EQ(put_one(s, 1, 300000), 0);
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    objstore_close(s);
+    CHECK_EQ(files_in_dir(NULL), 1); /* it has a name, and can be opened again */
+    REQUIRE_OK(objstore_open(path, NULL, &s, NULL));
+    CHECK(get_one(s, 1, 300000));
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    CHECK_EQ(objstore_destroy(path), 0);
+    CHECK(get_one(s, 1, 300000)); /* who is attached keeps it */
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    objstore_close(s);
+    CHECK_EQ(files_in_dir(NULL), 0);
+    REQUIRE_OK(objstore_open(path, &o, &s, NULL));
+    CHECK_EQ(put_one(s, 1, 300000), 0);
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    objstore_close(s);
+    CHECK_EQ(objstore_destroy(path), 0);
+    CHECK_EQ(files_in_dir(NULL), 0);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
+/* ---- a cache ------------------------------------------------------------------------------- */
+
+static void cache_keeps_what_is_used(void)
+{
+    struct objstore *s = make(1 << 20, OBJSTORE_CACHE);
+    unsigned hot = 0;
+
+    for (uint64_t i = 0; i < 20; i++)
+        CHECK_EQ(put_one(s, i, 8000), 0);
+    for (uint64_t i = 1000; i < 4000; i++) { /* a scan of many times the capacity */
+        CHECK_EQ(put_one(s, i, 8000), 0);
+        for (uint64_t n = 0; i % 20 == 0 && n < 20; n++) {
+            struct objstore_id id = help_id(n);
+            struct objstore_view view;
+
+            if (objstore_get(s, &id, 0, &view) == 0)
+                objstore_release(s, &view);
+        }
+    }
+    for (uint64_t n = 0; n < 20; n++) {
+        struct objstore_id id = help_id(n);
+
+        hot += objstore_contains(s, &id);
+    }
+    struct objstore_stats st = stats_of(s);
+    CHECK_EQ(hot, 20);
+    CHECK(st.is_cache && st.evictions > 2800 && st.objects_spilled == 0);
+    CHECK(help_is_sound(s));
+    objstore_close(s);
+}
+
+/* ---- two processes, kills in between, a ledger outside the store ---------------------------- */
+
+enum { LEDGER = 4096, WORKERS = 2 };
+struct ledger {
+    _Atomic uint32_t sealed[LEDGER]; /* written after the seal returned */
+    _Atomic uint32_t next[WORKERS];
+    _Atomic uint64_t gets;
+};
+
+static size_t storm_size(uint64_t n)
+{
+    return size_of(n, 200000);
+}
+
+/* Puts its own numbers in turn, and gets any that is in the ledger. */
+static void storm_worker(int fd, struct ledger *ledger, uint32_t who, uint64_t random)
+{
+    struct objstore *s;
+
+    CHILD_CHECK(objstore_open_fd(fd, NULL, &s, NULL) == 0);
+    for (;;) {
+        uint32_t n = ledger->next[who] * WORKERS + who;
+
+        if (n < LEDGER && test_random(&random) % 4 == 0) {
+            int err = put_one(s, n, storm_size(n));
+
+            CHILD_CHECK(err == 0 || err == -EEXIST || err == -ENOSPC);
+            if (err != -ENOSPC) {
+                ledger->sealed[n] = 1;
+                ledger->next[who]++;
+            }
+            continue;
+        }
+        n = (uint32_t)(test_random(&random) % LEDGER);
+        if (!ledger->sealed[n])
+            continue;
+        struct objstore_id id = help_id(n);
+        struct objstore_view view;
+        int err = objstore_get(s, &id, 0, &view);
+        if (err == -ENOSPC) /* for the moment all is viewed, or being moved */
+            continue;
+        if (err)
+            fprintf(stderr, "get %u: %s\n", n, objstore_strerror(err));
+        CHILD_CHECK(err == 0);
+        CHILD_CHECK(view.size == storm_size(n) && help_is_filled(view.data, view.size, n));
+        objstore_release(s, &view);
+        ledger->gets++;
+    }
+}
+
+static pid_t start_worker(int fd, struct ledger *ledger, uint32_t who, uint64_t seed)
+{
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0)
+        storm_worker(fd, ledger, who, seed);
+    return child;
+}
+
+/* Kill at a random moment, told by the others' progress; sometimes stop one for a while before. */
+static void nothing_sealed_is_lost(void)
+{
+    const char *wanted = getenv("STORM");
+    uint64_t random = test_seed, kills = wanted ? strtoull(wanted, NULL, 0) : 150;
+    struct ledger *ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t worker[WORKERS];
+    uint32_t count = 0;
+
+    REQUIRE(ledger != MAP_FAILED);
+    make_dir();
+    struct objstore *s = make(4 << 20, 0);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        worker[i] = start_worker(objstore_fd(s), ledger, i, test_random(&random));
+    for (uint64_t k = 0; k < kills; k++) {
+        uint32_t who = (uint32_t)(test_random(&random) % WORKERS);
+        uint64_t until = ledger->gets + test_random(&random) % 20;
+
+        if (k % 3 == 0) { /* the other must get on while this one stands still */
+            kill(worker[who], SIGSTOP);
+            for (until = ledger->gets + 5; ledger->gets < until;)
+                if (waitpid(worker[!who], NULL, WNOHANG) != 0)
+                    break;
+            kill(worker[who], SIGCONT);
+        }
+        while (ledger->gets < until && waitpid(worker[who], NULL, WNOHANG) == 0)
+            ;
+        kill(worker[who], SIGKILL);
+        int status = help_wait(worker[who]);
+        CHECK_EQ(status, 128 + SIGKILL);
+        worker[who] = start_worker(objstore_fd(s), ledger, who, test_random(&random));
+    }
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        kill(worker[i], SIGKILL);
+        CHECK_EQ(help_wait(worker[i]), 128 + SIGKILL);
+    }
+    CHECK(objstore_reap(s) >= 0);
+    CHECK(help_is_sound(s));
+    for (uint32_t n = 0; n < LEDGER; n++)
+        if (ledger->sealed[n]) {
+            struct objstore_id id = help_id(n);
+
+            CHECK(get_one(s, n, storm_size(n)));
+            count++;
+            CHECK_EQ(objstore_delete(s, &id), 0);
+        }
+    printf("    %u objects, %llu gets, %llu kills\n", count, (unsigned long long)ledger->gets,
+           (unsigned long long)kills);
+    CHECK(count > 50);
+    for (uint32_t n = 0; n < LEDGER; n++) { /* sealed, and killed before it could be noted */
+        struct objstore_id id = help_id(n);
+
+        (void)!objstore_delete(s, &id);
+    }
+    CHECK_EQ(help_used(s), 0);
+    munmap(ledger, sizeof *ledger);
+    end(s);
+}
+
+/* ---- threads of one process ---------------------------------------------------------------- */
+
+static void *thread_main(void *arg)
+{
+    struct objstore *s = arg;
+    uint64_t random = (uint64_t)(uintptr_t)&random;
+
+    for (int i = 0; i < 300; i++) {
+        uint64_t n = test_random(&random) % 60;
+        struct objstore_id id = help_id(n);
+        struct objstore_view view;
+        int err = objstore_get(s, &id, 0, &view);
+
+        if (err == -ENOSPC)
+            continue;
+        if (err || view.size != size_of(n, 50000) || !help_is_filled(view.data, view.size, n))
+            return s;
+        objstore_release(s, &view);
+    }
+    return NULL;
+}
+
+static void threads_share_a_handle(void)
+{
+    pthread_t threads[3];
+
+    make_dir();
+    struct objstore *s = make(256 << 10, 0);
+    for (uint64_t i = 0; i < 60; i++)
+        CHECK_EQ(put_one(s, i, size_of(i, 50000)), 0);
+    for (int i = 0; i < 3; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, thread_main, s) == 0);
+    for (int i = 0; i < 3; i++) {
+        void *said;
+
+        pthread_join(threads[i], &said);
+        CHECK(said == NULL);
+    }
+    CHECK(stats_of(s).restores > 0);
+    end(s);
+}
+
+TESTS("spill", { "a store takes many times its capacity and gives it back", more_than_fits },
+      { "also compressed", more_than_fits_compressed },
+      { "a damaged file is its object's error alone", damaged_file },
+      { "a read-only handle reads what was spilled", read_only },
+      { "what is viewed stays in memory", what_is_viewed_stays },
+      { "a view outlives a move", views_outlive_a_move },
+      { "no file outlives its store", no_file_outlives_its_store },
+      { "a cache keeps what is used", cache_keeps_what_is_used },
+      { "threads share a handle", threads_share_a_handle },
+      { "nothing sealed is lost, whoever dies or stops", nothing_sealed_is_lost })
