@@ -39,7 +39,7 @@ kill -TERM $top # SIGINT is ignored by what a script puts in the background
 wait $top || fail "an interrupt: exit $?"
 exec 4<&-
 "$bin" top --json --interval 0.05 $store | head -n 2 | wc -l | grep -qx 2 || fail "a reader that goes away"
-if command -v script >/dev/null; then # a terminal: the picture is drawn again in the same place
+if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then # a terminal: the picture is drawn again in the same place
     script -qec "timeout 1 $bin top --interval 0.1 $store 2>/dev/null" /dev/null >"$work/tty" 2>&1 </dev/null
     grep -q $'\033\[H\033\[J'"$store  sealed 31" "$work/tty" || fail "on a terminal: $(head -c 300 "$work/tty")"
 fi
