@@ -231,7 +231,7 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
     if (err)
         return err;
     if (size)
-        copy_in(s->rw + at, data, size);
+        copy_in(&s->copies, s->rw + at, data, size);
     POINT("object: filled, not sealed");
     return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key); /* relaxed: ours */
 }
