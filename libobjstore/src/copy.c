@@ -26,9 +26,8 @@
 /* ---- what is in the caches ------------------------------------------------------------------- */
 
 #define WARM_BYTES ((uint64_t)1 << 20)
-#define PLACE_BITS                                                                 \
-    42 /* of a place: the address in lines; above it the length in units of 32 KiB \
-        */
+/* A place: the address in lines; above it the length in units of COPY_STREAM_COLD. */
+#define PLACE_BITS 42
 
 /* relaxed, all: advice to threads of this process */
 static bool was_just_copied_to(struct copies *recent, const void *to, size_t size)
