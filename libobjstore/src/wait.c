@@ -31,7 +31,7 @@
 
 struct au32 *wait_word(const struct objstore *s, struct key key)
 {
-    uint64_t h = key_bucket(s, key) * 0x9e3779b97f4a7c15u >> 32;
+    uint64_t h = key_hash(key) >> 32;
     unsigned char *words = (unsigned char *)s->header + s->geo.waits_at;
 
     return (struct au32 *)(void *)(words + h % WAIT_WORDS * CACHE_LINE);
