@@ -46,7 +46,7 @@
  *
  * Stepping safely: a slot's next, word and id are believed only if, after they were read, the
  * link that led to the slot is unchanged: then the slot was in the list when they were read.
- * Else the search starts again. index_find() first tries without that: a slot that has the id
+ * Else the search starts again. index_find_quickly() does without that: a slot that has the id
  * and is present is the right one however we came to it; only "not there" needs the proof.
  *
  * Crashes  L1 to L4, B2 and B3 are single steps. A death between L2 and L3 leaves a marked slot in
@@ -64,15 +64,6 @@
 #include "index.h"
 #include "replace.h"
 
-#define LINK_FLAG (1ull << 31)
-#define LINK_BUCKET (1ull << 30)
-#define LINK_TAG 0x3fffffffu
-#define QUICK_STEPS 64
-
-static uint32_t link_target(uint64_t link) /* slot + 1, 0: the end; or a bucket */
-{
-    return (uint32_t)(link >> 32);
-}
 static bool link_is_marked(uint64_t link)
 {
     return link & LINK_FLAG;
@@ -93,14 +84,6 @@ static uint64_t link_change(uint64_t now, uint64_t to)
 
 /* ---- the order ----------------------------------------------------------------------------- */
 
-uint64_t key_hash(struct key key)
-{
-    uint64_t h = (key.id[0] ^ (key.id[1] << 32 | key.id[1] >> 32)) * 0x9e3779b97f4a7c15u;
-
-    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
-    return h ^ h >> 32;
-}
-
 bool index_is_before(uint64_t hash, uint64_t other)
 {
     uint64_t different = hash ^ other;
@@ -118,9 +101,12 @@ static uint32_t table_size(const struct objstore *s)
     return slots < 2 ? 1 : 1u << (32 - __builtin_clz((uint32_t)slots - 1));
 }
 
-static bool bucket_is_open(uint32_t bucket, uint64_t link)
+void index_learn(const struct objstore *s)
 {
-    return link & LINK_FLAG || bucket == 0;
+    struct objstore *own = (struct objstore *)(uintptr_t)s; /* private hints: not the store's */
+
+    au32_store_relaxed(&own->known.slots, slots_in_use(s)); /* relaxed, both: they only grow */
+    au32_store_relaxed(&own->known.buckets_mask, table_size(s) - 1);
 }
 
 void index_prefetch(const struct objstore *s, struct key key)
@@ -134,47 +120,6 @@ void index_prefetch(const struct objstore *s, struct key key)
 static bool word_is_passing(uint64_t word)
 {
     return word_state(word) == SLOT_STANDBY || word_state(word) == SLOT_REPLACED;
-}
-
-static bool slot_has_key(const struct slot *slot, struct key key)
-{
-    return au64_load_relaxed(&slot->id[0]) == key.id[0] && /* relaxed: the word is read again, */
-           au64_load_relaxed(&slot->id[1]) == key.id[1];   /* or the link that led here is */
-}
-
-/* Without proof. True: found, whatever the path. */
-static bool find_quickly(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
-{
-    uint32_t mask = table_size(s) - 1, bucket = (uint32_t)key_hash(key) & mask;
-    uint64_t link = au64_load_acquire(&s->buckets[bucket]); /* E1 */
-    uint32_t slots = slots_in_use(s);
-
-    if (!bucket_is_open(bucket, link))
-        return false;
-    for (int step = 0; step < QUICK_STEPS; step++) {
-        uint32_t index = link_target(link) - 1;
-
-        if (link & LINK_BUCKET) { /* one of a larger table, or the next: the end */
-            if (link_target(link) >= s->geo.buckets || (link_target(link) & mask) != bucket)
-                return false;
-            link = au64_load_acquire(&s->buckets[link_target(link)]); /* E1 */
-            continue;
-        }
-        if (index >= slots) /* the end of the list, too: 0 - 1 */
-            return false;
-        const struct slot *at = slot_at(s, index);
-        uint64_t seen = au64_load_acquire(&at->word); /* E1 */
-        if (word_is_present(seen) && slot_has_key(at, key)) {
-            atomic_thread_fence(memory_order_acquire); /* the id before the word's second reading */
-            if (au64_load_relaxed(&at->word) == seen) { /* relaxed: the fence orders it */
-                *slot = index;
-                *word = seen;
-                return true;
-            }
-        }
-        link = au64_load_acquire(&at->next); /* E1 */
-    }
-    return false;
 }
 
 struct search {
@@ -374,11 +319,12 @@ static int begin_at(const struct objstore *s, uint64_t hash, bool may_open, uint
 
 /* ---- the calls ----------------------------------------------------------------------------- */
 
-/* Not inlined: the compiler would build its struct on the quick path, too. */
-static __attribute__((noinline)) int find_with_proof(const struct objstore *s, struct key key,
-                                                     uint32_t *slot, uint64_t *word)
+int index_find_with_proof(const struct objstore *s, struct key key, uint32_t *slot,
+                          uint64_t *word)
 {
     struct search q = { .key = key, .hash = key_hash(key), .may_help = s->rw != NULL };
+
+    index_learn(s);
     int err = begin_at(s, q.hash, q.may_help, &q.begin);
 
     if (!err)
@@ -388,11 +334,6 @@ static __attribute__((noinline)) int find_with_proof(const struct objstore *s, s
         *word = q.word;
     }
     return err;
-}
-
-int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
-{
-    return find_quickly(s, key, slot, word) ? 0 : find_with_proof(s, key, slot, word);
 }
 
 int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slot, uint64_t *word)

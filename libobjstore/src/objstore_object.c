@@ -54,16 +54,12 @@ static bool meta_is_zero(const struct objstore_meta *meta)
 
 /* ---- where an object's bytes are ----------------------------------------------------------- */
 
-bool object_place(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
+bool object_place_outside(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
 {
     uint64_t room;
-
-    if (size <= INLINE_MAX) {
-        *at = s->geo.slots_at + index * sizeof(struct slot) + offsetof(struct slot, bytes);
-        return true;
-    }
     struct extent e =
         extent_unpack(au64_load_relaxed(&slot_at(s, index)->extent)); /* relaxed: E1, or ours */
+
     return e.held && extent_place(s, &e, at, &room) && size <= room;
 }
 
@@ -393,22 +389,9 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-int view_open(const struct objstore *s, uint32_t index, uint64_t word, uint64_t ref,
-              struct objstore_view *view)
-{
-    uint64_t size = au64_load_relaxed(&slot_at(s, index)->size), at; /* relaxed: E1 */
-
-    if (!object_place(s, index, size, &at))
-        return -EBADMSG;
-    view->data = size ? s->view + at : NULL;
-    view->size = size;
-    view->pin[0] = ref;
-    view->pin[1] = word;
-    return 0;
-}
-
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
-static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
+static inline int open_view(struct objstore *s, uint32_t index, uint64_t word,
+                            struct objstore_view *view)
 {
     uint64_t ref;
     int err = pin(s, index, word, &ref);
@@ -469,20 +452,34 @@ static int wait_and_get(struct objstore *s, struct key key, int timeout_ms,
     }
 }
 
+/* Not inlined, so that the quick way has no need of registers for this one. */
+static __attribute__((noinline)) int get_slowly(struct objstore *s, struct key key, int timeout_ms,
+                                                struct objstore_view *view)
+{
+    uint64_t word;
+    int err = try_get(s, key, view, &word);
+
+    return err != -ENOENT || timeout_ms == 0 ? err : wait_and_get(s, key, timeout_ms, view);
+}
+
 int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
                  struct objstore_view *view)
 {
     struct key key;
+    uint32_t index;
     uint64_t word;
     int err = check_write(s, id, &key);
 
     if (!err && (!view || timeout_ms < -1))
         err = -EINVAL;
-    if (!err)
-        err = try_get(s, key, view, &word);
-    if (err != -ENOENT || timeout_ms == 0)
+    if (err)
         return err;
-    return wait_and_get(s, key, timeout_ms, view);
+    if (index_find_quickly(s, key, &index, &word) && word_state(word) == SLOT_SEALED) {
+        err = open_view(s, index, word, view);
+        if (err != -EAGAIN && err != -ENOSPC)
+            return err;
+    }
+    return get_slowly(s, key, timeout_ms, view);
 }
 
 void objstore_release(struct objstore *s, struct objstore_view *view)
