@@ -20,6 +20,9 @@
 
 _Static_assert(sizeof(struct objstore_meta) == sizeof(struct meta), "metadata is kept as it is");
 
+/* A put of more than this takes long enough for those who wait to be told that it has begun. */
+#define ANNOUNCE_MIN ((size_t)64 << 10)
+
 static int check_key(const struct objstore *s, const struct objstore_id *id, struct key *key)
 {
     int err = handle_check(s);
@@ -171,20 +174,24 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
         if (freed <= 0)
             return freed ? (int)freed : err;
     }
-    wait_wake(s, key);
     if (object_place(s, *index, size, at))
         return 0;
     take_back(s, *index);
     return -EBADMSG;
 }
 
-static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key)
+/* `is_announced`: who waited before the entry was woken then, and looks again by itself. */
+static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key,
+                  bool is_announced)
 {
+    struct slot *slot = slot_at(s, index);
     uint64_t on = events_on(s);
 
     if (events_has_listeners(on))
         events_tell(s, HINT_SEAL, index, word, key); /* H1 */
-    if (!slot_change(s, index, &word, SLOT_SEALED))  /* T2, E1 */
+    bool is_sealed = !is_announced && au64_load_relaxed(&slot->word) == word && /* relaxed: ours */
+                     wait_seal(s, key, slot);
+    if (!is_sealed && !slot_change(s, index, &word, SLOT_SEALED)) /* T2, E1 */
         return -ENOENT;
     POINT("object: sealed, nobody woken");
     if (events_has_new_listeners(s, on))
@@ -207,6 +214,7 @@ int objstore_create(struct objstore *s, const struct objstore_id *id, size_t siz
         err = begin(s, key, size, meta, &index, &at);
     if (err)
         return err;
+    wait_wake(s, key);
     au64_add_relaxed(&s->unsealed, 1); /* relaxed: a private count */
     *data = size ? s->rw + at : NULL;
     return 0;
@@ -226,10 +234,14 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
         err = begin(s, key, size, meta, &index, &at);
     if (err)
         return err;
+    bool is_announced = size > ANNOUNCE_MIN;
+    if (is_announced)
+        wait_wake(s, key);
     if (size)
         copy_in(s->rw + at, data, size);
     POINT("object: filled, not sealed");
-    return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key); /* relaxed: ours */
+    return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key, /* relaxed: ours */
+                  is_announced);
 }
 
 /* The slot under `key` that this handle created and did not seal. */
@@ -252,7 +264,7 @@ int objstore_seal(struct objstore *s, const struct objstore_id *id)
     if (!err)
         err = find_ours(s, key, &index, &word);
     if (!err)
-        err = finish(s, index, word, key);
+        err = finish(s, index, word, key, true);
     if (!err)
         au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
     return err;
@@ -317,7 +329,7 @@ int objstore_seal_size(struct objstore *s, const struct objstore_id *id, size_t 
     if (!err)
         err = shrink(s, index, size);
     if (!err)
-        err = finish(s, index, word, key);
+        err = finish(s, index, word, key, true);
     if (!err)
         au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
     return err;
@@ -429,20 +441,28 @@ static int try_get(struct objstore *s, struct key key, struct objstore_view *vie
     return err;
 }
 
-/* Slow path of get: `word` is of an unsealed object under the key, or 0. */
+/*
+ * Wait for an object that is not there. Woken, it looks before it announces itself again: a bit
+ * that nobody sleeps behind costs the next sealer a wake.
+ */
 static int wait_and_get(struct objstore *s, struct key key, int timeout_ms,
                         struct objstore_view *view)
 {
     int64_t deadline = deadline_from_ms(timeout_ms);
     struct au32 *on = wait_word(s, key);
+    uint32_t announced = 0;
+    bool is_announced = true;
 
-    for (;;) {
-        uint32_t announced = wait_announce(on); /* V1 */
+    for (;; is_announced = !is_announced) {
         uint64_t word;
-        int err = try_get(s, key, view, &word);
 
+        if (is_announced)
+            announced = wait_announce(on); /* V1 */
+        int err = try_get(s, key, view, &word);
         if (err != -ENOENT)
             return err;
+        if (!is_announced)
+            continue;
         bool is_written = word_state(word) == SLOT_WRITING;
         if (is_written && lease_writer_is_dead(s, word) && reap_dead(s))
             continue;
@@ -454,10 +474,10 @@ static int wait_and_get(struct objstore *s, struct key key, int timeout_ms,
 
 /* Not inlined, so that the quick way has no need of registers for this one. */
 static __attribute__((noinline)) int get_slowly(struct objstore *s, struct key key, int timeout_ms,
-                                                struct objstore_view *view)
+                                                bool is_absent, struct objstore_view *view)
 {
     uint64_t word;
-    int err = try_get(s, key, view, &word);
+    int err = is_absent && timeout_ms ? -ENOENT : try_get(s, key, view, &word);
 
     return err != -ENOENT || timeout_ms == 0 ? err : wait_and_get(s, key, timeout_ms, view);
 }
@@ -474,12 +494,13 @@ int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_m
         err = -EINVAL;
     if (err)
         return err;
-    if (index_find_quickly(s, key, &index, &word) && word_state(word) == SLOT_SEALED) {
+    bool is_found = index_find_quickly(s, key, &index, &word);
+    if (is_found && word_state(word) == SLOT_SEALED) {
         err = open_view(s, index, word, view);
         if (err != -EAGAIN && err != -ENOSPC)
             return err;
     }
-    return get_slowly(s, key, timeout_ms, view);
+    return get_slowly(s, key, timeout_ms, !is_found, view);
 }
 
 void objstore_release(struct objstore *s, struct objstore_view *view)
