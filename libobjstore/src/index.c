@@ -22,7 +22,8 @@
  *   L4  next -> new slot         index_insert_behind()  the slot before it is held by a pin
  *   B1  bucket's link: where the list goes on from its place   open_bucket()
  *   B2  link across its place -> bucket                        open_bucket()
- *   B3  bucket's link | open                                   open_bucket(), once it is in the list
+ *   B3  bucket's link | open                                   open_bucket(), once it is in the
+ * list
  *
  * The head of an id is the one link that crosses the beginning of its hash's place in the list.
  *
@@ -91,7 +92,8 @@ bool index_is_before(uint64_t hash, uint64_t other)
     return other & different & -different; /* the lowest bit in which they differ */
 }
 
-/* Buckets in use, a power of two: at least one per slot that was ever used, if there are as many. */
+/* Buckets in use, a power of two: at least one per slot that was ever used, if there are as many.
+ */
 static uint32_t table_size(const struct objstore *s)
 {
     uint64_t slots = au64_load_relaxed(&s->header->slots_fresh); /* relaxed: any value will do */
@@ -124,11 +126,11 @@ static bool word_is_passing(uint64_t word)
 
 struct search {
     struct key key;
-    uint64_t hash;  /* the place: of this hash, or of the bucket with this number */
-    bool is_bucket; /* that is what is searched for */
-    bool may_help;  /* mark and take out on the way; a read-only handle must not */
-    uint32_t begin; /* the bucket to begin at */
-    uint32_t avoid; /* stop with -ENOENT once this slot + 1 was taken out; 0: none */
+    uint64_t hash;     /* the place: of this hash, or of the bucket with this number */
+    bool is_bucket;    /* that is what is searched for */
+    bool may_help;     /* mark and take out on the way; a read-only handle must not */
+    uint32_t begin;    /* the bucket to begin at */
+    uint32_t avoid;    /* stop with -ENOENT once this slot + 1 was taken out; 0: none */
     struct au64 *head; /* out: the link across the beginning of the place, and what it was */
     uint64_t head_link;
     uint32_t slot; /* out, when found */
@@ -319,8 +321,7 @@ static int begin_at(const struct objstore *s, uint64_t hash, bool may_open, uint
 
 /* ---- the calls ----------------------------------------------------------------------------- */
 
-int index_find_with_proof(const struct objstore *s, struct key key, uint32_t *slot,
-                          uint64_t *word)
+int index_find_with_proof(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
 {
     struct search q = { .key = key, .hash = key_hash(key), .may_help = s->rw != NULL };
 

@@ -52,8 +52,7 @@ bool index_is_before(uint64_t hash, uint64_t other);
 /* A search for this key will follow: begin to fetch what it reads first. */
 void index_prefetch(const struct objstore *s, struct key key);
 /* The slot that is present under `key` and its word; -ENOENT, -EBADMSG. */
-int index_find_with_proof(const struct objstore *s, struct key key, uint32_t *slot,
-                          uint64_t *word);
+int index_find_with_proof(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word);
 /* Look again how large the table is. */
 void index_learn(const struct objstore *s);
 
@@ -121,8 +120,8 @@ int index_insert_behind(struct objstore *s, uint32_t own, uint32_t old);
  */
 int index_remove(struct objstore *s, uint32_t slot, uint64_t word);
 /*
- * For verify: call `visit` for every slot between this bucket, if it is open, and the next; -EBADMSG:
- * there is no end.
+ * For verify: call `visit` for every slot between this bucket, if it is open, and the next;
+ * -EBADMSG: there is no end.
  */
 int index_walk(const struct objstore *s, uint32_t bucket, int (*visit)(uint32_t slot, void *ctx),
                void *ctx);

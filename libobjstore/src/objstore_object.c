@@ -188,7 +188,7 @@ static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key 
     uint64_t on = events_on(s);
 
     if (events_has_listeners(on))
-        events_tell(s, HINT_SEAL, index, word, key); /* H1 */
+        events_tell(s, HINT_SEAL, index, word, key);                            /* H1 */
     bool is_sealed = !is_announced && au64_load_relaxed(&slot->word) == word && /* relaxed: ours */
                      wait_seal(s, key, slot);
     if (!is_sealed && !slot_change(s, index, &word, SLOT_SEALED)) /* T2, E1 */
@@ -396,7 +396,8 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
     if (find_ours(s, key_of(id), &index, &word))
         return;
     struct au64 *at = &slot_at(s, index)->created;
-    au64_store_relaxed(at, (created & ~CREATED_FLAGS) | (au64_load_relaxed(at) & CREATED_META)); /* T2 publishes */
+    au64_store_relaxed(at, (created & ~CREATED_FLAGS) |
+                               (au64_load_relaxed(at) & CREATED_META)); /* T2 publishes */
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pin.h -- who reads what: every lease's own list of the slots it holds. Its rules are in pin.c; what
- * every get and release does is here, to be part of them.
+ * pin.h -- who reads what: every lease's own list of the slots it holds. Its rules are in pin.c;
+ * what every get and release does is here, to be part of them.
  */
 #ifndef OBJSTORE_PIN_H
 #define OBJSTORE_PIN_H

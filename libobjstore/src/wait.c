@@ -22,14 +22,15 @@
  * take long. For a put (of a small object) that would wake a sleeper twice, the first time
  * for nothing. Instead it does V4: who had looked before the entry and sleeps is woken in the
  * same step as T2, who had looked and was about to sleep finds the word changed, and who
- * looks after the entry sees it. Who waits for an id that nobody has entered sleeps without ticking.
+ * looks after the entry sees it. Who waits for an id that nobody has entered sleeps without
+ * ticking.
  *
  * V4 wakes one word. Should somebody sleep on that for several ids, it is woken before T2, as at
  * an entry, and looks again from then on.
  *
- * Crashes  Between V2, V4 and V3 `waking` stays, and the next sealer of any id of this word wakes in
- *   the dead one's stead: sleepers for other ids are not forgotten. Between entry and wake a
- *   death leaves an unsealed object, which is nothing to be told about.
+ * Crashes  Between V2, V4 and V3 `waking` stays, and the next sealer of any id of this word wakes
+ * in the dead one's stead: sleepers for other ids are not forgotten. Between entry and wake a death
+ * leaves an unsealed object, which is nothing to be told about.
  *
  * Where the kernel has no FUTEX_WAKE_OP to offer (a sandbox), a put wakes before T2 and after it.
  */

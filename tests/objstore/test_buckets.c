@@ -255,5 +255,4 @@ static void all_grow_it_at_once(void)
 TESTS("buckets", { "the list is in the order of reversed bits", order_is_of_reversed_bits },
       { "the table is as large as the contents ask for", table_grows_with_the_contents },
       { "who opens a bucket may die at every step", openers_die },
-      { "or stop at every step", openers_stop },
-      { "many grow it at once", all_grow_it_at_once })
+      { "or stop at every step", openers_stop }, { "many grow it at once", all_grow_it_at_once })

@@ -106,8 +106,12 @@ static void idle(struct process *p)
 /* What is not needed any more is forgotten: states that differ in nothing else are one. */
 static void begin(struct process *p)
 {
-    *p = (struct process){ .pc = BEGIN, .aim = p->aim, .id = p->id, .own = p->own,
-                           .found = p->found, .absent_ok = p->absent_ok,
+    *p = (struct process){ .pc = BEGIN,
+                           .aim = p->aim,
+                           .id = p->id,
+                           .own = p->own,
+                           .found = p->found,
+                           .absent_ok = p->absent_ok,
                            .sees_small = p->sees_small };
 }
 
@@ -369,9 +373,7 @@ static void check(struct explorer *e, const struct state *s)
     int length = 0;
 
     for (; at != END; at = target(s->next[at])) {
-        uint8_t here = at == BUCKET0  ? 0
-                       : at == BUCKET ? PLACE_BUCKET
-                                      : place_of_id(s->id[at]);
+        uint8_t here = at == BUCKET0 ? 0 : at == BUCKET ? PLACE_BUCKET : place_of_id(s->id[at]);
 
         if (here < place)
             explore_fail(e, "the list is out of order");
@@ -480,8 +482,8 @@ struct budget {
     uint8_t processes, inserts, deletes, looks, deaths;
 };
 static const struct budget budgets[] = {
-    { 3, 2, 0, 0, 1 }, { 3, 1, 1, 0, 0 }, { 2, 1, 1, 1, 1 }, { 2, 2, 1, 0, 1 },
-    { 2, 2, 2, 0, 0 }, /* STEPS=all */
+    { 3, 2, 0, 0, 1 }, { 3, 1, 1, 0, 0 }, { 2, 1, 1, 1, 1 },
+    { 2, 2, 1, 0, 1 }, { 2, 2, 2, 0, 0 }, /* STEPS=all */
 };
 
 static size_t budgets_to_run(void)

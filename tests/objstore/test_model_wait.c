@@ -3,8 +3,8 @@
  * An exhaustive model of sleeping and waking: wait.c, with puts that seal and wake in one step (V4)
  * and creators that wake at the entry.
  *
- * Two ids on one word, each with a sleeper and with writers that may die at any step. Whoever sleeps
- * for an object that is sealed must tick, or somebody must be about to wake it. With a rule
+ * Two ids on one word, each with a sleeper and with writers that may die at any step. Whoever
+ * sleeps for an object that is sealed must tick, or somebody must be about to wake it. With a rule
  * left out the model must break.
  */
 #include "explore.h"
@@ -17,17 +17,17 @@ enum sleeper_pc { ANNOUNCE, LOOK, WAIT, ASLEEP, DONE };
 enum writer_pc {
     DEAD,
     IDLE,
-    ENTER,       /* L1 */
-    TELL_ENTRY,  /* a creator: V2 after L1 */
+    ENTER,      /* L1 */
+    TELL_ENTRY, /* a creator: V2 after L1 */
     TELL_ENTRY_2,
     TELL_ENTRY_3,
-    CLAIM,       /* a put: V4 */
+    CLAIM, /* a put: V4 */
     SEAL_AND_WAKE,
-    END_CLAIM,   /* V3 */
-    SEAL,        /* T2 by itself */
-    TELL,        /* V2 */
-    TELL_2,      /* the wake */
-    TELL_3,      /* V3 */
+    END_CLAIM, /* V3 */
+    SEAL,      /* T2 by itself */
+    TELL,      /* V2 */
+    TELL_2,    /* the wake */
+    TELL_3,    /* V3 */
 };
 
 struct state {
