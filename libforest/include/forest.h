@@ -328,8 +328,42 @@ FOREST_CHECKED int forest_predict_proba(const struct forest *model, const struct
 FOREST_CHECKED int forest_apply(const struct forest *model, const struct forest_matrix *x,
                                 uint32_t *leaves);
 
-/* mean_squared_error(y, p), with numpy's order of summation; NaN if n is 0. */
+/* ---- how good it is ------------------------------------------------------------------ */
+
+/* sklearn.metrics' mean_squared_error(y, p), with numpy's order of summation; NaN if n is 0. */
 FOREST_API double forest_mean_squared_error(const double *y, const double *p, uint64_t n);
+/* Its r2_score(y, p): the share of y's variance that p explains; NaN if n < 2. */
+FOREST_API double forest_r2_score(const double *y, const double *p, uint64_t n);
+/* Its accuracy_score(y, p): how many of them are equal; NaN if n is 0. */
+FOREST_API double forest_accuracy(const double *y, const double *p, uint64_t n);
+
+/*
+ * What the forest predicts for its own training rows, each by those trees alone whose bootstrap did
+ * not draw it: scikit-learn's oob_prediction_ (rows), or oob_decision_function_ (rows * classes).
+ * A row that all trees drew gets 0. x and y are those of training, y in classification as labels.
+ * `out` or `score` may be NULL; *score is R2, or the accuracy of the most probable class.
+ *   -EINVAL  a forest without bootstrap; x of another shape     -ENOMEM
+ */
+FOREST_CHECKED int forest_oob(const struct forest *model, const struct forest_matrix *x,
+                              const double *y, double *out, double *score);
+
+/*
+ * How much the splits on each feature lower the impurity, scikit-learn's feature_importances_: one
+ * number a feature, 1 in sum (or all 0 if there is no split).
+ *   -EINVAL  a forest trained without keep_stats     -ENOMEM
+ */
+FOREST_CHECKED int forest_importances(const struct forest *model, double *out);
+
+/*
+ * How much the score (R2, or accuracy) on these rows drops when one feature's values are shuffled:
+ * mean and standard deviation over the repeats, a number a feature each, as sklearn.inspection's
+ * permutation_importance(n_repeats, random_state) has them. Predicts features * repeats times.
+ *   -EINVAL  x of another shape, no rows or 2^32, no repeats     -ENOMEM
+ */
+FOREST_CHECKED int forest_permutation_importances(const struct forest *model,
+                                                  const struct forest_matrix *x, const double *y,
+                                                  uint32_t repeats, uint32_t seed, double *mean,
+                                                  double *deviation);
 
 FOREST_API const char *forest_strerror(int error); /* never NULL */
 FOREST_API int forest_version(void);

@@ -140,6 +140,14 @@ int forest_tree_nodes(const struct forest *model, uint32_t tree, uint64_t *count
     return 0;
 }
 
+/* NaN if there is no such class: statistics are shown, not used, and not checked beforehand. */
+static double label_of(const struct forest *model, double code)
+{
+    bool exists = code >= 0.0 && code < model->header->classes;
+
+    return exists ? model_labels(model->header)[(uint32_t)code] : (double)NAN;
+}
+
 /* What a leaf of a classifier predicts. */
 static double leaf_label(const struct forest *model, uint32_t tree, double number,
                          const struct body *body)
@@ -178,6 +186,8 @@ int forest_tree_node(const struct forest *model, uint32_t tree, uint64_t node,
     if (body.flags & HAS_STATS) {
         const struct node_stats *stats = model_part(model, tree, body.stats);
         out->value = stats[node].value;
+        if (body.classes)
+            out->value = label_of(model, stats[node].value);
         out->impurity = stats[node].impurity;
         out->weighted_rows = stats[node].weighted_rows;
         out->rows = stats[node].rows;

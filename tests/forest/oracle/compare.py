@@ -16,6 +16,7 @@ try:
     import numpy as np
     import sklearn
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+    from sklearn.inspection import permutation_importance
     from sklearn.metrics import mean_squared_error
     from sklearn.model_selection import train_test_split
 except ImportError:
@@ -163,7 +164,7 @@ def tree_differences(model, index, tree):
 
 
 def differences(library, kind, x, y, w, theirs, ours):
-    reference = kind(n_jobs=1, **theirs).fit(x, y, sample_weight=w)
+    reference = kind(n_jobs=1, oob_score=theirs["bootstrap"], **theirs).fit(x, y, sample_weight=w)
     model = library.train(x, y, w, **ours)
     for i, e in enumerate(reference.estimators_):
         for what in tree_differences(model, i, e.tree_):
@@ -178,6 +179,23 @@ def differences(library, kind, x, y, w, theirs, ours):
             yield "probabilities"
     elif library.mse(y, q) != mean_squared_error(y, p):
         yield "mean squared error"
+    if not same(reference.feature_importances_, model.importances()):
+        yield "importances"
+    score = reference.score(x, y)
+    if score == score and score != library.score("accuracy" if model.info.classes else "r2_score", y, q):
+        yield "score"
+    if reference.bootstrap and len(x) > 1:
+        out, score = model.oob(x, y)
+        if not same(reference.oob_decision_function_ if model.info.classes else reference.oob_prediction_[:, None], out):
+            yield "out of bag"
+        if score != reference.oob_score_:
+            yield "out of bag score"
+    if 3 < len(x) < 300:
+        seed = theirs["random_state"]
+        expected = permutation_importance(reference, x, y, n_repeats=3, random_state=seed)
+        out = model.permutation_importances(x, y, 3, seed)
+        if not same(expected.importances_mean, out[0]) or not same(expected.importances_std, out[1]):
+            yield "permutation importances"
     if len(x) > 4:
         size, seed = 0.1 + 0.7 * float(y.size % 7) / 7, theirs["random_state"]
         train, test = train_test_split(np.arange(len(x)), test_size=size, random_state=seed)

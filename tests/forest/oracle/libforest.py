@@ -46,7 +46,8 @@ class Library:
     def __init__(self, build):
         self.c = ctypes.CDLL(os.path.join(build, "lib", "libforest.so"))
         self.c.forest_strerror.restype = ctypes.c_char_p
-        self.c.forest_mean_squared_error.restype = ctypes.c_double
+        for name in ("mean_squared_error", "r2_score", "accuracy"):
+            getattr(self.c, "forest_" + name).restype = ctypes.c_double
         self.free = ctypes.CDLL(None).free
         self.free.argtypes = [ctypes.c_void_p]
 
@@ -66,6 +67,9 @@ class Library:
         self.check(self.c.forest_train(ctypes.byref(matrix(x)), doubles(y), doubles(w), ctypes.byref(params), None,
                                        ctypes.byref(block), ctypes.byref(size)))
         return Model(self, block, size)
+
+    def score(self, name, y, p):
+        return getattr(self.c, "forest_" + name)(doubles(y), doubles(p), ctypes.c_uint64(len(y)))
 
     def mse(self, y, p):
         return self.c.forest_mean_squared_error(doubles(y), doubles(p), ctypes.c_uint64(len(y)))
@@ -95,6 +99,24 @@ class Model:
     def apply(self, x):
         out = np.zeros((len(x), self.info.trees), dtype=np.uint32)
         self.library.check(self.library.c.forest_apply(self.view, ctypes.byref(matrix(x)), doubles(out)))
+        return out
+
+    def oob(self, x, y):
+        out, score = np.zeros((len(x), max(1, self.info.classes))), ctypes.c_double()
+        self.library.check(self.library.c.forest_oob(self.view, ctypes.byref(matrix(x)), doubles(y), doubles(out),
+                                                     ctypes.byref(score)))
+        return out, score.value
+
+    def importances(self):
+        out = np.zeros(self.info.features)
+        self.library.check(self.library.c.forest_importances(self.view, doubles(out)))
+        return out
+
+    def permutation_importances(self, x, y, repeats, seed):
+        out = np.zeros((2, self.info.features))
+        self.library.check(self.library.c.forest_permutation_importances(
+            self.view, ctypes.byref(matrix(x)), doubles(y), ctypes.c_uint32(repeats), ctypes.c_uint32(seed),
+            doubles(out[0]), doubles(out[1])))
         return out
 
     def weights(self, index, count):
