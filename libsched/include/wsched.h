@@ -131,8 +131,8 @@ WSCHED_API uint32_t wsched_workers(const struct wsched *pool);
  *   -ENOENT  no such kernel             -E2BIG   payload over payload_max
  *   -EAGAIN  full, with WSCHED_NO_WAIT  -EINVAL  a dead future in `after`, a bad value
  *   -ESHUTDOWN  the pool cannot run anything any more
- * A pool is full of tasks that are not over, or whose futures were not given back. Inside a
- * kernel a full pool is not waited for but helped along: -EAGAIN if there is nothing to run.
+ * A pool is full of tasks that are not over, or whose futures were not given back, or of
+ * dependencies on such tasks (room for 48 a task of the capacity). Inside a kernel a full pool is not waited for but helped along: -EAGAIN if there is nothing to run.
  */
 WSCHED_CHECKED int wsched_submit(struct wsched *pool, const struct wsched_spec *spec,
                                  struct wsched_future *out);

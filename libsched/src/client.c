@@ -154,23 +154,36 @@ static bool has_room(void *arg)
 
 static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
 
-/* The pool is full: wait until a slot may be free. */
-static int wait_for_room(struct wsched *p)
+#define LOOK_NS 10000000
+
+static bool has_slot(struct wsched *p)
 {
-    if (p->role == ROLE_WORKER)
-        return worker_help(p) ? 0 : -EAGAIN;
-    au64_or_seq_cst(&p->header->room_waiters, park_bit(p)); /* P3 */
-    pool_lock(p);
     uint32_t index;
+
+    pool_lock(p);
     int err = task_take(p, &index);
     if (!err)
         task_untake(p, index);
     pool_unlock(p);
-    if (!err)
+    return !err;
+}
+
+/*
+ * The pool is full: wait until there may be a slot, and blocks for its dependencies. When one of
+ * these ends, fewer are needed: that is not told, but looked for.
+ */
+static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
+{
+    if (p->role == ROLE_WORKER)
+        return worker_help(p) ? 0 : -EAGAIN;
+    au64_or_seq_cst(&p->header->room_waiters, park_bit(p)); /* P3 */
+    bool is_room = deps_have_room(p, s->after, s->after_count);
+    if (is_room && has_slot(p))
         return 0;
     for (uint32_t i = 0; i < p->workers; i++) /* they give back what they have in stock */
         park_wake_bits(p, 1ull << (CLIENT_PARKS + i % WORKER_PARK_BITS));
-    return client_sleep(p, has_room, p, INT64_MAX);
+    int err = client_sleep(p, has_room, p, is_room ? INT64_MAX : monotonic_ns() + LOOK_NS);
+    return err == -ETIMEDOUT ? 0 : err;
 }
 
 int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t n,
@@ -209,8 +222,10 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
             pool_unlock(p);
         if (i)
             au32_store_relaxed(&p->woke, park_wake_one(p)); /* relaxed: a hint for wsched_wait() */
+        if (err == -ENOBUFS) /* of blocks */
+            err = -EAGAIN;
         if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))
-            err = wait_for_room(p);
+            err = wait_for_room(p, &specs[i]);
     }
     return i ? (int)i : err;
 }

@@ -123,7 +123,7 @@ static uint64_t full_word(uint32_t tag, uint32_t bits)
     return (uint64_t)tag << 32 | (bits >= 32 ? 0xffffffffu : (1u << bits) - 1);
 }
 
-/* Bits for `count` dependencies of a task in MAKING. -EAGAIN: no block is free. */
+/* Bits for `count` dependencies of a task in MAKING. -ENOBUFS: no block is free. */
 int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count)
 {
     struct task *t = task_at(p, index);
@@ -135,7 +135,7 @@ int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t
         if (!link) {
             chain_free(p, t->dep_blocks, index, generation);
             t->dep_blocks = 0;
-            return -EAGAIN;
+            return -ENOBUFS;
         }
         /* The last block of the chain has the first positions: pushing keeps it simple. */
         struct block *b = &p->blocks[link - 1];
@@ -231,7 +231,7 @@ static void resolve(struct wsched *p, uint64_t entry, uint32_t culprit, uint64_t
         task_unblock(p, index, word);
 }
 
-/* Into the bag of task `index`. -EAGAIN: no block is free; -EINVAL: the task is no more. */
+/* Into the bag of task `index`. -ENOBUFS: no block is free; -EINVAL: the task is no more. */
 static int bag_add(struct wsched *p, uint32_t index, uint32_t generation, uint64_t entry)
 {
     struct task *t = task_at(p, index);
@@ -247,7 +247,7 @@ static int bag_add(struct wsched *p, uint32_t index, uint32_t generation, uint64
                 err = 0;
         }
         if (err == 1 && !fresh && !(fresh = block_take(p, index, generation)))
-            err = -EAGAIN;
+            err = -ENOBUFS;
         if (err < 1) {
             if (fresh)
                 block_give(p, &p->blocks[fresh - 1], owner_make(index, generation, p->seat));
@@ -367,16 +367,32 @@ void deps_sweep(struct wsched *p, uint32_t seat)
 
 uint32_t deps_blocks_free(struct wsched *p)
 {
-    uint32_t n = 0;
+    uint32_t used = au32_load_acquire(&p->header->blocks_used), n = p->block_count;
 
-    for (uint32_t i = 0; i < p->block_count; i++)
-        n += au64_load_relaxed(&p->blocks[i].owner) == 0; /* relaxed: a look */
+    for (uint32_t i = 0; i < used && i < p->block_count; i++)
+        n -= au64_load_relaxed(&p->blocks[i].owner) != 0; /* relaxed: a look */
     return n;
+}
+
+/* Are there enough blocks for a task after these, each of which may need one more? */
+bool deps_have_room(struct wsched *p, const struct wsched_future *after, uint32_t count)
+{
+    uint32_t further = count > INLINE_BITS ? count - INLINE_BITS : 0;
+    uint32_t want = (further + BLOCK_BITS - 1) / BLOCK_BITS, index;
+    uint64_t word;
+
+    for (uint32_t i = 0; i < count; i++)
+        want += future_look(p, after[i].v, &index, &word) && !word_is_over(word);
+    return deps_blocks_free(p) >= (want < p->block_count ? want : p->block_count);
 }
 
 int deps_verify(struct wsched *p, const char **what)
 {
-    for (uint32_t i = 0; i < p->block_count; i++) {
+    uint32_t used = au32_load_acquire(&p->header->blocks_used);
+
+    if (used > p->block_count)
+        return *what = "more of them were used than there are", -EBADMSG;
+    for (uint32_t i = 0; i < used; i++) {
         uint64_t owner = au64_load_acquire(&p->blocks[i].owner);
         if (owner && owner_index(owner) >= p->task_count)
             return *what = "owned by a task that does not exist", -EBADMSG;

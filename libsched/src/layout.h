@@ -30,6 +30,7 @@
 #define BYTES_MAX (1u << 20)       /* of a payload, of a result */
 #define EVENTS_MAX (1u << 24)
 #define AFTER_MAX (1u << 16) /* a position is 16 bits in an entry of deps.c */
+#define BLOCKS_MIN 8192u     /* of deps.c; memory only when they are used */
 #define DEATHS_KEPT 1024u    /* power of two */
 #define DEQUE_CAPACITY 8192u /* power of two, 13 bits in the anchor of deque.c */
 #define DEPTH_MAX 1024u      /* tasks on one worker's stack */

@@ -239,6 +239,7 @@ void deps_free(struct wsched *p, uint32_t index, uint32_t generation);
 void deps_sweep(struct wsched *p, uint32_t seat); /* blocks of a dead seat that belong to nobody */
 int deps_verify(struct wsched *p, const char **what);
 uint32_t deps_blocks_free(struct wsched *p);
+bool deps_have_room(struct wsched *p, const struct wsched_future *after, uint32_t count);
 
 /* ---- deque.c, queue.c -------------------------------------------------------------------- */
 

@@ -43,7 +43,7 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
         p->task_count = TASKS_MAX;
     p->task_stride = (uint32_t)sizeof(struct task) + (p->payload_max + 7) / 8 * 8 + p->result_max;
     p->task_stride = (p->task_stride + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    p->block_count = p->task_count < 64 ? 64 : p->task_count;
+    p->block_count = p->task_count < BLOCKS_MIN / 8 ? BLOCKS_MIN : p->task_count * 8;
 }
 
 struct places {

@@ -72,6 +72,25 @@ refused 3 "d.csv: cannot make a store" sweep --data "$work/d.csv" --target y --s
 head -c 1000000 /dev/zero >"$work/zeros"
 refused 3 "zeros: cannot make a store" sweep --data "$work/d.csv" --target y --store "$work/zeros"
 
+# Trees in common: the same answers, each tree trained once, by both ways; in a store that stays, once
+# for all, and only for the same rows and parameters.
+trained() { sed -n 's/.*"trees":\([0-9]*\),"reuse_trees":true,"trees_trained":\([0-9]*\),.*/\1 \2/p' "$1" | grep . || echo nothing; }
+"${sweep[@]}" --workers 2 --compare --reuse-trees --json >"$work/r.json" || fail "--reuse-trees"
+answers "$work/r.json" | cmp - "$work/want" || fail "--reuse-trees makes a difference"
+same "trees used and trained" "$(trained "$work/r.json")" "93 28"
+"${BUILD_DIR:-$PWD/build}/bin/objstore" create --capacity 32M $store || fail create
+for want in "93 28" "93 0"; do
+    "${sweep[@]}" --workers 2 --reuse-trees --store $store --json >"$work/r.json" || fail "--reuse-trees --store"
+    answers "$work/r.json" | cmp - "$work/want" || fail "--reuse-trees makes a difference in a store that stays"
+    same "trees used and trained" "$(trained "$work/r.json")" "$want"
+done
+"${sweep[@]}" --workers 2 --reuse-trees --store $store --models 7 --json >"$work/r.json" || fail "--reuse-trees, one model more"
+same "trees used and trained" "$(trained "$work/r.json")" "126 5"
+"${sweep[@]}" --workers 2 --reuse-trees --store $store --max-depth 3 --json >"$work/r.json" || fail "--reuse-trees, other trees"
+same "trees used and trained" "$(trained "$work/r.json")" "93 28"
+same "objects that stay" "$("${BUILD_DIR:-$PWD/build}/bin/objstore" ls --json $store | wc -l)" $((33 + 28))
+"${BUILD_DIR:-$PWD/build}/bin/objstore" destroy $store || fail destroy
+
 # Not enough room for the trees, and more than any machine has.
 "${sweep[@]}" --workers 2 --store-size 1 --json >"$work/stdout" 2>"$work/stderr"
 same "exit code with a full store" $? 3

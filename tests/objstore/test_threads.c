@@ -203,44 +203,52 @@ static void one_winner(void)
     objstore_close(race_store);
 }
 
-/* Two want all of the store at once, again and again: never do both fail. */
+/* Two want all of the store at once, again and again: each time one gets it. */
+enum { ROUNDS = 500 };
+static struct objstore *all_store;
+static pthread_barrier_t all_barrier;
+static _Atomic uint32_t all_winners[ROUNDS];
+
 static void *want_all(void *arg)
 {
-    struct worker *w = arg;
-    uint64_t won = 0;
-    struct objstore_id id = help_id(w->seed);
+    const uint64_t *number = arg;
+    struct objstore_id id = help_id(*number);
+    void *data, *failed = NULL;
 
-    for (int i = 0; i < 500; i++) {
-        void *data;
-        int err = objstore_create(w->store, &id, 200 << 10, NULL, &data);
-
-        if (err == 0) {
-            won++;
-            err = objstore_abort(w->store, &id);
-        }
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_barrier_wait(&all_barrier);
+        int err = objstore_create(all_store, &id, 200 << 10, NULL, &data);
         if (err && err != -ENOSPC)
-            return (void *)1;
+            failed = arg;
+        all_winners[i] += !err;
+        pthread_barrier_wait(&all_barrier);
+        if (!err && objstore_abort(all_store, &id))
+            failed = arg;
     }
-    w->is_good = won > 0;
-    return NULL;
+    return failed;
 }
 
 static void all_for_one(void)
 {
-    struct objstore *s = help_store(256 << 10);
-    struct worker workers[2] = { { s, 1, false }, { s, 2, false } };
+    uint64_t number[2] = { 1, 2 };
     pthread_t thread[2];
     void *result;
 
+    all_store = help_store(256 << 10);
+    pthread_barrier_init(&all_barrier, NULL, 2);
     for (int i = 0; i < 2; i++)
-        REQUIRE(pthread_create(&thread[i], NULL, want_all, &workers[i]) == 0);
+        REQUIRE(pthread_create(&thread[i], NULL, want_all, &number[i]) == 0);
     for (int i = 0; i < 2; i++) {
         pthread_join(thread[i], &result);
         CHECK(result == NULL);
     }
-    CHECK(workers[0].is_good && workers[1].is_good);
-    CHECK_EQ(help_used(s), 0);
-    objstore_close(s);
+    pthread_barrier_destroy(&all_barrier);
+    uint32_t rounds = 0;
+    for (int i = 0; i < ROUNDS; i++)
+        rounds += all_winners[i] == 1;
+    CHECK_EQ(rounds, ROUNDS);
+    CHECK_EQ(help_used(all_store), 0);
+    objstore_close(all_store);
 }
 
 TESTS("threads", { "threads on one handle", on_one_handle },

@@ -2,6 +2,7 @@
 /* What wsched.h promises about tasks, seen from outside: the shared library alone. */
 #include "kit.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -272,6 +273,76 @@ static void follows_many_dependencies(void)
     CHECK_EQ(wsched_wait(pool, f, N, N, 0, NULL), N);
     for (int i = 0; i < N; i++)
         CHECK_EQ(kit_long(pool, f[i]), 1);
+    wsched_close(pool);
+    gate_free();
+}
+
+/* Every task of a layer after every one of the layer before, which outlive their use. */
+static void follows_a_dense_graph(void)
+{
+    enum { WIDE = 100, LAYERS = 4, N = WIDE * LAYERS };
+    gate_make();
+    struct wsched *pool = kit_open(2, N + 1);
+    struct wsched_future f[N], gate_task = kit_submit(pool, "wait", NULL, 0);
+    long v = 1;
+
+    for (int i = 0; i < N; i++)
+        f[i] = i < WIDE ? kit_submit_after(pool, "add", &v, sizeof v, &gate_task, 1)
+                        : kit_submit_after(pool, "add", &v, sizeof v, &f[i / WIDE * WIDE - WIDE], WIDE);
+    gate_open();
+    CHECK_EQ(wsched_wait(pool, f, N, N, -1, NULL), N);
+    for (int i = 0; i < N; i++)
+        CHECK_EQ(kit_long(pool, f[i]), 1);
+    CHECK_EQ(wsched_verify(pool, NULL), 0);
+    wsched_close(pool);
+    gate_free();
+}
+
+struct releaser {
+    struct wsched *pool;
+    struct wsched_future *futures;
+    int count;
+};
+
+static void *give_back(void *arg)
+{
+    const struct releaser *r = arg;
+
+    gate_open();
+    for (int i = 0; i < r->count; i++)
+        kit_long(r->pool, r->futures[i]);
+    return NULL;
+}
+
+/* More dependencies than a pool has room for are refused, or waited for until others are over. */
+static void is_full_of_dependencies(void)
+{
+    enum { WIDE = 300, N = 2 * WIDE };
+    gate_make();
+    struct wsched *pool = kit_open(1, 2 * N);
+    struct wsched_future gate_task = kit_submit(pool, "wait", NULL, 0), f[N], last;
+    struct wsched_spec s = kit_spec("add", NULL, 0);
+    struct releaser r = { pool, f, 0 };
+    pthread_t thread;
+    int err = 0;
+
+    for (int i = 0; i < WIDE; i++)
+        f[r.count++] = kit_submit_after(pool, "add", NULL, 0, &gate_task, 1);
+    s.after = f;
+    s.after_count = WIDE;
+    s.flags = WSCHED_NO_WAIT;
+    while (r.count < N && !(err = wsched_submit(pool, &s, &f[r.count])))
+        r.count++;
+    CHECK_EQ(err, -EAGAIN);
+    CHECK(r.count > WIDE + 100);
+    s.flags = 0;
+    r.futures += WIDE; /* the first are still needed */
+    r.count -= WIDE;
+    REQUIRE_OK(pthread_create(&thread, NULL, give_back, &r));
+    REQUIRE_OK(wsched_submit(pool, &s, &last)); /* waits until it is over and given back */
+    CHECK_EQ(kit_long(pool, last), 0);
+    REQUIRE_OK(pthread_join(thread, NULL));
+    CHECK_EQ(wsched_verify(pool, NULL), 0);
     wsched_close(pool);
     gate_free();
 }
@@ -548,6 +619,8 @@ TESTS("wsched: tasks", { "a task runs in a worker and its result comes back", ru
       { "a task whose workers always die fails with the cause", reports_the_cause_of_deaths },
       { "a task starts after its dependencies", follows_dependencies },
       { "a thousand dependencies, either way", follows_many_dependencies },
+        { "a dense graph of dependencies", follows_a_dense_graph },
+        { "a pool full of dependencies", is_full_of_dependencies },
       { "a task fails at once when a dependency fails", fails_with_a_dependency },
       { "queued, blocked and running tasks can be cancelled", cancels },
       { "a full pool says so, or waits", says_when_it_is_full },

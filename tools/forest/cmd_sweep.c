@@ -32,7 +32,16 @@ static const char help[] = "Trains --models forests of --start, --start + --step
                            "start of the workers and ends\n"
                            "with the last error, the sequential time is that of one process "
                            "without workers. No tree is shared\n"
-                           "between models: each is trained in full.\n";
+                           "between models: each is trained in full.\n"
+                           "\n"
+                           "With --reuse-trees it is otherwise: forests of one seed that differ in "
+                           "size have their first trees in\n"
+                           "common, so each tree is trained once for all of them, and in a store "
+                           "that was there before (--store) it\n"
+                           "stays for the next run, found by what it is a function of: the "
+                           "training rows, the parameters, its\n"
+                           "number. The errors are the same. 'compute' then counts a tree in each "
+                           "model that it is part of.\n";
 
 static int check(struct sweep *s)
 {
@@ -76,6 +85,8 @@ static int parse(int argc, char **argv, struct sweep *s)
           "one after the other, in this process", 0, 0, NULL, false },
         { "compare", 0, ARG_FLAG, &s->is_compare, NULL, "both ways, and the speed-up", 0, 0, NULL,
           false },
+        { "reuse-trees", 0, ARG_FLAG, &s->reuse_trees, NULL,
+          "train each tree once for all models that have it", 0, 0, NULL, false },
         { "store", 0, ARG_TEXT, &s->store, "NAME",
           "put the data into this store; made if there is none", 0, 0, NULL, false },
         { "store-size", 0, ARG_SIZE, &s->store_size, "SIZE",
@@ -131,6 +142,8 @@ static int load(struct sweep *s)
         if (!room)
             room = sweep_window(s) * crew_tree_bytes_max(&s->forest.params, data.rows - test_count);
         err = share_open(&s->share, s->store, room, &data, order, test_count);
+        if (!err && s->reuse_trees)
+            share_reuse_trees(&s->share, &s->model[0].params);
     }
     free(order);
     dataset_free(&data);

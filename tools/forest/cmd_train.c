@@ -103,7 +103,7 @@ static int train_with_crew(const struct train *t, struct share *share, void **bl
     if (err)
         return err;
     progress_start((enum progress_mode)t->progress, per_task == 1 ? "trees" : "tasks", tasks);
-    err = crew_submit(&crew, &model, params, per_task, false);
+    err = crew_submit(&crew, &model, params, per_task, false, NULL);
     if (!err)
         err = crew_wait(&crew, model.futures, model.count, model.count, NULL);
     progress_end();

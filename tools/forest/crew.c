@@ -72,8 +72,25 @@ static int submit(struct crew *crew, struct crew_model *m, const char *kernel,
     return err;
 }
 
+static int submit_trees(struct crew *crew, struct crew_model *m, uint32_t trees_per_task)
+{
+    uint32_t n = m->params.n_estimators;
+    char label[32];
+    int err = 0;
+    for (uint32_t first = 0; first < n && !err; first += trees_per_task) {
+        uint32_t count = n - first < trees_per_task ? n - first : trees_per_task;
+        struct task task = { m->params, first, count };
+        if (count == 1)
+            snprintf(label, sizeof label, "n=%u tree %u", n, first);
+        else
+            snprintf(label, sizeof label, "n=%u trees %u-%u", n, first, first + count - 1);
+        err = submit(crew, m, KERNEL_TRAIN, &task, label);
+    }
+    return err;
+}
+
 int crew_submit(struct crew *crew, struct crew_model *m, const struct forest_params *params,
-                uint32_t trees_per_task, bool with_score)
+                uint32_t trees_per_task, bool with_score, const struct crew_model *donor)
 {
     uint32_t n = params->n_estimators;
     char label[32];
@@ -84,14 +101,11 @@ int crew_submit(struct crew *crew, struct crew_model *m, const struct forest_par
         return -ENOMEM;
     }
     int err = 0;
-    for (uint32_t first = 0; first < n && !err; first += trees_per_task) {
-        uint32_t count = n - first < trees_per_task ? n - first : trees_per_task;
-        struct task task = { *params, first, count };
-        if (count == 1)
-            snprintf(label, sizeof label, "n=%u tree %u", n, first);
-        else
-            snprintf(label, sizeof label, "n=%u trees %u-%u", n, first, first + count - 1);
-        err = submit(crew, m, KERNEL_TRAIN, &task, label);
+    if (donor) {
+        m->count = m->shared = crew_task_count(n, trees_per_task, false);
+        memcpy(m->futures, donor->futures, m->count * sizeof *m->futures);
+    } else {
+        err = submit_trees(crew, m, trees_per_task);
     }
     if (!err && with_score) {
         struct task task = { *params, 0, n };
@@ -163,6 +177,7 @@ int crew_collect(struct crew *crew, struct crew_model *m)
         start = r.start_ns < start ? r.start_ns : start;
         end = r.end_ns > end ? r.end_ns : end;
         m->compute_seconds += (double)(r.end_ns - r.start_ns) * 1e-9;
+        m->trained += i < m->shared ? 0 : r.trained;
         m->pid = r.pid;
         m->mse = r.mse;
     }
@@ -172,13 +187,15 @@ int crew_collect(struct crew *crew, struct crew_model *m)
 
 void crew_release(struct crew *crew, struct crew_model *m)
 {
-    for (uint32_t i = 0; i < m->count && crew->pool; i++) {
+    for (uint32_t i = m->shared; i < m->count && crew->pool; i++) {
         (void)!wsched_cancel(crew->pool, m->futures[i]); /* -EALREADY mostly */
         wsched_release(crew->pool, m->futures[i]);
     }
     free(m->futures);
     m->futures = NULL;
     m->count = 0;
+    if (crew->share->tree_key[0])
+        return;
     for (uint32_t tree = 0; tree < m->params.n_estimators; tree++) {
         struct objstore_id id;
         share_tree_id(crew->share, m->params.n_estimators, tree, &id);

@@ -36,7 +36,7 @@ struct task_result {
     double mse;
     int64_t start_ns, end_ns;
     int32_t pid;
-    uint32_t reserved;
+    uint32_t trained; /* trees; one that was in the store already is not */
 };
 
 /* A model in the making: its tasks, and in the end its result. */
@@ -44,10 +44,12 @@ struct crew_model {
     struct forest_params params;
     struct wsched_future *futures; /* the tree tasks, then the score task if there is one */
     uint32_t count;
+    uint32_t shared; /* the first of them are another model's */
     bool is_scored;
     double mse;
     double seconds;         /* from the start of its first task to the end of its last */
     double compute_seconds; /* the sum of its tasks */
+    uint32_t trained;       /* its trees that were not in the store yet */
     int32_t pid;            /* of the process that finished it */
 };
 
@@ -62,9 +64,13 @@ uint32_t crew_trees_per_task(uint64_t total, uint32_t workers);
 /* How many tasks a model of n trees is then cut into. */
 uint32_t crew_task_count(uint32_t n_estimators, uint32_t trees_per_task, bool score);
 
-/* Queue a model; with `score` its error on the test rows is computed as well. Complains. */
+/*
+ * Queue a model; with `score` its error on the test rows is computed as well. Its trees are those
+ * of `donor`, a queued model with no fewer trees, cut into tasks alike, which must be released
+ * after it; NULL: its own. Complains.
+ */
 int crew_submit(struct crew *crew, struct crew_model *model, const struct forest_params *params,
-                uint32_t trees_per_task, bool score);
+                uint32_t trees_per_task, bool score, const struct crew_model *donor);
 /*
  * Wait until `need` of the n futures are done and set done[i] for each. Shows progress in tasks
  * done and reports deaths meanwhile. Returns how many are done; -EINTR: a signal asks us to end;
@@ -75,8 +81,8 @@ int crew_wait(struct crew *crew, const struct wsched_future *futures, uint32_t n
 /* Take the result of a model all of whose tasks are done. A failure is complained about, with its
  * cause. */
 int crew_collect(struct crew *crew, struct crew_model *model);
-/* Give a model's futures back and delete its trees; one that is not done only after crew_close().
- */
+/* Give a model's futures back and delete its trees, unless they are reused; one that is not done
+ * only after crew_close(). */
 void crew_release(struct crew *crew, struct crew_model *model);
 /* A model from its trees in the store, malloc()ed and aligned as forest_open() wants it. */
 int crew_assemble(struct share *share, const struct forest_params *params, void **block,

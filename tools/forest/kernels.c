@@ -45,22 +45,26 @@ void kernels_stop(void *ctx)
     share_detach(worker.share);
 }
 
-static int train_tree(const struct forest_params *params, uint32_t tree)
+static int train_tree(const struct forest_params *params, uint32_t tree, uint32_t *trained)
 {
     struct objstore_id id;
     const void *block;
     size_t bytes;
     share_tree_id(worker.share, params->n_estimators, tree, &id);
     if (objstore_contains(worker.share->store, &id))
-        return 0; /* an earlier attempt came this far */
+        return 0; /* an earlier attempt came this far, or, when trees are reused, an earlier run */
     int err = forest_tree_train(worker.prepared, worker.share->view[Y_TRAIN].data, NULL, params,
                                 tree, worker.scratch, &block, &bytes);
     if (err)
         return err;
     struct objstore_meta meta = { .dtype = OBJSTORE_BYTES };
-    snprintf(meta.name, sizeof meta.name, "tree %u of %u", tree, params->n_estimators);
-    snprintf(meta.tag, sizeof meta.tag, "%s", share_tag(worker.share));
+    if (worker.share->tree_key[0])
+        snprintf(meta.name, sizeof meta.name, "tree %u", tree);
+    else
+        snprintf(meta.name, sizeof meta.name, "tree %u of %u", tree, params->n_estimators);
+    snprintf(meta.tag, sizeof meta.tag, "%s", share_tree_tag(worker.share));
     err = objstore_put(worker.share->store, &id, block, bytes, &meta);
+    *trained += !err;
     return err == -EEXIST ? 0 : err;
 }
 
@@ -73,7 +77,7 @@ static int run_train(struct wsched_task *task, void *ctx)
     for (uint32_t i = 0; i < t->count; i++) {
         if (wsched_task_cancelled(task))
             return -ECANCELED;
-        int err = train_tree(&t->params, t->first + i);
+        int err = train_tree(&t->params, t->first + i, &result.trained);
         if (err)
             return err;
     }

@@ -13,8 +13,9 @@
 #define PAGE 4096u
 #define STORE_SLACK (64u << 10)
 
-/* Then comes the driver's pid; workers tag their trees the same. */
+/* Of what goes with its run: then comes the driver's pid, which tells whose it was. */
 #define TAG_PREFIX "forest "
+#define TAG_SHARED_TREE "forest tree"
 
 static const char *const names[ARRAYS] = { "x_train", "x_test", "y_train", "y_test", "prepared" };
 
@@ -35,11 +36,6 @@ static void describe(struct share *s)
         snprintf(s->meta[i].name, sizeof s->meta[i].name, "%s", names[i]);
         snprintf(s->meta[i].tag, sizeof s->meta[i].tag, TAG_PREFIX "%d", getpid());
     }
-}
-
-const char *share_tag(const struct share *s)
-{
-    return s->meta[0].tag;
 }
 
 /* ---- what a killed run left in a store that others keep ------------------------------------- */
@@ -261,6 +257,33 @@ void share_tree_id(const struct share *s, uint32_t n_estimators, uint32_t tree,
                    struct objstore_id *id)
 {
     char name[OBJSTORE_ID_TEXT + 32];
-    snprintf(name, sizeof name, "%s/%u/%u", s->run, n_estimators, tree);
+    if (s->tree_key[0])
+        snprintf(name, sizeof name, "%s/tree/%u", s->tree_key, tree);
+    else
+        snprintf(name, sizeof name, "%s/%u/%u", s->run, n_estimators, tree);
     objstore_id_from_name(name, id);
+}
+
+const char *share_tree_tag(const struct share *s)
+{
+    return s->tree_key[0] ? TAG_SHARED_TREE : s->meta[0].tag;
+}
+
+void share_reuse_trees(struct share *s, const struct forest_params *params)
+{
+    struct {
+        struct objstore_id x, y;
+        uint64_t rows, features;
+        struct forest_params params;
+    } of;
+    struct objstore_id key;
+    memset(&of, 0, sizeof of);
+    objstore_id_from_content(s->view[X_TRAIN].data, s->view[X_TRAIN].size, &of.x);
+    objstore_id_from_content(s->view[Y_TRAIN].data, s->view[Y_TRAIN].size, &of.y);
+    of.rows = s->train_rows;
+    of.features = s->features;
+    of.params = *params;
+    of.params.n_estimators = 0;
+    objstore_id_from_content(&of, sizeof of, &key);
+    objstore_id_format(&key, s->tree_key);
 }

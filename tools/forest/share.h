@@ -26,6 +26,7 @@ struct share {
     struct objstore_meta meta[ARRAYS];
     struct objstore_view view[ARRAYS];
     unsigned present; /* bit i: array i is in the store */
+    char tree_key[OBJSTORE_ID_TEXT]; /* "": trees belong to one model; see share_reuse_trees() */
     uint64_t train_rows, test_rows;
     uint32_t features;
 };
@@ -46,10 +47,15 @@ void share_close(struct share *share);
 struct forest_matrix share_test_matrix(const struct share *share);
 struct forest_matrix share_train_matrix(const struct share *share);
 
-/* The tag of all objects of this run: it tells whose they are if the run is killed. */
-const char *share_tag(const struct share *share);
-/* The object that holds tree `tree` of the model with `n_estimators` trees. */
+/*
+ * From here on a tree is named by what it is a function of (the training rows, the parameters but
+ * n_estimators, its number), so that all models have it in common, and later runs in the same store
+ * with them: nobody deletes it. Call it before the workers start.
+ */
+void share_reuse_trees(struct share *share, const struct forest_params *params);
+/* The object that holds tree `tree` of the model with `n_estimators` trees, and its tag. */
 void share_tree_id(const struct share *share, uint32_t n_estimators, uint32_t tree,
                    struct objstore_id *id);
+const char *share_tree_tag(const struct share *share);
 
 #endif

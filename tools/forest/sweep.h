@@ -28,12 +28,14 @@ struct sweep {
     uint32_t seed, models, start, step, workers;
     uint64_t store_size;
     bool is_sequential, is_compare, json, memory;
+    bool reuse_trees; /* models share their first trees */
     int progress;
     struct forest_options forest;
     /* the run */
     struct share share;
     struct sweep_model *model;                   /* by n_estimators */
     uint64_t trees;                              /* of all models */
+    uint64_t trained;                            /* trees; with reuse, each is once at most */
     uint64_t deaths;                             /* of workers */
     double parallel_seconds, sequential_seconds; /* NaN: was not run */
     struct memory *processes;                    /* with --memory: this one and the workers */

@@ -42,13 +42,21 @@ struct flight {
 
 /*
  * Two of the largest models, so that the workers are busy with one while the trees of the other are
- * assembled, and enough for many workers.
+ * assembled, and enough for many workers. Trees that are reused stay.
  */
 uint64_t sweep_window(const struct sweep *s)
 {
+    if (s->reuse_trees)
+        return s->model[s->models - 1].params.n_estimators;
     uint64_t pair = 2 * (uint64_t)s->model[s->models - 1].params.n_estimators;
     uint64_t window = pair > 16 * (uint64_t)s->workers ? pair : 16 * (uint64_t)s->workers;
     return window < s->trees ? window : s->trees;
+}
+
+/* The model that trains the trees of all others as well, or NULL. */
+static struct crew_model *donor_of(const struct sweep *s, const struct flight *f)
+{
+    return s->reuse_trees ? &f->models[s->models - 1] : NULL;
 }
 
 static int launch(struct sweep *s, struct flight *f)
@@ -56,12 +64,14 @@ static int launch(struct sweep *s, struct flight *f)
     int err = 0;
     while (f->next > 0 && !err) {
         uint32_t i = f->next - 1, n = s->model[i].params.n_estimators;
-        if (f->count > 0 && f->trees + n > sweep_window(s))
+        struct crew_model *m = &f->models[i], *donor = donor_of(s, f);
+        if (f->count > 0 && !donor && f->trees + n > sweep_window(s))
             break;
         f->next = i;
         f->place[f->count++] = i;
         f->trees += n;
-        err = crew_submit(&f->crew, &f->models[i], &s->model[i].params, f->per_task, true);
+        err = crew_submit(&f->crew, m, &s->model[i].params, f->per_task, true,
+                          m == donor ? NULL : donor);
     }
     return err;
 }
@@ -78,8 +88,10 @@ static int land(struct sweep *s, struct flight *f, uint32_t at)
     to->seconds = from->seconds;
     to->compute_seconds = from->compute_seconds;
     to->pid = from->pid;
+    s->trained += from->trained;
     sweep_show_model(s, to->params.n_estimators, to->mse, to->seconds, to->pid);
-    crew_release(&f->crew, from);
+    if (from != donor_of(s, f)) /* others may not be done with its trees */
+        crew_release(&f->crew, from);
     f->trees -= to->params.n_estimators;
     f->place[at] = f->place[--f->count];
     return 0;
@@ -125,12 +137,16 @@ static int draw(const struct sweep *s, struct crew *crew)
 
 int sweep_parallel(struct sweep *s)
 {
-    struct flight f = { .next = s->models, .per_task = crew_trees_per_task(s->trees, s->workers) };
+    uint32_t last = s->models - 1;
+    uint64_t trees = s->reuse_trees ? s->model[last].params.n_estimators : s->trees;
+    struct flight f = { .next = s->models, .per_task = crew_trees_per_task(trees, s->workers) };
     f.models = calloc(s->models, sizeof *f.models);
     f.place = calloc(s->models, sizeof *f.place);
     uint32_t tasks = 0;
     for (uint32_t i = 0; i < s->models; i++)
-        tasks += crew_task_count(s->model[i].params.n_estimators, f.per_task, true);
+        tasks += s->reuse_trees && i < last
+                     ? 1
+                     : crew_task_count(s->model[i].params.n_estimators, f.per_task, true);
     int err = f.models && f.place ? 0 : -ENOMEM;
     double start = now();
     if (!err && !(err = crew_open(&f.crew, &s->share, s->workers, tasks))) {
@@ -147,6 +163,8 @@ int sweep_parallel(struct sweep *s)
         crew_close(&f.crew);
         for (uint32_t i = 0; i < f.count; i++)
             crew_release(&f.crew, &f.models[f.place[i]]);
+        if (donor_of(s, &f))
+            crew_release(&f.crew, donor_of(s, &f));
     }
     free(f.place);
     free(f.models);
@@ -160,48 +178,47 @@ struct bench {
     const struct share *share;
     struct forest_prepared *prepared;
     struct forest_scratch *scratch;
-    void **block; /* the trees of the model at hand */
-    struct forest_tree *trees;
+    struct forest_tree *trees; /* of the model at hand; room for those of the largest */
+    uint32_t count;
 };
 
+static void drop_trees(struct bench *b)
+{
+    while (b->count > 0)
+        free((void *)(uintptr_t)b->trees[--b->count].data);
+}
+
+/* Those that it does not have yet. */
 static int train_trees(struct bench *b, const struct forest_params *params)
 {
     int err = 0;
-    for (uint32_t i = 0; i < params->n_estimators && !err; i++) {
+    while (b->count < params->n_estimators && !err) {
+        void *copy;
         const void *block;
         size_t bytes;
         if (interrupt_pending())
             return -EINTR;
-        err = forest_tree_train(b->prepared, b->share->view[Y_TRAIN].data, NULL, params, i,
+        err = forest_tree_train(b->prepared, b->share->view[Y_TRAIN].data, NULL, params, b->count,
                                 b->scratch, &block, &bytes);
-        if (!err && posix_memalign(&b->block[i], MODEL_ALIGNMENT, bytes))
+        if (!err && posix_memalign(&copy, MODEL_ALIGNMENT, bytes))
             err = -ENOMEM;
-        if (!err) {
-            memcpy(b->block[i], block, bytes);
-            b->trees[i] = (struct forest_tree){ b->block[i], bytes };
-        }
+        if (!err)
+            b->trees[b->count++] = (struct forest_tree){ memcpy(copy, block, bytes), bytes };
     }
     return err;
 }
 
 static int run_model(struct bench *b, struct sweep_model *m)
 {
-    uint32_t n = m->params.n_estimators;
     struct forest_matrix x = share_test_matrix(b->share);
     struct forest *forest = NULL;
     double start = now();
-    b->block = calloc(n, sizeof *b->block);
-    b->trees = calloc(n, sizeof *b->trees);
-    int err = b->block && b->trees ? train_trees(b, &m->params) : -ENOMEM;
+    int err = train_trees(b, &m->params);
     if (!err)
-        err = forest_open_trees(&m->params, b->share->features, b->trees, n, &forest);
+        err = forest_open_trees(&m->params, b->share->features, b->trees, b->count, &forest);
     if (!err)
         err = model_score(forest, &x, b->share->view[Y_TEST].data, &m->sequential_mse);
     forest_close(forest);
-    for (uint32_t i = 0; i < n && b->block; i++)
-        free(b->block[i]);
-    free(b->block);
-    free(b->trees);
     m->sequential_seconds = now() - start;
     return err;
 }
@@ -212,7 +229,8 @@ int sweep_sequential(struct sweep *s)
     uint64_t trees = 0;
     double start = now();
     const struct objstore_view *block = &s->share.view[PREPARED];
-    int err = forest_prepared_open(block->data, block->size, &b.prepared);
+    b.trees = calloc(s->model[s->models - 1].params.n_estimators, sizeof *b.trees);
+    int err = b.trees ? forest_prepared_open(block->data, block->size, &b.prepared) : -ENOMEM;
     if (!err)
         err = forest_scratch_new(&b.scratch);
     progress_start(s->json ? PROGRESS_NEVER : (enum progress_mode)s->progress, "trees",
@@ -220,6 +238,8 @@ int sweep_sequential(struct sweep *s)
     for (uint32_t i = 0; i < s->models && !err; i++) {
         struct sweep_model *m = &s->model[i];
         err = run_model(&b, m);
+        if (!s->reuse_trees)
+            drop_trees(&b);
         trees += m->params.n_estimators;
         if (!err)
             sweep_show_model(s, m->params.n_estimators, m->sequential_mse, m->sequential_seconds,
@@ -228,6 +248,8 @@ int sweep_sequential(struct sweep *s)
     }
     progress_end();
     s->sequential_seconds = now() - start;
+    drop_trees(&b);
+    free(b.trees);
     forest_scratch_free(b.scratch);
     forest_prepared_close(b.prepared);
     if (err && err != -EINTR)

@@ -120,6 +120,9 @@ void sweep_show_result(struct sweep *s)
     emit_seconds(&e, "sequential_seconds", NULL, s->sequential_seconds);
     emit_double(&e, "speedup", NULL, round(speedup * 1e4) / 1e4, 2);
     emit_uint(&e, "trees", NULL, s->trees);
+    emit_bool(&e, "reuse_trees", NULL, s->reuse_trees);
+    if (!s->is_sequential)
+        emit_uint(&e, "trees_trained", NULL, s->trained);
     emit_uint(&e, "worker_deaths", NULL, s->deaths);
     if (s->json)
         emit_objects(s, &e, "objects");
@@ -131,6 +134,14 @@ void sweep_show_result(struct sweep *s)
     if (s->json)
         return;
     putchar('\n');
+    if (s->reuse_trees && !s->is_sequential)
+        printf("trees are shared: %llu trained, %llu found in the store, used %llu times\n",
+               (unsigned long long)s->trained,
+               (unsigned long long)(s->model[s->models - 1].params.n_estimators - s->trained),
+               (unsigned long long)s->trees);
+    else if (s->reuse_trees)
+        printf("trees are shared: %u trained, used %llu times\n",
+               s->model[s->models - 1].params.n_estimators, (unsigned long long)s->trees);
     if (!s->is_sequential)
         printf("parallel, %u worker%s   %8.3f s\n", s->workers, s->workers == 1 ? " " : "s",
                s->parallel_seconds);
