@@ -93,7 +93,9 @@ struct stored_params {
     double min_samples_split_fraction;
     double min_samples_leaf_fraction;
     double ccp_alpha;
-    uint64_t reserved[3];
+    uint32_t mode;
+    uint32_t reserved0;
+    uint64_t reserved[2];
 };
 
 /* A tree block is this and the body. */
