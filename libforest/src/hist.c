@@ -138,7 +138,10 @@ static void fill_worth(struct hist_grower *g, const double *y, const double *w, 
                        parcel *worth)
 {
     uint32_t rows = g->bins->rows;
-    double most = ldexp(1.0, WEIGHT_BITS), sum = 0.0, size = 0.0, y_unit = t->y_max > 0.0 ? t->y_max : 1.0;
+    double most = ldexp(1.0, WEIGHT_BITS), sum = 0.0, size = 0.0;
+    int exponent = 0;
+    frexp(t->y_max, &exponent);
+    double y_unit = ldexp(1.0, exponent - 1); /* a power of two: no digit is lost by it */
 
     g->weight_unit = t->whole && t->weight <= most ? 1.0 : t->weight / (most - t->rows);
     for (uint32_t i = 0; i < rows; i++)
@@ -146,7 +149,6 @@ static void fill_worth(struct hist_grower *g, const double *y, const double *w, 
     g->mean = sum / t->weight * y_unit;
     for (uint32_t i = 0; i < rows; i++)
         size += ceil(w[i] / g->weight_unit) * fabs(y[i] / y_unit - g->mean / y_unit);
-    int exponent = 0;
     frexp(size + (double)t->rows, &exponent); /* rounding adds half a unit a row at most */
     double scale = ldexp(1.0, UNIT_BITS - exponent);
     g->unit = y_unit / scale;
