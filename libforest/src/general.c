@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sort_exact.h"
 #include "splitter.h"
 
 #define EPSILON 2.220446049250313e-16
@@ -49,13 +50,22 @@ struct growth {
 
 struct general *general_new(void)
 {
-    return calloc(1, sizeof(struct general));
+    struct general *g = calloc(1, sizeof *g);
+
+    if (g)
+        g->splitter.sort = exact_sort_new();
+    if (g && !g->splitter.sort) {
+        free(g);
+        return NULL;
+    }
+    return g;
 }
 
 void general_free(struct general *g)
 {
     if (!g)
         return;
+    exact_sort_free(g->splitter.sort);
     free(g->memory);
     free(g->logs);
     free(g->waiting);
@@ -367,6 +377,8 @@ int general_grow(struct general *g, const struct prep *prep, const double *y, co
                 (!needs_logs || weight <= LOGS_MOST);
     if (!err && s->counts && needs_logs)
         err = make_logs(g, (uint32_t)weight);
+    if (!err && !s->counts && !s->is_random)
+        err = exact_sort_reserve(s->sort, count);
     if (err)
         return err;
     s->prep = prep;

@@ -12,13 +12,24 @@
  * best as both roundings can err is worked out as scikit-learn does it.
  */
 #include <math.h>
+#include <string.h>
 
 #include "sort_radix.h"
 #include "splitter.h"
 
 #define EPSILON 0x1p-52
 
-#define INSERTION_MOST 24
+/* Up to so many keys are sorted by insertion, and up to so many by comparing. */
+#define INSERTION_MOST 14
+#define COMPARE_MOST 256
+#define DIGIT_BITS 8u
+#define DIGIT_BITS_MANY 11u /* of many keys: fewer passes, and tables that are worth it */
+#define MANY 2048
+
+static inline uint32_t value_key(uint64_t key)
+{
+    return (uint32_t)(key >> 32);
+}
 
 static void insertion_sort(uint64_t *a, uint32_t n)
 {
@@ -31,31 +42,78 @@ static void insertion_sort(uint64_t *a, uint32_t n)
     }
 }
 
-static inline uint32_t value_key(uint64_t key)
+static uint64_t median3(uint64_t a, uint64_t b, uint64_t c)
 {
-    return (uint32_t)(key >> 32);
+    uint64_t min = a < b ? a : b, max = a < b ? b : a;
+
+    return max < c ? max : c > min ? c : min;
 }
 
-/* By value, byte by byte; a byte in which no two keys differ is skipped. */
+/*
+ * Quicksort that parts without a branch: the lesser keys to the front of b, the others to its end.
+ * It ends because a key and its equals, if none is less, are parted from those that are greater.
+ */
+static void compare_sort(uint64_t *a, uint64_t *b, uint32_t n)
+{
+    while (n > INSERTION_MOST) {
+        uint64_t pivot = median3(a[0], a[n / 2], a[n - 1]);
+        uint32_t low = 0, high = n;
+        for (uint32_t i = 0; i < n; i++) {
+            bool is_less = a[i] < pivot;
+            b[low] = b[high - 1] = a[i];
+            low += is_less;
+            high -= !is_less;
+        }
+        memcpy(a, b, n * sizeof *a);
+        if (low == 0) { /* the pivot is the least: move it and its equals to the front */
+            for (uint32_t i = 0; i < n; i++) {
+                uint64_t key = a[i], other = a[low];
+                bool is_equal = key == pivot;
+                a[i] = is_equal ? other : key;
+                a[low] = is_equal ? key : other;
+                low += is_equal;
+            }
+        } else {
+            compare_sort(a, b, low);
+        }
+        a += low;
+        b += low;
+        n -= low;
+    }
+    insertion_sort(a, n);
+}
+
+/* One stable pass by a digit of the value. */
+static void radix_pass(const uint64_t *from, uint64_t *to, uint32_t n, unsigned shift,
+                       unsigned bits)
+{
+    uint32_t start[1u << DIGIT_BITS_MANY], digits = 1u << bits, at = 0;
+
+    memset(start, 0, digits * sizeof *start);
+    for (uint32_t i = 0; i < n; i++)
+        start[from[i] >> shift & (digits - 1)]++;
+    for (uint32_t d = 0; d < digits; d++) {
+        uint32_t count = start[d];
+        start[d] = at;
+        at += count;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        to[start[from[i] >> shift & (digits - 1)]++] = from[i];
+}
+
+/* Sort by value, of which the bits in `varying` differ. Returns where the result is: a or b. */
 static uint64_t *sort_keys(uint64_t *a, uint64_t *b, uint32_t n, uint32_t varying)
 {
-    if (n <= INSERTION_MOST) {
-        insertion_sort(a, n);
+    if (n <= COMPARE_MOST) {
+        compare_sort(a, b, n);
         return a;
     }
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-        uint32_t count[256] = { 0 }, at = 0;
-        if (!(varying >> shift & 255))
-            continue;
-        for (uint32_t i = 0; i < n; i++)
-            count[value_key(a[i]) >> shift & 255]++;
-        for (unsigned k = 0; k < 256; k++) {
-            uint32_t here = count[k];
-            count[k] = at;
-            at += here;
-        }
-        for (uint32_t i = 0; i < n; i++)
-            b[count[value_key(a[i]) >> shift & 255]++] = a[i];
+    unsigned shift = (unsigned)__builtin_ctz(varying);
+    unsigned bits = 32 - (unsigned)__builtin_clz(varying) - shift;
+    unsigned most = n < MANY ? DIGIT_BITS : DIGIT_BITS_MANY, passes = (bits + most - 1) / most;
+    unsigned each = (bits + passes - 1) / passes;
+    for (; passes > 0; passes--, shift += each) {
+        radix_pass(a, b, n, 32 + shift, each);
         uint64_t *t = a;
         a = b;
         b = t;

@@ -22,14 +22,30 @@ static void part(struct splitter *s, const struct cut *cut)
     uint32_t p = s->criterion.start, end = s->criterion.end;
 
     while (p < end) {
-        if ((double)column[s->samples[p]] <= cut->threshold) {
+        if ((double)column[s->samples[p]] <= cut->threshold)
             p++;
-            continue;
-        }
-        swap(s->samples, p, --end);
-        if (s->counts)
-            swap(s->tags, p, end);
+        else
+            swap(s->samples, p, --end);
     }
+}
+
+/* The same where the order of rows does not matter, with their tags, and without a branch. */
+static void part_counted(struct splitter *s, const struct cut *cut)
+{
+    const float *column = prep_column(s->prep, cut->feature);
+    uint32_t *samples = s->samples, *tags = s->tags, left = s->criterion.start, right = 0;
+    uint32_t *spare_samples = (uint32_t *)s->keys, *spare_tags = (uint32_t *)s->spare_keys;
+
+    for (uint32_t i = s->criterion.start; i < s->criterion.end; i++) {
+        uint32_t sample = samples[i], tag = tags[i];
+        bool is_left = (double)column[sample] <= cut->threshold;
+        samples[left] = spare_samples[right] = sample;
+        tags[left] = spare_tags[right] = tag;
+        left += is_left;
+        right += !is_left;
+    }
+    memcpy(samples + left, spare_samples, right * sizeof *samples);
+    memcpy(tags + left, spare_tags, right * sizeof *tags);
 }
 
 static void judge(struct splitter *s, double impurity, struct cut *cut)
@@ -67,7 +83,9 @@ uint32_t splitter_split(struct splitter *s, double impurity, uint32_t known, str
         }
     }
     if (best->found) {
-        if (!s->is_random || s->last_looked_at != best->feature)
+        if (s->counts)
+            part_counted(s, best);
+        else if (!s->is_random || s->last_looked_at != best->feature)
             part(s, best);
         judge(s, impurity, best);
     }
@@ -112,7 +130,7 @@ bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
 
     for (uint32_t i = 0; i < n; i++)
         v[i] = column[s->samples[c->start + i]];
-    sort_exact(v, s->samples + c->start, n);
+    sort_exact(s->sort, v, s->samples + c->start, n);
     if (v[n - 1] <= v[0] + PREP_APART)
         return true;
     criterion_reset(c);

@@ -36,6 +36,7 @@ struct splitter {
     uint32_t *constant_features;
     uint32_t last_looked_at; /* a feature */
     float *values;           /* of the feature at hand, as samples */
+    struct exact_sort *sort;
     /* look_counts() only */
     bool counts;    /* all sums are of whole numbers */
     uint32_t *tags; /* of samples: weight << 16 | class */
