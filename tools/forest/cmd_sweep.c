@@ -150,7 +150,7 @@ static int load(struct sweep *s)
         if (!room)
             room = sweep_window(s) *
                    crew_tree_bytes_max(&s->forest.params, data.rows - test_count, s->classes);
-        err = share_open(&s->share, s->store, room, &data, order, test_count);
+        err = share_open(&s->share, s->store, room, &data, s->forest.params.mode, order, test_count);
         if (!err && s->reuse_trees)
             share_reuse_trees(&s->share, &s->model[0].params);
     }
