@@ -38,11 +38,12 @@ struct splitter {
     float *values;           /* of the feature at hand, as samples */
     struct exact_sort *sort;
     /* look_counts() only */
+    const struct key_sort *kernels;
     bool counts;    /* all sums are of whole numbers */
     uint32_t *tags; /* of samples: weight << 16 | class */
     uint64_t *keys, *spare_keys;
-    uint64_t *left; /* class counts */
-    uint64_t *right;
+    int64_t *left; /* class counts; and of both sides, or one */
+    int64_t *right;
     double *logs; /* n * log2(n), up to logs_count */
     uint32_t logs_count;
 };
