@@ -388,6 +388,7 @@ int general_grow(struct general *g, const struct prep *prep, const double *y, co
     s->prep = prep;
     s->limits = &params->limits;
     s->is_random = params->is_random;
+    s->levels = params->levels;
     s->state = splitter_seed;
     s->criterion.kind = params->criterion;
     s->criterion.classes = params->classes;

@@ -3,11 +3,23 @@
 #ifndef PREPARED_H
 #define PREPARED_H
 
+#include "atomics.h"
 #include "forest.h"
+#include "levels.h"
 #include "prep.h"
 
 struct forest_prepared {
     struct prep prep;
+    struct prepared_levels *levels;
 };
+
+/* The levels are made when they are first asked for; of several threads that do so, one has its
+ * way. */
+struct prepared_levels {
+    struct au64 made; /* a struct levels *, or 0 */
+};
+
+/* By feature; valid as long as `prepared`. NULL: there are none. */
+const struct levels *prepared_levels(const struct forest_prepared *prepared);
 
 #endif

@@ -12,6 +12,7 @@
  * best as both roundings can err is worked out as scikit-learn does it.
  */
 #include <math.h>
+#include <string.h>
 
 #include "sort_keys.h"
 #include "sort_radix.h"
@@ -38,10 +39,10 @@ struct passing {
     double weight;
 };
 
-static inline void pass(struct passing *p, uint64_t key)
+/* Rows of class k and of weight w change sides. */
+static inline void pass(struct passing *p, uint32_t k, int64_t w)
 {
-    uint32_t k = (uint32_t)key & 0xffff;
-    int64_t w = (uint32_t)key >> 16, l = p->left[k], r = p->total[k] - l;
+    int64_t l = p->left[k], r = p->total[k] - l;
 
     p->left[k] = l + w;
     p->squares_left += w * (2 * l + w);
@@ -50,10 +51,9 @@ static inline void pass(struct passing *p, uint64_t key)
     p->weight_right -= w;
 }
 
-static inline void pass_logs(struct passing *p, uint64_t key)
+static inline void pass_logs(struct passing *p, uint32_t k, int64_t w)
 {
-    uint32_t k = (uint32_t)key & 0xffff;
-    int64_t w = (uint32_t)key >> 16, l = p->left[k], r = p->total[k] - l;
+    int64_t l = p->left[k], r = p->total[k] - l;
     const double *logs = p->s->logs;
 
     p->left[k] = l + w;
@@ -101,41 +101,45 @@ static double entropy_proxy(const struct passing *p)
     return -wr * right - wl * left;
 }
 
-static inline void take(const struct passing *p, uint32_t i, double proxy, struct cut *best)
+/* The cut between two values, with so many rows on the left, if it is allowed and the best so far.
+ */
+static inline __attribute__((always_inline)) void consider(const struct passing *p, bool is_gini,
+                                                           uint32_t rows, float below, float above,
+                                                           struct cut *best)
 {
-    float below = key_value(value_key(p->keys[i])), above = key_value(value_key(p->keys[i + 1]));
+    uint32_t least = p->s->limits->min_samples_leaf;
+    double least_weight = p->s->limits->min_weight_leaf;
 
+    if (!(is_gini ? gini_may_beat(p, best->proxy) : entropy_may_beat(p, best->proxy)) ||
+        rows < least || p->n - rows < least || (double)p->weight_left < least_weight ||
+        (double)p->weight_right < least_weight)
+        return;
+    double proxy = is_gini ? gini_proxy(p) : entropy_proxy(p);
+    if (!(proxy > best->proxy))
+        return;
     best->found = true;
     best->proxy = proxy;
     best->feature = p->feature;
-    best->pos = p->s->criterion.start + i + 1;
+    best->pos = p->s->criterion.start + rows;
     best->threshold = cut_between(below, above);
 }
 
-/* Pass over all rows; inlined once per criterion. `least_weight` is 0 if there is no such limit. */
+/* Pass over all rows; inlined once per criterion. */
 static inline __attribute__((always_inline)) void scan(struct passing *p, bool is_gini,
-                                                       double least_weight, struct cut *best)
+                                                       struct cut *best)
 {
-    uint32_t least = p->s->limits->min_samples_leaf;
     float value = key_value(value_key(p->keys[0]));
 
     for (uint32_t i = 0; i + 1 < p->n; i++) {
-        float next = key_value(value_key(p->keys[i + 1]));
-        bool is_apart = next > value + PREP_APART;
-        value = next;
+        float before = value;
+        value = key_value(value_key(p->keys[i + 1]));
+        uint32_t tag = (uint32_t)p->keys[i];
         if (is_gini)
-            pass(p, p->keys[i]);
+            pass(p, tag & 0xffff, tag >> 16);
         else
-            pass_logs(p, p->keys[i]);
-        if (!is_apart ||
-            !(is_gini ? gini_may_beat(p, best->proxy) : entropy_may_beat(p, best->proxy)))
-            continue;
-        if (i + 1 < least || p->n - i - 1 < least || (double)p->weight_left < least_weight ||
-            (double)p->weight_right < least_weight)
-            continue;
-        double proxy = is_gini ? gini_proxy(p) : entropy_proxy(p);
-        if (proxy > best->proxy)
-            take(p, i, proxy, best);
+            pass_logs(p, tag & 0xffff, tag >> 16);
+        if (value > before + PREP_APART)
+            consider(p, is_gini, i + 1, before, value, best);
     }
 }
 
@@ -164,6 +168,85 @@ static void start(struct passing *p)
                     32 * EPSILON * (c->classes + 2.0) * c->weight;
 }
 
+/* ---- few values ---------------------------------------------------------------------- */
+
+#define CELLS_MOST 4096
+
+/* What a node has of each value of a feature: rows, and the weight of each class. */
+struct cells {
+    uint32_t rows[LEVELS_MOST];
+    uint32_t weight[CELLS_MOST]; /* value by value */
+};
+
+/* Worth it only if there are fewer cells than rows. */
+static bool has_few_levels(const struct splitter *s, uint32_t feature, uint32_t n)
+{
+    size_t cells = s->levels ? (size_t)s->levels[feature].count * s->criterion.classes : 0;
+
+    return cells && cells <= CELLS_MOST && cells <= 4 * (size_t)n;
+}
+
+static void fill_cells(const struct splitter *s, const struct levels *levels, struct cells *cells)
+{
+    const struct criterion *c = &s->criterion;
+
+    memset(cells->rows, 0, levels->count * sizeof *cells->rows);
+    memset(cells->weight, 0, (size_t)levels->count * c->classes * sizeof *cells->weight);
+    for (uint32_t i = c->start; i < c->end; i++) {
+        uint32_t level = levels->of[s->samples[i]], tag = s->tags[i];
+        cells->rows[level]++;
+        cells->weight[level * c->classes + (tag & 0xffff)] += tag >> 16;
+    }
+}
+
+/* Pass over all values; inlined once per criterion. Those before `first` have no rows. */
+static inline __attribute__((always_inline)) void scan_cells(struct passing *p, bool is_gini,
+                                                             const struct cells *cells,
+                                                             const struct levels *levels,
+                                                             uint32_t first, struct cut *best)
+{
+    uint32_t classes = p->s->criterion.classes, rows = 0;
+
+    for (uint32_t level = first; rows + cells->rows[level] < p->n;) {
+        const uint32_t *weight = cells->weight + level * classes;
+        for (uint32_t k = 0; k < classes; k++) {
+            if (weight[k] && is_gini)
+                pass(p, k, weight[k]);
+            else if (weight[k])
+                pass_logs(p, k, weight[k]);
+        }
+        rows += cells->rows[level];
+        float value = levels->values[level++];
+        while (cells->rows[level] == 0)
+            level++;
+        if (levels->values[level] > value + PREP_APART)
+            consider(p, is_gini, rows, value, levels->values[level], best);
+    }
+}
+
+static bool look_cells(struct splitter *s, uint32_t feature, struct cut *best)
+{
+    const struct criterion *c = &s->criterion;
+    const struct levels *levels = &s->levels[feature];
+    struct cells cells;
+    uint32_t first = 0, last = levels->count - 1;
+
+    fill_cells(s, levels, &cells);
+    while (cells.rows[first] == 0)
+        first++;
+    while (cells.rows[last] == 0)
+        last--;
+    if (levels->values[last] <= levels->values[first] + PREP_APART)
+        return true;
+    struct passing p = { .s = s, .n = c->end - c->start, .feature = feature };
+    start(&p);
+    if (c->kind == FOREST_GINI)
+        scan_cells(&p, true, &cells, levels, first, best);
+    else
+        scan_cells(&p, false, &cells, levels, first, best);
+    return false;
+}
+
 bool look_counts(struct splitter *s, uint32_t feature, struct cut *best)
 {
     const struct criterion *c = &s->criterion;
@@ -171,6 +254,8 @@ bool look_counts(struct splitter *s, uint32_t feature, struct cut *best)
     const uint32_t *samples = s->samples + c->start, *tags = s->tags + c->start;
     uint32_t n = c->end - c->start, least = UINT32_MAX, most = 0, any = 0, all = UINT32_MAX;
 
+    if (has_few_levels(s, feature, n))
+        return look_cells(s, feature, best);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t key = sort_key(column[samples[i]]);
         s->keys[i] = (uint64_t)key << 32 | tags[i];
@@ -185,8 +270,8 @@ bool look_counts(struct splitter *s, uint32_t feature, struct cut *best)
     p.keys = sort_keys(s->keys, s->spare_keys, n, any ^ all, s->kernels);
     start(&p);
     if (c->kind == FOREST_GINI)
-        scan(&p, true, s->limits->min_weight_leaf, best);
+        scan(&p, true, best);
     else
-        scan(&p, false, s->limits->min_weight_leaf, best);
+        scan(&p, false, best);
     return false;
 }
