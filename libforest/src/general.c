@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "sort_exact.h"
+#include "sort_keys.h"
 #include "splitter.h"
 
 #define EPSILON 2.220446049250313e-16
@@ -54,6 +55,8 @@ struct general *general_new(void)
 
     if (g)
         g->splitter.sort = exact_sort_new();
+    if (g)
+        g->splitter.kernels = key_sort_best();
     if (g && !g->splitter.sort) {
         free(g);
         return NULL;
@@ -291,8 +294,9 @@ static int make_arrays(struct general *g, uint32_t n, uint32_t features, uint32_
 {
     struct splitter *s = &g->splitter;
     struct criterion *c = &s->criterion;
+    size_t keys = ((size_t)n + SORT_KEYS_SLACK) * sizeof(uint64_t);
     size_t width = (classes ? classes : 1) * sizeof(double);
-    size_t bytes = (size_t)n * (2 * sizeof(uint32_t) + sizeof(float) + 2 * sizeof(uint64_t)) +
+    size_t bytes = (size_t)n * (2 * sizeof(uint32_t) + sizeof(float)) + 2 * keys +
                    2 * features * sizeof(uint32_t) + 5 * width + 16 * 64;
 
     if (bytes > g->memory_bytes) {
@@ -307,8 +311,8 @@ static int make_arrays(struct general *g, uint32_t n, uint32_t features, uint32_
     c->samples = s->samples = allot(&at, n * sizeof(uint32_t));
     s->tags = allot(&at, n * sizeof(uint32_t));
     s->values = allot(&at, n * sizeof(float));
-    s->keys = allot(&at, n * sizeof(uint64_t));
-    s->spare_keys = allot(&at, n * sizeof(uint64_t));
+    s->keys = allot(&at, keys);
+    s->spare_keys = allot(&at, keys);
     s->features = allot(&at, features * sizeof(uint32_t));
     s->constant_features = allot(&at, features * sizeof(uint32_t));
     c->total = allot(&at, width);
@@ -384,6 +388,7 @@ int general_grow(struct general *g, const struct prep *prep, const double *y, co
     s->prep = prep;
     s->limits = &params->limits;
     s->is_random = params->is_random;
+    s->levels = params->levels;
     s->state = splitter_seed;
     s->criterion.kind = params->criterion;
     s->criterion.classes = params->classes;

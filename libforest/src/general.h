@@ -10,14 +10,16 @@
 
 #include "grow.h"
 #include "grown.h"
+#include "levels.h"
 
 struct general_params {
     struct grow_limits limits;
-    uint32_t criterion;      /* enum forest_criterion, not the default one */
-    uint32_t classes;        /* 0: regression */
-    bool is_random;          /* thresholds are drawn */
-    bool keep_all;           /* the classes' weights of inner nodes, too */
-    uint32_t max_leaf_nodes; /* 0: depth first, without a limit */
+    uint32_t criterion;          /* enum forest_criterion, not the default one */
+    uint32_t classes;            /* 0: regression */
+    bool is_random;              /* thresholds are drawn */
+    bool keep_all;               /* the classes' weights of inner nodes, too */
+    const struct levels *levels; /* by feature, or NULL */
+    uint32_t max_leaf_nodes;     /* 0: depth first, without a limit */
 };
 
 struct general; /* memory that one caller's trees use again and again */

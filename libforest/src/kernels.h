@@ -28,6 +28,9 @@ void split_order_plain(const struct block *b, const struct cut *c, const uint32_
 void sum_children_plain(const struct block *b, const struct cut *c, const uint32_t *order,
                         struct sums child[2], struct sums *rest);
 
+/* The best level that this processor can do. */
+enum kernels_level kernels_best_level(void);
+
 /* The loops of a level; NULL if this processor cannot do them. */
 const struct kernels *kernels_of(enum kernels_level level);
 

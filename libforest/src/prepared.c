@@ -82,17 +82,36 @@ int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared
     }
     if (err)
         return err;
-    struct forest_prepared *prepared = malloc(sizeof *prepared);
+    struct forest_prepared *prepared = calloc(1, sizeof *prepared + sizeof *prepared->levels);
     if (!prepared)
         return -ENOMEM;
     *prepared = open;
+    prepared->levels = (struct prepared_levels *)(void *)(prepared + 1);
     *out = prepared;
     return 0;
 }
 
 void forest_prepared_close(struct forest_prepared *prepared)
 {
+    if (!prepared)
+        return;
+    free((void *)(uintptr_t)au64_load_relaxed(&prepared->levels->made)); /* nobody else is left */
     free(prepared);
+}
+
+const struct levels *prepared_levels(const struct forest_prepared *prepared)
+{
+    /* pairs with the exchange below, in whichever thread it was */
+    uint64_t made = au64_load_acquire(&prepared->levels->made);
+
+    if (!made) {
+        struct levels *mine = levels_make(&prepared->prep);
+        /* acquires what another made, or releases what we did */
+        if (mine && au64_cas_acq_rel(&prepared->levels->made, &made, (uintptr_t)mine))
+            return mine;
+        free(mine);
+    }
+    return (const struct levels *)(uintptr_t)made;
 }
 
 uint64_t forest_prepared_rows(const struct forest_prepared *prepared)

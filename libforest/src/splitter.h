@@ -15,6 +15,7 @@
 
 #include "criterion.h"
 #include "grow.h"
+#include "levels.h"
 #include "prep.h"
 
 struct cut {
@@ -38,11 +39,13 @@ struct splitter {
     float *values;           /* of the feature at hand, as samples */
     struct exact_sort *sort;
     /* look_counts() only */
+    const struct key_sort *kernels;
     bool counts;    /* all sums are of whole numbers */
     uint32_t *tags; /* of samples: weight << 16 | class */
     uint64_t *keys, *spare_keys;
-    uint64_t *left; /* class counts */
-    uint64_t *right;
+    const struct levels *levels; /* by feature, or NULL */
+    int64_t *left;               /* class counts; and of both sides, or one */
+    int64_t *right;
     double *logs; /* n * log2(n), up to logs_count */
     uint32_t logs_count;
 };

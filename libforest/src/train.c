@@ -104,8 +104,9 @@ static bool all_finite(const double *x, uint64_t n, double least)
 
 /* What a tree is trained on. */
 struct lesson {
-    const struct prep *prep;
-    const struct bins *bins; /* in histogram mode */
+    const struct forest_prepared *x;
+    const struct prep *prep; /* of x */
+    const struct bins *bins; /* of x, in histogram mode */
     const double *y, *sample_weight;
     const struct stored_params *params;
     uint32_t seed;
@@ -193,6 +194,7 @@ static int train_general(const struct lesson *l, struct forest_scratch *scratch,
         .classes = l->classes,
         .is_random = l->params->extra_trees,
         .keep_all = identity->flags & HAS_STATS || l->params->ccp_alpha > 0.0,
+        .levels = l->classes && !l->params->extra_trees ? prepared_levels(l->x) : NULL,
         .max_leaf_nodes = l->params->max_leaf_nodes,
     };
     int err = general_grow(scratch->general, l->prep, l->y, l->codes, scratch->weights,
@@ -220,7 +222,9 @@ int forest_tree_train(const struct forest_prepared *x, const double *y, const do
         (sample_weight && !all_finite(sample_weight, prep->rows, 0.0)))
         return -EINVAL;
     err = reserve_rows(scratch, prep->rows, is_regression);
-    struct lesson l = { .prep = prep, .y = y, .sample_weight = sample_weight, .params = &stored };
+    struct lesson l = {
+        .x = x, .prep = prep, .y = y, .sample_weight = sample_weight, .params = &stored
+    };
     l.bins = x->is_binned ? &x->bins : NULL;
     if (!err && !is_regression) {
         l.codes = scratch->codes;
