@@ -25,7 +25,8 @@
  *           the driver dies its workers leave by themselves.
  * Signals   Workers ignore SIGINT, so that on Ctrl-C the driver decides. Handlers of
  *           the driver do not act in them, but for those of faults. A worker ends by
- *           _exit(): kernels flush what they write to stdio streams.
+ *           _exit(): kernels flush what they write to stdio streams (with output_fd,
+ *           standard output is line-buffered).
  */
 #ifndef WSCHED_H
 #define WSCHED_H
@@ -84,8 +85,19 @@ struct wsched_options {
     int (*worker_start)(void *ctx);
     void (*worker_stop)(void *ctx);
     void *worker_ctx;
+    /*
+     * 0: workers share the standard output and error of the process that opened the pool. Else a
+     * descriptor (2, a file, the end of a pipe), to be kept open as long as the pool, that gets
+     * what workers print, line by line: "(kernel pid=123) text". A line that comes again within
+     * a second is counted, and told once: "(kernel pid=123) text [repeated 7x]". Workers never
+     * wait for whoever reads it: beyond 256 KiB that are not read, lines are dropped, and their
+     * number is told. A line of over 4,096 bytes comes in pieces, which end in a backslash. The
+     * process between driver and workers reads and writes all this: there is no thread for it.
+     */
+    int32_t output_fd;
+    uint32_t reserved_too;
 };
-#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, { 0, 0 }, NULL, NULL, NULL }
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, { 0, 0 }, NULL, NULL, NULL, 0, 0 }
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
@@ -110,6 +122,7 @@ struct wsched_spec {
  * by pointer: static data). Call it early: a worker inherits the memory of the process
  * as it is now. `opts` may be NULL. The caller owns *out: wsched_close() it.
  *   -EINVAL  bad option or kernel table    -ENOMEM, -EAGAIN (fork), -EMFILE
+ *   -EBADF   output_fd is not open
  *   -E2BIG   options of a newer version with something set that this one does not know
  */
 WSCHED_CHECKED int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,

@@ -21,6 +21,7 @@
 #endif
 
 #define RATE_NEEDS_NS (5 * NS_PER_MS)
+#define LAST_EVENTS 64u
 
 static bool has_invariant_tsc(void)
 {
@@ -112,6 +113,20 @@ static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
     memcpy(e->label, words, sizeof e->label);
     e->label[sizeof e->label - 1] = 0;
     return true;
+}
+
+/* Of the attempt that the seat started last; UINT32_MAX: none is known. */
+uint32_t event_last_kernel(const struct wsched *p, uint32_t seat)
+{
+    uint64_t end = au64_load_acquire(&p->seats[seat].events); /* V1 */
+
+    for (uint64_t i = end; i > 0 && i + LAST_EVENTS > end; i--) {
+        uint64_t what = au64_load_relaxed(
+            &p->events[(uint64_t)seat * p->event_capacity + (i - 1) % p->event_capacity].what);
+        if ((what & 0xff) == WSCHED_EVENT_STARTED) /* relaxed: a hint for a name */
+            return (uint32_t)(what >> 16) & 0xffff;
+    }
+    return UINT32_MAX;
 }
 
 uint64_t ticks_to_ns(const struct wsched *p, uint64_t ticks, double rate)
