@@ -403,8 +403,8 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
 /* ---- reading ------------------------------------------------------------------------------- */
 
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
-static inline int open_view(struct objstore *s, uint32_t index, uint64_t word,
-                            struct objstore_view *view)
+static inline __attribute__((always_inline)) int
+open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
     uint64_t ref;
     int err = pin(s, index, word, &ref);
