@@ -28,4 +28,11 @@ peer Redis "$at/peers/redis" redis-server
 peer memcached "$at/peers/memcached" memcached
 peer 'shm file each' "$at/peers/shmfile"
 peer 'Python shared_memory' bench/store/peers/python_shm.py python3
-exec "$at/store_bench" "${args[@]}" --out "$build/bench/store.jsonl" "$@" "${peers[@]}"
+begin=$SECONDS
+"$at/store_bench" "${args[@]}" --out "$build/bench/store.jsonl" "$@" "${peers[@]}" || exit
+case " $* " in
+*' --only '*) exit 0 ;;
+esac
+"$at/spill" "${args[@]}" --out "$build/bench/store.jsonl" || exit
+"$at/cache" --out "$build/bench/store.jsonl" || exit
+echo "$((SECONDS - begin)) s"

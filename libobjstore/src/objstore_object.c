@@ -238,7 +238,7 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
     if (is_announced)
         wait_wake(s, key);
     if (size)
-        copy_in(s->rw + at, data, size);
+        copy_in(&s->copies, s->rw + at, data, size);
     POINT("object: filled, not sealed");
     return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key, /* relaxed: ours */
                   is_announced);

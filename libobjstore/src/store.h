@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "copy.h"
 #include "layout.h"
 #include "objstore.h"
 #include "point.h"
@@ -81,6 +82,7 @@ struct objstore {
     struct au32 pin_growing;             /* a thread of ours is adding one */
     struct au32 replacing;               /* a thread of ours uses our lease's `heir` */
     struct spill *spill;                 /* NULL: a store that makes no room by itself */
+    struct copies copies;                /* where puts went last */
     struct cache caches[CACHES];
 };
 
