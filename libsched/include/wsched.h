@@ -240,6 +240,10 @@ WSCHED_CHECKED int wsched_stats(struct wsched *pool, struct wsched_stats *out);
  */
 WSCHED_CHECKED int wsched_look(const char *where, struct wsched **out);
 
+/* Remove what is left of a pool that has a name and whose processes are all dead.
+ *   -EBUSY  it lives    -ENOENT  no such pool    -EPROTO  not a pool    -EINVAL  no name */
+WSCHED_CHECKED int wsched_remove(const char *where);
+
 /* What a pool is, and what lies in it. */
 struct wsched_info {
     uint32_t workers;

@@ -126,26 +126,56 @@ static int replace(int fd, const char *path)
     return err;
 }
 
-/* 0; -EAGAIN: the file is another one by now. */
-static int replace_dead(int fd, const char *path)
+/* Open and lock the file of a dead pool. -EAGAIN: it has lost its name by now; -EBUSY: the pool
+ * lives; -EPROTO: no pool's. */
+static int lock_dead(const char *path, int *fd)
 {
     struct header header;
     struct stat st;
     int old = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     if (old < 0)
-        return errno == ENOENT ? -EAGAIN : errno == ELOOP ? -EEXIST : -errno;
-    int err = fstat(old, &st) || !S_ISREG(st.st_mode) ? -EEXIST : 0;
+        return errno == ELOOP || errno == EISDIR ? -EPROTO : -errno;
+    int err = fstat(old, &st) || !S_ISREG(st.st_mode) ? -EPROTO : 0;
     if (!err &&
         (pread(old, &header, sizeof header, 0) != sizeof header || header.magic != LAYOUT_MAGIC))
-        err = -EEXIST; /* somebody's file, but no pool's */
+        err = -EPROTO; /* somebody's file: not ours to take away */
     if (!err)
         err = name_lock(old);
-    if (err == -EAGAIN || err == -EACCES) /* its pool lives */
-        err = -EEXIST;
+    if (err == -EAGAIN || err == -EACCES)
+        err = -EBUSY;
     POINT("name: locked the dead pool's file");
+    if (!err && !is_same_file(old, path))
+        err = -EAGAIN;
+    if (err)
+        close(old);
+    else
+        *fd = old;
+    return err;
+}
+
+/* 0; -EAGAIN: try again, it is another file by now, or none. */
+static int replace_dead(int fd, const char *path)
+{
+    int old = -1, err = lock_dead(path, &old);
+
+    if (err)
+        return err == -ENOENT ? -EAGAIN : err == -EBUSY || err == -EPROTO ? -EEXIST : err;
+    err = replace(fd, path);
+    close(old);
+    return err;
+}
+
+int wsched_remove(const char *where)
+{
+    char path[NAME_PATH_MAX];
+    int old, err = where ? name_path(where, path) : -EINVAL;
+
     if (!err)
-        err = is_same_file(old, path) ? replace(fd, path) : -EAGAIN;
+        err = lock_dead(path, &old);
+    if (err)
+        return err == -EAGAIN ? -EBUSY : err; /* the next pool has just taken the name */
+    err = unlink(path) ? -errno : 0;
     close(old);
     return err;
 }

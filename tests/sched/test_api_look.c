@@ -242,8 +242,16 @@ static void a_dead_pool_stays_to_be_looked_at(void)
     wsched_close(other);
     CHECK_EQ(open_named(name, &other), -EEXIST); /* it lives */
     CHECK_EQ(open_named(path, &other), -EEXIST);
+    CHECK_EQ(wsched_remove(name), -EBUSY);
     wsched_close(pool);
+    CHECK_EQ(wsched_remove(name), -ENOENT);
+    leave_a_dead_pool();
     gate_free();
+    REQUIRE_OK(wsched_look(name, &other));
+    await_dead(other);
+    wsched_close(other);
+    CHECK_EQ(wsched_remove(name), 0);
+    CHECK_EQ(access(path, F_OK), -1);
 }
 
 static void refuses_what_is_no_pool(void)
@@ -274,6 +282,11 @@ static void refuses_what_is_no_pool(void)
     CHECK_EQ(wsched_look(name, &pool), -EPROTO);
     struct stat st;
     CHECK(!fstat(fd, &st) && st.st_nlink == 1 && st.st_size == 8);
+    CHECK_EQ(wsched_remove(name), -EPROTO); /* nor removed */
+    CHECK_EQ(wsched_remove("/dev/shm"), -EPROTO);
+    CHECK_EQ(wsched_remove(""), -EINVAL);
+    CHECK_EQ(wsched_remove(NULL), -EINVAL);
+    CHECK_EQ(access(path, F_OK), 0);
     close(fd);
     unlink(path);
     CHECK(pool == untouched);
