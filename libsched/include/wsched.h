@@ -230,8 +230,8 @@ WSCHED_CHECKED int wsched_stats(struct wsched *pool, struct wsched_stats *out);
 
 /*
  * Look at another process's pool without taking part in it: read-only, so nothing is disturbed, also
- * when its processes are all dead. `where` is a name or a path (wsched_options.name), or, for a pool
- * without a name, the pid of one of its processes (/proc/PID/fd/N for one of several). The calls of
+ * when its processes are all dead. `where` is a name or a path (wsched_options.name), or the
+ * pid of one of its processes (/proc/PID/fd/N for one of several pools). The calls of
  * this section answer, and wsched_result() and wsched_failure(); those that would change something
  * answer -EROFS. The caller owns *out: wsched_close() it.
  *   -ENOENT  no such pool     -EPROTO   not a pool, or one of another layout version

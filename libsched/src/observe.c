@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * observe.c -- attaching to a pool to look at it: by name, by path, or by the pid of one of its
- * processes, whose memory without a name is found among its descriptors.
+ * processes, among whose descriptors it is found.
  *
  * The mapping is read-only: an observer cannot disturb what it looks at, and needs no seat. What
  * the header says of sizes is checked once against the file, then copied; names of kernels are
@@ -19,15 +19,18 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+/* A memfd of ours, or a file in the folder of names. */
 static bool is_pool_memory(int folder, const char *name)
 {
-    char target[32];
+    static const char memory[] = "/memfd:" MEMORY_NAME " ";
+    char target[64], named[64];
     ssize_t n = readlinkat(folder, name, target, sizeof target - 1);
 
     if (n <= 0)
         return false;
     target[n] = 0;
-    return !strncmp(target, "/memfd:" MEMORY_NAME " ", strlen("/memfd:" MEMORY_NAME " "));
+    snprintf(named, sizeof named, "/dev/shm/wsched-%u/", (unsigned)geteuid());
+    return !strncmp(target, memory, strlen(memory)) || !strncmp(target, named, strlen(named));
 }
 
 /* The first pool among the descriptors of a process. */
