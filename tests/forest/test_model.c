@@ -114,7 +114,7 @@ static void other_kinds_are_told(void)
     header->prologue.version = LAYOUT_VERSION + 1;
     header->prologue.check = checksum(&header->prologue, 24);
     CHECK_EQ(try_open(m.block, m.bytes, &diag), -EPROTO);
-    CHECK(strstr(diag.text, "version 2") != NULL);
+    CHECK(strstr(diag.text, "version 3") != NULL);
     header->prologue = saved;
     header->prologue.byte_order = __builtin_bswap32(LAYOUT_BYTE_ORDER);
     CHECK_EQ(try_open(m.block, m.bytes, &diag), -EPROTO);
@@ -131,12 +131,13 @@ static void seal(struct model_header *header, size_t bytes)
 {
     struct tree_entry *entry = (struct tree_entry *)(header + 1);
 
-    if (model_bodies_offset(header->trees) <= bytes) {
+    if (model_bodies_offset(header->trees, header->classes) <= bytes) {
         for (uint32_t i = 0; i < header->trees; i++) {
-            size_t body = body_bytes(entry[i].nodes, header->flags);
-            if (body && entry[i].offset % 8 == 0 && entry[i].offset <= bytes &&
-                body <= bytes - entry[i].offset)
-                entry[i].check = checksum((char *)header + entry[i].offset, body);
+            struct body body;
+            if (body_layout(&entry[i], header->flags, header->classes, &body) &&
+                entry[i].offset % 8 == 0 && entry[i].offset <= bytes &&
+                body.bytes <= bytes - entry[i].offset)
+                entry[i].check = checksum((char *)header + entry[i].offset, body.bytes);
         }
         header->check = model_checksum(header);
     }
@@ -295,7 +296,13 @@ static void forged_models_are_harmless(void)
 static void a_chain_can_be_opened(void)
 {
     enum { NODES = 2000001 };
-    size_t body = body_bytes(NODES, 0), offset = model_bodies_offset(1), bytes = offset + body;
+    struct tree_entry entry = { .nodes = NODES, .leaves = NODES / 2 + 1, .depth = NODES / 2 };
+    struct body body;
+    size_t offset = model_bodies_offset(1, 0);
+
+    REQUIRE(body_layout(&entry, 0, 0, &body));
+    entry.offset = offset;
+    size_t bytes = offset + body.bytes;
 
     for (int direction = 0; direction < 2; direction++) {
         struct model_header *h = aligned_alloc(64, bytes);
@@ -314,10 +321,9 @@ static void a_chain_can_be_opened(void)
         h->depth = NODES / 2;
         h->params = (struct stored_params){ .n_estimators = 1,
                                             .min_samples_split = 2,
-                                            .min_samples_leaf = 1 };
-        *(struct tree_entry *)(h + 1) = (struct tree_entry){
-            .offset = offset, .nodes = NODES, .leaves = NODES / 2 + 1, .depth = NODES / 2
-        };
+                                            .min_samples_leaf = 1,
+                                            .criterion = FOREST_SQUARED_ERROR };
+        *(struct tree_entry *)(h + 1) = entry;
         prologue_write(&h->prologue, MODEL_MAGIC, bytes);
         seal(h, bytes);
         struct forest *forest;

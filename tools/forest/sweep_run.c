@@ -84,12 +84,12 @@ static int land(struct sweep *s, struct flight *f, uint32_t at)
     int err = crew_collect(&f->crew, from);
     if (err)
         return err;
-    to->mse = from->mse;
+    to->score = from->score;
     to->seconds = from->seconds;
     to->compute_seconds = from->compute_seconds;
     to->pid = from->pid;
     s->trained += from->trained;
-    sweep_show_model(s, to->params.n_estimators, to->mse, to->seconds, to->pid);
+    sweep_show_model(s, to->params.n_estimators, to->score, to->seconds, to->pid);
     if (from != donor_of(s, f)) /* others may not be done with its trees */
         crew_release(&f->crew, from);
     f->trees -= to->params.n_estimators;
@@ -230,7 +230,7 @@ static int run_model(struct bench *b, struct sweep_model *m)
     if (!err)
         err = forest_open_trees(&m->params, b->share->features, b->trees, b->count, &forest);
     if (!err)
-        err = model_score(forest, &x, b->share->view[Y_TEST].data, &m->sequential_mse);
+        err = model_score(forest, &x, b->share->view[Y_TEST].data, &m->sequential_score);
     forest_close(forest);
     m->sequential_seconds = now() - start;
     return err;
@@ -255,7 +255,7 @@ int sweep_sequential(struct sweep *s)
             drop_trees(&b);
         trees += m->params.n_estimators;
         if (!err)
-            sweep_show_model(s, m->params.n_estimators, m->sequential_mse, m->sequential_seconds,
+            sweep_show_model(s, m->params.n_estimators, m->sequential_score, m->sequential_seconds,
                              getpid());
         progress_update((double)trees);
     }
