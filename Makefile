@@ -75,6 +75,7 @@ $(O)/bin/$(1): $$($(1).obj) $(TOOL_LIB) $(foreach l,$(2),$(O)/lib/$(l).a)
 	$$(Q)$(CC) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) $(foreach l,$(2),$$($(l).libs)) -lm
 endef
 $(eval $(call tool,objstore,libobjstore))
+$(eval $(call tool,sched,libsched))
 $(eval $(call tool,forest,libobjstore libsched libforest))
 
 $(O)/obj/tools/%.o: tools/%.c

@@ -96,8 +96,15 @@ struct wsched_options {
      */
     int32_t output_fd;
     uint32_t reserved_too;
+    /*
+     * NULL: the pool's memory has no name, and nothing is left of it whatever dies. Else (kept by
+     * pointer) it is the file /dev/shm/wsched-<uid>/<name>, or the path if there is a '/' in it, by
+     * which others look at the pool: wsched_look(). wsched_close() removes it. When all processes
+     * of the pool die it stays, to be looked at, until the next pool of that name replaces it.
+     */
+    const char *name;
 };
-#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, { 0, 0 }, NULL, NULL, NULL, 0, 0 }
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, { 0, 0 }, NULL, NULL, NULL, 0, 0, NULL }
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
@@ -122,7 +129,8 @@ struct wsched_spec {
  * by pointer: static data). Call it early: a worker inherits the memory of the process
  * as it is now. `opts` may be NULL. The caller owns *out: wsched_close() it.
  *   -EINVAL  bad option or kernel table    -ENOMEM, -EAGAIN (fork), -EMFILE
- *   -EBADF   output_fd is not open
+ *   -EBADF   output_fd is not open        -EEXIST  a pool of that name lives; or the file is no pool
+ *   and, with a name, those of open(2) and link(2); -EPERM: /dev/shm/wsched-<uid> is not ours
  *   -E2BIG   options of a newer version with something set that this one does not know
  */
 WSCHED_CHECKED int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,
@@ -220,6 +228,22 @@ struct wsched_stats {
 };
 WSCHED_CHECKED int wsched_stats(struct wsched *pool, struct wsched_stats *out);
 
+/*
+ * Look at another process's pool without taking part in it: read-only, so nothing is disturbed, also
+ * when its processes are all dead. `where` is a name or a path (wsched_options.name), or the
+ * pid of one of its processes (/proc/PID/fd/N for one of several pools). The calls of
+ * this section answer, and wsched_result() and wsched_failure(); those that would change something
+ * answer -EROFS. The caller owns *out: wsched_close() it.
+ *   -ENOENT  no such pool     -EPROTO   not a pool, or one of another layout version
+ *   -EINVAL  no name          -EBADMSG  its header is damaged
+ *   and those of open(2) and mmap(2)
+ */
+WSCHED_CHECKED int wsched_look(const char *where, struct wsched **out);
+
+/* Remove what is left of a pool that has a name and whose processes are all dead.
+ *   -EBUSY  it lives    -ENOENT  no such pool    -EPROTO  not a pool    -EINVAL  no name */
+WSCHED_CHECKED int wsched_remove(const char *where);
+
 /* What a pool is, and what lies in it. */
 struct wsched_info {
     uint32_t workers;
@@ -229,6 +253,7 @@ struct wsched_info {
     int32_t supervisor;  /* the pid of the parent of all workers; 0: none lives */
     int32_t broken;      /* 0, or the error for which workers cannot start */
     bool is_stopping;    /* wsched_close() was called */
+    bool is_dead;        /* wsched_look(): no process of it lives */
     uint64_t opened_ns;  /* CLOCK_MONOTONIC */
     uint64_t bytes;      /* of shared memory, of which pages that were not used take none */
     uint64_t blocked, pending, running, done, failed, cancelled; /* tasks that exist, by state */

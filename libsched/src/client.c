@@ -189,7 +189,7 @@ static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
 int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t n,
                        struct wsched_future *out)
 {
-    int err = pool_check(p);
+    int err = pool_check_part(p);
     size_t i = 0;
 
     if (!err && (!specs || !out || n > INT32_MAX))
@@ -388,7 +388,7 @@ static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
 int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
                 int timeout_ms, bool *done)
 {
-    int err = pool_check(p);
+    int err = pool_check_part(p);
     size_t count;
 
     if (!err && ((n && !futures) || need > n || n > INT32_MAX))
@@ -444,7 +444,7 @@ int wsched_result(struct wsched *p, struct wsched_future future, void *buf, size
 
 int wsched_cancel(struct wsched *p, struct wsched_future future)
 {
-    int err = pool_check(p);
+    int err = pool_check_part(p);
     uint32_t index;
     uint64_t word;
 
@@ -455,6 +455,6 @@ int wsched_cancel(struct wsched *p, struct wsched_future future)
 
 void wsched_release(struct wsched *p, struct wsched_future future)
 {
-    if (!pool_check(p))
+    if (!pool_check_part(p))
         task_release(p, future.v);
 }

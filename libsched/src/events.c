@@ -49,6 +49,13 @@ void ticks_begin(struct wsched *p)
     p->clock_ticks = p->header->clock_ticks = ticks_now(p);
 }
 
+void ticks_look(struct wsched *p, uint64_t ticks, uint64_t ns)
+{
+    p->has_tsc = has_invariant_tsc();
+    p->clock_ticks = ticks;
+    p->clock_ns = ns;
+}
+
 /* How many nanoseconds a tick takes; sleeps some milliseconds if the pool is younger than that. */
 double tick_rate(const struct wsched *p)
 {
@@ -131,7 +138,10 @@ uint32_t event_last_kernel(const struct wsched *p, uint32_t seat)
 
 uint64_t ticks_to_ns(const struct wsched *p, uint64_t ticks, double rate)
 {
-    return p->clock_ns + (uint64_t)((double)(int64_t)(ticks - p->clock_ticks) * rate);
+    double ns = (double)(int64_t)(ticks - p->clock_ticks) * rate;
+
+    /* Anything may stand in a damaged pool. */
+    return ns > -9e18 && ns < 9e18 ? p->clock_ns + (uint64_t)(int64_t)ns : p->clock_ns;
 }
 
 /* When the attempt was started, in ticks; 0: that fell out of the ring. */

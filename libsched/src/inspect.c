@@ -97,6 +97,11 @@ int wsched_tasks(struct wsched *p, int (*visit)(const struct wsched_task_info *t
     return err;
 }
 
+static bool is_dead(const struct wsched *p)
+{
+    return p->role == ROLE_OBSERVER && !name_is_used(p->fd);
+}
+
 /* ---- the pool ---------------------------------------------------------------------------- */
 
 static void count_tasks(const struct wsched *p, struct wsched_info *out)
@@ -148,6 +153,7 @@ int wsched_info(struct wsched *p, struct wsched_info *out)
         .kernels = p->kernel_count,
         .supervisor = supervisor & ~(uint32_t)FUTEX_TID_MASK ? 0 : (int32_t)supervisor,
         .broken = -(int32_t)au32_load_acquire(&p->header->broken),
+        .is_dead = is_dead(p),
         .is_stopping = au32_load_acquire(&p->header->stopping),
         .opened_ns = p->clock_ns,
         .bytes = p->bytes,
@@ -202,9 +208,11 @@ static bool look_at_stack(const struct wsched *p, const struct seat *s,
            word_generation(word) == (entry >> 32 & GENERATION_MASK);
 }
 
-static enum wsched_worker_state worker_state(const struct seat *s, uint64_t identity,
-                                             uint32_t depth)
+static enum wsched_worker_state worker_state(const struct wsched *p, const struct seat *s,
+                                             uint64_t identity, uint32_t depth)
 {
+    if (is_dead(p)) /* also one that nobody has entered, or whose process is still on its way out */
+        return WSCHED_WORKER_DEAD;
     if (!(identity & PID_MASK))
         return WSCHED_WORKER_STARTING;
     char state = process_state(identity);
@@ -250,7 +258,7 @@ int wsched_worker_info(struct wsched *p, uint32_t worker, struct wsched_worker_i
         uint64_t ticks = event_started(p, worker, info.task.v, info.attempt);
         info.started_ns = ticks ? ticks_to_ns(p, ticks, tick_rate(p)) : 0;
     }
-    info.state = worker_state(s, identity, info.depth);
+    info.state = worker_state(p, s, identity, info.depth);
     *out = info;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layout.h -- every byte that the processes of a pool share: one memfd, mapped by all.
+ * layout.h -- every byte that the processes of a pool share: one memfd, or file, mapped by all.
  *
  *     header | free map | kernels | seats | deaths | tasks | blocks | queues | event rings
  *
@@ -20,7 +20,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 
 #define WORKERS_MAX 256u
 #define SEATS_MAX (WORKERS_MAX + 2)
@@ -168,6 +168,16 @@ struct event_record { /* words, so that a reader may race with the writer: event
 
 /* ---- header ------------------------------------------------------------------------------ */
 
+/* What sizes follow from; for those who did not make the pool. */
+struct geometry {
+    uint64_t bytes; /* of all */
+    uint32_t task_count, task_stride, block_count;
+    uint32_t payload_max, result_max;
+    uint32_t kernel_count, event_capacity;
+    uint32_t queue_capacity[2];
+    uint32_t pad[5];
+};
+
 struct header {
     uint64_t magic;
     uint32_t layout_version;
@@ -192,6 +202,7 @@ struct header {
     struct au64 room_waiters; /* bits of park words that wait for a free slot */
     uint64_t pad4[7];
     struct park client_park[CLIENT_PARKS];
+    struct geometry geometry;
 };
 
 _Static_assert(sizeof(struct park) == CACHE_LINE, "layout");
@@ -204,6 +215,7 @@ _Static_assert(sizeof(struct seat) % CACHE_LINE == 0, "layout");
 _Static_assert(sizeof(struct event_record) == CACHE_LINE, "layout");
 _Static_assert(offsetof(struct header, sleepers) == 64, "layout");
 _Static_assert(offsetof(struct header, client_park) % CACHE_LINE == 0, "layout");
+_Static_assert(sizeof(struct geometry) == CACHE_LINE, "layout");
 _Static_assert(SEATS_MAX <= WORD_SEAT_MASK + 1, "a seat fits the word");
 
 #endif

@@ -290,6 +290,22 @@ static void the_page_holds_the_same(void)
     temp_clean();
 }
 
+static void what_a_damaged_pool_says_is_left_out(void)
+{
+    t = (struct timeline){ 0 };
+    timeline_begin(&t);
+    put(WSCHED_EVENT_STARTED, 1, 0, 20, 1, 1, "k", "");
+    put(WSCHED_EVENT_STARTED, 1, 4000000000u, 20, 2, 1, "k", "");
+    put(77, UINT64_MAX / NS_PER_US, 0, 20, 3, 1, "k", "");
+    died(1, 4000000000u, 20, 9, "k");
+    REQUIRE_OK(timeline_finish(&t));
+    CHECK(t.count == 1 && t.death_count == 0 && t.workers == 1);
+    REQUIRE_OK(timeline_write(&t, temp_path("t.svg"), "damaged"));
+    REQUIRE_OK(timeline_write(&t, temp_path("t.json"), "damaged"));
+    timeline_free(&t);
+    temp_clean();
+}
+
 static void nothing_happened(void)
 {
     static const char *const names[] = { "t.json", "t.svg", "t.html" };
@@ -314,4 +330,5 @@ TESTS("timeline", { "attempts become bars, nested ones inside", attempts_become_
       { "the size of the picture follows from its width",
         the_size_of_the_picture_follows_from_its_width },
       { "the page holds the same", the_page_holds_the_same },
+      { "what a damaged pool says is left out", what_a_damaged_pool_says_is_left_out },
       { "nothing happened", nothing_happened })

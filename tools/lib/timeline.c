@@ -93,6 +93,8 @@ int timeline_event(const struct wsched_event *e, void *ctx)
 
 int timeline_death(struct timeline *t, const struct wsched_death *d)
 {
+    if (d->worker >= TIMELINE_WORKERS_MAX)
+        return 0;
     void *at = t->deaths;
     int err = make_room(&at, t->death_count, &t->death_capacity, sizeof *t->deaths);
 
@@ -195,7 +197,7 @@ static void make_bars(struct timeline *t, const struct timeline_event *e, size_t
 
     for (size_t i = 0; i < n; i++) {
         const struct timeline_event *start = &e[i], *end = NULL;
-        if (start->kind != WSCHED_EVENT_STARTED || start->worker == UINT32_MAX)
+        if (start->kind != WSCHED_EVENT_STARTED || start->worker >= TIMELINE_WORKERS_MAX)
             continue; /* or an end whose start fell out of its ring */
         if (i + 1 < n && e[i + 1].attempt == start->attempt && rank(e[i + 1].kind) == 2)
             end = &e[i + 1];

@@ -18,7 +18,8 @@
 
 #include "wsched.h"
 
-#define TIMELINE_TEXT 32 /* of a label, of a group's name */
+#define TIMELINE_TEXT 32           /* of a label, of a group's name */
+#define TIMELINE_WORKERS_MAX 1024u /* what is said of others is left out: a pool may be damaged */
 
 enum bar_end { BAR_DONE, BAR_FAILED, BAR_DIED, BAR_RUNNING };
 extern const char *const bar_ends[];

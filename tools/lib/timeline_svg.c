@@ -45,8 +45,12 @@ static const char *const remarks[] = { "", "&#10;failed", "&#10;the worker died 
 struct picture {
     const struct timeline *t;
     FILE *out;
-    uint32_t levels;
-    int level, lane; /* heights */
+    struct lane {
+        int y;
+        uint32_t levels;
+    } lanes[TIMELINE_WORKERS_MAX + 1]; /* the last one: where they end */
+    uint32_t levels;                   /* of the deepest lane */
+    int level;                         /* its height */
 };
 
 static double x_of(const struct timeline *t, uint64_t ns)
@@ -57,7 +61,7 @@ static double x_of(const struct timeline *t, uint64_t ns)
 
 static int y_of(const struct picture *p, uint32_t worker)
 {
-    return TOP + (int)worker * p->lane;
+    return p->lanes[worker].y;
 }
 
 /* Labels are anybody's bytes. */
@@ -241,7 +245,7 @@ static size_t put_name(const struct picture *p, uint32_t worker, const struct ba
     fprintf(p->out,
             "<rect class=\"r\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>"
             "<text class=\"l\" x=\"12\" y=\"%d\">worker %u</text>",
-            LEFT, y + GAP / 2, PLOT, p->lane - GAP, y + 17, worker);
+            LEFT, y + GAP / 2, PLOT, p->lanes[worker + 1].y - y - GAP, y + 17, worker);
     if (pid)
         fprintf(p->out, "<text class=\"s\" x=\"12\" y=\"%d\">pid %d", y + 32, pid);
     if (processes > 1)
@@ -340,18 +344,33 @@ static int put_all(const struct picture *p, const char *title)
     return y;
 }
 
+/* As high as what ran inside each other. */
+static void place_lanes(struct picture *p)
+{
+    const struct timeline *t = p->t;
+    int y = TOP;
+
+    for (size_t i = 0; i < t->count; i++) {
+        struct lane *lane = &p->lanes[t->bars[i].worker];
+        uint32_t levels = t->bars[i].depth < LEVELS_MAX ? t->bars[i].depth + 1 : LEVELS_MAX;
+        lane->levels = levels > lane->levels ? levels : lane->levels;
+        p->levels = levels > p->levels ? levels : p->levels;
+    }
+    p->level = p->levels > 1 ? LEVEL : ONE_LEVEL;
+    for (uint32_t w = 0; w <= t->workers; w++) {
+        int height = p->level * (int)p->lanes[w].levels;
+        p->lanes[w].y = y;
+        y += (height > ONE_LEVEL ? height : ONE_LEVEL) + GAP;
+    }
+}
+
 void timeline_svg(const struct timeline *t, const char *title, FILE *out)
 {
-    struct picture p = { .t = t, .out = out, .levels = 1 };
+    struct picture p = { .t = t, .levels = 1 };
     char *body = NULL;
     size_t size = 0;
 
-    for (size_t i = 0; i < t->count; i++)
-        p.levels = t->bars[i].depth >= p.levels ? t->bars[i].depth + 1 : p.levels;
-    p.levels = p.levels > LEVELS_MAX ? LEVELS_MAX : p.levels;
-    p.level = p.levels > 1 ? LEVEL : ONE_LEVEL;
-    p.lane = p.level * (int)p.levels + GAP;
-    p.lane = p.lane < ONE_LEVEL + GAP ? ONE_LEVEL + GAP : p.lane;
+    place_lanes(&p);
     p.out = open_memstream(&body, &size); /* the height is known last, and stands first */
     int height = p.out ? put_all(&p, title) : 0;
     bool is_whole = p.out && !ferror(p.out);
