@@ -160,6 +160,7 @@ static void counting_is_as_good_as_sorting(void)
         p.criterion = round % 2 ? FOREST_GINI : FOREST_ENTROPY;
         p.classes = k;
         p.keep_all = round % 3 == 0;
+        p.is_random = round % 7 == 0;
         p.max_leaf_nodes = round % 5 ? 0 : 2 + below(&state, 50);
         REQUIRE_OK(general_grow(plain, &s.prep, NULL, s.code, s.w, seed, &p, &b));
         p.levels = round % 4 ? levels : NULL;
