@@ -97,7 +97,7 @@ static void examine(struct growth *t, struct waiting *node)
 {
     struct criterion *c = &t->s->criterion;
 
-    criterion_node(c, node->start, node->end);
+    splitter_node(t->s, node->start, node->end);
     if (node->parent == NO_PARENT) {
         c->weight_all = c->weight;
         node->impurity = criterion_impurity(c);

@@ -51,6 +51,9 @@ struct splitter {
     uint32_t logs_count;
 };
 
+/* Sum up samples[start..end): the node at hand. */
+void splitter_node(struct splitter *s, uint32_t start, uint32_t end);
+
 /*
  * Find the best cut of the node that the criterion holds and do it: its samples are parted. `known`
  * features at the head of constant_features are constant in it. Returns the same number for the
