@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Every kind of forest against scikit-learn's, one process each, in turn.
 
-    kinds.py BUILD [ROUNDS [TREES]]
+    kinds.py BUILD [ROUNDS]
 
-Data: digits, breast cancer, and California housing (FOREST_DATA or data/california_housing.csv; classes are the quintiles of
-its target). Milliseconds of processor time for a tree, the least of all rounds, everything included; both forests
-must predict the same.
+Data: digits and breast cancer (100 trees each), and California housing (10 trees; from FOREST_DATA or
+data/california_housing.csv; classes are the quintiles of its target). Milliseconds of processor time for a tree, the least of
+all rounds, everything included; both forests must predict the same.
 """
 import os
 import sys
@@ -40,13 +40,13 @@ NUMBERS = [
 
 
 def data_sets():
-    yield "digits", *load_digits(return_X_y=True), CLASSES
-    yield "breast cancer", *load_breast_cancer(return_X_y=True), CLASSES
+    yield "digits", 100, *load_digits(return_X_y=True), CLASSES
+    yield "breast cancer", 100, *load_breast_cancer(return_X_y=True), CLASSES
     path = os.environ.get("FOREST_DATA", "data/california_housing.csv")
     if os.path.exists(path):
         a = np.genfromtxt(path, delimiter=",", skip_header=1)
-        yield "california", a[:, :-1], np.digitize(a[:, -1], np.quantile(a[:, -1], [0.2, 0.4, 0.6, 0.8])), CLASSES
-        yield "california", a[:, :-1], a[:, -1], NUMBERS
+        yield "california", 10, a[:, :-1], np.digitize(a[:, -1], np.quantile(a[:, -1], [0.2, 0.4, 0.6, 0.8])), CLASSES
+        yield "california", 10, a[:, :-1], a[:, -1], NUMBERS
 
 
 def clock(work):
@@ -55,9 +55,9 @@ def clock(work):
     return time.process_time() - start, result
 
 
-def main(build, rounds=3, trees=10):
-    library, trees = Library(build), int(trees)
-    for name, x, y, cases in data_sets():
+def main(build, rounds=2):
+    library = Library(build)
+    for name, trees, x, y, cases in data_sets():
         x, y = np.ascontiguousarray(x, dtype=np.float64), np.ascontiguousarray(y, dtype=np.float64)
         for kind, given, mine in cases:
             options = dict(mine, task=int(kind in (RC, EC)), extra_trees=int(kind in (ET, EC)))
