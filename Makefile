@@ -137,6 +137,14 @@ $$($(1).examples): $(O)/examples/%: $(1)/examples/%.c $$($(1).a)
 endef
 $(foreach lib,$(LIBS_ALL),$(eval $(call examples,$(lib))))
 
+# Those of several libraries together.
+TOGETHER := $(patsubst %.c,$(O)/%,$(wildcard examples/*.c))
+EXAMPLES += $(TOGETHER)
+$(TOGETHER): $(O)/%: %.c $(foreach l,$(LIBS_ALL),$($(l).a))
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(BASE_CFLAGS) $(foreach l,$(LIBS_ALL),-I$(l)/include) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) $(foreach l,$(LIBS_ALL),$($(l).libs))
+
 # bench/<suite>/x.c is the program build/bench/<suite>/x, linked to the static libraries.
 BENCHES := $(patsubst bench/%.c,$(O)/bench/%,$(filter-out %/driver.c,$(wildcard bench/store/*.c bench/sched/*.c bench/forest/*.c)))
 $(BENCHES): $(O)/bench/%: bench/%.c $(foreach l,$(LIBS_ALL),$($(l).a)) $(TOOL_LIB)

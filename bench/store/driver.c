@@ -10,12 +10,17 @@
  *   random SIZE N  the same of all N in random order
  *   read SIZE N    get + read every byte + release
  *   put2, get2, mix2   two processes at once: puts of own objects; random gets; half gets, a
- * quarter puts and a quarter deletes of sizes from 64 B to 64 KiB hand spin|block N  one process
- * puts, the other has it: half of a round trip wait N         wait for all of N objects that are
- * there wait1 N        N waits, each for one of N objects that are there; ns is of all N waits and
- * for every driver the same, as limits: memcpy SIZE N, futex spin|block N, line.
+ *                  quarter puts and a quarter deletes of sizes from 64 B to 64 KiB
+ *   hand spin|block N  one process puts, the other has it: half of a round trip
+ *   wait N         wait for all of N objects that are there
+ *   wait1 N        N waits, each for one of N objects that are there; ns is of all N waits
+ *   over SIZE N    N calls on three times as many objects as there is memory for: four in five
+ *                  read one, few are asked for often; every fifth puts one anew
+ *
+ * and for every driver the same, as limits: memcpy SIZE N, futex spin|block N, line.
  */
 #define _GNU_SOURCE
+#include <math.h>
 #include <string.h>
 
 #include "line.h"
@@ -29,6 +34,7 @@ struct answer {
 
 static int64_t budget_ns = 300 * NS_PER_MS; /* of one timed loop: slow peers do fewer calls */
 static void *handle;
+static uint64_t capacity_bytes;
 static unsigned char *source;
 static size_t source_bytes;
 static volatile uint64_t sink;
@@ -518,19 +524,20 @@ static int bench_wait(size_t n, bool one_by_one, struct answer *a)
     return delete_all(handle, 0, have) | err;
 }
 
+/* To as many places as a put of that size: n, or one that is reused. */
 static int bench_memcpy(size_t size, size_t n, struct answer *a)
 {
     static unsigned char *target;
     static size_t bytes;
     int64_t *t = malloc(n * sizeof *t);
-    size_t done = 0;
+    size_t done = 0, places = size >= (1u << 20) ? 1 : n;
 
-    if (bytes < size) {
+    if (bytes < places * size) {
         if (target)
             munmap(target, bytes);
-        target = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE,
-                      -1, 0);
-        bytes = target == MAP_FAILED ? 0 : size;
+        target = mmap(NULL, places * size, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        bytes = target == MAP_FAILED ? 0 : places * size;
     }
     if (!t || !bytes)
         return -1;
@@ -538,7 +545,7 @@ static int bench_memcpy(size_t size, size_t n, struct answer *a)
     for (; done < n; done++) {
         int64_t before = ticks();
 
-        memcpy(target, bytes_of(size, done), size);
+        memcpy(target + done % places * size, bytes_of(size, done), size);
         t[done] = ticks() - before;
         if (done % 16 == 15 && monotonic_ns() - begin > budget_ns) {
             done++;
@@ -549,6 +556,60 @@ static int bench_memcpy(size_t size, size_t n, struct answer *a)
     quantiles(t, done, a);
     free(t);
     return 0;
+}
+
+/* ---- more than fits -------------------------------------------------------------------------- */
+
+/* Of n, the lower the likelier: about as 1/k (Zipf). */
+static uint64_t next_skewed(uint64_t *x, uint64_t n)
+{
+    double u = (double)next_random(x) / 2147483648.0;
+    uint64_t k = (uint64_t)(exp2(u * log2((double)n + 1.0)) - 1.0);
+
+    return k < n ? k * 2654435761u % n : 0;
+}
+
+static int over_call(void *h, uint64_t which, size_t size, bool is_put)
+{
+    struct id id = id_of((7ull << 40) + which);
+
+    return is_put ? ops.del(h, &id) | ops.put(h, &id, bytes_of(size, which), size)
+                  : get_one(h, (7ull << 40) + which, true);
+}
+
+static int bench_over(size_t size, size_t n, struct answer *a)
+{
+    static void *h;
+    static size_t live;
+    static uint64_t x = 1;
+    int64_t *t = malloc(n * sizeof *t);
+    size_t done = 0;
+    int err = t ? 0 : -1;
+
+    if (!h && !err && (h = ops.open_over(capacity_bytes / 4)))
+        for (size_t want = capacity_bytes / 4 * 3 / size; live < want && !err; live++) {
+            struct id id = id_of((7ull << 40) + live);
+
+            err = ops.put(h, &id, bytes_of(size, live), size);
+        }
+    int64_t begin = monotonic_ns();
+    for (; h && !err && done < n; done++) {
+        uint64_t which = next_skewed(&x, live);
+        int64_t before = ticks();
+
+        err = over_call(h, which, size, next_random(&x) % 5 == 0);
+        t[done] = ticks() - before;
+        if (monotonic_ns() - begin > 4 * budget_ns) {
+            done++;
+            break;
+        }
+    }
+    if (!err && h) {
+        a->rate = (double)done * 1e9 / (double)(monotonic_ns() - begin);
+        quantiles(t, done, a);
+    }
+    free(t);
+    return h ? err : -1;
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -583,6 +644,8 @@ static int run(const char *name, const char *how, size_t size, size_t n, struct 
         return ops.wait ? bench_wait(n, false, a) : -1;
     if (!strcmp(name, "wait1"))
         return ops.wait ? bench_wait(n, true, a) : -1;
+    if (!strcmp(name, "over"))
+        return ops.open_over ? bench_over(size, n, a) : -1;
     if (!strcmp(name, "line")) {
         a->p50 = line_latency();
         return a->p50 > 0.0 ? 0 : -1;
@@ -597,6 +660,7 @@ int main(int argc, char **argv)
 
     if (argc > 2)
         budget_ns = strtoll(argv[2], NULL, 10) * NS_PER_MS;
+    capacity_bytes = capacity;
     ticks_calibrate();
     if (!have_source(64) || !ops.start(capacity) || !(handle = ops.attach())) {
         printf("no store\n");

@@ -36,6 +36,8 @@ struct ops {
     int (*get_blocking)(void *h, const struct id *id, const void **data, size_t *size);
     /* Wait until `need` of n are there; ready may be NULL. NULL: it cannot. */
     int (*wait)(void *h, const struct id *ids, size_t n, size_t need, bool *ready);
+    /* A handle on another store, of so much memory and with more room on disk. NULL: it cannot. */
+    void *(*open_over)(uint64_t capacity);
     size_t size_max; /* of an object; 0: no limit below the capacity */
 };
 

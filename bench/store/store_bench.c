@@ -132,8 +132,8 @@ static const struct test tests[] = {
     { "put", "put", "1 GiB", "1073741824", 2, 0, 1024 * MIB, "memcpy", "memcpy", false, true },
     { "get", "get + release, 256 hot", "64 B", "64", 4000, 4000, 0, NULL, NULL, false, false },
     { "get", "get + release, 256 hot", "64 KiB", "65536", 1000, 500, 0, NULL, NULL, false, false },
-    { "random", "get + release, random", "64 B of 20,000", "64", 20000, 20000, 0, NULL, NULL,
-      false, false },
+    { "random", "get + release, random", "64 B of 20,000", "64", 20000, 20000, 0, NULL, NULL, false,
+      false },
     { "read", "get + read all + release", "1 MiB", "1048576", 100, 50, MIB, NULL, NULL, false,
       false },
     { "read", "get + read all + release", "1 GiB", "1073741824", 1, 0, 1024 * MIB, NULL, NULL,
@@ -150,6 +150,8 @@ static const struct test tests[] = {
     { "wait", "wait for all", "10,000 ids", "all", 10000, 10000, 0, NULL, NULL, false, false },
     { "wait1", "all waits, each for one of what is left", "1,000 ids", "one", 1000, 1000, 0, NULL,
       NULL, false, false },
+    { "over", "4/5 get + read all, 1/5 put anew, skewed", "64 KiB, 3 times the memory", "65536",
+      20000, 20000, 64 * KIB, NULL, NULL, false, false },
 };
 
 /* What one round of one case said of everybody. */

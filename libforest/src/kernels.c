@@ -38,12 +38,16 @@ enum kernels_level kernels_best_level(void)
 #endif
 }
 
-const struct kernels *kernels_of(enum kernels_level level)
+enum kernels_level kernels_level_of(enum kernels_level level)
 {
     enum kernels_level best = kernels_best_level();
+    return level == KERNELS_BEST ? best : level > best ? KERNELS_BEST : level;
+}
+
+const struct kernels *kernels_of(enum kernels_level level)
+{
+    level = kernels_level_of(level);
     if (level == KERNELS_BEST)
-        level = best;
-    if (level > best)
         return NULL;
 #ifdef HAVE_AVX512
     if (level == KERNELS_AVX512)

@@ -93,7 +93,9 @@ struct stored_params {
     double min_samples_split_fraction;
     double min_samples_leaf_fraction;
     double ccp_alpha;
-    uint64_t reserved[3];
+    uint32_t mode;
+    uint32_t reserved0;
+    uint64_t reserved[2];
 };
 
 /* A tree block is this and the body. */
@@ -140,6 +142,7 @@ _Static_assert(offsetof(struct stored_params, max_features_value) == 32,
                "format-forest.md: parameters");
 _Static_assert(offsetof(struct stored_params, criterion) == 64, "format-forest.md: parameters");
 _Static_assert(offsetof(struct stored_params, ccp_alpha) == 96, "format-forest.md: parameters");
+_Static_assert(offsetof(struct stored_params, mode) == 104, "format-forest.md: parameters");
 _Static_assert(sizeof(struct tree_header) == 128, "format-forest.md: tree header");
 _Static_assert(offsetof(struct tree_header, features) == 48, "format-forest.md: tree header");
 _Static_assert(offsetof(struct tree_header, entry) == 64, "format-forest.md: tree header");

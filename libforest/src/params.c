@@ -76,11 +76,17 @@ static bool read_criterion(struct forest_params *p)
     return p->criterion == FOREST_GINI || p->criterion == FOREST_ENTROPY;
 }
 
+static bool has_histograms(const struct forest_params *p)
+{
+    return p->task == FOREST_REGRESSION && p->criterion == FOREST_SQUARED_ERROR &&
+           !p->extra_trees && !p->max_leaf_nodes;
+}
+
 /* Fields of the second version. Afterwards no_bootstrap says it all. */
 static bool read_later(struct forest_params *p)
 {
     if (p->extra_trees > 1 || p->bootstrap > 1 || (p->bootstrap && p->no_bootstrap) ||
-        p->reserved || p->max_leaf_nodes == 1 || p->max_leaf_nodes > INT32_MAX ||
+        p->mode > FOREST_HISTOGRAM || p->max_leaf_nodes == 1 || p->max_leaf_nodes > INT32_MAX ||
         !(p->min_samples_split_fraction >= 0.0 && p->min_samples_split_fraction <= 1.0) ||
         !(p->min_samples_leaf_fraction >= 0.0 && p->min_samples_leaf_fraction < 1.0) ||
         (p->min_samples_split_fraction > 0.0 && p->min_samples_split) ||
@@ -89,7 +95,7 @@ static bool read_later(struct forest_params *p)
         return false;
     if (p->extra_trees && !p->bootstrap)
         p->no_bootstrap = 1;
-    return read_criterion(p);
+    return read_criterion(p) && (p->mode != FOREST_HISTOGRAM || has_histograms(p));
 }
 
 int params_read(const struct forest_params *params, struct stored_params *out)
@@ -125,6 +131,7 @@ int params_read(const struct forest_params *params, struct stored_params *out)
         .class_weight = p.class_weight,
         .max_leaf_nodes = p.max_leaf_nodes,
         .extra_trees = p.extra_trees,
+        .mode = p.mode,
         .min_samples_split_fraction = p.min_samples_split_fraction + 0.0,
         .min_samples_leaf_fraction = p.min_samples_leaf_fraction + 0.0,
         .ccp_alpha = p.ccp_alpha + 0.0,
@@ -165,6 +172,7 @@ struct forest_params params_write(const struct stored_params *stored, uint32_t f
         .class_weight = stored->class_weight,
         .max_leaf_nodes = stored->max_leaf_nodes,
         .extra_trees = stored->extra_trees,
+        .mode = stored->mode,
         .bootstrap = stored->extra_trees && !stored->no_bootstrap ? 1 : 0,
         .min_samples_split_fraction = stored->min_samples_split_fraction,
         .min_samples_leaf_fraction = stored->min_samples_leaf_fraction,

@@ -4,12 +4,15 @@
 #define PREPARED_H
 
 #include "atomics.h"
+#include "bins.h"
 #include "forest.h"
 #include "levels.h"
 #include "prep.h"
 
 struct forest_prepared {
-    struct prep prep;
+    struct prep prep; /* of binned data only rows and features */
+    struct bins bins;
+    bool is_binned;
     struct prepared_levels *levels;
 };
 

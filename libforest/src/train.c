@@ -11,6 +11,7 @@
 
 #include "flat.h"
 #include "general.h"
+#include "hist.h"
 #include "labels.h"
 #include "params.h"
 #include "prepared.h"
@@ -21,6 +22,7 @@ struct forest_scratch {
     struct grow_scratch *grow;
     struct tree tree;
     struct general *general;
+    struct hist_scratch *hist;
     struct grown grown;
     struct flat_buffer flat;
     struct tree_seeds seeds;
@@ -38,9 +40,11 @@ int forest_scratch_new(struct forest_scratch **out)
         return -ENOMEM;
     scratch->grow = grow_scratch_new();
     scratch->general = general_new();
-    if (!scratch->grow || !scratch->general) {
+    scratch->hist = hist_scratch_new();
+    if (!scratch->grow || !scratch->general || !scratch->hist) {
         grow_scratch_free(scratch->grow);
         general_free(scratch->general);
+        hist_scratch_free(scratch->hist);
         free(scratch);
         return -ENOMEM;
     }
@@ -56,6 +60,7 @@ void forest_scratch_free(struct forest_scratch *scratch)
     grow_scratch_free(scratch->grow);
     tree_release(&scratch->tree);
     general_free(scratch->general);
+    hist_scratch_free(scratch->hist);
     grown_release(&scratch->grown);
     free(scratch->flat.block);
     free(scratch->weights);
@@ -103,6 +108,7 @@ static bool all_finite(const double *x, uint64_t n, double least)
 struct lesson {
     const struct forest_prepared *x;
     const struct prep *prep; /* of x */
+    const struct bins *bins; /* of x, in histogram mode */
     const double *y, *sample_weight;
     const struct stored_params *params;
     uint32_t seed;
@@ -173,8 +179,11 @@ static int train_common(const struct lesson *l, struct forest_scratch *scratch,
     bool is_pruned = l->params->ccp_alpha > 0.0;
 
     limits.keep_stats = is_pruned || identity->flags & HAS_STATS;
-    int err = grow_exact(l->prep, l->y, scratch->weights, tree_splitter_seed(l->seed), &limits,
-                         scratch->grow, &scratch->tree);
+    uint32_t seed = tree_splitter_seed(l->seed);
+    int err = l->bins ? hist_grow(l->bins, l->y, scratch->weights, seed, &limits, scratch->hist,
+                                  &scratch->tree)
+                      : grow_exact(l->prep, l->y, scratch->weights, seed, &limits, scratch->grow,
+                                   &scratch->tree);
     if (err)
         return err;
     if (!is_pruned) {
@@ -216,6 +225,8 @@ int forest_tree_train(const struct forest_prepared *x, const double *y, const do
         return err;
     const struct prep *prep = &x->prep;
     bool is_regression = stored.task == FOREST_REGRESSION;
+    if (x->is_binned != (stored.mode == FOREST_HISTOGRAM))
+        return -EINVAL;
     if (index >= stored.n_estimators || (is_regression && !all_finite(y, prep->rows, -DBL_MAX)) ||
         (sample_weight && !all_finite(sample_weight, prep->rows, 0.0)))
         return -EINVAL;
@@ -223,6 +234,7 @@ int forest_tree_train(const struct forest_prepared *x, const double *y, const do
     struct lesson l = {
         .x = x, .prep = prep, .y = y, .sample_weight = sample_weight, .params = &stored
     };
+    l.bins = x->is_binned ? &x->bins : NULL;
     if (!err && !is_regression) {
         l.codes = scratch->codes;
         err = labels_read(y, prep->rows, l.codes, &l.classes);

@@ -78,7 +78,7 @@ void spill_stats(const struct objstore *s, struct objstore_stats *out)
         return;
     out->is_cache = s->spill->mode == SPILL_EVICT;
     out->can_spill = s->spill->mode == SPILL_TO_FILES;
-    out->uses_io_uring = au32_load_acquire(&s->spill->io.kind) == IO_URING;
+    out->uses_io_uring = au32_load_acquire(&s->spill->io_kind) == IO_URING;
     out->spills = au64_load_relaxed(&page->spilled); /* relaxed, all: statistics */
     out->spills_bytes = au64_load_relaxed(&page->spilled_bytes);
     out->restores = au64_load_relaxed(&page->restored);
@@ -131,6 +131,8 @@ int objstore_verify_spilled(struct objstore *s, struct objstore_diag *diag)
 
     if (err)
         return err;
+    if (s->spill)
+        reader_doubt(&s->spill->reader); /* what the files hold is asked for */
     uint32_t slots = slots_in_use(s);
     for (uint32_t i = 0; !err && i < slots; i++) {
         struct slot *slot = slot_at(s, i);

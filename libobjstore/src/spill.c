@@ -60,7 +60,8 @@ void spill_detach(struct objstore *s)
 {
     if (!s->spill)
         return;
-    io_end(&s->spill->io);
+    io_writer_end(&s->spill->writer);
+    reader_end(&s->spill->reader);
     if (au32_load_acquire(&s->spill->dir_fd))
         close((int)au32_load_acquire(&s->spill->dir_fd) - 1);
     free(s->spill);
@@ -87,6 +88,7 @@ struct batch {
     unsigned char *buffer; /* for what is not written in place, from buffer_at on */
     uint64_t buffer_at, buffer_bytes;
     struct io_piece pieces[SPILL_BATCH + 1];
+    uint32_t item_of[SPILL_BATCH + 1]; /* a piece's item */
 };
 
 /* Blocks of 512 KiB, each behind its length. 0: it does not become smaller. */
@@ -182,7 +184,12 @@ static void let_go(struct objstore *s, const struct item *item)
     reclaim_if_unpinned(s, item->v.slot, now, RECLAIM_FRESH);
 }
 
-/* Hash, pack, and give everything its place in the file. */
+static bool goes_through_buffer(const struct item *item)
+{
+    return !item->has_pages || item->packed;
+}
+
+/* Pack, and give everything its place in the file. */
 static void lay_out(struct objstore *s, struct batch *b)
 {
     uint64_t at = 0;
@@ -190,12 +197,13 @@ static void lay_out(struct objstore *s, struct batch *b)
     for (uint32_t i = 0; i < b->count; i++) {
         struct item *item = &b->items[i];
 
-        item->record.hash = XXH3_64bits(item->bytes, item->size);
         item->record.stored = item->size;
         if (s->spill->flags & SPILL_COMPRESS)
             try_to_pack(item);
-        if (!item->has_pages || item->packed)
+        if (goes_through_buffer(item)) {
+            item->record.hash = XXH3_64bits(item->bytes, item->size);
             continue;
+        }
         item->record.at = at;
         at += whole_pages(item->size);
     }
@@ -203,7 +211,7 @@ static void lay_out(struct objstore *s, struct batch *b)
     for (uint32_t i = 0; i < b->count; i++) {
         struct item *item = &b->items[i];
 
-        if (item->has_pages && !item->packed)
+        if (!goes_through_buffer(item))
             continue;
         item->record.at = at;
         at = (at + item->record.stored + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
@@ -225,27 +233,59 @@ static int fill_buffer(struct batch *b)
     for (uint32_t i = 0; i < b->count; i++) {
         const struct item *item = &b->items[i];
 
-        if (!item->has_pages || item->packed)
+        if (goes_through_buffer(item))
             memcpy(b->buffer + (item->record.at - b->buffer_at),
                    item->packed ? item->packed : item->bytes, item->record.stored);
     }
     return 0;
 }
 
+/* The hash of what is written in place is taken on the way, while the last of it is written. */
+struct hashing {
+    struct batch *b;
+    XXH3_state_t state;
+    uint64_t left; /* of the item; behind it is the rest of its last page */
+};
+
+static void hash_written(void *ctx, size_t piece, const unsigned char *data, uint64_t bytes)
+{
+    struct hashing *h = ctx;
+    uint32_t which = h->b->item_of[piece];
+
+    if (which == NONE)
+        return;
+    struct item *item = &h->b->items[which];
+    if (data == item->bytes) {
+        XXH3_64bits_reset(&h->state);
+        h->left = item->size;
+    }
+    if (!h->left)
+        return;
+    uint64_t n = bytes < h->left ? bytes : h->left;
+    XXH3_64bits_update(&h->state, data, n);
+    h->left -= n;
+    if (!h->left)
+        item->record.hash = XXH3_64bits_digest(&h->state);
+}
+
 static int write_out(struct objstore *s, struct batch *b, int fd)
 {
+    struct hashing h = { .b = b };
     size_t count = 0;
 
     for (uint32_t i = 0; i < b->count; i++) {
         const struct item *item = &b->items[i];
 
-        if (item->has_pages && !item->packed)
-            b->pieces[count++] = (struct io_piece){ fd, (unsigned char *)(uintptr_t)item->bytes,
-                                                    whole_pages(item->size), item->record.at };
+        if (goes_through_buffer(item))
+            continue;
+        b->item_of[count] = i;
+        b->pieces[count++] =
+            (struct io_piece){ item->bytes, whole_pages(item->size), item->record.at };
     }
+    b->item_of[count] = NONE;
     if (b->buffer_bytes)
-        b->pieces[count++] = (struct io_piece){ fd, b->buffer, b->buffer_bytes, b->buffer_at };
-    return io_run(&s->spill->io, b->pieces, count, true);
+        b->pieces[count++] = (struct io_piece){ b->buffer, b->buffer_bytes, b->buffer_at };
+    return io_write(&s->spill->writer, &s->spill->io_kind, fd, b->pieces, count, hash_written, &h);
 }
 
 /* An heir for each, with its record. Those that get none stay in memory. */
@@ -339,51 +379,67 @@ int spill_batch(struct objstore *s, const struct victim *victims, uint32_t count
 
 /* ---- bringing back ------------------------------------------------------------------------- */
 
-/* The file's bytes [at, at + bytes) into a buffer of whole pages, to be unmapped; *inside: at's
- * place. */
-static int read_buffer(const struct objstore *s, int fd, uint64_t at, uint64_t bytes,
-                       unsigned char **buffer, uint64_t *buffer_bytes, uint64_t *inside)
-{
-    struct io_piece piece = { .fd = fd, .at = at & ~(uint64_t)(PAGE_BYTES - 1) };
+#define IN_CACHE ((uint64_t)64 << 10)
 
-    *inside = at - piece.at;
-    *buffer_bytes = piece.bytes = whole_pages(*inside + bytes);
-    *buffer = mmap(NULL, piece.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (*buffer == MAP_FAILED) {
-        *buffer = NULL;
-        return -ENOMEM;
+/* Where an object's bytes go as they come. */
+struct arrival {
+    unsigned char *to;
+    XXH3_state_t state;
+};
+
+static void arrive(void *ctx, const unsigned char *data, uint64_t bytes)
+{
+    struct arrival *a = ctx;
+
+    while (bytes) {
+        uint64_t n = bytes < IN_CACHE ? bytes : IN_CACHE;
+
+        XXH3_64bits_update(&a->state, data, n);
+        memcpy(a->to, data, n);
+        a->to += n;
+        data += n;
+        bytes -= n;
     }
-    piece.data = *buffer;
-    return io_run(&s->spill->io, &piece, 1, false);
 }
 
-/* All of an object of `size` bytes to `to`, which has `room` and is checked. */
-static int read_back(const struct objstore *s, const struct spill_record *r, unsigned char *to,
-                     uint64_t size, uint64_t room)
+static void arrive_packed(void *ctx, const unsigned char *data, uint64_t bytes)
 {
-    unsigned char *buffer = NULL;
-    uint64_t inside, buffer_bytes = 0;
-    int fd = spill_file_open(s, r->number), err;
+    unsigned char **to = ctx;
 
-    if (fd < 0)
-        return fd;
-    if (!r->is_packed && r->at % PAGE_BYTES == 0 && (uintptr_t)to % PAGE_BYTES == 0 &&
-        whole_pages(size) <= room) {
-        struct io_piece piece = { fd, to, whole_pages(size), r->at };
+    memcpy(*to, data, bytes);
+    *to += bytes;
+}
 
-        err = io_run(&s->spill->io, &piece, 1, false);
-    } else {
-        err = read_buffer(s, fd, r->at, r->stored, &buffer, &buffer_bytes, &inside);
-        if (!err && r->is_packed && !unpack(buffer + inside, r->stored, to, size))
-            err = -EBADMSG;
-        if (!err && !r->is_packed)
-            memcpy(to, buffer + inside, size);
-    }
-    close(fd);
-    if (buffer)
-        munmap(buffer, buffer_bytes);
-    if (!err && XXH3_64bits(to, size) != r->hash)
+static int read_packed(const struct objstore *s, const struct spill_record *r, unsigned char *to,
+                       uint64_t size)
+{
+    unsigned char *packed = malloc(r->stored), *end = packed;
+    int err = packed ? spill_read(s, r, arrive_packed, &end) : -ENOMEM;
+
+    if (!err && (!unpack(packed, r->stored, to, size) || XXH3_64bits(to, size) != r->hash))
         err = -EBADMSG;
+    free(packed);
+    return err;
+}
+
+/* All of an object of `size` bytes to `to`, checked. */
+static int read_back(const struct objstore *s, const struct spill_record *r, unsigned char *to,
+                     uint64_t size)
+{
+    int err;
+
+    if (r->is_packed) {
+        err = read_packed(s, r, to, size);
+    } else {
+        struct arrival a = { .to = to };
+
+        XXH3_64bits_reset(&a.state);
+        err = spill_read(s, r, arrive, &a);
+        if (!err && XXH3_64bits_digest(&a.state) != r->hash)
+            err = -EBADMSG;
+    }
+    if (err == -EBADMSG)
+        reader_doubt(&s->spill->reader);
     return err == -ENODATA ? -EBADMSG : err;
 }
 
@@ -431,7 +487,7 @@ static int fetch(struct objstore *s, uint32_t slot, struct objstore_view *view, 
     if (!err && !extent_place(s, &e, &at, &room))
         err = -EBADMSG;
     if (!err)
-        err = read_back(s, &r, s->rw + at, size, room);
+        err = size <= room ? read_back(s, &r, s->rw + at, size) : -EBADMSG;
     POINT("spill: read back, not in its place");
     uint64_t word = au64_load_relaxed(&slot_at(s, *heir)->word); /* relaxed: ours */
     if (!err)
@@ -487,7 +543,7 @@ int spill_copy_out(const struct objstore *s, uint32_t slot, uint64_t word, void 
     if (is_sound && cap) {
         all = mmap(NULL, whole_pages(full), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
                    0);
-        err = all == MAP_FAILED ? -ENOMEM : read_back(s, &r, all, full, whole_pages(full));
+        err = all == MAP_FAILED ? -ENOMEM : read_back(s, &r, all, full);
         if (!err)
             memcpy(buf, all, full < cap ? full : cap);
     }

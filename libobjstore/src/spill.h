@@ -14,8 +14,10 @@ struct spill {
     struct spill_page *page;
     enum spill_mode mode;
     uint32_t flags;
-    struct au32 dir_fd; /* fd + 1, 0: not opened yet */
-    struct io_engine io;
+    struct au32 dir_fd;  /* fd + 1, 0: not opened yet */
+    struct au32 io_kind; /* enum io_kind */
+    struct io_writer writer;
+    struct reader reader;
 };
 
 /* ---- spill.c ------------------------------------------------------------------------------- */

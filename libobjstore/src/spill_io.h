@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* spill_io.h -- bytes between memory and files, several pieces in flight. */
+/* spill_io.h -- bytes between memory and spill files, several requests in flight. */
 #ifndef OBJSTORE_SPILL_IO_H
 #define OBJSTORE_SPILL_IO_H
 
@@ -10,25 +10,71 @@
 
 #include "atomics.h"
 
+/* May this process use io_uring? Once refused it is not tried again. */
+enum io_kind { IO_UNTRIED, IO_URING, IO_PLAIN };
+
+/* ---- spill_io.c: writing ------------------------------------------------------------------- */
+
 struct io_piece {
-    int fd;
-    unsigned char *data;
+    const unsigned char *data;
     uint64_t bytes, at; /* multiples of a page, as data's address, for files opened with O_DIRECT */
 };
 
+/* Told of every byte, in order, just before it is written and while others are. */
+typedef void io_seen(void *ctx, size_t piece, const unsigned char *data, uint64_t bytes);
+
 /* One process's engine. Zero is a good beginning. */
-struct io_engine {
+struct io_writer {
     struct au32 busy; /* a thread of this process uses the ring; others do plain I/O meanwhile */
-    struct au32 kind; /* enum io_kind */
+    bool is_up;
     struct io_uring ring;
 };
-enum io_kind { IO_UNTRIED, IO_URING, IO_PLAIN };
 
 /*
- * Read or write all pieces. 0, or the error of one of them, when none is in flight any more:
- * -ENODATA for a file that ends too early, and those of pread(2) and pwrite(2).
+ * Write all pieces. 0, or the error of one of them, when none is in flight any more: -ENODATA
+ * for a file that takes no more, and those of pwrite(2).
  */
-int io_run(struct io_engine *io, const struct io_piece *pieces, size_t count, bool is_write);
-void io_end(struct io_engine *io);
+int io_write(struct io_writer *io, struct au32 *kind, int fd, const struct io_piece *pieces,
+             size_t count, io_seen *seen, void *ctx);
+void io_writer_end(struct io_writer *io);
+
+/* ---- spill_read.c: reading ----------------------------------------------------------------- */
+
+#define READ_FRAMES 4u
+#define READ_FRAME_BYTES ((uint64_t)1 << 20)
+
+struct read_frame {
+    uint64_t at, bytes;
+    int result;
+    bool is_flying;
+};
+
+/* One process's window on the file it read last. Zero is a good beginning. */
+struct reader {
+    struct au32 busy;
+    struct au32 is_doubted; /* what the window holds was found to be wrong */
+    bool is_up;
+    struct io_uring ring;
+    unsigned char *buffer;
+    uint64_t number;                       /* of the file in the window */
+    struct read_frame frames[READ_FRAMES]; /* a ring, `count` from `head` on */
+    uint32_t head, count, queued;          /* queued: the kernel has not taken them yet */
+    uint64_t end;                          /* of the window: where the next frame begins */
+    uint64_t last_number, last_end, ahead;
+};
+
+struct objstore;
+struct spill_record;
+/* Takes an object's bytes in order, some at a time. */
+typedef void read_sink(void *ctx, const unsigned char *data, uint64_t bytes);
+
+/*
+ * All stored bytes of a record. 0, -ENODATA: the file is shorter; -EBADMSG: it is gone; -ENOMEM;
+ * those of open(2) and pread(2).
+ */
+int spill_read(const struct objstore *s, const struct spill_record *r, read_sink *sink, void *ctx);
+/* What came was not what was written: ask the file again the next time. */
+void reader_doubt(struct reader *rd);
+void reader_end(struct reader *rd);
 
 #endif

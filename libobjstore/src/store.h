@@ -66,6 +66,10 @@ struct objstore {
     struct lost *lost;    /* by the recovery that opening this handle took; NULL: nothing */
     struct au64 unsealed; /* slots that we may have left in WRITING: created, or pin tables */
 
+    struct { /* of the index, when last looked at; both only grow: see index.h */
+        struct au32 slots, buckets_mask;
+    } known;
+
     struct header *header;
     struct lease *leases;
     struct au64 *slot_hints, *class_hints, *meta_bits, *buckets, *block_words;

@@ -21,6 +21,7 @@
 #endif
 
 #define RATE_NEEDS_NS (5 * NS_PER_MS)
+#define LAST_EVENTS 64u
 
 static bool has_invariant_tsc(void)
 {
@@ -49,7 +50,7 @@ void ticks_begin(struct wsched *p)
 }
 
 /* How many nanoseconds a tick takes; sleeps some milliseconds if the pool is younger than that. */
-static double tick_rate(const struct wsched *p)
+double tick_rate(const struct wsched *p)
 {
     if (!p->has_tsc)
         return 1;
@@ -114,6 +115,40 @@ static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
     return true;
 }
 
+/* Of the attempt that the seat started last; UINT32_MAX: none is known. */
+uint32_t event_last_kernel(const struct wsched *p, uint32_t seat)
+{
+    uint64_t end = au64_load_acquire(&p->seats[seat].events); /* V1 */
+
+    for (uint64_t i = end; i > 0 && i + LAST_EVENTS > end; i--) {
+        uint64_t what = au64_load_relaxed(
+            &p->events[(uint64_t)seat * p->event_capacity + (i - 1) % p->event_capacity].what);
+        if ((what & 0xff) == WSCHED_EVENT_STARTED) /* relaxed: a hint for a name */
+            return (uint32_t)(what >> 16) & 0xffff;
+    }
+    return UINT32_MAX;
+}
+
+uint64_t ticks_to_ns(const struct wsched *p, uint64_t ticks, double rate)
+{
+    return p->clock_ns + (uint64_t)((double)(int64_t)(ticks - p->clock_ticks) * rate);
+}
+
+/* When the attempt was started, in ticks; 0: that fell out of the ring. */
+uint64_t event_started(const struct wsched *p, uint32_t seat, uint64_t future, uint32_t attempt)
+{
+    uint64_t end = au64_load_acquire(&p->seats[seat].events); /* V1 */
+    uint64_t begin = end > p->event_capacity ? end - p->event_capacity : 0;
+    struct wsched_event e;
+    uint64_t ticks;
+
+    for (uint64_t i = end; i-- > begin;)
+        if (record_read(p, seat, i, &e, &ticks) && e.kind == WSCHED_EVENT_STARTED &&
+            e.task.v == future && e.attempt == attempt)
+            return ticks;
+    return 0;
+}
+
 int wsched_events(struct wsched *p, int (*visit)(const struct wsched_event *event, void *ctx),
                   void *ctx)
 {
@@ -130,7 +165,7 @@ int wsched_events(struct wsched *p, int (*visit)(const struct wsched_event *even
             uint64_t ticks;
             if (!record_read(p, seat, i, &e, &ticks))
                 continue; /* overwritten meanwhile: counted by wsched_stats() */
-            e.time_ns = p->clock_ns + (uint64_t)((double)(int64_t)(ticks - p->clock_ticks) * rate);
+            e.time_ns = ticks_to_ns(p, ticks, rate);
             err = visit(&e, ctx);
             if (err)
                 return err;

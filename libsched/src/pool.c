@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,9 @@ static int check_options(const struct wsched_options *o)
             return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
         o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->reserved[0] ||
-        o->reserved[1])
+        o->reserved[1] || o->output_fd < 0 || o->reserved_too)
         return -EINVAL;
-    return 0;
+    return o->output_fd && fcntl(o->output_fd, F_GETFD) < 0 ? -EBADF : 0;
 }
 
 static int check_kernels(const struct wsched_kernel *kernels, size_t count)

@@ -318,6 +318,10 @@ void sweep_everything(struct wsched *p, const pid_t *pids);
 
 uint64_t ticks_now(const struct wsched *p);
 void ticks_begin(struct wsched *p);
+double tick_rate(const struct wsched *p); /* nanoseconds a tick; may sleep some milliseconds */
+uint64_t ticks_to_ns(const struct wsched *p, uint64_t ticks, double rate); /* CLOCK_MONOTONIC */
+uint64_t event_started(const struct wsched *p, uint32_t seat, uint64_t future, uint32_t attempt);
+uint32_t event_last_kernel(const struct wsched *p, uint32_t seat);
 void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
                uint64_t future, uint32_t attempt, uint32_t kernel, pid_t pid, const char *label);
 void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const struct task *running);

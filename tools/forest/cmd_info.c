@@ -79,6 +79,7 @@ static void show_features(struct emit *e, const struct forest_params *p)
 static void show_params(struct emit *e, const struct forest_params *p)
 {
     bool has_bootstrap = p->extra_trees ? p->bootstrap : !p->no_bootstrap;
+    emit_string(e, "mode", "mode", option_modes[p->mode]);
     emit_string(e, "task", "task", option_tasks[p->task]);
     emit_string(e, "criterion", "criterion", option_criteria[p->criterion]);
     emit_bool(e, "extra_trees", "extra_trees", p->extra_trees);

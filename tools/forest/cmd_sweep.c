@@ -94,7 +94,7 @@ static int parse(int argc, char **argv, struct sweep *s)
         { "store-size", 0, ARG_SIZE, &s->store_size, "SIZE",
           "room for trees besides the data (enough)", 1, 0, NULL, false },
         { "timeline", 0, ARG_TEXT, &s->timeline, "FILE",
-          "who ran what when: .svg, or .json for Perfetto", 0, 0, NULL, false },
+          "who ran what when: .svg, .html, or .json for Perfetto", 0, 0, NULL, false },
         { "memory", 'v', ARG_FLAG, &s->memory, NULL, "tell what memory each process takes", 0, 0,
           NULL, false },
         { "json", 0, ARG_FLAG, &s->json, NULL, "one JSON document instead of text", 0, 0, NULL,
@@ -150,7 +150,7 @@ static int load(struct sweep *s)
         if (!room)
             room = sweep_window(s) *
                    crew_tree_bytes_max(&s->forest.params, data.rows - test_count, s->classes);
-        err = share_open(&s->share, s->store, room, &data, order, test_count);
+        err = share_open(&s->share, s->store, room, &data, s->forest.params.mode, order, test_count);
         if (!err && s->reuse_trees)
             share_reuse_trees(&s->share, &s->model[0].params);
     }

@@ -152,7 +152,7 @@ static int train_apart(struct train *t, struct dataset *data, void **block, size
     struct share share;
     const struct forest_params *params = &t->forest.params;
     uint64_t extra = params->n_estimators * crew_tree_bytes_max(params, data->rows, t->classes);
-    int err = share_open(&share, NULL, extra, data, NULL, 0);
+    int err = share_open(&share, NULL, extra, data, params->mode, NULL, 0);
     if (err)
         return err;
     dataset_free(data); /* the workers need not inherit it */

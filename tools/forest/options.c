@@ -21,6 +21,7 @@ static bool parse_count_or_fraction(const char *text, double *value, bool *is_fr
     return *is_fraction ? *value <= 1 : *value <= UINT32_MAX;
 }
 
+const char *const option_modes[] = { "exact", "hist", NULL };
 const char *const option_tasks[] = { "regression", "classification", NULL };
 const char *const option_criteria[] = { "default", "squared_error", "friedman_mse",
                                         "gini",    "entropy",       "log_loss",
@@ -87,6 +88,9 @@ static int check(const struct forest_options *o)
                              option_tasks[o->task]);
     if (o->class_weight && !is_class)
         return args_complain("--class-weight makes no sense without --task classification");
+    if (o->mode == FOREST_HISTOGRAM &&
+        (is_class || o->criterion == FOREST_FRIEDMAN_MSE || o->extra_trees || o->params.max_leaf_nodes))
+        return args_complain("--mode: hist is for regression by squared error, depth first");
     if (o->bootstrap && o->no_bootstrap)
         return args_complain("--bootstrap and --no-bootstrap exclude each other");
     if (!(o->params.min_weight_fraction_leaf >= 0 && o->params.min_weight_fraction_leaf <= 0.5))
@@ -104,6 +108,7 @@ int forest_options_finish(struct forest_options *o)
 {
     struct forest_params *p = &o->params;
     int code = check(o);
+    p->mode = (uint32_t)o->mode;
     p->task = (uint32_t)o->task;
     p->criterion = (uint32_t)(o->criterion > FOREST_ENTROPY ? FOREST_ENTROPY : o->criterion);
     p->class_weight = (uint32_t)o->class_weight;

@@ -19,7 +19,7 @@ struct forest_options {
      */
     const char *max_features, *max_samples, *min_samples_split, *min_samples_leaf;
     bool no_bootstrap, bootstrap, extra_trees;
-    int task, criterion, class_weight;
+    int mode, task, criterion, class_weight;
 };
 #define FOREST_OPTIONS_INIT          \
     {                                \
@@ -27,7 +27,7 @@ struct forest_options {
     }
 
 /* In the order of the enums of forest.h. */
-extern const char *const option_tasks[], *const option_criteria[], *const option_balances[];
+extern const char *const option_modes[], *const option_tasks[], *const option_criteria[], *const option_balances[];
 
 /* Rows for a table of struct arg_option. */
 #define FOREST_TEXT(name, out, value, help)                    \
@@ -47,6 +47,8 @@ extern const char *const option_tasks[], *const option_criteria[], *const option
         name, 0, ARG_CHOICE, out, value, help, 0, 0, words, false \
     }
 #define FOREST_OPTION_ROWS(o)                                                                  \
+    FOREST_WORD("mode", &(o)->mode, "exact|hist",                                              \
+                "scikit-learn's trees, or fast ones from histograms (exact)", option_modes),   \
     FOREST_WORD("task", &(o)->task, "regression|classification", "what to learn (regression)", \
                 option_tasks),                                                                 \
         FOREST_WORD("criterion", &(o)->criterion,                                              \

@@ -119,18 +119,31 @@ static int fly(struct sweep *s, struct flight *f)
     return err;
 }
 
+/* The number after "n=" in the label: what has one colour. */
+static void model_of(const struct wsched_event *e, char name[TIMELINE_TEXT])
+{
+    unsigned long n = strncmp(e->label, "n=", 2) ? 0 : strtoul(e->label + 2, NULL, 10);
+    snprintf(name, TIMELINE_TEXT, "%lu", n);
+}
+
 static int draw(const struct sweep *s, struct crew *crew)
 {
-    struct timeline timeline;
+    struct timeline timeline = { .legend = "n_estimators", .group_of = model_of, .is_scale = true };
+    struct wsched_death death;
+    uint64_t cursor = 0;
     char title[120];
     snprintf(title, sizeof title, "forest sweep: %u models, %llu trees", s->models,
              (unsigned long long)s->trees);
-    int err = timeline_collect(&timeline, crew->pool);
-    if (err) {
+    timeline_begin(&timeline);
+    int err = wsched_events(crew->pool, timeline_event, &timeline);
+    while (!err && wsched_next_death(crew->pool, &cursor, &death) == 1)
+        err = timeline_death(&timeline, &death);
+    if (!err)
+        err = timeline_finish(&timeline);
+    if (err)
         complain(s->timeline, "cannot gather the events (%s)", wsched_strerror(err));
-        return err;
-    }
-    err = timeline_write(&timeline, s->timeline, title);
+    else
+        err = timeline_write(&timeline, s->timeline, title);
     timeline_free(&timeline);
     return err;
 }

@@ -83,6 +83,17 @@ static int wait_for(void *h, const struct id *ids, size_t n, size_t need, bool *
     return objstore_wait(h, key(ids), n, need, -1, ready);
 }
 
+static void *open_over(uint64_t capacity)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore *own;
+
+    o.capacity_bytes = capacity;
+    o.flags = OBJSTORE_CREATE;
+    o.spill_dir = "/var/tmp";
+    return objstore_open(NULL, &o, &own, NULL) ? NULL : own;
+}
+
 const struct ops ops = { .name = "ours",
                          .start = start,
                          .stop = stop,
@@ -93,4 +104,5 @@ const struct ops ops = { .name = "ours",
                          .done = done,
                          .del = del,
                          .get_blocking = get_blocking,
-                         .wait = wait_for };
+                         .wait = wait_for,
+                         .open_over = open_over };

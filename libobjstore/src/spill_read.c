@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spill_read.c -- bytes from a spill file, read ahead.
+ *
+ * A process has a window on the file that it read last: up to four frames of 1 MiB, one behind the
+ * other in the file, each full or on its way. An object's bytes are taken from the frames as
+ * they land, and whoever takes them (to check and to copy them) works while the next are on their
+ * way. Who reads objects in the order in which they lie in the file, as he does who gets them in
+ * the order in which they were made, finds the window growing ahead of him, and small objects come
+ * many at a time. Who reads here and there reads nothing but what he asks for.
+ *
+ * Nothing in a window ever grows old: numbers of files are given once, and a file does not change
+ * under an object that is in it. And what comes out is checked against the record's hash; if it
+ * is wrong the window is doubted, and the next to ask reads the file again.
+ *
+ * Why not into the object's place: a request goes on after the death of the process that made it.
+ * The dead one's lease is free by then, its memory soon somebody else's, and late bytes would
+ * land in another's object. A frame is memory of this process only, and stays nobody else's
+ * until the last request into it is done. (A plain pread() cannot outlive its process.) The frames
+ * are shared memory without a name, so that a fork() does not move a page of them elsewhere under
+ * a request.
+ *
+ * A request holds its file, so that no descriptor stays open and keeps a removed file's room.
+ *
+ * Where there is no io_uring, and for a second thread at the same time, pread() does the same
+ * through a buffer. When a sandbox begins to forbid it the window is given up.
+ */
+#define _GNU_SOURCE
+#include "spill.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define AHEAD_MIN ((uint64_t)256 << 10)
+#define AHEAD_MAX (READ_FRAMES * READ_FRAME_BYTES)
+
+static uint64_t page_down(uint64_t at)
+{
+    return at & ~(uint64_t)(PAGE_BYTES - 1);
+}
+
+static uint64_t page_up(uint64_t at)
+{
+    return page_down(at + PAGE_BYTES - 1);
+}
+
+/* ---- plainly -------------------------------------------------------------------------------- */
+
+static int pread_all(int fd, unsigned char *to, uint64_t bytes, uint64_t at)
+{
+    while (bytes) {
+        ssize_t n = pread(fd, to, bytes, (off_t)at);
+
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -ENODATA;
+        to += n;
+        at += (uint64_t)n;
+        bytes -= (uint64_t)n;
+    }
+    return 0;
+}
+
+/* The file's bytes [at, end). */
+static int read_plain(int fd, uint64_t at, uint64_t end, read_sink *sink, void *ctx)
+{
+    uint64_t whole = page_up(end) - page_down(at);
+    uint64_t room = whole < READ_FRAME_BYTES ? whole : READ_FRAME_BYTES;
+    int err = 0;
+
+    if (at == end)
+        return 0;
+    unsigned char *buffer =
+        mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (buffer == MAP_FAILED)
+        return -ENOMEM;
+    while (at < end) {
+        uint64_t from = page_down(at), n = page_up(end) - from;
+
+        if (n > room)
+            n = room;
+        err = pread_all(fd, buffer, n, from);
+        if (err)
+            break;
+        uint64_t to = from + n < end ? from + n : end;
+        sink(ctx, buffer + (at - from), to - at);
+        at = to;
+    }
+    munmap(buffer, room);
+    return err;
+}
+
+/* ---- the window ---------------------------------------------------------------------------- */
+
+static struct read_frame *frame_at(struct reader *rd, uint32_t i)
+{
+    return &rd->frames[(rd->head + i) % READ_FRAMES];
+}
+
+static unsigned char *bytes_of(const struct reader *rd, const struct read_frame *f)
+{
+    return rd->buffer + (uint64_t)(f - rd->frames) * READ_FRAME_BYTES;
+}
+
+static void land(struct reader *rd)
+{
+    struct io_uring_cqe *cqe;
+
+    while (io_uring_peek_cqe(&rd->ring, &cqe) == 0) {
+        struct read_frame *f = io_uring_cqe_get_data(cqe);
+
+        f->result = cqe->res;
+        f->is_flying = false;
+        io_uring_cqe_seen(&rd->ring, cqe);
+    }
+}
+
+/* Hand over what is queued, and wait for one to land if `wait`. False: the ring is refused. */
+static bool push(struct reader *rd, unsigned wait)
+{
+    do {
+        int n = io_uring_submit_and_wait(&rd->ring, wait);
+
+        if (n < 0 && n != -EINTR)
+            return false;
+        rd->queued -= n > 0 ? (uint32_t)n : 0;
+    } while (rd->queued);
+    land(rd);
+    return true;
+}
+
+/* Let all land that the kernel has, those that it has not are none any more. */
+static void empty(struct reader *rd)
+{
+    rd->count -= rd->queued;
+    rd->queued = 0;
+    for (uint32_t i = 0; i < rd->count; i++)
+        while (frame_at(rd, i)->is_flying)
+            if (io_uring_submit_and_wait(&rd->ring, 1) >= 0)
+                land(rd);
+            else { /* nothing to wait with, or a signal; bounded by the disk */
+                sched_yield();
+                land(rd);
+            }
+    rd->count = 0;
+}
+
+/* More frames, until the window reaches `target`. */
+static void grow(struct reader *rd, int fd, uint64_t target)
+{
+    while (rd->count < READ_FRAMES && rd->end < target) {
+        struct read_frame *f = frame_at(rd, rd->count);
+        uint64_t n = target - rd->end < READ_FRAME_BYTES ? target - rd->end : READ_FRAME_BYTES;
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&rd->ring); /* as many as frames */
+
+        *f = (struct read_frame){ rd->end, n, 0, true };
+        io_uring_prep_read(sqe, fd, bytes_of(rd, f), (unsigned)n, f->at);
+        io_uring_sqe_set_data(sqe, f);
+        rd->count++;
+        rd->queued++;
+        rd->end += n;
+    }
+}
+
+/* How far to read, for an object at [at, end) of a file of so many bytes. */
+static uint64_t aim(struct reader *rd, uint64_t number, uint64_t at, uint64_t end,
+                    uint64_t file_bytes)
+{
+    bool goes_on = rd->last_number == number && at + PAGE_BYTES >= rd->last_end &&
+                   at <= rd->last_end + PAGE_BYTES;
+    bool next_file = rd->last_number + 1 == number && at == 0;
+
+    if (goes_on)
+        rd->ahead = rd->ahead < AHEAD_MIN       ? AHEAD_MIN
+                    : rd->ahead < AHEAD_MAX / 2 ? 2 * rd->ahead
+                                                : AHEAD_MAX;
+    else if (!next_file)
+        rd->ahead = 0;
+    rd->last_number = number;
+    rd->last_end = end;
+    if (rd->count && rd->end >= page_up(end) && rd->end - at > rd->ahead / 2)
+        return rd->end; /* enough for now: in large steps */
+    uint64_t target = page_up(end) + rd->ahead;
+    return target < file_bytes ? target : page_up(end) > file_bytes ? page_up(end) : file_bytes;
+}
+
+static int open_once(const struct objstore *s, uint64_t number, int *fd)
+{
+    if (*fd < 0)
+        *fd = spill_file_open(s, number);
+    return *fd < 0 ? *fd : 0;
+}
+
+/* Bytes up to `end` from the window while all goes well; *at: how far. False: no more of it. */
+static bool take(const struct objstore *s, struct reader *rd, uint64_t *at, uint64_t end,
+                 uint64_t target, int *fd, read_sink *sink, void *ctx)
+{
+    for (;;) {
+        while (rd->count && !rd->frames[rd->head].is_flying &&
+               rd->frames[rd->head].at + rd->frames[rd->head].bytes <= *at) {
+            rd->head = (rd->head + 1) % READ_FRAMES;
+            rd->count--;
+        }
+        if (rd->end < target && rd->count < READ_FRAMES) {
+            if (open_once(s, rd->number, fd))
+                return *at == end;
+            grow(rd, *fd, target);
+        }
+        if (rd->queued && !push(rd, 0))
+            return false;
+        if (*at == end)
+            return true;
+        const struct read_frame *f = &rd->frames[rd->head];
+        while (f->is_flying)
+            if (!push(rd, 1))
+                return false;
+        if (f->result != (int)f->bytes)
+            return false;
+        uint64_t to = f->at + f->bytes < end ? f->at + f->bytes : end;
+        if (*at < to)
+            sink(ctx, bytes_of(rd, f) + (*at - f->at), to - *at);
+        *at = to > *at ? to : *at;
+    }
+}
+
+static bool start(struct reader *rd, struct au32 *kind)
+{
+    if (rd->is_up)
+        return true;
+    rd->buffer = mmap(NULL, READ_FRAMES * READ_FRAME_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (rd->buffer == MAP_FAILED)
+        return false;
+    if (io_uring_queue_init(READ_FRAMES, &rd->ring, 0)) {
+        munmap(rd->buffer, READ_FRAMES * READ_FRAME_BYTES);
+        au32_store_release(kind, IO_PLAIN);
+        return false;
+    }
+    au32_store_release(kind, IO_URING);
+    rd->is_up = true;
+    rd->head = rd->count = rd->queued = 0;
+    return true;
+}
+
+static void through_window(const struct objstore *s, struct reader *rd,
+                           const struct spill_record *r, uint64_t *at, int *fd, read_sink *sink,
+                           void *ctx)
+{
+    uint64_t end = r->at + r->stored;
+    bool is_inside = !au32_xchg_acq_rel(&rd->is_doubted, 0) && rd->count &&
+                     rd->number == r->number && rd->frames[rd->head].at <= r->at &&
+                     r->at <= rd->end;
+
+    if (!is_inside) {
+        empty(rd);
+        rd->number = r->number;
+        rd->end = page_down(r->at);
+    }
+    uint64_t target = aim(rd, r->number, r->at, end, spill_file_bytes(s, r->file));
+    if (take(s, rd, at, end, target, fd, sink, ctx))
+        return;
+    bool is_refused = rd->queued > 0;
+    empty(rd);
+    if (is_refused) {
+        reader_end(rd);
+        au32_store_release(&s->spill->io_kind, IO_PLAIN);
+    }
+}
+
+int spill_read(const struct objstore *s, const struct spill_record *r, read_sink *sink, void *ctx)
+{
+    struct reader *rd = &s->spill->reader;
+    uint64_t at = r->at;
+    int fd = -1, err = 0;
+
+    if (au32_load_acquire(&s->spill->io_kind) != IO_PLAIN && !au32_xchg_acq_rel(&rd->busy, 1)) {
+        if (start(rd, &s->spill->io_kind))
+            through_window(s, rd, r, &at, &fd, sink, ctx);
+        au32_store_release(&rd->busy, 0);
+    }
+    if (at < r->at + r->stored) { /* all, or what is left */
+        err = open_once(s, r->number, &fd);
+        if (!err)
+            err = read_plain(fd, at, r->at + r->stored, sink, ctx);
+    }
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+void reader_doubt(struct reader *rd)
+{
+    au32_store_release(&rd->is_doubted, 1);
+}
+
+void reader_end(struct reader *rd)
+{
+    if (!rd->is_up)
+        return;
+    io_uring_queue_exit(&rd->ring);
+    munmap(rd->buffer, READ_FRAMES * READ_FRAME_BYTES);
+    rd->is_up = false;
+    rd->count = 0;
+}

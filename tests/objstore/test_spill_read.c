@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is spilled comes back as it was, in whatever order it is asked for; who goes through a file
+ * in order is read ahead for, who jumps about is not; and what lands late lands in no object.
+ */
+#include "help.h"
+#include "spill.h"
+#include "store.h"
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CAPACITY ((uint64_t)48 << 20)
+
+static char dir[64];
+
+static struct objstore *make(uint32_t flags)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore *s = NULL;
+
+    snprintf(dir, sizeof dir, "/var/tmp/objstore-test-XXXXXX");
+    REQUIRE(mkdtemp(dir) != NULL);
+    o.capacity_bytes = CAPACITY;
+    o.flags = flags | OBJSTORE_CREATE;
+    o.spill_dir = dir;
+    REQUIRE_OK(objstore_open(NULL, &o, &s, NULL));
+    return s;
+}
+
+static void end(struct objstore *s)
+{
+    CHECK(help_is_sound(s));
+    objstore_close(s);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
+static void put(struct objstore *s, uint64_t n, size_t size)
+{
+    struct objstore_id id = help_id(n);
+    void *data;
+
+    REQUIRE_OK(objstore_create(s, &id, size, NULL, &data));
+    help_fill(data, size, n);
+    CHECK_EQ(objstore_seal(s, &id), 0);
+}
+
+static void get(struct objstore *s, uint64_t n, size_t size)
+{
+    struct objstore_id id = help_id(n);
+    struct objstore_view view;
+
+    REQUIRE_OK(objstore_get(s, &id, 0, &view));
+    CHECK(view.size == size && help_is_filled(view.data, size, n));
+    objstore_release(s, &view);
+}
+
+static bool uses_ring(const struct objstore *s)
+{
+    return au32_load_acquire(&s->spill->io_kind) == IO_URING;
+}
+
+/* Cells, single pages, several frames; and lengths around a page and a frame. */
+static const size_t sizes[] = {
+    65,      100,    3000,          4096,          4097, 65536,          (1 << 20) - 1,
+    1 << 20, 300001, (1 << 20) + 1, (5 << 20) + 7, 2000, (2 << 20) + 64, 12288,
+    640
+};
+#define SIZES (sizeof sizes / sizeof *sizes)
+
+static void in_any_order(uint32_t flags)
+{
+    uint64_t random = test_seed;
+
+    for (int round = 0; round < 4; round++) {
+        struct objstore *s = make(flags);
+        uint64_t order[2 * SIZES];
+
+        for (uint64_t n = 0; n < 2 * SIZES; n++) {
+            put(s, n, sizes[n % SIZES]);
+            order[n] = n;
+        }
+        CHECK(objstore_spill(s, CAPACITY) > 0);
+        for (uint64_t n = 2 * SIZES - 1; n > 0 && round; n--) { /* first in order, then any */
+            uint64_t other = test_random(&random) % (n + 1), kept = order[n];
+
+            order[n] = order[other];
+            order[other] = kept;
+        }
+        for (uint64_t n = 0; n < 2 * SIZES; n++)
+            get(s, order[n], sizes[order[n] % SIZES]);
+        end(s);
+    }
+}
+
+static void plain(void)
+{
+    in_any_order(0);
+}
+
+static void compressed(void)
+{
+    in_any_order(OBJSTORE_COMPRESS);
+}
+
+static void ahead(void)
+{
+    struct objstore *s = make(0);
+    const struct reader *rd = &s->spill->reader;
+
+    for (uint64_t n = 0; n < 128; n++)
+        put(s, n, 65536);
+    CHECK(objstore_spill(s, CAPACITY) > 0);
+    for (uint64_t n = 0; n < 32; n++)
+        get(s, n, 65536);
+    if (uses_ring(s)) {
+        CHECK(rd->count > 0);
+        CHECK(rd->end > 32 * 65536); /* object 32 is on its way */
+    }
+    for (uint64_t n = 126; n > 100; n -= 2) { /* every other, backwards */
+        get(s, n, 65536);
+        if (uses_ring(s))
+            CHECK_EQ(rd->end, (n + 1) * 65536);
+    }
+    for (uint64_t n = 101; n < 128; n += 2)
+        get(s, n, 65536);
+    end(s);
+}
+
+/* Reads go on when their process has died: they may have no aim that is ever somebody else's. */
+static void into_no_object(void)
+{
+    struct objstore *s = make(0);
+    const struct reader *rd = &s->spill->reader;
+
+    put(s, 1, 3 << 20);
+    CHECK(objstore_spill(s, CAPACITY) > 0);
+    get(s, 1, 3 << 20);
+    if (uses_ring(s)) {
+        CHECK(rd->buffer + READ_FRAMES * READ_FRAME_BYTES <= s->rw ||
+              rd->buffer >= s->rw + s->geo.file_bytes);
+    }
+    end(s);
+}
+
+TESTS("spill read", { "as it was, in any order", plain }, { "compressed, too", compressed },
+      { "ahead of those who go on, and of nobody else", ahead },
+      { "a late read hits no object", into_no_object })
