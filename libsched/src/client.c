@@ -174,8 +174,10 @@ static bool has_slot(struct wsched *p)
  */
 static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
 {
-    if (p->role == ROLE_WORKER)
+    if (p->role == ROLE_WORKER) {
+        p->last_end = 0;
         return worker_help(p) ? 0 : -EAGAIN;
+    }
     au64_or_seq_cst(&p->header->room_waiters, park_bit(p)); /* P3 */
     bool is_room = deps_have_room(p, s->after, s->after_count);
     if (is_room && has_slot(p))

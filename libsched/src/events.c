@@ -71,25 +71,44 @@ double tick_rate(const struct wsched *p)
                                   : 1;
 }
 
+/* A process goes through its own ring place by place, which saves a division. */
+static uint64_t place_of(struct wsched *p, uint32_t seat, uint64_t number)
+{
+    uint32_t place = p->event_place; /* event_number % event_capacity */
+
+    if (number != p->event_number)
+        place = (uint32_t)(number % p->event_capacity);
+    p->event_number = number + 1;
+    p->event_place = place + 1 < p->event_capacity ? place + 1 : 0;
+    return (uint64_t)seat * p->event_capacity + place;
+}
+
+static void label_put(struct event_label *to, const char *label)
+{
+    uint64_t words[NAME_BYTES / 8];
+
+    memcpy(words, label, sizeof words);
+    for (size_t i = 0; i < NAME_BYTES / 8; i++)
+        au64_store_relaxed(&to->words[i], words[i]); /* relaxed: V1 */
+}
+
 void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
                uint64_t future, uint32_t attempt, uint32_t kernel, pid_t pid, const char *label)
 {
     struct seat *s = &p->seats[seat];
     uint64_t number = au64_load_relaxed(&s->events); /* relaxed: ours */
-    struct event_record *r =
-        &p->events[(uint64_t)seat * p->event_capacity + number % p->event_capacity];
-    uint64_t words[NAME_BYTES / 8] = { 0 };
+    uint64_t at = place_of(p, seat, number);
+    struct event_record *r = &p->events[at];
 
-    if (label)
-        memcpy(words, label, sizeof words);
     au64_store_relaxed(&r->number, 0);
     atomic_thread_fence(memory_order_release); /* V1: 0 before the rest; free on x86 */
     au64_store_relaxed(&r->ticks, ticks);      /* relaxed: V1 */
     au64_store_relaxed(&r->task, future);
     au64_store_relaxed(&r->what, (uint64_t)(uint32_t)pid << 32 | (uint64_t)(kernel & 0xffff) << 16 |
-                                     (uint64_t)(attempt & 0xff) << 8 | (uint64_t)kind);
-    for (size_t i = 0; i < NAME_BYTES / 8; i++)
-        au64_store_relaxed(&r->label[i], words[i]);
+                                     (uint64_t)(attempt & 0xff) << 8 |
+                                     (label ? EVENT_LABELLED : 0) | (uint64_t)kind);
+    if (label)
+        label_put(&p->event_labels[at], label);
     au64_store_release(&r->number, number + 1); /* V1 */
     au64_store_release(&s->events, number + 1);
 }
@@ -97,22 +116,22 @@ void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uin
 static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
                         struct wsched_event *e, uint64_t *ticks)
 {
-    const struct event_record *r =
-        &p->events[(uint64_t)seat * p->event_capacity + number % p->event_capacity];
-    uint64_t words[NAME_BYTES / 8];
+    uint64_t at = (uint64_t)seat * p->event_capacity + number % p->event_capacity;
+    const struct event_record *r = &p->events[at];
+    uint64_t words[NAME_BYTES / 8] = { 0 };
 
     if (au64_load_acquire(&r->number) != number + 1) /* V1 */
         return false;
     *ticks = au64_load_relaxed(&r->ticks); /* relaxed: V1 */
     e->task.v = au64_load_relaxed(&r->task);
     uint64_t what = au64_load_relaxed(&r->what);
-    for (size_t i = 0; i < NAME_BYTES / 8; i++)
-        words[i] = au64_load_relaxed(&r->label[i]);
+    for (size_t i = 0; what & EVENT_LABELLED && i < NAME_BYTES / 8; i++)
+        words[i] = au64_load_relaxed(&p->event_labels[at].words[i]);
     atomic_thread_fence(memory_order_acquire);
     if (au64_load_relaxed(&r->number) != number + 1) /* V1 */
         return false;
     uint32_t kernel = (uint32_t)(what >> 16) & 0xffff;
-    e->kind = (uint32_t)what & 0xff;
+    e->kind = (uint32_t)what & EVENT_KIND;
     e->attempt = (uint32_t)(what >> 8) & 0xff;
     e->pid = (int32_t)(what >> 32);
     e->worker = seat < p->workers ? seat : UINT32_MAX;
@@ -130,7 +149,7 @@ uint32_t event_last_kernel(const struct wsched *p, uint32_t seat)
     for (uint64_t i = end; i > 0 && i + LAST_EVENTS > end; i--) {
         uint64_t what = au64_load_relaxed(
             &p->events[(uint64_t)seat * p->event_capacity + (i - 1) % p->event_capacity].what);
-        if ((what & 0xff) == WSCHED_EVENT_STARTED) /* relaxed: a hint for a name */
+        if ((what & EVENT_KIND) == WSCHED_EVENT_STARTED) /* relaxed: a hint for a name */
             return (uint32_t)(what >> 16) & 0xffff;
     }
     return UINT32_MAX;

@@ -161,9 +161,13 @@ struct death {
 struct event_record { /* words, so that a reader may race with the writer: events.c */
     struct au64 ticks;
     struct au64 task;
-    struct au64 what;   /* pid:32 | kernel:16 | attempt:8 | kind:8 */
+    struct au64 what;   /* pid:32 | kernel:16 | attempt:8 | has a label:1 | kind:7 */
     struct au64 number; /* of this event in its ring, + 1: a reader sees whether it was overtaken */
-    struct au64 label[NAME_BYTES / 8];
+};
+#define EVENT_LABELLED 0x80u
+#define EVENT_KIND 0x7fu
+struct event_label { /* in another ring, as most events have none */
+    struct au64 words[NAME_BYTES / 8];
 };
 
 /* ---- header ------------------------------------------------------------------------------ */
@@ -212,7 +216,7 @@ _Static_assert(sizeof(struct block) == CACHE_LINE, "layout");
 _Static_assert(offsetof(struct seat, identity) == 192, "layout");
 _Static_assert(offsetof(struct seat, park) == 320, "layout");
 _Static_assert(sizeof(struct seat) % CACHE_LINE == 0, "layout");
-_Static_assert(sizeof(struct event_record) == CACHE_LINE, "layout");
+_Static_assert(sizeof(struct event_record) == CACHE_LINE / 2, "layout");
 _Static_assert(offsetof(struct header, sleepers) == 64, "layout");
 _Static_assert(offsetof(struct header, client_park) % CACHE_LINE == 0, "layout");
 _Static_assert(sizeof(struct geometry) == CACHE_LINE, "layout");

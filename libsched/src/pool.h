@@ -37,6 +37,9 @@ struct wsched {
     struct au64 *deques;         /* DEQUE_CAPACITY each */
     struct queue_view queues[2]; /* the driver's, the supervisor's */
     struct event_record *events;
+    struct event_label *event_labels;
+    uint64_t event_number; /* of the event that is expected next, */
+    uint32_t event_place;  /* and where in its ring it goes */
     uint32_t workers, seat_count, task_count, task_stride, block_count, event_capacity;
     uint32_t payload_max, result_max, kernel_count;
     uint64_t clock_ticks, clock_ns;
@@ -65,6 +68,7 @@ struct wsched {
     struct wsched_task *current; /* in a worker: the task on top of its stack */
     uint32_t depth;
     uint32_t batch; /* how many hints to steal at once */
+    uint64_t last_end; /* ticks: when the task before ended, if nothing was done since; or 0 */
     uint32_t spin_rounds, tick, cpus;
     uint64_t random;
     pid_t pid;

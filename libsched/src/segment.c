@@ -49,7 +49,7 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
 }
 
 struct places {
-    uint64_t free_map, names, seats, deaths, tasks, blocks, deques, queue[2], events, end;
+    uint64_t free_map, names, seats, deaths, tasks, blocks, deques, queue[2], events, labels, end;
 };
 
 static struct places places_of(const struct wsched *p)
@@ -69,6 +69,8 @@ static struct places places_of(const struct wsched *p)
     at.queue[1] = take(&end, p->queues[1].capacity * sizeof(struct au64));
     at.events =
         take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_record));
+    at.labels =
+        take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_label));
     at.end = end;
     return at;
 }
@@ -86,6 +88,7 @@ static void place(struct wsched *p, const struct places *at)
     for (int i = 0; i < 2; i++)
         p->queues[i].slots = (struct au64 *)(void *)(p->base + at->queue[i]);
     p->events = (struct event_record *)(void *)(p->base + at->events);
+    p->event_labels = (struct event_label *)(void *)(p->base + at->labels);
 }
 
 static int make_memory(struct wsched *p)
