@@ -158,7 +158,7 @@ include bench/store/module.mk
 
 # ---- what people call ---------------------------------------------------------------------------
 
-.PHONY: all demo test deps install uninstall clean help check-layers coverage run-coverage bench bench-sched bench-forest programs run-tests run-demo
+.PHONY: all demo test deps install uninstall clean help check-layers coverage run-coverage bench chart bench-sched bench-forest programs run-tests run-demo
 
 all: $(foreach l,$(LIBS_ALL),$($(l).a) $($(l).so)) $(TOOLS) ## Build the libraries and the tools (build/lib, build/bin)
 
@@ -190,7 +190,11 @@ run-coverage: programs
 check-layers: ## Check that the libraries do not know each other
 	@scripts/check-layers
 
-bench: bench-store bench-sched bench-forest ## Run every bench (BENCH_QUICK=1: few rounds)
+bench: bench-store bench-sched bench-forest ## Run every bench (BENCH_QUICK=1: few rounds), and draw charts
+	@$(MAKE) --no-print-directory chart
+
+chart: ## Draw what the benches wrote: build/bench/*.svg
+	@bench/chart.py $$(ls $(O)/bench/*.jsonl)
 
 bench-store: $(STORE_PEERS) $(addprefix $(O)/bench/store/,store_bench spill cache) ## The store against what else keeps bytes in memory, in one run
 	@bench/store/run.sh $(O)

@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define ROUNDS_MAX 64
 #define SERIES_MAX 10
@@ -21,6 +24,28 @@ struct comparison {
     struct series series[SERIES_MAX];
     int count;
 };
+
+/* Where and when this was measured, and what else the machine did: the head of every table. */
+static inline void report_machine(void)
+{
+    char model[128] = "a processor", line[256], load[64] = "unknown", date[32];
+    time_t now = time(NULL);
+    FILE *f = fopen("/proc/cpuinfo", "r");
+
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "model name%*[ \t:]%127[^\n]", model) == 1)
+            break;
+    if (f)
+        fclose(f);
+    f = fopen("/proc/loadavg", "r");
+    if (f && fscanf(f, "%63[0-9. ]", load) == 1)
+        load[strcspn(load, " ")] = 0; /* of the last minute */
+    if (f)
+        fclose(f);
+    strftime(date, sizeof date, "%Y-%m-%d %H:%M", localtime(&now));
+    printf("%ld x %s, %s, load %s\n", sysconf(_SC_NPROCESSORS_ONLN), model, date, load);
+    fflush(stdout);
+}
 
 static inline int series_order(const void *a, const void *b)
 {

@@ -415,6 +415,7 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
+    report_machine();
     struct data d = load(argv[optind]);
     FILE *out = fopen(out_path, "w");
     if (!out)

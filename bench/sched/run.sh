@@ -11,6 +11,9 @@ mkdir -p "$build/bench/sched/peers"
 out=$build/bench/sched.jsonl
 : >"$out" || exit 3
 
+printf '%s x %s, %s, load %s\n' "$(nproc)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" \
+    "$(date '+%F %H:%M')" "$(cut -d' ' -f1 /proc/loadavg)"
+
 have_openmp=
 if echo 'int main(void){return 0;}' | ${CC:-gcc} -fopenmp -x c - -o "$build/bench/sched/peers/openmp" 2>/dev/null &&
     ${CC:-gcc} -O2 -fopenmp bench/sched/peers/openmp.c -o "$build/bench/sched/peers/openmp"; then

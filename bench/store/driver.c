@@ -33,7 +33,7 @@ struct answer {
 };
 
 static int64_t budget_ns = 300 * NS_PER_MS; /* of one timed loop: slow peers do fewer calls */
-static void *handle;
+static void *handle, *over_handle;
 static uint64_t capacity_bytes;
 static unsigned char *source;
 static size_t source_bytes;
@@ -579,14 +579,14 @@ static int over_call(void *h, uint64_t which, size_t size, bool is_put)
 
 static int bench_over(size_t size, size_t n, struct answer *a)
 {
-    static void *h;
+    void *h = over_handle;
     static size_t live;
     static uint64_t x = 1;
     int64_t *t = malloc(n * sizeof *t);
     size_t done = 0;
     int err = t ? 0 : -1;
 
-    if (!h && !err && (h = ops.open_over(capacity_bytes / 4)))
+    if (!h && !err && (h = over_handle = ops.open_over(capacity_bytes / 4)))
         for (size_t want = capacity_bytes / 4 * 3 / size; live < want && !err; live++) {
             struct id id = id_of((7ull << 40) + live);
 
@@ -685,6 +685,8 @@ int main(int argc, char **argv)
             printf("%.4g %.4g %.6g\n", a.p50, a.p99, a.rate);
         fflush(stdout);
     }
+    if (over_handle)
+        ops.detach(over_handle);
     ops.detach(handle);
     ops.stop();
     return 0;

@@ -198,6 +198,7 @@ int main(int argc, char **argv)
     }
     if (optind < argc)
         dir = argv[optind];
+    report_machine();
     FILE *out = fopen(out_path, "a");
     need(!out || memory_fd < 0 || ftruncate(memory_fd, (off_t)TOTAL) ? -errno : 0, out_path);
     unsigned char *memory =

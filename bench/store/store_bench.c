@@ -329,6 +329,7 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
+    report_machine();
     for (int i = optind; i < argc && peer_count < SERIES_MAX - 1; i++)
         if (peer_start(&peers[peer_count], argv[i], quick))
             peer_count++;

@@ -56,11 +56,13 @@ struct reader {
     bool is_up;
     struct io_uring ring;
     unsigned char *buffer;
-    uint64_t number;                       /* of the file in the window */
-    struct read_frame frames[READ_FRAMES]; /* a ring, `count` from `head` on */
-    uint32_t head, count, queued;          /* queued: the kernel has not taken them yet */
-    uint64_t end;                          /* of the window: where the next frame begins */
-    uint64_t last_number, last_end, ahead;
+    uint64_t number;                         /* of the file in the window */
+    struct read_frame frames[READ_FRAMES];   /* a ring, `count` from `head` on */
+    uint32_t head, count, queued;            /* queued: the kernel has not taken them yet */
+    uint64_t end;                            /* of the window: where the next frame begins */
+    uint64_t last_number, last_at, last_end; /* what was asked for */
+    uint64_t ahead;                          /* how much is read besides: so much more, */
+    bool is_local;                           /* or all around */
 };
 
 struct objstore;

@@ -5,9 +5,10 @@
  * A process has a window on the file that it read last: up to four frames of 1 MiB, one behind the
  * other in the file, each full or on its way. An object's bytes are taken from the frames as
  * they land, and whoever takes them (to check and to copy them) works while the next are on their
- * way. Who reads objects in the order in which they lie in the file, as he does who gets them in
- * the order in which they were made, finds the window growing ahead of him, and small objects come
- * many at a time. Who reads here and there reads nothing but what he asks for.
+ * way. Who reads objects in the order in which they lie in the file, as large ones do that are
+ * asked for in the order in which they were made, finds the window growing ahead of him. Small ones
+ * lie nearly so: who comes from near by gets the frame around, and they come many at a time. Who
+ * reads here and there reads nothing but what he asks for.
  *
  * Nothing in a window ever grows old: numbers of files are given once, and a file does not change
  * under an object that is in it. And what comes out is checked against the record's hash; if it
@@ -164,26 +165,37 @@ static void grow(struct reader *rd, int fd, uint64_t target)
     }
 }
 
-/* How far to read, for an object at [at, end) of a file of so many bytes. */
-static uint64_t aim(struct reader *rd, uint64_t number, uint64_t at, uint64_t end,
-                    uint64_t file_bytes)
+/*
+ * An object at [at, end) of a file of so many bytes is asked for. From where to read if it is not
+ * in the window (a page), and how far: on and on if the last one ended where this one begins; the
+ * frame around it if the last one was not far.
+ */
+static void aim(struct reader *rd, uint64_t number, uint64_t at, uint64_t end, uint64_t file_bytes,
+                uint64_t *start, uint64_t *target)
 {
-    bool goes_on = rd->last_number == number && at + PAGE_BYTES >= rd->last_end &&
-                   at <= rd->last_end + PAGE_BYTES;
-    bool next_file = rd->last_number + 1 == number && at == 0;
+    uint64_t far = at > rd->last_at ? at - rd->last_at : rd->last_at - at;
 
-    if (goes_on)
-        rd->ahead = rd->ahead < AHEAD_MIN       ? AHEAD_MIN
+    if (rd->last_number == number) {
+        bool goes_on = at >= rd->last_end && at <= rd->last_end + PAGE_BYTES;
+
+        rd->is_local = !goes_on && far < READ_FRAME_BYTES / 2;
+        rd->ahead = !goes_on                    ? 0
+                    : rd->ahead < AHEAD_MIN     ? AHEAD_MIN
                     : rd->ahead < AHEAD_MAX / 2 ? 2 * rd->ahead
                                                 : AHEAD_MAX;
-    else if (!next_file)
+    } else if (rd->last_number + 1 != number) { /* from one file to the next all stays as it is */
+        rd->is_local = false;
         rd->ahead = 0;
+    }
     rd->last_number = number;
+    rd->last_at = at;
     rd->last_end = end;
-    if (rd->count && rd->end >= page_up(end) && rd->end - at > rd->ahead / 2)
-        return rd->end; /* enough for now: in large steps */
-    uint64_t target = page_up(end) + rd->ahead;
-    return target < file_bytes ? target : page_up(end) > file_bytes ? page_up(end) : file_bytes;
+    *start = rd->is_local ? at / READ_FRAME_BYTES * READ_FRAME_BYTES : page_down(at);
+    *target = rd->is_local ? *start + READ_FRAME_BYTES : page_up(end) + rd->ahead;
+    if (*target > file_bytes)
+        *target = file_bytes;
+    if (*target < page_up(end))
+        *target = page_up(end);
 }
 
 static int open_once(const struct objstore *s, uint64_t number, int *fd)
@@ -252,13 +264,16 @@ static void through_window(const struct objstore *s, struct reader *rd,
     bool is_inside = !au32_xchg_acq_rel(&rd->is_doubted, 0) && rd->count &&
                      rd->number == r->number && rd->frames[rd->head].at <= r->at &&
                      r->at <= rd->end;
+    uint64_t start_at, target;
 
+    aim(rd, r->number, r->at, end, spill_file_bytes(s, r->file), &start_at, &target);
     if (!is_inside) {
         empty(rd);
         rd->number = r->number;
-        rd->end = page_down(r->at);
+        rd->end = start_at;
+    } else if (rd->end >= page_up(end) && rd->end - r->at > rd->ahead / 2) {
+        target = rd->end; /* enough for now: in large steps */
     }
-    uint64_t target = aim(rd, r->number, r->at, end, spill_file_bytes(s, r->file));
     if (take(s, rd, at, end, target, fd, sink, ctx))
         return;
     bool is_refused = rd->queued > 0;
