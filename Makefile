@@ -192,7 +192,7 @@ check-layers: ## Check that the libraries do not know each other
 
 bench: bench-store bench-sched bench-forest ## Run every bench (BENCH_QUICK=1: few rounds)
 
-bench-store: $(STORE_PEERS) $(O)/bench/store/store_bench ## The store against what else keeps bytes in memory, in one run
+bench-store: $(STORE_PEERS) $(addprefix $(O)/bench/store/,store_bench spill cache) ## The store against what else keeps bytes in memory, in one run
 	@bench/store/run.sh $(O)
 
 bench-deps: ## Install what the benches compare with (apt-get; through sudo when not root)

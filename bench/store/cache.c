@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cache -- how often a store made as a cache has what is asked for: the store itself, on skewed and
- * scanning traces, beside LRU and the best offline choice (Belady) of the same number of objects.
+ * cache [--out FILE] -- how often a store made as a cache has what is asked for: the store itself,
+ * on skewed and scanning traces, beside LRU and the best offline choice (Belady) of the same number
+ * of objects. Appends to FILE. There is no time in it, so one round is all of them.
  */
-#include <objstore.h>
+#include "../report.h"
+
+#include <getopt.h>
 #include <math.h>
+#include <objstore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,12 +104,40 @@ static double run_store(void)
     return (double)hits / STEPS;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    for (int with_scans = 0; with_scans < 2; with_scans++) {
-        make_trace(with_scans);
-        printf("%-16s store (SIEVE) %.4f  LRU %.4f  best offline %.4f\n",
-               with_scans ? "zipf with scans" : "zipf", run_store(), simulate(0), simulate(1));
+    static const struct option options[] = { { "out", required_argument, NULL, 'o' },
+                                             { NULL, 0, NULL, 0 } };
+    const char *out_path = "/dev/null";
+
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        if (c == 'o')
+            out_path = optarg;
+        else
+            return 2;
+    FILE *out = fopen(out_path, "a");
+    if (!out) {
+        perror(out_path);
+        return 3;
     }
+    for (int with_scans = 0; with_scans < 2; with_scans++) {
+        struct comparison c = { .suite = "store",
+                                .name = "hits of a cache",
+                                .params = with_scans ? "zipf with scans" : "zipf",
+                                .metric = "hits",
+                                .unit = "%",
+                                .better = "higher",
+                                .count = 3 };
+
+        make_trace(with_scans);
+        c.series[0].impl = "ours (SIEVE)";
+        c.series[1].impl = "LRU";
+        c.series[2].impl = "best offline";
+        series_add(&c.series[0], 100.0 * run_store());
+        series_add(&c.series[1], 100.0 * simulate(0));
+        series_add(&c.series[2], 100.0 * simulate(1));
+        comparison_report(&c, out);
+    }
+    fclose(out);
     return 0;
 }

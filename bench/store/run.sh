@@ -22,9 +22,17 @@ peer() {
     fi
 }
 peer Boost.Interprocess "$at/peers/boost"
+peer 'Boost, deferred delete' "$at/peers/boost_deferred"
 peer LMDB "$at/peers/lmdb"
 peer Redis "$at/peers/redis" redis-server
 peer memcached "$at/peers/memcached" memcached
 peer 'shm file each' "$at/peers/shmfile"
 peer 'Python shared_memory' bench/store/peers/python_shm.py python3
-exec "$at/store_bench" "${args[@]}" --out "$build/bench/store.jsonl" "$@" "${peers[@]}"
+begin=$SECONDS
+"$at/store_bench" "${args[@]}" --out "$build/bench/store.jsonl" "$@" "${peers[@]}" || exit
+case " $* " in
+*' --only '*) exit 0 ;;
+esac
+"$at/spill" "${args[@]}" --out "$build/bench/store.jsonl" || exit
+"$at/cache" --out "$build/bench/store.jsonl" || exit
+echo "$((SECONDS - begin)) s"

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spill [DIR] -- spill and restore against the raw device, interleaved in one run.
+ * spill [--quick] [--rounds N] [--out FILE] [DIR] -- spill and restore against the raw device, in
+ * turn in one run, for objects of 4 KiB to 64 MiB.
  *
- * Raw: the same bytes from and to the same kind of memory, by O_DIRECT requests of 1 MiB, one after
- * the other, into a new file with its room reserved, as a spill file is. Ours: objstore_spill()
- * of a full store, and a get of each object. Prints GB/s, medians of the rounds, and the ratio.
+ * Raw: the same bytes from and to the same kind of memory, by O_DIRECT requests of 1 MiB into a new
+ * file with its room reserved, as a spill file is; one after the other, and four at a time
+ * through io_uring. Ours: objstore_spill() of a full store, and a get of each object in order.
+ * Appends to FILE.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
+#include <liburing.h>
 #include <objstore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +20,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../report.h"
 #include "futex.h"
 
-#define OBJECT (8u << 20)
-#define OBJECTS 24u
-#define TOTAL ((uint64_t)OBJECT * OBJECTS)
+#define TOTAL ((uint64_t)192 << 20)
 #define PIECE (1u << 20)
-#define ROUNDS 5
+#define AT_ONCE 4u
 
 static void need(int64_t err, const char *what)
 {
@@ -37,23 +40,57 @@ static double gb_per_s(int64_t start)
     return (double)TOTAL / (double)(monotonic_ns() - start);
 }
 
-static void raw(const char *dir, unsigned char *memory, double *written, double *read_back)
+static void one_by_one(int fd, unsigned char *memory, bool is_write)
+{
+    for (uint64_t at = 0; at < TOTAL; at += PIECE)
+        need((is_write ? pwrite(fd, memory + at, PIECE, (off_t)at)
+                       : pread(fd, memory + at, PIECE, (off_t)at)) == PIECE
+                 ? 0
+                 : -EIO,
+             "raw");
+}
+
+static void some_at_once(struct io_uring *ring, int fd, unsigned char *memory, bool is_write)
+{
+    uint64_t at = 0, flying = 0;
+
+    while (at < TOTAL || flying) {
+        struct io_uring_cqe *cqe;
+
+        for (; at < TOTAL && flying < AT_ONCE; at += PIECE, flying++) {
+            struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+            if (is_write)
+                io_uring_prep_write(sqe, fd, memory + at, PIECE, at);
+            else
+                io_uring_prep_read(sqe, fd, memory + at, PIECE, at);
+        }
+        need(io_uring_submit_and_wait(ring, 1), "io_uring");
+        while (io_uring_peek_cqe(ring, &cqe) == 0) {
+            need(cqe->res == PIECE ? 0 : -EIO, "raw");
+            io_uring_cqe_seen(ring, cqe);
+            flying--;
+        }
+    }
+}
+
+/* ring NULL: one request after the other. */
+static void raw(const char *dir, struct io_uring *ring, unsigned char *memory, double *written,
+                double *read_back)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/raw-%d", dir, (int)getpid());
     int64_t start = monotonic_ns();
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600);
     need(fd < 0 ? -errno : 0, path);
+    unlink(path);
     need(fallocate(fd, 0, 0, (off_t)TOTAL) ? -errno : 0, "fallocate");
-    for (uint64_t at = 0; at < TOTAL; at += PIECE)
-        need(pwrite(fd, memory + at, PIECE, (off_t)at) == PIECE ? 0 : -EIO, "pwrite");
+    ring ? some_at_once(ring, fd, memory, true) : one_by_one(fd, memory, true);
     *written = gb_per_s(start);
     start = monotonic_ns();
-    for (uint64_t at = 0; at < TOTAL; at += PIECE)
-        need(pread(fd, memory + at, PIECE, (off_t)at) == PIECE ? 0 : -EIO, "pread");
+    ring ? some_at_once(ring, fd, memory, false) : one_by_one(fd, memory, false);
     *read_back = gb_per_s(start);
     close(fd);
-    unlink(path);
 }
 
 static struct objstore_id id_of(uint64_t n)
@@ -63,13 +100,13 @@ static struct objstore_id id_of(uint64_t n)
     return id;
 }
 
-static void ours(struct objstore *s, double *spilled, double *restored)
+static void ours(struct objstore *s, uint64_t objects, double *spilled, double *restored)
 {
     int64_t start = monotonic_ns();
     need(objstore_spill(s, TOTAL), "objstore_spill");
     *spilled = gb_per_s(start);
     start = monotonic_ns();
-    for (uint64_t n = 0; n < OBJECTS; n++) {
+    for (uint64_t n = 0; n < objects; n++) {
         struct objstore_id id = id_of(n);
         struct objstore_view view;
         need(objstore_get(s, &id, 0, &view), "objstore_get");
@@ -78,30 +115,91 @@ static void ours(struct objstore *s, double *spilled, double *restored)
     *restored = gb_per_s(start);
 }
 
-static int compare(const void *a, const void *b)
+static struct objstore *full_store(const char *dir, const unsigned char *memory, size_t object)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    struct objstore_options options = OBJSTORE_OPTIONS_INIT;
+    struct objstore *s;
+
+    options.flags = OBJSTORE_CREATE | OBJSTORE_PREFAULT;
+    options.capacity_bytes = TOTAL;
+    options.spill_dir = dir;
+    need(objstore_open(NULL, &options, &s, NULL), "objstore_open");
+    for (uint64_t n = 0; n < TOTAL / object; n++) {
+        struct objstore_id id = id_of(n);
+        need(objstore_put(s, &id, memory + n * object, object, NULL), "objstore_put");
+    }
+    return s;
 }
 
-static void print(const char *what, double raw_rounds[], double our_rounds[])
+static void measure(const char *dir, struct io_uring *ring, unsigned char *memory, size_t object,
+                    const char *params, int rounds, FILE *out)
 {
-    qsort(raw_rounds, ROUNDS, sizeof(double), compare);
-    qsort(our_rounds, ROUNDS, sizeof(double), compare);
-    double r = raw_rounds[ROUNDS / 2], o = our_rounds[ROUNDS / 2];
-    printf("%-8s raw %5.2f (%.2f-%.2f)  ours %5.2f (%.2f-%.2f) GB/s  ratio %.2f\n", what, r,
-           raw_rounds[0], raw_rounds[ROUNDS - 1], o, our_rounds[0], our_rounds[ROUNDS - 1], o / r);
+    static const char *const impls[] = { "ours", "raw, one by one", "raw, 4 at once" };
+    struct objstore *s = full_store(dir, memory, object);
+    struct objstore_stats stats;
+    struct comparison c[2];
+
+    for (int i = 0; i < 2; i++) {
+        c[i] = (struct comparison){ .suite = "store",
+                                    .name = i ? "restore" : "spill",
+                                    .params = params,
+                                    .metric = "throughput",
+                                    .unit = "GB/s",
+                                    .better = "higher",
+                                    .count = ring ? 3 : 2 };
+        for (int j = 0; j < 3; j++)
+            c[i].series[j].impl = impls[j];
+    }
+    for (int r = 0; r < rounds; r++) {
+        double written[3] = { 0.0 }, read_back[3] = { 0.0 };
+
+        raw(dir, NULL, memory, &written[1], &read_back[1]);
+        if (ring)
+            raw(dir, ring, memory, &written[2], &read_back[2]);
+        ours(s, TOTAL / object, &written[0], &read_back[0]);
+        for (int j = 0; j < 3; j++) {
+            series_add(&c[0].series[j], written[j]);
+            series_add(&c[1].series[j], read_back[j]);
+        }
+    }
+    need(objstore_stats(s, &stats), "objstore_stats");
+    for (int i = 0; i < 2; i++)
+        comparison_report(&c[i], out);
+    if (!stats.uses_io_uring)
+        printf("  (ours without io_uring)\n");
+    objstore_close(s);
 }
 
 int main(int argc, char **argv)
 {
-    const char *dir = argc > 1 ? argv[1] : "/var/tmp";
-    struct objstore_options options = OBJSTORE_OPTIONS_INIT;
-    double raw_write[ROUNDS], raw_read[ROUNDS], spill[ROUNDS], restore[ROUNDS];
-    struct objstore_stats stats;
-    struct objstore *s;
-    int memory_fd = memfd_create("raw", MFD_CLOEXEC);
-    need(memory_fd < 0 || ftruncate(memory_fd, (off_t)TOTAL) ? -errno : 0, "memfd");
+    static const struct option options[] = { { "quick", no_argument, NULL, 'q' },
+                                             { "rounds", required_argument, NULL, 'r' },
+                                             { "out", required_argument, NULL, 'o' },
+                                             { NULL, 0, NULL, 0 } };
+    static const struct {
+        size_t bytes;
+        const char *text;
+    } sizes[] = {
+        { 4096, "4 KiB" }, { 65536, "64 KiB" }, { 1 << 20, "1 MiB" }, { 64 << 20, "64 MiB" }
+    };
+    const char *dir = "/var/tmp", *out_path = "/dev/null";
+    int rounds = 7, memory_fd = memfd_create("raw", MFD_CLOEXEC);
+    struct io_uring ring;
+
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == 'q')
+            rounds = 3;
+        else if (c == 'r')
+            rounds = atoi(optarg);
+        else if (c == 'o')
+            out_path = optarg;
+        else
+            return 2;
+    }
+    if (optind < argc)
+        dir = argv[optind];
+    FILE *out = fopen(out_path, "a");
+    need(!out || memory_fd < 0 || ftruncate(memory_fd, (off_t)TOTAL) ? -errno : 0, out_path);
     unsigned char *memory =
         mmap(NULL, TOTAL, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory_fd, 0);
     need(memory == MAP_FAILED ? -errno : 0, "mmap");
@@ -109,22 +207,11 @@ int main(int argc, char **argv)
         uint64_t random = i * 0x9e3779b97f4a7c15u;
         memcpy(memory + i, &random, 8);
     }
-    options.flags = OBJSTORE_CREATE | OBJSTORE_PREFAULT;
-    options.capacity_bytes = TOTAL;
-    options.spill_dir = dir;
-    need(objstore_open(NULL, &options, &s, NULL), "objstore_open");
-    for (uint64_t n = 0; n < OBJECTS; n++) {
-        struct objstore_id id = id_of(n);
-        need(objstore_put(s, &id, memory + n * OBJECT, OBJECT, NULL), "objstore_put");
-    }
-    for (int i = 0; i < ROUNDS; i++) {
-        raw(dir, memory, &raw_write[i], &raw_read[i]);
-        ours(s, &spill[i], &restore[i]);
-    }
-    need(objstore_stats(s, &stats), "objstore_stats");
-    print("spill", raw_write, spill);
-    print("restore", raw_read, restore);
-    printf("io_uring: %s\n", stats.uses_io_uring ? "used" : "not used");
-    objstore_close(s);
+    bool has_ring = !io_uring_queue_init(AT_ONCE, &ring, 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        measure(dir, has_ring ? &ring : NULL, memory, sizes[i].bytes, sizes[i].text, rounds, out);
+    if (has_ring)
+        io_uring_queue_exit(&ring);
+    fclose(out);
     return 0;
 }

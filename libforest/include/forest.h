@@ -185,7 +185,10 @@ FOREST_CHECKED int forest_prepare(const struct forest_matrix *x, void *block, si
 FOREST_CHECKED int forest_bin_size(const struct forest_matrix *x, size_t *bytes);
 FOREST_CHECKED int forest_bin(const struct forest_matrix *x, void *block, size_t bytes);
 
-/* A checked view of a block of either kind, which must outlive it. Free with forest_prepared_close(). */
+/*
+ * A checked view of a block of either kind, which must outlive it. Free with forest_prepared_close().
+ * Exact classifiers make it keep a byte for each row and column of at most 64 different values.
+ */
 struct forest_prepared;
 FOREST_CHECKED int forest_prepared_open(const void *block, size_t bytes,
                                         struct forest_prepared **out);
@@ -196,7 +199,10 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
 /*
  * Work space of one thread, grown on demand and kept from tree to tree. Beside the tree itself
  * (16 bytes a node, 48 with keep_stats) it takes at most 50 bytes a row and 1,300 bytes a column,
- * and 8 MiB and two bytes a cell, or 32 MiB if that is less.
+ * and 8 MiB and two bytes a cell, or 32 MiB if that is less. That is RandomForestRegressor with
+ * squared error; other kinds take 80 bytes a row, with entropy 8 for each unit of weight up to 2^24,
+ * 150 bytes a node, and a number for each class of a node whose rows are of several, or of each node
+ * with keep_stats, max_leaf_nodes or ccp_alpha.
  */
 struct forest_scratch;
 FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */

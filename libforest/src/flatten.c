@@ -145,18 +145,17 @@ static int flatten(struct flattening *f, const struct flat_identity *identity, s
     return 0;
 }
 
-int grown_flatten(const struct grown *grown, const struct flat_identity *identity,
+int grown_flatten(struct grown *grown, const struct flat_identity *identity,
                   struct flat_buffer *buffer, const void **block, size_t *bytes)
 {
     struct flattening f = { .from = grown };
     size_t size;
     uint32_t room = grown->count / 2 + 2; /* pending right children, and two more */
-    struct step *stack = malloc(room * sizeof *stack);
+    struct step *stack = grown_room(grown, room * sizeof *stack);
 
     if (!stack)
         return -ENOMEM;
     int err = flatten(&f, identity, stack, room, buffer, &size);
-    free(stack);
     if (err)
         return err;
     *block = flat_seal(buffer->block, f.entry, &f.body, identity);

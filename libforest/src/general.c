@@ -97,7 +97,7 @@ static void examine(struct growth *t, struct waiting *node)
 {
     struct criterion *c = &t->s->criterion;
 
-    criterion_node(c, node->start, node->end);
+    splitter_node(t->s, node->start, node->end);
     if (node->parent == NO_PARENT) {
         c->weight_all = c->weight;
         node->impurity = criterion_impurity(c);
@@ -376,9 +376,9 @@ int general_grow(struct general *g, const struct prep *prep, const double *y, co
     if (bad_limits(prep, &params->limits) || !count)
         return -EINVAL;
     int err = make_arrays(g, count, prep->features, params->classes);
-    bool needs_logs = params->criterion == FOREST_ENTROPY;
-    s->counts = whole && params->classes && !params->is_random && !g->sorts_always &&
-                (!needs_logs || weight <= LOGS_MOST);
+    bool needs_logs = params->criterion == FOREST_ENTROPY && !params->is_random;
+    s->counts =
+        whole && params->classes && !g->sorts_always && (!needs_logs || weight <= LOGS_MOST);
     if (!err && s->counts && needs_logs)
         err = make_logs(g, (uint32_t)weight);
     if (!err && !s->counts && !s->is_random)
@@ -388,6 +388,10 @@ int general_grow(struct general *g, const struct prep *prep, const double *y, co
     s->prep = prep;
     s->limits = &params->limits;
     s->is_random = params->is_random;
+    if (s->is_random)
+        s->look = s->counts ? look_random_counts : look_random;
+    else
+        s->look = s->counts ? look_counts : look_sorted;
     s->levels = params->levels;
     s->state = splitter_seed;
     s->criterion.kind = params->criterion;

@@ -21,7 +21,21 @@ void grown_release(struct grown *grown)
 {
     free(grown->nodes);
     free(grown->weights);
+    free(grown->room);
     *grown = (struct grown){ .count = 0 };
+}
+
+void *grown_room(struct grown *grown, size_t bytes)
+{
+    if (bytes > grown->room_bytes) {
+        void *room = malloc(bytes + bytes / 4);
+        if (!room)
+            return NULL;
+        free(grown->room);
+        grown->room = room;
+        grown->room_bytes = bytes + bytes / 4;
+    }
+    return grown->room;
 }
 
 /* Room for one more than `count` of `each` bytes. */

@@ -27,6 +27,8 @@ struct grown {
     uint32_t classes;
     struct grown_node *nodes;
     double *weights; /* of each class, in the nodes whose value says so */
+    void *room;      /* for whoever works on the tree */
+    size_t room_bytes;
 };
 #define GROWN_NO_WEIGHTS (-1.0) /* as a value: an inner node, whose weights nobody wants */
 
@@ -34,6 +36,8 @@ void grown_start(struct grown *grown, uint32_t classes);
 void grown_release(struct grown *grown);
 /* Append a node, all zero; its number goes to *id. -ENOMEM */
 int grown_add(struct grown *grown, uint32_t *id);
+/* Room to work in, until it is asked for again; NULL: no memory. */
+void *grown_room(struct grown *grown, size_t bytes);
 /* Keep the classes' weights of the node. -ENOMEM */
 int grown_keep_weights(struct grown *grown, uint32_t id, const double *weights);
 
@@ -54,7 +58,7 @@ struct flat_buffer {
     size_t bytes;
 };
 /* Write the tree as a block into the buffer, which keeps it. -ENOMEM */
-int grown_flatten(const struct grown *grown, const struct flat_identity *identity,
+int grown_flatten(struct grown *grown, const struct flat_identity *identity,
                   struct flat_buffer *buffer, const void **block, size_t *bytes);
 
 #endif

@@ -76,13 +76,12 @@ int labels_read(const double *y, uint32_t rows, uint16_t *codes, uint32_t *class
 }
 
 /* rows / (classes that have rows * rows of the class), by class; a row counts as often as drawn. */
-static int weigh_classes(const uint16_t *codes, uint32_t rows, uint32_t classes,
-                         const double *drawn, double **out)
+static void weigh_classes(const uint16_t *codes, uint32_t rows, uint32_t classes,
+                          const double *drawn, double *weight)
 {
-    double *weight = calloc(classes, sizeof *weight), all = 0.0, present = 0.0;
+    double all = 0.0, present = 0.0;
 
-    if (!weight)
-        return -ENOMEM;
+    memset(weight, 0, classes * sizeof *weight);
     for (uint32_t i = 0; i < rows; i++) {
         double times = drawn ? drawn[i] : 1.0;
         weight[codes[i]] += times;
@@ -92,32 +91,21 @@ static int weigh_classes(const uint16_t *codes, uint32_t rows, uint32_t classes,
         present += weight[k] > 0.0;
     for (uint32_t k = 0; k < classes; k++)
         weight[k] = weight[k] > 0.0 ? all / (present * weight[k]) : 0.0;
-    *out = weight;
-    return 0;
 }
 
-int labels_weigh(const uint16_t *codes, uint32_t rows, uint32_t classes, uint32_t balance,
-                 const double *sample_weight, double *weights)
+void labels_weigh(const uint16_t *codes, uint32_t rows, uint32_t classes, uint32_t balance,
+                  const double *sample_weight, double *by_class, double *weights)
 {
-    double *weight = NULL;
+    bool is_sub = balance == FOREST_CLASS_WEIGHT_BALANCED_SUBSAMPLE;
 
-    if (balance) {
-        bool is_sub = balance == FOREST_CLASS_WEIGHT_BALANCED_SUBSAMPLE;
-        int err = weigh_classes(codes, rows, classes, is_sub ? weights : NULL, &weight);
-        if (err)
-            return err;
-    }
+    if (balance)
+        weigh_classes(codes, rows, classes, is_sub ? weights : NULL, by_class);
     /* the order of the products is scikit-learn's */
-    if (balance == FOREST_CLASS_WEIGHT_BALANCED_SUBSAMPLE) {
-        for (uint32_t i = 0; i < rows; i++)
-            weights[i] =
-                (sample_weight ? sample_weight[i] * weights[i] : weights[i]) * weight[codes[i]];
-    } else {
-        for (uint32_t i = 0; (sample_weight || weight) && i < rows; i++) {
-            double given = sample_weight ? sample_weight[i] : 1.0;
-            weights[i] *= weight ? given * weight[codes[i]] : given;
-        }
+    for (uint32_t i = 0; is_sub && i < rows; i++)
+        weights[i] =
+            (sample_weight ? sample_weight[i] * weights[i] : weights[i]) * by_class[codes[i]];
+    for (uint32_t i = 0; !is_sub && (sample_weight || balance) && i < rows; i++) {
+        double given = sample_weight ? sample_weight[i] : 1.0;
+        weights[i] *= balance ? given * by_class[codes[i]] : given;
     }
-    free(weight);
-    return 0;
 }

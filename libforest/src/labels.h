@@ -11,9 +11,9 @@ int labels_read(const double *y, uint32_t rows, uint16_t *codes, uint32_t *class
 
 /*
  * weights[i], how often row i was drawn, times its sample_weight (NULL: 1) and its class's: see
- * enum forest_class_weight. -ENOMEM
+ * enum forest_class_weight. `by_class` has room for a number a class.
  */
-int labels_weigh(const uint16_t *codes, uint32_t rows, uint32_t classes, uint32_t balance,
-                 const double *sample_weight, double *weights);
+void labels_weigh(const uint16_t *codes, uint32_t rows, uint32_t classes, uint32_t balance,
+                  const double *sample_weight, double *by_class, double *weights);
 
 #endif

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "grown.h"
 
@@ -139,9 +139,10 @@ int grown_prune(struct grown *grown, double alpha)
         p.width *= 2;
     size_t bytes = n * (sizeof *p.link + sizeof *p.is_gone + 2 * sizeof(uint32_t)) +
                    p.width * (2 * sizeof *p.weakest + sizeof *p.alpha) + 128;
-    char *memory = calloc(1, bytes), *at = memory;
+    char *memory = grown_room(grown, bytes), *at = memory;
     if (!memory)
         return -ENOMEM;
+    memset(memory, 0, bytes);
     p.link = allot(&at, n * sizeof *p.link);
     p.alpha = allot(&at, p.width * sizeof *p.alpha);
     p.weakest = allot(&at, 2 * p.width * sizeof *p.weakest);
@@ -155,6 +156,5 @@ int grown_prune(struct grown *grown, double alpha)
             break;
         cut(&p, id, stack);
     }
-    free(memory);
     return 0;
 }

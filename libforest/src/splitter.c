@@ -29,18 +29,23 @@ static void part(struct splitter *s, const struct cut *cut)
     }
 }
 
-/* The same where the order of rows does not matter, with their tags, and without a branch. */
+/*
+ * The same where the order of rows does not matter, with their tags, and without a branch. What
+ * went left by class is in s->left.
+ */
 static void part_counted(struct splitter *s, const struct cut *cut)
 {
     const float *column = prep_column(s->prep, cut->feature);
     uint32_t *samples = s->samples, *tags = s->tags, left = s->criterion.start, right = 0;
     uint32_t *spare_samples = (uint32_t *)s->keys, *spare_tags = (uint32_t *)s->spare_keys;
 
+    memset(s->left, 0, s->criterion.classes * sizeof *s->left);
     for (uint32_t i = s->criterion.start; i < s->criterion.end; i++) {
         uint32_t sample = samples[i], tag = tags[i];
-        bool is_left = (double)column[sample] <= cut->threshold;
+        uint32_t is_left = (double)column[sample] <= cut->threshold;
         samples[left] = spare_samples[right] = sample;
         tags[left] = spare_tags[right] = tag;
+        s->left[tag & 0xffff] += (tag >> 16) & -is_left;
         left += is_left;
         right += !is_left;
     }
@@ -48,10 +53,49 @@ static void part_counted(struct splitter *s, const struct cut *cut)
     memcpy(tags + left, spare_tags, right * sizeof *tags);
 }
 
+void splitter_node(struct splitter *s, uint32_t start, uint32_t end)
+{
+    struct criterion *c = &s->criterion;
+    double weight = 0.0;
+
+    if (!s->counts) {
+        criterion_node(c, start, end);
+        return;
+    }
+    c->start = c->pos = start;
+    c->end = end;
+    memset(c->total, 0, c->classes * sizeof *c->total);
+    for (uint32_t i = start; i < end; i++) {
+        double w = (double)(s->tags[i] >> 16);
+        c->total[s->tags[i] & 0xffff] += w;
+        weight += w;
+    }
+    c->weight = weight;
+}
+
+/* Tell the criterion what is on the left; the sums are of whole numbers. */
+static void set_left(struct criterion *c, const int64_t *left, uint32_t pos)
+{
+    double weight = 0.0;
+
+    for (uint32_t k = 0; k < c->classes; k++) {
+        c->left[k] = (double)left[k];
+        c->right[k] = c->total[k] - c->left[k];
+        weight += c->left[k];
+    }
+    c->weight_left = weight;
+    c->weight_right = c->weight - weight;
+    c->pos = pos;
+}
+
 static void judge(struct splitter *s, double impurity, struct cut *cut)
 {
-    criterion_reset(&s->criterion);
-    criterion_update(&s->criterion, cut->pos);
+    if (s->counts) {
+        set_left(&s->criterion, s->left, cut->pos);
+    } else {
+        criterion_reset(&s->criterion);
+        criterion_update(&s->criterion, cut->pos);
+    }
     criterion_children(&s->criterion, &cut->left, &cut->right);
     cut->improvement = criterion_improvement(&s->criterion, impurity, cut->left, cut->right);
 }
@@ -71,9 +115,7 @@ uint32_t splitter_split(struct splitter *s, double impurity, uint32_t known, str
         }
         at += found;
         uint32_t feature = features[at];
-        bool is_constant = s->is_random ? look_random(s, feature, best)
-                           : s->counts  ? look_counts(s, feature, best)
-                                        : look_sorted(s, feature, best);
+        bool is_constant = s->look(s, feature, best);
         s->last_looked_at = feature;
         if (is_constant) {
             swap(features, at, constants++);
@@ -144,7 +186,33 @@ bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
     return false;
 }
 
-/* The node's rows, parted at a threshold between the least and the greatest value. */
+/*
+ * Gather the feature's values and draw a threshold between the least and the greatest. False: it is
+ * constant.
+ */
+static bool draw_threshold(struct splitter *s, uint32_t feature, double *threshold)
+{
+    const float *column = prep_column(s->prep, feature);
+    const uint32_t *samples = s->samples + s->criterion.start;
+    uint32_t n = s->criterion.end - s->criterion.start;
+    float least = column[samples[0]], most = least;
+
+    for (uint32_t i = 0; i < n; i++) {
+        float v = column[samples[i]];
+        s->values[i] = v;
+        least = v < least ? v : least;
+        most = v > most ? v : most;
+    }
+    if (most <= least + PREP_APART)
+        return false;
+    double range = (double)most - (double)least;
+    *threshold = range * (double)splitter_draw(s) / 2147483647.0 + (double)least;
+    if (*threshold == (double)most)
+        *threshold = (double)least;
+    return true;
+}
+
+/* The node's rows, parted at the threshold. */
 static uint32_t part_at(struct splitter *s, double threshold)
 {
     uint32_t *samples = s->samples + s->criterion.start;
@@ -167,27 +235,38 @@ static uint32_t part_at(struct splitter *s, double threshold)
 bool look_random(struct splitter *s, uint32_t feature, struct cut *best)
 {
     struct criterion *c = &s->criterion;
-    const float *column = prep_column(s->prep, feature);
-    uint32_t n = c->end - c->start;
-    float least = column[s->samples[c->start]], most = least;
+    double threshold;
 
-    for (uint32_t i = 0; i < n; i++) {
-        float v = column[s->samples[c->start + i]];
-        s->values[i] = v;
-        least = v < least ? v : least;
-        most = v > most ? v : most;
-    }
-    if (most <= least + PREP_APART)
+    if (!draw_threshold(s, feature, &threshold))
         return true;
-    double range = (double)most - (double)least;
-    double threshold = range * (double)splitter_draw(s) / 2147483647.0 + (double)least;
-    if (threshold == (double)most)
-        threshold = (double)least;
     uint32_t pos = part_at(s, threshold);
     if (too_few(s, pos))
         return false;
     criterion_reset(c);
     criterion_update(c, pos);
+    if (!too_light(s))
+        compare(s, feature, threshold, best);
+    return false;
+}
+
+bool look_random_counts(struct splitter *s, uint32_t feature, struct cut *best)
+{
+    struct criterion *c = &s->criterion;
+    const uint32_t *tags = s->tags + c->start;
+    uint32_t n = c->end - c->start, rows = 0;
+    double threshold;
+
+    if (!draw_threshold(s, feature, &threshold))
+        return true;
+    memset(s->left, 0, c->classes * sizeof *s->left);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t is_left = (double)s->values[i] <= threshold, tag = tags[i];
+        s->left[tag & 0xffff] += (tag >> 16) & -is_left;
+        rows += is_left;
+    }
+    if (too_few(s, c->start + rows))
+        return false;
+    set_left(c, s->left, c->start + rows);
     if (!too_light(s))
         compare(s, feature, threshold, best);
     return false;

@@ -2,10 +2,10 @@
 /*
  * splitter.h -- where to cut a node in two.
  *
- * The features are drawn one by one, and each is looked at in one of three ways: the values sorted
- * with scikit-learn's own unstable sort, for sums of fractions depend on the order of rows
- * (look_sorted); the classes counted, where the sums are of whole numbers and no order matters
- * (look_counts); or one threshold drawn at random (look_random).
+ * The features are drawn one by one, and each is looked at: the values sorted with scikit-learn's
+ * own unstable sort, for sums of fractions depend on the order of rows (look_sorted), or one
+ * threshold drawn at random (look_random). Where the sums are of whole numbers no order matters,
+ * and classes are just counted (look_counts, look_random_counts).
  */
 #ifndef SPLITTER_H
 #define SPLITTER_H
@@ -31,6 +31,7 @@ struct splitter {
     const struct grow_limits *limits;
     struct criterion criterion;
     bool is_random;
+    bool (*look)(struct splitter *s, uint32_t feature, struct cut *best); /* one of those below */
     uint32_t state;     /* of the small generator */
     uint32_t *samples;  /* the tree's rows; each node is a range of them */
     uint32_t *features; /* a permutation, shuffled by every draw, never reset */
@@ -50,6 +51,9 @@ struct splitter {
     uint32_t logs_count;
 };
 
+/* Sum up samples[start..end): the node at hand. */
+void splitter_node(struct splitter *s, uint32_t start, uint32_t end);
+
 /*
  * Find the best cut of the node that the criterion holds and do it: its samples are parted. `known`
  * features at the head of constant_features are constant in it. Returns the same number for the
@@ -61,6 +65,7 @@ uint32_t splitter_split(struct splitter *s, double impurity, uint32_t known, str
 bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best);
 bool look_random(struct splitter *s, uint32_t feature, struct cut *best);
 bool look_counts(struct splitter *s, uint32_t feature, struct cut *best);
+bool look_random_counts(struct splitter *s, uint32_t feature, struct cut *best);
 
 /* The next draw of the small generator, 0..2^31 - 1. */
 static inline uint32_t splitter_draw(struct splitter *s)

@@ -28,7 +28,8 @@ struct forest_scratch {
     struct tree_seeds seeds;
     double *weights;
     uint16_t *codes;
-    size_t weights_capacity, codes_capacity;
+    double *class_weights;
+    size_t weights_capacity, codes_capacity, class_weights_capacity;
 };
 
 int forest_scratch_new(struct forest_scratch **out)
@@ -64,6 +65,7 @@ void forest_scratch_free(struct forest_scratch *scratch)
     free(scratch->flat.block);
     free(scratch->weights);
     free(scratch->codes);
+    free(scratch->class_weights);
     free(scratch);
 }
 
@@ -115,8 +117,10 @@ struct lesson {
 };
 
 /* What each row weighs in this tree. -ENOMEM */
-static int fill_weights(const struct lesson *l, double *weights)
+static int fill_weights(const struct lesson *l, struct forest_scratch *scratch)
 {
+    double *weights = scratch->weights;
+    void *by_class = scratch->class_weights;
     uint32_t rows = l->prep->rows, balance = l->params->class_weight;
     uint64_t draws;
     int err = params_draws(l->params, rows, &draws);
@@ -129,7 +133,12 @@ static int fill_weights(const struct lesson *l, double *weights)
         weights[i] = 1.0;
     if (!l->params->no_bootstrap)
         tree_bootstrap(l->seed, rows, draws, weights);
-    return labels_weigh(l->codes, rows, l->classes, balance, l->sample_weight, weights);
+    if (balance)
+        err = reserve(&by_class, &scratch->class_weights_capacity, l->classes, sizeof *weights);
+    scratch->class_weights = by_class;
+    if (!err)
+        labels_weigh(l->codes, rows, l->classes, balance, l->sample_weight, by_class, weights);
+    return err;
 }
 
 static struct grow_limits limits_of(const struct lesson *l, const double *weights)
@@ -233,7 +242,7 @@ int forest_tree_train(const struct forest_prepared *x, const double *y, const do
     if (err)
         return err;
     l.seed = tree_seed(&scratch->seeds, stored.seed, index);
-    err = fill_weights(&l, scratch->weights);
+    err = fill_weights(&l, scratch);
     if (err)
         return err;
     struct flat_identity identity = {

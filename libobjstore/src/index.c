@@ -321,13 +321,14 @@ static int begin_at(const struct objstore *s, uint64_t hash, bool may_open, uint
 
 /* ---- the calls ----------------------------------------------------------------------------- */
 
-int index_find_with_proof(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
+/* Not inlined: the compiler would build its struct on the quick path, too. */
+static __attribute__((noinline)) int find_with_proof(const struct objstore *s, struct key key,
+                                                     uint32_t *slot, uint64_t *word)
 {
     struct search q = { .key = key, .hash = key_hash(key), .may_help = s->rw != NULL };
 
     index_learn(s);
     int err = begin_at(s, q.hash, q.may_help, &q.begin);
-
     if (!err)
         err = search(s, &q);
     if (!err) {
@@ -335,6 +336,11 @@ int index_find_with_proof(const struct objstore *s, struct key key, uint32_t *sl
         *word = q.word;
     }
     return err;
+}
+
+int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
+{
+    return index_find_quickly(s, key, slot, word) ? 0 : find_with_proof(s, key, slot, word);
 }
 
 int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slot, uint64_t *word)

@@ -19,10 +19,10 @@ static inline struct key key_of(const struct objstore_id *id)
 /* The same in every process: also for what else goes by id. */
 static inline uint64_t key_hash(struct key key)
 {
-    uint64_t h = (key.id[0] ^ (key.id[1] << 32 | key.id[1] >> 32)) * 0x9e3779b97f4a7c15u;
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)(key.id[0] ^ 0x9e3779b97f4a7c15u) * (key.id[1] ^ 0xd6e8feb86659fd93u);
 
-    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
-    return h ^ h >> 32;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 static inline bool slot_has_key(const struct slot *slot, struct key key)
 {
@@ -52,7 +52,7 @@ bool index_is_before(uint64_t hash, uint64_t other);
 /* A search for this key will follow: begin to fetch what it reads first. */
 void index_prefetch(const struct objstore *s, struct key key);
 /* The slot that is present under `key` and its word; -ENOENT, -EBADMSG. */
-int index_find_with_proof(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word);
+int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word);
 /* Look again how large the table is. */
 void index_learn(const struct objstore *s);
 
@@ -60,8 +60,8 @@ void index_learn(const struct objstore *s);
  * Without proof. True: found, whatever the path. It looks up to the next bucket of a table as large
  * as it was when last looked at: a smaller one than there is costs steps, no more.
  */
-static inline bool index_find_quickly(const struct objstore *s, struct key key, uint32_t *slot,
-                                      uint64_t *word)
+static inline __attribute__((always_inline)) bool
+index_find_quickly(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
 {
     uint32_t slots = au32_load_relaxed(&s->known.slots); /* relaxed, both: private, and only grow */
     uint32_t mask = au32_load_relaxed(&s->known.buckets_mask);
@@ -99,11 +99,6 @@ static inline bool index_find_quickly(const struct objstore *s, struct key key, 
     return false;
 }
 
-static inline int index_find(const struct objstore *s, struct key key, uint32_t *slot,
-                             uint64_t *word)
-{
-    return index_find_quickly(s, key, slot, word) ? 0 : index_find_with_proof(s, key, slot, word);
-}
 /*
  * Enter a slot that the caller owns in WRITING and whose id is written. -EEXIST: another is
  * present under that id, and *slot and *word say which.

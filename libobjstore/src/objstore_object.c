@@ -238,7 +238,7 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
     if (is_announced)
         wait_wake(s, key);
     if (size)
-        copy_in(s->rw + at, data, size);
+        copy_in(&s->copies, s->rw + at, data, size);
     POINT("object: filled, not sealed");
     return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key, /* relaxed: ours */
                   is_announced);
@@ -403,8 +403,8 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
 /* ---- reading ------------------------------------------------------------------------------- */
 
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
-static inline int open_view(struct objstore *s, uint32_t index, uint64_t word,
-                            struct objstore_view *view)
+static inline __attribute__((always_inline)) int
+open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
     uint64_t ref;
     int err = pin(s, index, word, &ref);

@@ -122,13 +122,12 @@ int pin_enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint64_t *r
 
 bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t word)
 {
-    uint32_t level = (uint32_t)(ref >> 60);
-    uint64_t which = ref >> 32 & 0xfffffff, key = pin_entry(pin_slot(ref), word);
+    const struct au64 *entry = pin_entry_of(s, ref);
+    uint64_t key = pin_entry(pin_slot(ref), word);
 
-    if (word_state(word) != SLOT_SEALED || level >= au32_load_acquire(&s->pin_levels) || /* G3 */
-        which >= level_sets(level) * PIN_WAYS)
+    if (word_state(word) != SLOT_SEALED || !entry)
         return false;
-    uint64_t seen = au64_load_seq_cst(&s->pin_tables[level][which]); /* N1 */
+    uint64_t seen = au64_load_seq_cst(entry); /* N1 */
     return pin_names(seen, key) && pin_views(seen) > 0;
 }
 

@@ -43,7 +43,7 @@ static inline uint32_t pin_slot(uint64_t ref)
 }
 
 /* Note one more view in a set; NULL: it is full. */
-static inline struct au64 *pin_enter(struct au64 *set, uint64_t key)
+static inline __attribute__((always_inline)) struct au64 *pin_enter(struct au64 *set, uint64_t key)
 {
     for (uint32_t i = 0; i < PIN_WAYS; i++) {
         uint64_t seen = au64_load_relaxed(&set[i]); /* relaxed: N1 decides */
@@ -59,10 +59,11 @@ static inline struct au64 *pin_enter(struct au64 *set, uint64_t key)
 int pin_enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint64_t *ref);
 
 /* Note a view without looking at the word: for who knows that it cannot change. -ENOSPC. */
-static inline int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+static inline __attribute__((always_inline)) int pin_note(struct objstore *s, uint32_t slot,
+                                                          uint64_t word, uint64_t *ref)
 {
     struct slot *at = slot_at(s, slot);
-    uint64_t key = pin_entry(slot, word), bit = 1ull << s->lease % 64;
+    uint64_t key = pin_entry(slot, word), bit = s->pin_bit;
 
     if (!(au64_load_relaxed(&at->pinners) & bit)) /* relaxed: once set it stays */
         au64_or_seq_cst(&at->pinners, bit);       /* E2 */
@@ -75,17 +76,29 @@ static inline int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uin
     return 0;
 }
 
+/* The entry that a ref names, or NULL. */
+static inline struct au64 *pin_entry_of(const struct objstore *s, uint64_t ref)
+{
+    uint64_t which = ref >> 32, level = ref >> 60;
+
+    if (__builtin_expect(which < PIN_SETS0 * PIN_WAYS, 1)) /* of level 0 */
+        return &s->pin_tables[0][which];
+    which &= 0xfffffff;
+    if (level >= au32_load_acquire(&s->pin_levels) || /* G3 */
+        which >= (uint64_t)PIN_SETS0 * PIN_WAYS << 3 * level)
+        return NULL;
+    return &s->pin_tables[level][which];
+}
+
 /* End it. False if `ref` is no pin for this slot and generation. */
 static inline bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
 {
-    uint32_t level = (uint32_t)(ref >> 60);
-    uint64_t which = ref >> 32 & 0xfffffff, key = pin_entry(pin_slot(ref), word), seen;
+    struct au64 *entry = pin_entry_of(s, ref);
+    uint64_t key = pin_entry(pin_slot(ref), word);
 
-    if (level >= au32_load_acquire(&s->pin_levels) || /* G3 */
-        which >= (uint64_t)PIN_SETS0 * PIN_WAYS << 3 * level)
+    if (!entry)
         return false;
-    struct au64 *entry = &s->pin_tables[level][which];
-    seen = au64_load_relaxed(entry); /* relaxed: N2 decides */
+    uint64_t seen = au64_load_relaxed(entry); /* relaxed: N2 decides */
     do {
         if (!pin_names(seen, key) || pin_views(seen) == 0)
             return false;
@@ -99,7 +112,8 @@ static inline bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
  * read it, is the same. 0: pinned, and *ref is for unpin(). -EAGAIN: the word has changed; look
  * the object up again. -ENOSPC.
  */
-static inline int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+static inline __attribute__((always_inline)) int pin(struct objstore *s, uint32_t slot,
+                                                     uint64_t word, uint64_t *ref)
 {
     int err = pin_note(s, slot, word, ref);
 

@@ -60,6 +60,7 @@ void spill_detach(struct objstore *s)
 {
     if (!s->spill)
         return;
+    spill_punch_dead(s);
     io_writer_end(&s->spill->writer);
     reader_end(&s->spill->reader);
     if (au32_load_acquire(&s->spill->dir_fd))

@@ -9,6 +9,12 @@
 
 #define SPILL_BATCH 256u /* objects in one file */
 
+/* Bytes of a file that no object needs any more, to be given back to the file system. */
+struct dead_bytes {
+    struct au32 busy;
+    uint64_t number, from, to;
+};
+
 /* One process's part. */
 struct spill {
     struct spill_page *page;
@@ -18,6 +24,7 @@ struct spill {
     struct au32 io_kind; /* enum io_kind */
     struct io_writer writer;
     struct reader reader;
+    struct dead_bytes dead;
 };
 
 /* ---- spill.c ------------------------------------------------------------------------------- */
@@ -81,6 +88,8 @@ bool spill_record_read(const struct objstore *s, uint32_t slot, struct spill_rec
 bool spill_record_is_kept(const struct objstore *s, const struct spill_record *r);
 /* A slot of ours in RECLAIM: give up what it has in files. May be done twice. */
 void spill_forget(struct objstore *s, struct cache *c, uint32_t slot);
+/* Give back what spill_forget() put aside. */
+void spill_punch_dead(const struct objstore *s);
 /* The word was read as FILE: remove the file if no object needs it. */
 void spill_file_drop_if_empty(struct objstore *s, struct cache *c, uint32_t file, uint64_t word);
 /* Bytes that a file takes, for a slot that was read as FILE. */

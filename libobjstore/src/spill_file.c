@@ -50,6 +50,7 @@
 
 #define NAME_BYTES 80
 #define MASK_BITS 32u
+#define DEAD_BYTES ((uint64_t)32 << 20)
 _Static_assert(SPILL_BATCH == MASK_BITS * INLINE_MAX / 8, "one bit for each object of a file");
 
 static struct au64 *words_of(const struct objstore *s, uint32_t slot)
@@ -263,23 +264,58 @@ bool spill_record_is_kept(const struct objstore *s, const struct spill_record *r
            au64_load_relaxed(&file->created) == r->number && mask >> r->bit % MASK_BITS & 1;
 }
 
-/* The pages that only this object has in its file. */
-static void punch(const struct objstore *s, const struct spill_record *r)
+static void punch(const struct objstore *s, uint64_t number, uint64_t from, uint64_t to)
 {
-    uint64_t from = (r->at + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
-    uint64_t to = r->at + r->stored;
-
-    if (r->at % PAGE_BYTES == 0) /* alone on its pages, also the last */
-        to = (to + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+    from = (from + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
     to &= ~(uint64_t)(PAGE_BYTES - 1);
     if (to <= from || to - from < 16 * PAGE_BYTES) /* not worth opening the file */
         return;
-    int fd = open_file(s, r->number, O_WRONLY);
+    int fd = open_file(s, number, O_WRONLY);
     if (fd < 0)
-        return;
+        return; /* gone: as it goes as a rule, when its objects come back one after the other */
     (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
                     (off_t)(to - from));
     close(fd);
+}
+
+/*
+ * A hole costs the file system a transaction, and waits for all requests on the file: those that
+ * read ahead. So neighbours that go one after the other are put together first. What is dead in
+ * a file stays dead, whatever becomes of the file: a hole never comes too late.
+ */
+static void bury(const struct objstore *s, const struct spill_record *r)
+{
+    struct dead_bytes *d = &s->spill->dead;
+    bool has_own_pages = !r->is_packed && r->stored >= PAGE_BYTES; /* others lie at lines */
+    uint64_t align = has_own_pages ? PAGE_BYTES : CACHE_LINE;
+    uint64_t from = r->at, to = (r->at + r->stored + align - 1) / align * align;
+
+    if (au32_xchg_acq_rel(&d->busy, 1)) { /* another thread of this process */
+        punch(s, r->number, from, to);
+        return;
+    }
+    if (d->number == r->number && from <= d->to && to >= d->from) {
+        d->from = from < d->from ? from : d->from;
+        d->to = to > d->to ? to : d->to;
+    } else {
+        punch(s, d->number, d->from, d->to);
+        d->number = r->number;
+        d->from = from;
+        d->to = to;
+    }
+    if (d->to - d->from >= DEAD_BYTES) {
+        punch(s, d->number, d->from, d->to);
+        d->from = d->to;
+    }
+    au32_store_release(&d->busy, 0);
+}
+
+void spill_punch_dead(const struct objstore *s)
+{
+    struct dead_bytes *d = &s->spill->dead;
+
+    punch(s, d->number, d->from, d->to);
+    d->from = d->to = 0;
 }
 
 static bool is_alone(const struct objstore *s, const struct spill_record *r)
@@ -310,7 +346,7 @@ static void forget_record(struct objstore *s, struct cache *c, uint32_t slot)
     if (!is_ours || au64_load_acquire(&file->word) != word)
         return; /* done before, by one who died; or never kept */
     if (!is_alone(s, &r))
-        punch(s, &r);
+        bury(s, &r);
     while (seen & bit && !au64_cas_acq_rel(mask, &seen, seen & ~bit)) /* F3 */
         ;
     POINT("spill: bit cleared");

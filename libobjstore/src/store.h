@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "copy.h"
 #include "layout.h"
 #include "objstore.h"
 #include "point.h"
@@ -62,6 +63,7 @@ struct objstore {
     int lock_fd; /* an open file description of our own, which holds our locks; -1: none */
     uint32_t lease;
     uint32_t lease_generation;
+    uint64_t pin_bit; /* ours in slot.pinners */
     struct objstore *next, **link; /* all handles of the process: see fork.c */
     struct lost *lost;    /* by the recovery that opening this handle took; NULL: nothing */
     struct au64 unsealed; /* slots that we may have left in WRITING: created, or pin tables */
@@ -80,6 +82,7 @@ struct objstore {
     struct au32 pin_growing;             /* a thread of ours is adding one */
     struct au32 replacing;               /* a thread of ours uses our lease's `heir` */
     struct spill *spill;                 /* NULL: a store that makes no room by itself */
+    struct copies copies;                /* where puts went last */
     struct cache caches[CACHES];
 };
 

@@ -25,8 +25,8 @@
  * looks after the entry sees it. Who waits for an id that nobody has entered sleeps without
  * ticking.
  *
- * V4 wakes one word. Should somebody sleep on that for several ids, it is woken before T2, as at
- * an entry, and looks again from then on.
+ * V4 wakes one word. Whoever sleeps for several ids is woken before it, as at an entry, and looks
+ * again from then on.
  *
  * Crashes  Between V2, V4 and V3 `waking` stays, and the next sealer of any id of this word wakes
  * in the dead one's stead: sleepers for other ids are not forgotten. Between entry and wake a death
@@ -95,9 +95,9 @@ bool wait_seal(struct objstore *s, struct key key, struct slot *slot)
     uint32_t ours;
 
     _Static_assert(SLOT_WRITING + 1 == SLOT_SEALED && WORD_STATE_SHIFT + 4 <= 32, "for V4");
+    wake(wait_word_any(s));
     if (!claim_wake(word, &ours)) /* V4 */
         return false;
-    wake(wait_word_any(s));
     POINT("wait: waking, not sealed");
     au64_or_acq_rel(&slot->word, 0); /* E1: a release that the kernel's step goes on */
     int woken = futex_add_and_wake(word, low + is_big_endian, sealed); /* V4, T2 */

@@ -5,7 +5,8 @@
  *
  * Two ids on one word, each with a sleeper and with writers that may die at any step. Whoever
  * sleeps for an object that is sealed must tick, or somebody must be about to wake it. With a rule
- * left out the model must break.
+ * left out the model must break. (Who sleeps for several ids has a word of his own, which a put wakes
+ * before it seals, as a creator does at the entry: test_wait.c.)
  */
 #include "explore.h"
 #include "test.h"

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static char dir[64];
@@ -34,6 +35,21 @@ static unsigned files_in_dir(char path[400])
     if (d)
         closedir(d);
     return n;
+}
+
+/* Of 512 bytes, that its files take. */
+static uint64_t blocks_in_dir(void)
+{
+    DIR *d = opendir(dir);
+    uint64_t blocks = 0;
+    struct stat st;
+
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (e->d_name[0] != '.' && !fstatat(dirfd(d), e->d_name, &st, 0))
+            blocks += (uint64_t)st.st_blocks;
+    if (d)
+        closedir(d);
+    return blocks;
 }
 
 static struct objstore *make(uint64_t capacity, uint32_t flags)
@@ -191,6 +207,67 @@ static void damaged_file(void)
     REQUIRE(pwrite(fd, &byte, 1, 100000) == 1);
     close(fd);
     CHECK(get_one(s, 1, 300000));
+    CHECK_EQ(files_in_dir(NULL), 0);
+    end(s);
+}
+
+/* What is packed shares a page with the next: when it goes that stays. */
+static void packed_neighbours(void)
+{
+    enum { COUNT = 6, BYTES = 600001 };
+    uint64_t random = test_seed;
+
+    make_dir();
+    struct objstore *s = make(8 << 20, OBJSTORE_COMPRESS);
+    struct objstore_view view;
+
+    for (uint64_t n = 0; n < COUNT; n++) {
+        struct objstore_id id = help_id(n);
+        void *data;
+
+        REQUIRE_OK(objstore_create(s, &id, BYTES, NULL, &data));
+        memset(data, 0, BYTES);
+        for (size_t at = 0; at + 2048 < BYTES; at += 4096) /* half of it packs well */
+            for (size_t i = 0; i < 2048; i += 8) {
+                uint64_t word = test_random(&random);
+
+                memcpy((char *)data + at + i, &word, 8);
+            }
+        CHECK_EQ(objstore_seal(s, &id), 0);
+    }
+    CHECK(objstore_spill(s, 8 << 20) > 0);
+    CHECK_EQ(files_in_dir(NULL), 1);
+    for (uint64_t n = 0; n < COUNT; n++) {
+        struct objstore_id id = help_id(n);
+        struct objstore_diag diag = { "" };
+
+        if (n % 2 == 0)
+            CHECK_EQ(objstore_delete(s, &id), 0);
+        CHECK_EQ(objstore_verify_spilled(s, &diag), 0);
+        if (n % 2) {
+            REQUIRE_OK(objstore_get(s, &id, 0, &view));
+            objstore_release(s, &view);
+        }
+    }
+    CHECK_EQ(files_in_dir(NULL), 0);
+    end(s);
+}
+
+/* The disk gets back what objects leave, also while others of their file stay. */
+static void holes(void)
+{
+    enum { COUNT = 64, BYTES = 1 << 20 };
+    make_dir();
+    struct objstore *s = make(2 * (uint64_t)COUNT * BYTES, 0);
+    for (uint64_t n = 0; n < COUNT; n++)
+        CHECK_EQ(put_one(s, n, BYTES), 0);
+    CHECK(objstore_spill(s, 2 * (uint64_t)COUNT * BYTES) > 0);
+    uint64_t before = blocks_in_dir();
+    CHECK(before >= (uint64_t)COUNT * BYTES / 512);
+    for (uint64_t n = 0; n + 1 < COUNT; n++)
+        CHECK(get_one(s, n, BYTES));
+    CHECK(blocks_in_dir() <= before / 2 + 64);
+    CHECK(get_one(s, COUNT - 1, BYTES));
     CHECK_EQ(files_in_dir(NULL), 0);
     end(s);
 }
@@ -389,8 +466,8 @@ static void nothing_sealed_is_lost(void)
 {
     const char *wanted = getenv("STORM");
     uint64_t random = test_seed, kills = wanted ? strtoull(wanted, NULL, 0) : 150;
-    struct ledger *ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct ledger *ledger =
+        mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t worker[WORKERS];
     uint32_t count = 0;
 
@@ -489,6 +566,8 @@ static void threads_share_a_handle(void)
 TESTS("spill", { "a store takes many times its capacity and gives it back", more_than_fits },
       { "also compressed", more_than_fits_compressed },
       { "a damaged file is its object's error alone", damaged_file },
+      { "what was packed with another stays when that goes", packed_neighbours },
+      { "the disk gets its room back piece by piece", holes },
       { "a read-only handle reads what was spilled", read_only },
       { "what is viewed stays in memory", what_is_viewed_stays },
       { "a view outlives a move", views_outlive_a_move },

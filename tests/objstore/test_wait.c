@@ -180,7 +180,7 @@ static void sealer_dies_before_the_wake(void)
     objstore_close(s);
 }
 
-/* The same of a put, which seals and wakes in one step; with a sleeper for several ids, too. */
+/* The same of a put, which seals and wakes in one step; with sleepers for one id, several, both. */
 static void putter_dies(void)
 {
     static const char *const points[] = { "object: filled, not sealed", "wait: waking, not sealed",
@@ -188,26 +188,30 @@ static void putter_dies(void)
                                           "object: sealed, nobody woken" };
     struct objstore *s = help_store(1 << 20);
 
-    for (uint64_t i = 0; i < 8; i++) {
+    for (uint64_t i = 0; i < 12; i++) {
         struct objstore_id id = help_id(i + 1), other = help_id(100 + i);
-        pid_t waiter = start_getter(s, id, -1, 0), bystander = start_getter(s, other, -1, 0);
-        pid_t several = i % 2 ? start_waiter(s, id, other) : -1, putter = fork();
+        /* For some points there must be one that sleeps for this id alone. */
+        bool is_several = i % 3 > 0, is_one = i % 3 < 2 || i / 3 == 1 || i / 3 == 2;
+        pid_t waiter = is_one ? start_getter(s, id, -1, 0) : -1;
+        pid_t bystander = start_getter(s, other, -1, 0);
+        pid_t several = is_several ? start_waiter(s, id, other) : -1, putter = fork();
 
         REQUIRE(putter >= 0);
         if (putter == 0) {
             struct objstore *own = help_attach(s);
 
-            die_at = points[i / 2];
+            die_at = points[i / 3];
             test_point = die;
             CHILD_CHECK(objstore_put(own, &id, "x", 1, NULL) == 0);
             _exit(1);
         }
         CHECK_EQ(help_wait(putter), 128 + SIGKILL);
-        CHECK_EQ(objstore_contains(s, &id), i / 2 >= 2);
+        CHECK_EQ(objstore_contains(s, &id), i / 3 >= 2);
         if (!objstore_contains(s, &id))
             REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
-        CHECK_EQ(help_wait(waiter), 0);
-        if (several >= 0)
+        if (is_one)
+            CHECK_EQ(help_wait(waiter), 0);
+        if (is_several)
             CHECK_EQ(help_wait(several), 0);
         REQUIRE_OK(objstore_put(s, &other, "x", 1, NULL));
         CHECK_EQ(help_wait(bystander), 0);
