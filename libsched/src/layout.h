@@ -136,7 +136,7 @@ struct seat {
     struct au64 submitted, finished, failed, cancelled, retried, stolen;
     struct au32 depth; /* entries of `running` in use; may be stale by one after a death */
     struct au32 ready; /* the worker of this incarnation has started */
-    struct au32 stopped;
+    struct au32 reading; /* the supervisor reads what the worker prints: output.c */
     uint32_t pad3[13];
     struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */

@@ -16,7 +16,8 @@
  *       lock, so two who found the same dead pool do not replace each other.
  *
  * Deaths     Before link(2): nothing is left. While replacing: the dead pool's file, or ours, and
- *            perhaps a second name of ours that begins with a dot, which the next one removes.
+ *            perhaps a second name of ours, .name.new, which the next to replace or remove it
+ *            removes. After link(2) or rename(2): our file, a dead pool's as any other.
  * Progress   Nobody waits for a lock: one that is taken means -EEXIST, also when its holder is
  *            stopped.
  */
@@ -108,19 +109,27 @@ static bool is_same_file(int fd, const char *path)
     return !fstat(fd, &a) && !stat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* The second name, while replacing; only who holds the lock of the file at `path` uses it. */
+static void temp_path(const char *path, char temp[NAME_PATH_MAX + 8])
+{
+    const char *name = strrchr(path, '/') + 1;
+
+    snprintf(temp, NAME_PATH_MAX + 8, "%.*s.%s.new", (int)(name - path), path, name);
+}
+
 /* Our file gets the name of a dead pool, whose lock we hold (N3). */
 static int replace(int fd, const char *path)
 {
-    char own[40], temp[NAME_PATH_MAX + 32];
-    const char *name = strrchr(path, '/') + 1;
+    char own[40], temp[NAME_PATH_MAX + 8];
 
+    temp_path(path, temp);
+    unlink(temp); /* of one that died here */
     snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
-    snprintf(temp, sizeof temp, "%.*s.%s.%d", (int)(name - path), path, name, (int)getpid());
-    unlink(temp); /* of one that had our pid and died here */
     if (linkat(AT_FDCWD, own, AT_FDCWD, temp, AT_SYMLINK_FOLLOW))
         return -errno;
     POINT("name: linked beside the dead pool's");
     int err = rename(temp, path) ? -errno : 0;
+    POINT("name: renamed");
     if (err)
         unlink(temp);
     return err;
@@ -168,13 +177,16 @@ static int replace_dead(int fd, const char *path)
 
 int wsched_remove(const char *where)
 {
-    char path[NAME_PATH_MAX];
+    char path[NAME_PATH_MAX], temp[NAME_PATH_MAX + 8];
     int old, err = where ? name_path(where, path) : -EINVAL;
 
     if (!err)
         err = lock_dead(path, &old);
     if (err)
         return err == -EAGAIN ? -EBUSY : err; /* the next pool has just taken the name */
+    temp_path(path, temp);
+    unlink(temp); /* of one that died while it replaced this one */
+    POINT("name: about to remove a dead pool's");
     err = unlink(path) ? -errno : 0;
     close(old);
     return err;
@@ -188,8 +200,10 @@ int name_publish(const char *where, int fd)
     snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
     for (int i = 0; i < REPLACE_TRIES && !err; i++) {
         POINT("name: filled, not linked");
-        if (!linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW))
+        if (!linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) {
+            POINT("name: linked");
             return 0;
+        }
         err = errno == EEXIST ? replace_dead(fd, path) : -errno;
         if (!err)
             return 0;
@@ -202,6 +216,8 @@ void name_remove(const char *where, int fd)
 {
     char path[NAME_PATH_MAX];
 
-    if (!name_path(where, path) && is_same_file(fd, path))
-        unlink(path);
+    if (name_path(where, path) || !is_same_file(fd, path))
+        return;
+    POINT("name: about to remove ours");
+    unlink(path);
 }

@@ -11,8 +11,10 @@
  *   Lines    end with \n or \r. One longer than LINE_BYTES comes in pieces, all but the last with
  *            a backslash at the end. What a worker had not finished when it ended is told then.
  *            Bytes that would disturb a terminal are told as \xNN; colours (ESC [) pass.
- *   Kernel   the one that runs when the line is read, else the last that ran: exact for kernels
- *            that run for longer than it takes the supervisor to wake up, some 0.1 ms.
+ *   Kernel   the one that printed the end of the line. A worker that leaves a kernel (it ended, or
+ *            waits and runs another task) while something is unread in its pipe, or just being read
+ *            (O1: seat.reading), adds a mark that names it: what stands before a mark is of that
+ *            kernel. What no mark follows was printed by the kernel that still runs: drain().
  *   Folding  a line that was told less than FOLD_NS ago is counted instead, whichever worker it
  *            comes from, and told once when the time is over: "... [repeated 7x]".
  *
@@ -36,6 +38,7 @@
 #include <stdio_ext.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -45,8 +48,10 @@
 #define FOLDS 32u
 #define FOLD_BYTES 480u /* longer lines are not folded */
 #define FOLD_NS (1000 * NS_PER_MS)
-#define FINISH_MS 200  /* patience with the descriptor at the very end */
-#define READ_ROUNDS 64 /* of a pipe, before the others have their turn */
+#define FINISH_MS 200     /* patience with the descriptor at the very end */
+#define PIPE_BYTES 65536u /* one read empties a pipe, so that a mark is never cut */
+#define READ_ROUNDS 16    /* of a pipe, before the others have their turn */
+#define MARK_BYTES 6u     /* 0, 1, 'k', the kernel's number in two bytes, 0 */
 #define FOR_OUT UINT32_MAX
 
 enum out_kind { OUT_WRITE, OUT_SEND, OUT_ASK };
@@ -78,6 +83,7 @@ struct output {
     struct fold folds[FOLDS];
     struct stream streams[WORKERS_MAX];
     char pending[PENDING_BYTES];
+    char bytes[2 * PIPE_BYTES]; /* what was read and is nobody's yet */
 };
 
 /* ---- to the descriptor --------------------------------------------------------------------- */
@@ -212,7 +218,8 @@ static bool fold_take(struct output *o, const char *kernel, pid_t pid, const cha
 
 /* ---- from a worker ------------------------------------------------------------------------- */
 
-static const char *kernel_of(const struct output *o, uint32_t seat)
+/* The kernel that the seat's worker runs now, else the last one. */
+static uint32_t kernel_now(const struct output *o, uint32_t seat)
 {
     const struct wsched *p = o->p;
     uint32_t depth = au32_load_acquire(&p->seats[seat].depth); /* W1 */
@@ -227,8 +234,7 @@ static const char *kernel_of(const struct output *o, uint32_t seat)
     } else {
         kernel = event_last_kernel(p, seat);
     }
-    const char *name = wsched_kernel_name(p, kernel);
-    return name ? name : "";
+    return kernel;
 }
 
 static bool is_plain(const char *text, uint32_t i, uint32_t size)
@@ -240,10 +246,10 @@ static bool is_plain(const char *text, uint32_t i, uint32_t size)
 }
 
 /* The line that a seat has gathered; `remark` says why it ends here, if not with a newline. */
-static void end_line(struct output *o, uint32_t seat, const char *remark)
+static void end_line(struct output *o, uint32_t seat, uint32_t of, const char *remark)
 {
     struct stream *s = &o->streams[seat];
-    const char *kernel = kernel_of(o, seat);
+    const char *name = wsched_kernel_name(o->p, of), *kernel = name ? name : "";
     char text[4 * LINE_BYTES];
     uint32_t n = 0;
 
@@ -258,7 +264,8 @@ static void end_line(struct output *o, uint32_t seat, const char *remark)
         put_line(o, kernel, s->pid, text, n, remark);
 }
 
-static void take_bytes(struct output *o, uint32_t seat, const char *bytes, size_t n)
+static void take_bytes(struct output *o, uint32_t seat, uint32_t kernel, const char *bytes,
+                       size_t n)
 {
     struct stream *s = &o->streams[seat];
 
@@ -270,30 +277,74 @@ static void take_bytes(struct output *o, uint32_t seat, const char *bytes, size_
         }
         s->after_cr = bytes[i] == '\r';
         if (!is_end && s->size == LINE_BYTES)
-            end_line(o, seat, "\\");
+            end_line(o, seat, kernel, "\\");
         if (is_end)
-            end_line(o, seat, "");
+            end_line(o, seat, kernel, "");
         else
             s->line[s->size++] = bytes[i];
     }
 }
 
-/* What is in the pipe. False: all ends of it are closed. */
+/* The first mark from `at` on; n: none. */
+static size_t find_mark(const char *bytes, size_t at, size_t n)
+{
+    for (; at + MARK_BYTES <= n; at++) {
+        const char *zero = memchr(bytes + at, 0, n - MARK_BYTES - at + 1);
+        if (!zero)
+            break;
+        at = (size_t)(zero - bytes);
+        if (zero[1] == 1 && zero[2] == 'k' && zero[5] == 0)
+            return at;
+    }
+    return n;
+}
+
+/* What stands before a mark belongs to the kernel that it names. Returns how much that was. */
+static size_t take_marked(struct output *o, uint32_t seat, const char *bytes, size_t n)
+{
+    size_t at = 0;
+
+    for (size_t mark = find_mark(bytes, 0, n); mark < n; mark = find_mark(bytes, at, n)) {
+        take_bytes(o, seat,
+                   (uint32_t)(unsigned char)bytes[mark + 3] << 8 | (unsigned char)bytes[mark + 4],
+                   bytes + at, mark - at);
+        at = mark + MARK_BYTES;
+    }
+    return at;
+}
+
+/*
+ * What is in the pipe. False: all ends of it are closed. What no mark follows is kept until the
+ * pipe is empty. It then belongs to the kernel that ran just before that was seen: had another
+ * printed it, that one's mark, written as it ended, for we were reading (O1), would have been
+ * there.
+ */
 static bool drain(struct output *o, uint32_t seat)
 {
     struct stream *s = &o->streams[seat];
-    char bytes[8192];
+    struct au32 *reading = &o->p->seats[seat].reading;
+    uint32_t kernel = UINT32_MAX;
+    bool is_open = true;
+    size_t size = 0;
 
-    for (int i = 0; i < READ_ROUNDS && s->fd >= 0; i++) {
-        ssize_t n = read(s->fd, bytes, sizeof bytes);
-        if (n > 0)
-            take_bytes(o, seat, bytes, (size_t)n);
-        else if (n == 0)
-            return false;
-        else if (errno != EINTR)
+    au32_store_relaxed(reading, 1);
+    atomic_thread_fence(memory_order_seq_cst); /* O1: pairs with output_mark() */
+    for (int i = 0; i < READ_ROUNDS && s->fd >= 0 && size < PIPE_BYTES; i++) {
+        kernel = kernel_now(o, seat);
+        ssize_t n = read(s->fd, o->bytes + size, PIPE_BYTES);
+        if (n < 0 && errno == EINTR)
+            continue;
+        is_open = n != 0;
+        if (n <= 0)
             break;
+        size += (size_t)n;
+        size_t taken = take_marked(o, seat, o->bytes, size);
+        size -= taken;
+        memmove(o->bytes, o->bytes + taken, size);
     }
-    return true;
+    take_bytes(o, seat, kernel, o->bytes, size);
+    au32_store_release(reading, 0);
+    return is_open;
 }
 
 static void drop_stream(struct output *o, uint32_t seat)
@@ -310,7 +361,7 @@ void output_ended(struct output *o, uint32_t seat, bool is_death)
         return;
     drain(o, seat);
     if (o->streams[seat].size)
-        end_line(o, seat, is_death ? " [its worker died]" : "");
+        end_line(o, seat, kernel_now(o, seat), is_death ? " [its worker died]" : "");
     drop_stream(o, seat);
     flush_pending(o);
 }
@@ -439,6 +490,8 @@ void output_finish(struct output *o)
 
 /* ---- the worker's -------------------------------------------------------------------------- */
 
+static int mark_fd = -1; /* a process has one worker in it */
+
 void output_child(struct output *o, int fd)
 {
     if (!o)
@@ -449,10 +502,21 @@ void output_child(struct output *o, int fd)
     close(o->epoll);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
+    mark_fd = fd;     /* kept: a kernel may send its standard output elsewhere */
     __fpurge(stdout); /* what the driver had not flushed when it forked is the driver's */
     setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+void output_mark(const struct wsched *p, uint32_t kernel)
+{
+    const char mark[MARK_BYTES] = { 0, 1, 'k', (char)(kernel >> 8), (char)kernel, 0 };
+    int unread = 0;
+
+    atomic_thread_fence(memory_order_seq_cst); /* O1: pairs with drain() */
+    bool is_read = au32_load_acquire(&p->seats[p->seat].reading);
+    if (is_read || (!ioctl(mark_fd, FIONREAD, &unread) && unread > 0))
+        while (write(mark_fd, mark, sizeof mark) < 0 && errno == EINTR)
+            ;
 }
 
 void output_child_end(const struct output *o)

@@ -24,6 +24,8 @@ void output_finish(struct output *o);
 
 /* In the worker: print to `fd` from now on. */
 void output_child(struct output *o, int fd);
+/* What was printed so far, this kernel printed. */
+void output_mark(const struct wsched *p, uint32_t kernel);
 /* The worker ends in order: what stdio holds. */
 void output_child_end(const struct output *o);
 

@@ -19,7 +19,7 @@
  * once what a dead worker was at, and what was on top.
  */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "output.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -151,10 +151,14 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     event_put(p, p->seat, WSCHED_EVENT_STARTED, task->started, task->future, task->attempt,
               task->kernel, p->pid, label);
     p->current = task;
+    if (p->options.output_fd && task->outer)
+        output_mark(p, task->outer->kernel);
     POINT("worker: task claimed, kernel not started");
     int err = -EBADMSG;
     if (task->kernel < p->kernel_count)
         err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
+    if (p->options.output_fd)
+        output_mark(p, task->kernel);
     POINT("worker: kernel finished, task not sealed");
     p->current = task->outer;
     if (err > 0 || err < -(int)WORD_ERRNO_MASK)

@@ -150,6 +150,31 @@ static void lines_name_kernel_and_pid(void)
     fclose(from);
 }
 
+/* Kernels that end right after they printed, one after the other: each has its own lines. */
+static void each_kernel_has_its_lines(void)
+{
+    struct wsched *pool = open_piped(1);
+    struct wsched_future f[400];
+    bool seen[400] = { false };
+    char want[40];
+
+    for (int i = 0; i < 400; i++) {
+        snprintf(want, sizeof want, "%s %d\n", i % 3 ? "say" : "print", i);
+        f[i] = kit_submit(pool, i % 3 ? "say" : "print", want, strlen(want) + (i % 3 == 0));
+    }
+    for (int i = 0; i < 400; i++) { /* in whatever order they ran */
+        char kernel[8] = "", text[8] = "";
+        int pid, number = 0;
+        CHECK_EQ(sscanf(line(), "(%7s pid=%d) %7s %d", kernel, &pid, text, &number), 4);
+        CHECK(number >= 0 && number < 400 && !seen[number]);
+        CHECK(!strcmp(kernel, text) && !strcmp(kernel, number % 3 ? "say" : "print"));
+        seen[number % 400] = true;
+    }
+    for (int i = 0; i < 400; i++)
+        CHECK_EQ(kit_wait(pool, f[i]), 0);
+    close_piped(pool);
+}
+
 static void stdio_is_by_lines(void)
 {
     struct wsched *pool = open_piped(1);
@@ -367,6 +392,7 @@ static void refuses_what_is_no_descriptor(void)
 }
 
 TESTS("output", { "lines name kernel and pid", lines_name_kernel_and_pid },
+      { "each kernel has its lines", each_kernel_has_its_lines },
       { "stdio is by lines", stdio_is_by_lines },
       { "a dead worker's line is its own", a_dead_workers_line_is_its_own },
       { "long lines come in pieces", long_lines_come_in_pieces },
