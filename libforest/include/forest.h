@@ -354,6 +354,15 @@ FOREST_CHECKED int forest_predict_proba(const struct forest *model, const struct
 FOREST_CHECKED int forest_apply(const struct forest *model, const struct forest_matrix *x,
                                 uint32_t *leaves);
 
+/*
+ * The nodes that a row passes in a tree, from the root to its leaf, by scikit-learn's numbers:
+ * *count of them in `nodes`, which has room for info.depth + 1.
+ *   -ERANGE  no such row or tree     and the errors of forest_predict()
+ */
+FOREST_CHECKED int forest_decision_path(const struct forest *model, const struct forest_matrix *x,
+                                        uint64_t row, uint32_t tree, uint32_t *nodes,
+                                        uint32_t *count);
+
 /* ---- how good it is ------------------------------------------------------------------ */
 
 /* sklearn.metrics' mean_squared_error(y, p), with numpy's order of summation; NaN if n is 0. */

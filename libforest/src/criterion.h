@@ -2,8 +2,8 @@
 /*
  * criterion.h -- how mixed a set of rows is, and how much a cut through it gains.
  *
- * Sums go over the rows in the order of `samples`, and rounding makes that order part of the result.
- * A cut moves from left to right through one node's range.
+ * Sums go over the rows in the order of `samples`: by rounding that order is part of the result. A
+ * cut moves from left to right through one node's range.
  */
 #ifndef CRITERION_H
 #define CRITERION_H

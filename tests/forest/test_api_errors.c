@@ -144,6 +144,7 @@ static void bad_questions_are_refused(void)
     struct forest *nothing = NULL;
     struct forest_node node;
     uint64_t count = 4711;
+    uint32_t path[20], passed = 4711;
     double p[20];
 
     params.n_estimators = 2;
@@ -159,6 +160,14 @@ static void bad_questions_are_refused(void)
     x.cols = 3;
     CHECK_EQ(forest_predict(m.forest, &x, p), -EINVAL);
     CHECK_EQ(forest_predict(m.forest, NULL, p), -EINVAL);
+    CHECK_EQ(forest_decision_path(m.forest, &x, 0, 0, path, &passed), -EINVAL);
+    x.cols = 2;
+    CHECK_EQ(forest_decision_path(m.forest, &x, 20, 0, path, &passed), -ERANGE);
+    CHECK_EQ(forest_decision_path(m.forest, &x, 0, 2, path, &passed), -ERANGE);
+    CHECK_EQ(forest_decision_path(m.forest, &x, 0, 0, NULL, &passed), -EINVAL);
+    CHECK_EQ(passed, 4711);
+    CHECK_EQ(forest_decision_path(m.forest, &x, 19, 1, path, &passed), 0);
+    CHECK(passed > 1 && path[0] == 0 && path[passed - 1] < count);
     CHECK_EQ(forest_open(NULL, 100, &nothing, NULL), -EINVAL);
     CHECK(nothing == NULL);
     forest_close(NULL);

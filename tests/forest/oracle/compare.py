@@ -179,6 +179,11 @@ def differences(library, kind, x, y, w, theirs, ours):
             yield "probabilities"
     elif library.mse(y, q) != mean_squared_error(y, p):
         yield "mean squared error"
+    paths, starts = reference.decision_path(x[:20])
+    for row in range(min(len(x), 20)):
+        passed = [model.decision_path(x, row, t) + starts[t] for t in range(len(starts) - 1)]
+        if not np.array_equal(np.sort(np.concatenate(passed)), np.sort(paths[row].indices)):
+            yield "decision path of row %d" % row
     if not same(reference.feature_importances_, model.importances()):
         yield "importances"
     score = reference.score(x, y)

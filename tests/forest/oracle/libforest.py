@@ -101,6 +101,13 @@ class Model:
         self.library.check(self.library.c.forest_apply(self.view, ctypes.byref(matrix(x)), doubles(out)))
         return out
 
+    def decision_path(self, x, row, tree):
+        nodes, count = np.zeros(self.info.depth + 1, dtype=np.uint32), ctypes.c_uint32()
+        self.library.check(self.library.c.forest_decision_path(
+            self.view, ctypes.byref(matrix(x)), ctypes.c_uint64(row), ctypes.c_uint32(tree), doubles(nodes),
+            ctypes.byref(count)))
+        return nodes[:count.value]
+
     def oob(self, x, y):
         out, score = np.zeros((len(x), max(1, self.info.classes))), ctypes.c_double()
         self.library.check(self.library.c.forest_oob(self.view, ctypes.byref(matrix(x)), doubles(y), doubles(out),
