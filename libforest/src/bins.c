@@ -46,7 +46,8 @@ static int lay_out(uint64_t rows, uint64_t features, struct parts *parts)
     uint64_t stride = (features + 15) / 16 * 16;
     uint64_t edges = sizeof(struct header), edge_bytes = features * BINS_MAX * sizeof(double);
     if (__builtin_mul_overflow(rows, stride, &codes) ||
-        __builtin_add_overflow(codes, edges + edge_bytes + BINS_ALIGN - 1, &end) || end > SIZE_MAX / 2)
+        __builtin_add_overflow(codes, edges + edge_bytes + BINS_ALIGN - 1, &end) ||
+        end > SIZE_MAX / 2)
         return -E2BIG;
     end &= ~(BINS_ALIGN - 1);
     *parts = (struct parts){ stride, edges, edges + edge_bytes, end };
@@ -67,8 +68,8 @@ int bins_bytes(uint64_t rows, uint64_t features, size_t *bytes)
 
 static float value_at(const struct prep_source *x, uint64_t row, uint64_t feature)
 {
-    const char *at = (const char *)x->data + (ptrdiff_t)row * x->row_stride +
-                     (ptrdiff_t)feature * x->col_stride;
+    const char *at =
+        (const char *)x->data + (ptrdiff_t)row * x->row_stride + (ptrdiff_t)feature * x->col_stride;
     double d;
     float v;
 
@@ -221,7 +222,8 @@ static bool sound_edges(const double *edges, uint32_t features)
     bool sound = true;
 
     for (size_t f = 0; f < features; f++, edges += BINS_MAX) {
-        sound &= edges[0] >= -DBL_MAX && edges[BINS_MAX - 2] == DBL_MAX && edges[BINS_MAX - 1] == DBL_MAX;
+        sound &= edges[0] >= -DBL_MAX && edges[BINS_MAX - 2] == DBL_MAX &&
+                 edges[BINS_MAX - 1] == DBL_MAX;
         for (uint32_t i = 1; i < BINS_MAX; i++)
             sound &= edges[i] > edges[i - 1] || (edges[i] == DBL_MAX && edges[i - 1] == DBL_MAX);
     }

@@ -27,7 +27,7 @@
 #define HISTOGRAM_FEATURES_MAX 4096u
 #define NO_HISTOGRAM UINT32_MAX
 #define LANES_SHARE 4u /* if at least such a part of the features is looked at */
-#define UNIT_BITS 61 /* all worth together, in absolute value */
+#define UNIT_BITS 61   /* all worth together, in absolute value */
 #define WEIGHT_BITS 30
 
 struct hist_scratch {
@@ -52,13 +52,13 @@ struct hist_grower {
     uint32_t *features; /* a permutation, shuffled by every draw */
     uint32_t state;     /* of the small generator */
     uint32_t *rows, *spare;
-    struct hist_rows of;    /* what `rows` are numbers of */
-    parcel *blank;          /* a feature's histogram, all zero */
-    uint32_t histograms;    /* how many there may be */
-    uint64_t is_used;       /* bit i: histogram i belongs to a node */
-    double mean, unit;      /* a target is mean + unit * whole number */
-    double weight_unit;     /* a weight is weight_unit * whole number */
-    double weight_all;      /* in units */
+    struct hist_rows of; /* what `rows` are numbers of */
+    parcel *blank;       /* a feature's histogram, all zero */
+    uint32_t histograms; /* how many there may be */
+    uint64_t is_used;    /* bit i: histogram i belongs to a node */
+    double mean, unit;   /* a target is mean + unit * whole number */
+    double weight_unit;  /* a weight is weight_unit * whole number */
+    double weight_all;   /* in units */
     int64_t min_weight;
     struct hist_lane_cuts *cuts; /* of all features */
     struct hist_cells *cells;
@@ -204,7 +204,8 @@ static int reserve(struct hist_grower *g, uint32_t rows)
 
     while (depth < 32 && rows >> depth > s->histogram_rows)
         depth++;
-    g->histograms = rows <= s->histogram_rows || b->features > HISTOGRAM_FEATURES_MAX ? 0 : depth + 2;
+    g->histograms =
+        rows <= s->histogram_rows || b->features > HISTOGRAM_FEATURES_MAX ? 0 : depth + 2;
     g->histograms = g->histograms < HISTOGRAMS_MAX ? g->histograms : HISTOGRAMS_MAX;
     if (!err)
         err = arena_reserve(&s->rows, 2 * (size_t)rows * sizeof(uint32_t));
@@ -212,11 +213,15 @@ static int reserve(struct hist_grower *g, uint32_t rows)
         err = arena_reserve(&s->worth, (size_t)b->rows * sizeof(parcel));
     size_t groups = b->stride / HIST_LANES;
     if (!err)
-        err = arena_reserve(&s->features, sizeof *g->cells + groups * (sizeof *g->cuts + HIST_LANES * sizeof *g->features));
+        err = arena_reserve(&s->features,
+                            sizeof *g->cells +
+                                groups * (sizeof *g->cuts + HIST_LANES * sizeof *g->features));
     if (!err)
-        err = arena_reserve(&s->bins, (BINS_MAX + g->histograms * histogram_size(g)) * sizeof(parcel));
+        err = arena_reserve(&s->bins,
+                            (BINS_MAX + g->histograms * histogram_size(g)) * sizeof(parcel));
     if (!err)
-        err = arena_reserve(&s->block, s->block_rows * (sizeof(parcel) + b->stride + sizeof(uint32_t)));
+        err = arena_reserve(&s->block,
+                            s->block_rows * (sizeof(parcel) + b->stride + sizeof(uint32_t)));
     g->cells = s->features.memory;
     g->cuts = (struct hist_lane_cuts *)(g->cells + 1);
     g->features = (uint32_t *)(g->cuts + groups);
@@ -255,7 +260,8 @@ static void hist_child(struct hist_grower *g, uint32_t parent, struct hist_pendi
                        struct hist_pending *right)
 {
     bool is_left_small = left->end - left->start <= right->end - right->start;
-    struct hist_pending *small = is_left_small ? left : right, *large = is_left_small ? right : left;
+    struct hist_pending *small = is_left_small ? left : right,
+                        *large = is_left_small ? right : left;
 
     if (large->end - large->start <= g->scratch->histogram_rows) {
         histogram_give(g, parent);
@@ -326,7 +332,8 @@ static bool search_feature(struct hist_grower *g, const struct hist_node *node, 
 {
     if (histogram == NO_HISTOGRAM)
         return hist_search_rows(node, g->blank, feature, best);
-    return hist_search_bins(node, histogram_at(g, histogram) + (size_t)feature * BINS_MAX, feature, best);
+    return hist_search_bins(node, histogram_at(g, histogram) + (size_t)feature * BINS_MAX, feature,
+                            best);
 }
 
 /* In a node of two rows every feature that parts them does it equally well: the first one wins. */
@@ -345,7 +352,8 @@ static void search_pair(struct hist_grower *g, const struct hist_node *node, str
             continue;
         best->gain_top = 1.0;
         best->feature = feature;
-        best->code = a[feature] < b[feature] ? cut_code(a[feature], b[feature]) : cut_code(b[feature], a[feature]);
+        best->code = a[feature] < b[feature] ? cut_code(a[feature], b[feature])
+                                             : cut_code(b[feature], a[feature]);
         if (g->limits->max_features == g->bins->features)
             return;
     }
@@ -358,7 +366,8 @@ static void search(struct hist_grower *g, const struct hist_pending *p, struct h
                               .rows = g->rows + p->start,
                               .n = p->end - p->start,
                               .all = p->all,
-                              .min_rows = g->limits->min_samples_leaf ? g->limits->min_samples_leaf : 1,
+                              .min_rows =
+                                  g->limits->min_samples_leaf ? g->limits->min_samples_leaf : 1,
                               .min_weight = g->min_weight };
 
     if (g->in_lanes && node.n <= HIST_LANES_ROWS) {
@@ -380,7 +389,8 @@ static void search(struct hist_grower *g, const struct hist_pending *p, struct h
  */
 static bool is_worth_it(const struct hist_grower *g, parcel all, parcel left)
 {
-    double s = parcel_sum(all), w = parcel_weight(all), sl = parcel_sum(left), wl = parcel_weight(left);
+    double s = parcel_sum(all), w = parcel_weight(all), sl = parcel_sum(left),
+           wl = parcel_weight(left);
     double d = sl * w - s * wl, decrease;
 
     if (!(fabs(d) > 0x1p-48 * (fabs(sl) * w + fabs(s) * wl)))
@@ -416,8 +426,9 @@ static uint32_t add(struct hist_grower *g, const struct hist_pending *p)
 
     out->nodes[id] = (struct node){ value, 0, 0 };
     if (out->stats)
-        out->stats[id] = (struct node_stats){ impurity_of(g, p), value,
-                                              parcel_weight(p->all) * g->weight_unit, p->end - p->start };
+        out->stats[id] =
+            (struct node_stats){ impurity_of(g, p), value, parcel_weight(p->all) * g->weight_unit,
+                                 p->end - p->start };
     if (p->parent >= 0 && !p->is_left)
         out->nodes[p->parent].right = id;
     out->depth = p->depth > out->depth ? p->depth : out->depth;
@@ -425,8 +436,8 @@ static uint32_t add(struct hist_grower *g, const struct hist_pending *p)
 }
 
 /* Rows up to the code go to the front; both sides keep their order. Returns how many there are. */
-static uint32_t part(struct hist_grower *g, const struct hist_pending *p, const struct hist_cut *cut,
-                     parcel *left)
+static uint32_t part(struct hist_grower *g, const struct hist_pending *p,
+                     const struct hist_cut *cut, parcel *left)
 {
     const uint8_t *codes = g->of.codes + cut->feature;
     size_t stride = g->of.stride;
@@ -481,8 +492,10 @@ static int grow_node(struct hist_grower *g, struct hist_pending *p, size_t *coun
     if (err)
         return err;
     struct hist_pending *to = (struct hist_pending *)g->scratch->pending.memory + *count;
-    to[0] = (struct hist_pending){ middle, p->end, p->depth + 1, (int32_t)id, false, NO_HISTOGRAM, p->all - left };
-    to[1] = (struct hist_pending){ p->start, middle, p->depth + 1, (int32_t)id, true, NO_HISTOGRAM, left };
+    to[0] = (struct hist_pending){ middle, p->end,       p->depth + 1, (int32_t)id,
+                                   false,  NO_HISTOGRAM, p->all - left };
+    to[1] = (struct hist_pending){ p->start, middle,       p->depth + 1, (int32_t)id,
+                                   true,     NO_HISTOGRAM, left };
     if (p->histogram != NO_HISTOGRAM)
         hist_child(g, p->histogram, &to[1], &to[0]);
     *count += 2;
@@ -540,9 +553,13 @@ static int grow_subtree(struct hist_grower *g, struct hist_pending root, size_t 
 int hist_grow(const struct bins *b, const double *y, const double *w, uint32_t splitter_seed,
               const struct grow_limits *limits, struct hist_scratch *scratch, struct tree *out)
 {
-    struct hist_grower g = { .bins = b, .limits = limits, .scratch = scratch, .out = out, .state = splitter_seed };
+    struct hist_grower g = {
+        .bins = b, .limits = limits, .scratch = scratch, .out = out, .state = splitter_seed
+    };
     struct totals t;
-    int err = limits->max_features && limits->max_features <= b->features ? look_at_rows(b, y, w, &t) : -EINVAL;
+    int err = limits->max_features && limits->max_features <= b->features
+                  ? look_at_rows(b, y, w, &t)
+                  : -EINVAL;
 
     if (!err)
         err = reserve(&g, t.rows);
@@ -555,7 +572,7 @@ int hist_grow(const struct bins *b, const double *y, const double *w, uint32_t s
     g.of = (struct hist_rows){ b->codes, b->stride, worth };
     g.min_weight = (int64_t)ceil(limits->min_weight_leaf / g.weight_unit);
     g.in_lanes = limits->min_samples_leaf <= 1 && g.min_weight == 0 &&
-               (uint64_t)limits->max_features * LANES_SHARE >= b->features;
+                 (uint64_t)limits->max_features * LANES_SHARE >= b->features;
     memset(g.blank, 0, BINS_MAX * sizeof *g.blank);
     memset(g.cells, 0, sizeof *g.cells);
     for (uint32_t f = 0; f < b->features; f++)

@@ -156,9 +156,9 @@ static void search_plain(const struct hist_some *some, uint32_t first, struct hi
 }
 
 #ifdef HAVE_AVX512
-static __attribute__((target("avx2"))) void
-search_avx2(const struct hist_some *some, uint32_t first, struct hist_cells *cells,
-            struct hist_lane_cuts *out)
+static __attribute__((target("avx2"))) void search_avx2(const struct hist_some *some,
+                                                        uint32_t first, struct hist_cells *cells,
+                                                        struct hist_lane_cuts *out)
 {
     search(some, first, cells, out);
 }

@@ -3,11 +3,11 @@
  * hist_lanes.h -- the best cut of each feature in a node of some rows, in 16 lanes that are
  * features.
  *
- * In a node of few rows every row's code is tried as a cut: what goes left is found by comparing all
- * codes with it. With more rows there is a histogram, and all codes are tried. Sums are 32-bit whole
- * numbers (targets less the node's mean, as fine as these allow), gains are floats formed from them
- * by the same operations on every processor. Of equal cuts of a feature the first that was tried
- * wins.
+ * In a node of few rows every row's code is tried as a cut: what goes left is found by comparing
+ * all codes with it. With more rows there is a histogram, and all codes are tried. Sums are 32-bit
+ * whole numbers (targets less the node's mean, as fine as these allow), gains are floats formed
+ * from them by the same operations on every processor. Of equal cuts of a feature the first that
+ * was tried wins.
  */
 #ifndef HIST_LANES_H
 #define HIST_LANES_H

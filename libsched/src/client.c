@@ -224,7 +224,7 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
             pool_unlock(p);
         if (i)
             au32_store_relaxed(&p->woke, park_wake_one(p)); /* relaxed: a hint for wsched_wait() */
-        if (err == -ENOBUFS) /* of blocks */
+        if (err == -ENOBUFS)                                /* of blocks */
             err = -EAGAIN;
         if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))
             err = wait_for_room(p, &specs[i]);

@@ -134,18 +134,19 @@ static long double error(const struct totals *s)
 }
 
 /* The decrease of squared error by a cut; -1 if it is not allowed. */
-static long double decrease(const struct walk *w, const uint32_t *rows, uint32_t n, uint32_t feature,
-                            double threshold)
+static long double decrease(const struct walk *w, const uint32_t *rows, uint32_t n,
+                            uint32_t feature, double threshold)
 {
     const struct data *d = w->d;
     struct totals all = { 0 }, left = { 0 }, right = { 0 };
 
     for (uint32_t i = 0; i < n; i++) {
         add(&all, d, rows[i]);
-        add((double)d->x[(size_t)rows[i] * d->features + feature] <= threshold ? &left : &right, d, rows[i]);
+        add((double)d->x[(size_t)rows[i] * d->features + feature] <= threshold ? &left : &right, d,
+            rows[i]);
     }
-    if (left.n < w->limits->min_samples_leaf || right.n < w->limits->min_samples_leaf ||
-        !left.n || !right.n || (double)left.w < w->limits->min_weight_leaf ||
+    if (left.n < w->limits->min_samples_leaf || right.n < w->limits->min_samples_leaf || !left.n ||
+        !right.n || (double)left.w < w->limits->min_weight_leaf ||
         (double)right.w < w->limits->min_weight_leaf)
         return -1;
     return error(&all) - error(&left) - error(&right);
@@ -186,7 +187,8 @@ static void check_node(struct walk *w, uint32_t id, uint32_t *rows, uint32_t n, 
     uint32_t *right = malloc(n * sizeof *right), at = 0, behind = 0;
     REQUIRE(right != NULL);
     for (uint32_t i = 0; i < n; i++) {
-        bool goes_left = (double)w->d->x[(size_t)rows[i] * w->d->features + node->feature] <= node->number;
+        bool goes_left =
+            (double)w->d->x[(size_t)rows[i] * w->d->features + node->feature] <= node->number;
         *(goes_left ? &rows[at++] : &right[behind++]) = rows[i];
     }
     memcpy(rows + at, right, behind * sizeof *rows);
@@ -195,7 +197,8 @@ static void check_node(struct walk *w, uint32_t id, uint32_t *rows, uint32_t n, 
     check_node(w, node->right, rows + at, behind, depth + 1);
 }
 
-static void check_tree(const struct data *d, const struct grow_limits *limits, const struct tree *tree)
+static void check_tree(const struct data *d, const struct grow_limits *limits,
+                       const struct tree *tree)
 {
     struct walk w = { .d = d, .limits = limits, .tree = tree };
     uint32_t n = 0;
@@ -272,8 +275,9 @@ static bool same(const struct tree *a, const struct tree *b)
 
 static void is_the_same_with_all_loops(void)
 {
-    static const uint32_t limits_of[][2] = { { HIST_LANES_ROWS, 4096 }, { 0, 0 }, { 50, 700 },
-                                             { 1000, 100 }, { UINT32_MAX / 2, 4096 } };
+    static const uint32_t limits_of[][2] = {
+        { HIST_LANES_ROWS, 4096 }, { 0, 0 }, { 50, 700 }, { 1000, 100 }, { UINT32_MAX / 2, 4096 }
+    };
     for (uint64_t seed = 1; seed <= 8; seed++) {
         struct data d = make(seed, 3000, seed & 1 ? 6 : 40, (enum weights)(seed % 3), true);
         struct grow_limits limits = no_limits(&d);
@@ -432,8 +436,8 @@ static void survives_extreme_numbers(void)
             uint64_t outside = 0;
             double slack = (high - low) * 1e-9;
             for (uint32_t n = 0; n < tree.count; n++)
-                outside += node_is_leaf(&tree.nodes[n]) &&
-                           !(tree.nodes[n].number >= low - slack && tree.nodes[n].number <= high + slack);
+                outside += node_is_leaf(&tree.nodes[n]) && !(tree.nodes[n].number >= low - slack &&
+                                                             tree.nodes[n].number <= high + slack);
             CHECK_EQ(outside, 0);
             tree_release(&tree);
             release(&d);
@@ -478,8 +482,8 @@ static double mse_of(const struct data *d, uint32_t train_rows, uint32_t mode)
 {
     struct forest_params p = FOREST_PARAMS_INIT;
     struct forest_matrix train = forest_matrix_rows(d->x, train_rows, d->features, FOREST_FLOAT32);
-    struct forest_matrix test = forest_matrix_rows(d->x + (size_t)train_rows * d->features,
-                                                   d->rows - train_rows, d->features, FOREST_FLOAT32);
+    struct forest_matrix test = forest_matrix_rows(
+        d->x + (size_t)train_rows * d->features, d->rows - train_rows, d->features, FOREST_FLOAT32);
     struct forest *forest;
     void *model;
     size_t bytes;
@@ -508,8 +512,9 @@ static void is_as_good_as_exact(void)
         float *x = d.x + (size_t)i * d.features;
         for (uint32_t f = 0; f < d.features; f++)
             x[f] = (float)uniform();
-        d.y[i] = 10 * sin(M_PI * (double)x[0] * (double)x[1]) + 10 * (double)x[3] + 5 * (double)x[4] +
-                 20 * ((double)x[2] - 0.5) * ((double)x[2] - 0.5) + uniform() + uniform() + uniform();
+        d.y[i] = 10 * sin(M_PI * (double)x[0] * (double)x[1]) + 10 * (double)x[3] +
+                 5 * (double)x[4] + 20 * ((double)x[2] - 0.5) * ((double)x[2] - 0.5) + uniform() +
+                 uniform() + uniform();
     }
     double exact = mse_of(&d, 4000, FOREST_EXACT), hist = mse_of(&d, 4000, FOREST_HISTOGRAM);
 
@@ -534,7 +539,8 @@ static void tells_modes_apart(void)
         struct forest_prepared *prepared;
         void *block = aligned_alloc(64, (sizes[kind] + 63) / 64 * 64);
         REQUIRE(block != NULL);
-        REQUIRE_OK(kind ? forest_bin(&x, block, sizes[kind]) : forest_prepare(&x, block, sizes[kind]));
+        REQUIRE_OK(kind ? forest_bin(&x, block, sizes[kind])
+                        : forest_prepare(&x, block, sizes[kind]));
         REQUIRE_OK(forest_prepared_open(block, sizes[kind], &prepared));
         CHECK_EQ(forest_prepared_rows(prepared), 100);
         CHECK_EQ(forest_prepared_cols(prepared), 3);

@@ -88,8 +88,8 @@ static int check(const struct forest_options *o)
                              option_tasks[o->task]);
     if (o->class_weight && !is_class)
         return args_complain("--class-weight makes no sense without --task classification");
-    if (o->mode == FOREST_HISTOGRAM &&
-        (is_class || o->criterion == FOREST_FRIEDMAN_MSE || o->extra_trees || o->params.max_leaf_nodes))
+    if (o->mode == FOREST_HISTOGRAM && (is_class || o->criterion == FOREST_FRIEDMAN_MSE ||
+                                        o->extra_trees || o->params.max_leaf_nodes))
         return args_complain("--mode: hist is for regression by squared error, depth first");
     if (o->bootstrap && o->no_bootstrap)
         return args_complain("--bootstrap and --no-bootstrap exclude each other");

@@ -54,7 +54,8 @@ static int collect_tagged(const struct objstore_info *info, void *ctx)
 {
     struct leftovers *l = ctx;
     struct leftover one = { .id = info->id };
-    if ((info->state != OBJSTORE_SEALED && info->state != OBJSTORE_SPILLED) || sscanf(info->meta.tag, TAG_PREFIX "%d", &one.driver) != 1)
+    if ((info->state != OBJSTORE_SEALED && info->state != OBJSTORE_SPILLED) ||
+        sscanf(info->meta.tag, TAG_PREFIX "%d", &one.driver) != 1)
         return 0;
     if ((l->count & (l->count - 1)) == 0) {
         struct leftover *more = realloc(l->item, (l->count ? l->count * 2 : 1) * sizeof *more);
