@@ -75,6 +75,7 @@ $(O)/bin/$(1): $$($(1).obj) $(TOOL_LIB) $(foreach l,$(2),$(O)/lib/$(l).a)
 	$$(Q)$(CC) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) $(foreach l,$(2),$$($(l).libs)) -lm
 endef
 $(eval $(call tool,objstore,libobjstore))
+$(eval $(call tool,sched,libsched))
 $(eval $(call tool,forest,libobjstore libsched libforest))
 
 $(O)/obj/tools/%.o: tools/%.c
@@ -136,6 +137,14 @@ $$($(1).examples): $(O)/examples/%: $(1)/examples/%.c $$($(1).a)
 	$$(Q)$(CC) $(BASE_CFLAGS) -I$(1)/include $$(CPPFLAGS) $$(CFLAGS) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) $$($(1).libs)
 endef
 $(foreach lib,$(LIBS_ALL),$(eval $(call examples,$(lib))))
+
+# Those of several libraries together.
+TOGETHER := $(patsubst %.c,$(O)/%,$(wildcard examples/*.c))
+EXAMPLES += $(TOGETHER)
+$(TOGETHER): $(O)/%: %.c $(foreach l,$(LIBS_ALL),$($(l).a))
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(BASE_CFLAGS) $(foreach l,$(LIBS_ALL),-I$(l)/include) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) $(foreach l,$(LIBS_ALL),$($(l).libs))
 
 # bench/<suite>/x.c is the program build/bench/<suite>/x, linked to the static libraries.
 BENCHES := $(patsubst bench/%.c,$(O)/bench/%,$(filter-out %/driver.c,$(wildcard bench/store/*.c bench/sched/*.c bench/forest/*.c)))

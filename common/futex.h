@@ -53,4 +53,16 @@ static inline int futex_wake(struct au32 *word, int count)
     return r < 0 ? -errno : (int)r;
 }
 
+/*
+ * Add 1 << shift to *other and wake all who sleep on *word, in one step: a process is killed before
+ * it or after it, not in between. How many were woken; or a negative errno, and neither was done.
+ */
+static inline int futex_add_and_wake(struct au32 *word, struct au32 *other, uint32_t shift)
+{
+    uint32_t op = (uint32_t)(FUTEX_OP_ADD | FUTEX_OP_OPARG_SHIFT) << 28 |
+                  (uint32_t)FUTEX_OP_CMP_EQ << 24 | shift << 12;
+    long r = syscall(SYS_futex, &word->v, FUTEX_WAKE_OP, INT_MAX, 0L, &other->v, op);
+    return r < 0 ? -errno : (int)r;
+}
+
 #endif

@@ -12,7 +12,7 @@ ifeq ($(call has,hiredis/hiredis.h,$(CC)),yes)
 STORE_PEERS += redis
 endif
 ifeq ($(call has,boost/interprocess/managed_shared_memory.hpp,$(CXX) -x c++),yes)
-STORE_PEERS += boost
+STORE_PEERS += boost boost_deferred
 endif
 endif
 STORE_PEERS := $(STORE_PEERS:%=$(O)/bench/store/peers/%)
@@ -32,5 +32,5 @@ $(O)/obj/bench/store/%.o: bench/store/%.cc
 $(O)/bench/store/peers/%: $(O)/obj/bench/store/peers/%.o $(O)/obj/bench/store/driver.o $(libobjstore.a)
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(if $(filter boost,$*),$(CXX),$(CC)) -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) $(libobjstore.libs) \
+	$(Q)$(if $(filter boost%,$*),$(CXX),$(CC)) -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) $(libobjstore.libs) \
 	  $(if $(filter lmdb,$*),-llmdb) $(if $(filter redis,$*),-lhiredis) -lrt -lm

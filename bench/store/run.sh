@@ -22,6 +22,7 @@ peer() {
     fi
 }
 peer Boost.Interprocess "$at/peers/boost"
+peer 'Boost, deferred delete' "$at/peers/boost_deferred"
 peer LMDB "$at/peers/lmdb"
 peer Redis "$at/peers/redis" redis-server
 peer memcached "$at/peers/memcached" memcached

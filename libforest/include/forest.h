@@ -15,8 +15,9 @@
  *           forest_scratch serves one call at a time.
  * Trust     A block from outside is checked once by its _open() call, in time linear
  *           in its size; what passes cannot make a later call read or write astray.
- * Source    L. Breiman, "Random Forests", Machine Learning 45, 2001; the exact rules
- *           are those of scikit-learn 1.2's RandomForestRegressor.
+ * Source    L. Breiman, "Random Forests", Machine Learning 45, 2001; P. Geurts and others,
+ *           "Extremely randomized trees", Machine Learning 63, 2006; the exact rules are
+ *           those of scikit-learn 1.2's RandomForest and ExtraTrees, Regressor and Classifier.
  */
 #ifndef FOREST_H
 #define FOREST_H
@@ -76,20 +77,50 @@ FOREST_CHECKED int forest_train_test_split(uint64_t rows, double test_size, uint
 
 enum forest_task {
     FOREST_REGRESSION = 0,
+    FOREST_CLASSIFICATION = 1, /* targets are class numbers 0, 1, ...: see forest_encode() */
+};
+
+enum forest_criterion {
+    FOREST_CRITERION_DEFAULT = 0, /* squared error, or Gini impurity */
+    FOREST_SQUARED_ERROR,
+    FOREST_FRIEDMAN_MSE,
+    FOREST_GINI,
+    FOREST_ENTROPY, /* the same as scikit-learn's log_loss */
+};
+
+/* How much rows of a class weigh, besides their sample_weight. Counts are of rows, not weights. */
+enum forest_class_weight {
+    FOREST_CLASS_WEIGHT_NONE = 0,
+    FOREST_CLASS_WEIGHT_BALANCED,           /* rows / (classes * rows of the class) */
+    FOREST_CLASS_WEIGHT_BALANCED_SUBSAMPLE, /* the same of what a tree's bootstrap drew */
+};
+
+/*
+ * EXACT is scikit-learn's forest, bit for bit. HISTOGRAM looks for thresholds among the edges of
+ * up to 255 bins a feature, which is many times faster and about as good; its forests are equal on
+ * every machine, but not scikit-learn's. A NaN in the training rows is a value of its own, larger
+ * than all others. So far only for regression by squared error, depth first.
+ */
+enum forest_mode {
+    FOREST_EXACT = 0,
+    FOREST_HISTOGRAM = 1,
 };
 
 enum forest_max_features {
-    FOREST_MAX_FEATURES_DEFAULT = 0, /* regression: all */
+    FOREST_MAX_FEATURES_DEFAULT = 0, /* regression: all; classification: the square root */
     FOREST_MAX_FEATURES_COUNT,       /* max_features_value, a number of features */
     FOREST_MAX_FEATURES_FRACTION,    /* max(1, (int)(value * features)) */
     FOREST_MAX_FEATURES_SQRT,
     FOREST_MAX_FEATURES_LOG2,
+    FOREST_MAX_FEATURES_ALL,
 };
 
 /*
  * Zero is the default of every field. Out of range is -EINVAL; fields of a newer library
  * that are not zero are -E2BIG. Like scikit-learn, max_features beyond the number of
- * features means all of them, and max_samples cannot go with no_bootstrap.
+ * features means all of them, and max_samples needs a bootstrap.
+ *
+ * A class_weight by hand (scikit-learn's dict) is a sample_weight multiplied by each row's.
  */
 struct forest_params {
     uint32_t struct_size;       /* sizeof(struct forest_params) */
@@ -105,10 +136,33 @@ struct forest_params {
     double min_impurity_decrease;
     double max_samples;    /* 0: all rows; (0, 1]: this fraction; > 1: this number of draws */
     uint32_t no_bootstrap; /* 1: every tree sees every row once */
-    uint32_t keep_stats;   /* 1: keep each node's impurity, counts and value; 48 bytes a node */
+    /* 1: keep each node's impurity, counts and value: 32 bytes a node more, and 8 per class */
+    uint32_t keep_stats;
+    uint32_t criterion;      /* enum forest_criterion */
+    uint32_t class_weight;   /* enum forest_class_weight */
+    uint32_t max_leaf_nodes; /* 0: no limit, else from 2: nodes that gain most are split first */
+    uint32_t extra_trees;    /* 1: thresholds drawn at random, and no bootstrap by default */
+    uint32_t bootstrap;      /* 1: a bootstrap even so; no_bootstrap does not go with it */
+    uint32_t mode;           /* enum forest_mode */
+    double min_samples_split_fraction; /* in place of min_samples_split: (0, 1] of the rows, */
+    double min_samples_leaf_fraction;  /* rounded up; the same, below 1, for min_samples_leaf */
+    double ccp_alpha;                  /* minimal cost-complexity pruning; 0: none */
 };
-#define FOREST_PARAMS_INIT                                                                \
-    { sizeof(struct forest_params), 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0, 0 }
+#define FOREST_PARAMS_INIT                                                                       \
+    {                                                                                            \
+        sizeof(struct forest_params), 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0, 0, \
+            0, 0, 0.0, 0.0, 0.0                                                                  \
+    }
+#define FOREST_CLASSES_MAX 65536u
+
+/*
+ * Class numbers of `count` labels, any finite numbers: codes[i] is the rank of labels[i] among
+ * the distinct ones, which go to `classes`, ascending, and their number to *classes_count. codes
+ * may be labels itself; classes has room for FOREST_CLASSES_MAX, or for `count` if that is less.
+ *   -EINVAL  a label that is not finite, or more classes than that     -ENOMEM
+ */
+FOREST_CHECKED int forest_encode(const double *labels, uint64_t count, double *codes,
+                                 double *classes, uint32_t *classes_count);
 
 /* ---- training ---------------------------------------------------------------------- */
 
@@ -122,7 +176,19 @@ struct forest_params {
 FOREST_CHECKED int forest_prepared_size(const struct forest_matrix *x, size_t *bytes);
 FOREST_CHECKED int forest_prepare(const struct forest_matrix *x, void *block, size_t bytes);
 
-/* A checked view of a prepared block, which must outlive it. Free with forest_prepared_close(). */
+/*
+ * The same for FOREST_HISTOGRAM: each value as the number of its bin, a byte a cell (columns filled
+ * up to a multiple of 16), and 2 KiB a column. Of more than 262,144 rows the bins are made from a
+ * sample.
+ *   -EINVAL  no rows or columns, an infinity or a double beyond float32; 2^31 rows or more
+ */
+FOREST_CHECKED int forest_bin_size(const struct forest_matrix *x, size_t *bytes);
+FOREST_CHECKED int forest_bin(const struct forest_matrix *x, void *block, size_t bytes);
+
+/*
+ * A checked view of a block of either kind, which must outlive it. Free with forest_prepared_close().
+ * Exact classifiers make it keep a byte for each row and column of at most 64 different values.
+ */
 struct forest_prepared;
 FOREST_CHECKED int forest_prepared_open(const void *block, size_t bytes,
                                         struct forest_prepared **out);
@@ -133,7 +199,10 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
 /*
  * Work space of one thread, grown on demand and kept from tree to tree. Beside the tree itself
  * (16 bytes a node, 48 with keep_stats) it takes at most 50 bytes a row and 1,300 bytes a column,
- * and 8 MiB and two bytes a cell, or 32 MiB if that is less.
+ * and 8 MiB and two bytes a cell, or 32 MiB if that is less. That is RandomForestRegressor with
+ * squared error; other kinds take 80 bytes a row, with entropy 8 for each unit of weight up to 2^24,
+ * 150 bytes a node, and a number for each class of a node whose rows are of several, or of each node
+ * with keep_stats, max_leaf_nodes or ccp_alpha.
  */
 struct forest_scratch;
 FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */
@@ -144,7 +213,8 @@ FOREST_API void forest_scratch_free(struct forest_scratch *scratch); /* NULL is 
  * arguments. `y` has one target per row, `sample_weight` one weight or is NULL. The tree
  * is a flat block of *bytes bytes, lent by the scratch until its next use.
  *   -EINVAL  bad parameter, index >= n_estimators, a target or weight that is not finite, a
- *            negative weight, or no row of positive weight drawn (scikit-learn predicts NaN then)
+ *            negative weight, or no row of positive weight drawn (scikit-learn predicts NaN then);
+ *            in classification a target that is not one of 0..FOREST_CLASSES_MAX-1
  *   -ENOMEM
  */
 FOREST_CHECKED int forest_tree_train(const struct forest_prepared *x, const double *y,
@@ -222,37 +292,113 @@ struct forest_info {
     uint64_t leaves;
     uint64_t depth; /* of the deepest tree */
     uint64_t bytes;
+    uint64_t classes; /* 0: regression */
 };
 FOREST_API void forest_describe(const struct forest *model, struct forest_info *out);
 
 /*
- * One node of a tree, in preorder as scikit-learn numbers them. `impurity` and what follows
- * are NaN or 0 unless the forest was trained with keep_stats. -ERANGE: no such tree or node.
+ * The labels of the classes, by class number, ascending: 0, 1, ... until forest_set_classes() says
+ * otherwise, which writes them into a model's block; info.classes of them. forest_predict() answers
+ * with labels.
+ *   -EINVAL  not so many classes, or labels not finite and ascending; and those of forest_open()
+ */
+FOREST_CHECKED int forest_classes(const struct forest *model, double *out);
+FOREST_CHECKED int forest_set_classes(void *block, size_t bytes, const double *labels,
+                                      uint32_t count);
+
+/*
+ * One node of a tree. Nodes are in preorder, which is scikit-learn's order but with max_leaf_nodes:
+ * `id` is its number there. `impurity` and what follows are NaN or 0 unless the forest was trained
+ * with keep_stats. -ERANGE: no such tree or node.
  */
 struct forest_node {
     int64_t left, right; /* -1: a leaf */
     int64_t feature;     /* -2: a leaf */
     double threshold;    /* -2.0: a leaf */
-    double value;        /* the leaf's prediction; with keep_stats every node's */
+    double value;        /* the leaf's prediction (a label); with keep_stats every node's */
     double impurity;
     double weighted_rows;
     uint64_t rows;
+    uint64_t id;
 };
 FOREST_CHECKED int forest_tree_nodes(const struct forest *model, uint32_t tree, uint64_t *count);
 FOREST_CHECKED int forest_tree_node(const struct forest *model, uint32_t tree, uint64_t node,
                                     struct forest_node *out);
+/* The weight of each class in a node. -ERANGE     -EINVAL  regression, or not trained with
+ * keep_stats */
+FOREST_CHECKED int forest_tree_weights(const struct forest *model, uint32_t tree, uint64_t node,
+                                       double *out);
 
 /*
  * Predict each row of x: out[i] is the mean over the trees, in tree order. Rows are rounded
  * to float32 as in training. A NaN goes right at every split; infinities compare as they do.
- * No rows are no error. Does not allocate for small tables.
+ * No rows are no error. In classification out[i] is the label of the class with the greatest
+ * probability, the first of equals. Does not allocate for small tables in regression.
  *   -EINVAL  x has another number of columns than the model     -ENOMEM
  */
 FOREST_CHECKED int forest_predict(const struct forest *model, const struct forest_matrix *x,
                                   double *out);
 
-/* mean_squared_error(y, p), with numpy's order of summation; NaN if n is 0. */
+/*
+ * The probability of each class for each row: out[i * classes + k], the mean over the trees of the
+ * share of class k among the training rows of row i's leaf.
+ *   -EINVAL  as forest_predict(); a regression forest     -ENOMEM
+ */
+FOREST_CHECKED int forest_predict_proba(const struct forest *model, const struct forest_matrix *x,
+                                        double *out);
+
+/*
+ * The leaf that each row ends in: leaves[i * trees + t] is scikit-learn's number (`id`) of a node
+ * of tree t, as its apply() returns it. Errors as forest_predict().
+ */
+FOREST_CHECKED int forest_apply(const struct forest *model, const struct forest_matrix *x,
+                                uint32_t *leaves);
+
+/*
+ * The nodes that a row passes in a tree, from the root to its leaf, by scikit-learn's numbers:
+ * *count of them in `nodes`, which has room for info.depth + 1.
+ *   -ERANGE  no such row or tree     and the errors of forest_predict()
+ */
+FOREST_CHECKED int forest_decision_path(const struct forest *model, const struct forest_matrix *x,
+                                        uint64_t row, uint32_t tree, uint32_t *nodes,
+                                        uint32_t *count);
+
+/* ---- how good it is ------------------------------------------------------------------ */
+
+/* sklearn.metrics' mean_squared_error(y, p), with numpy's order of summation; NaN if n is 0. */
 FOREST_API double forest_mean_squared_error(const double *y, const double *p, uint64_t n);
+/* Its r2_score(y, p): the share of y's variance that p explains; NaN if n < 2. */
+FOREST_API double forest_r2_score(const double *y, const double *p, uint64_t n);
+/* Its accuracy_score(y, p): how many of them are equal; NaN if n is 0. */
+FOREST_API double forest_accuracy(const double *y, const double *p, uint64_t n);
+
+/*
+ * What the forest predicts for its own training rows, each by those trees alone whose bootstrap did
+ * not draw it: scikit-learn's oob_prediction_ (rows), or oob_decision_function_ (rows * classes).
+ * A row that all trees drew gets 0. x and y are those of training, y in classification as labels.
+ * `out` or `score` may be NULL; *score is R2, or the accuracy of the most probable class.
+ *   -EINVAL  a forest without bootstrap; x of another shape     -ENOMEM
+ */
+FOREST_CHECKED int forest_oob(const struct forest *model, const struct forest_matrix *x,
+                              const double *y, double *out, double *score);
+
+/*
+ * How much the splits on each feature lower the impurity, scikit-learn's feature_importances_: one
+ * number a feature, 1 in sum (or all 0 if there is no split).
+ *   -EINVAL  a forest trained without keep_stats     -ENOMEM
+ */
+FOREST_CHECKED int forest_importances(const struct forest *model, double *out);
+
+/*
+ * How much the score (R2, or accuracy) on these rows drops when one feature's values are shuffled:
+ * mean and standard deviation over the repeats, a number a feature each, as sklearn.inspection's
+ * permutation_importance(n_repeats, random_state) has them. Predicts features * repeats times.
+ *   -EINVAL  x of another shape, no rows or 2^32, no repeats     -ENOMEM
+ */
+FOREST_CHECKED int forest_permutation_importances(const struct forest *model,
+                                                  const struct forest_matrix *x, const double *y,
+                                                  uint32_t repeats, uint32_t seed, double *mean,
+                                                  double *deviation);
 
 FOREST_API const char *forest_strerror(int error); /* never NULL */
 FOREST_API int forest_version(void);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* assemble.c -- from tree blocks to a model block, or to a model that leaves them where they are. */
+/* assemble.c -- from tree blocks to a model block, or to a model that leaves them where they are.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,13 @@ int forest_assemble_size(const struct forest_tree *trees, uint32_t count, size_t
 {
     if (!trees || !count || !bytes)
         return -EINVAL;
-    size_t total = model_bodies_offset(count);
+    size_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
         int err = trees[i].data ? flat_header_check(trees[i].data, trees[i].bytes) : -EINVAL;
         if (err)
             return err;
+        if (i == 0)
+            total = model_bodies_offset(count, header_of(trees)->classes);
         if (__builtin_add_overflow(total, trees[i].bytes - sizeof(struct tree_header), &total))
             return -E2BIG;
     }
@@ -33,17 +36,23 @@ int forest_assemble_size(const struct forest_tree *trees, uint32_t count, size_t
 static int tree_fits(const struct tree_header *tree, const struct flat_identity *expected)
 {
     if (tree->features != expected->features || tree->kind != expected->kind ||
-        tree->flags != expected->flags || tree->index != expected->index)
+        tree->flags != expected->flags || tree->index != expected->index ||
+        tree->classes != expected->classes)
         return -EBADMSG;
-    return body_check(tree + 1, &tree->entry, tree->flags, tree->features, tree->index, NULL);
+    struct body body;
+    body_layout(&tree->entry, tree->flags, tree->classes, &body);
+    return body_check(tree + 1, &tree->entry, &body, tree->features, tree->index, NULL);
 }
 
 /* Everything is checked before the first byte is written. */
 static int check_all(const struct stored_params *params, uint32_t flags, uint64_t features,
                      const struct forest_tree *trees, uint32_t count)
 {
-    struct flat_identity expected = { features, params_kind(params, features), 0, flags };
+    struct flat_identity expected = { features, params_kind(params, features), 0, flags,
+                                      header_of(trees)->classes };
 
+    if ((expected.classes > 0) != (params->task == FOREST_CLASSIFICATION))
+        return -EBADMSG;
     for (; expected.index < count; expected.index++) {
         int err = tree_fits(header_of(&trees[expected.index]), &expected);
         if (err)
@@ -57,13 +66,18 @@ static void write_header(struct model_header *header, const struct stored_params
                          uint64_t features, uint32_t flags, const struct forest_tree *trees)
 {
     struct tree_entry *entry = (struct tree_entry *)(header + 1);
-    size_t offset = model_bodies_offset(params->n_estimators);
+    uint32_t classes = header_of(trees)->classes;
+    size_t offset = model_bodies_offset(params->n_estimators, classes);
+    double *label = (double *)(void *)((char *)header + model_labels_offset(params->n_estimators));
 
     memset(header, 0, offset);
     header->features = features;
     header->trees = params->n_estimators;
     header->flags = flags;
+    header->classes = classes;
     header->params = *params;
+    for (uint32_t i = 0; i < classes; i++)
+        label[i] = (double)i;
     for (uint32_t i = 0; i < header->trees; i++) {
         entry[i] = header_of(&trees[i])->entry;
         entry[i].offset = offset;
@@ -122,7 +136,7 @@ int forest_open_trees(const struct forest_params *params, uint64_t features,
     if (err)
         return err;
     size_t fixed = sizeof(struct forest) + count * sizeof(const struct node *);
-    struct forest *model = malloc(fixed + model_bodies_offset(count));
+    struct forest *model = malloc(fixed + model_bodies_offset(count, header_of(trees)->classes));
     if (!model)
         return -ENOMEM;
     struct model_header *header = (struct model_header *)(void *)((char *)model + fixed);

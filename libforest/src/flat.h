@@ -6,11 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "frame.h"
 #include "grow.h"
 #include "layout.h"
-
-/* How long the block of a tree with so many nodes is; 0 if there cannot be so many. */
-size_t flat_bytes(uint32_t nodes, uint32_t flags);
 
 /* Which tree of which forest it is. */
 struct flat_identity {
@@ -18,9 +16,15 @@ struct flat_identity {
     uint64_t kind;
     uint32_t index;
     uint32_t flags;
+    uint32_t classes; /* 0: regression */
 };
 
-/* Make the tree, which is grown and not empty, a block where it is. Its statistics move. */
+/* Write the header before a finished body of an entry, whose offset and check are filled in. */
+const void *flat_seal(struct tree_header *header, struct tree_entry entry, const struct body *body,
+                      const struct flat_identity *identity);
+
+/* Make a regression tree, which is grown and not empty, a block where it is. Its statistics move.
+ */
 const void *flat_finish(struct tree *tree, const struct flat_identity *identity, size_t *bytes);
 
 /* Check a tree block's header, not its body. -EBADMSG (also for what is no tree block), -EINVAL:

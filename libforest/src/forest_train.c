@@ -127,10 +127,11 @@ static int train_all(struct job *job, uint64_t features, uint32_t n,
     return err;
 }
 
-static int prepare(const struct forest_matrix *x, void **block, struct forest_prepared **prepared)
+static int prepare(const struct forest_matrix *x, bool is_binned, void **block,
+                   struct forest_prepared **prepared)
 {
     size_t bytes;
-    int err = forest_prepared_size(x, &bytes);
+    int err = is_binned ? forest_bin_size(x, &bytes) : forest_prepared_size(x, &bytes);
 
     if (err)
         return err;
@@ -138,7 +139,7 @@ static int prepare(const struct forest_matrix *x, void **block, struct forest_pr
     void *memory = aligned_alloc(LAYOUT_ALIGN, rounded);
     if (!memory)
         return -ENOMEM;
-    err = forest_prepare(x, memory, bytes);
+    err = is_binned ? forest_bin(x, memory, bytes) : forest_prepare(x, memory, bytes);
     if (!err)
         err = forest_prepared_open(memory, bytes, prepared);
     if (err)
@@ -160,7 +161,7 @@ int forest_train(const struct forest_matrix *x, const double *y, const double *s
         return -EINVAL;
     int err = params_read(params, &stored);
     if (!err)
-        err = prepare(x, &block, &prepared);
+        err = prepare(x, stored.mode == FOREST_HISTOGRAM, &block, &prepared);
     if (err)
         return err;
     struct job job = { .x = prepared, .y = y, .sample_weight = sample_weight, .params = params };

@@ -110,17 +110,34 @@ static size_t padded(size_t bytes)
     return (bytes + LAYOUT_ALIGN - 1) & ~(size_t)(LAYOUT_ALIGN - 1);
 }
 
-size_t body_stats_offset(uint64_t nodes)
+/* Add a part of n times `each` bytes. */
+static bool add_part(size_t *bytes, uint64_t n, size_t each)
 {
-    return padded((size_t)nodes * sizeof(struct node));
+    size_t part;
+
+    if (__builtin_mul_overflow(n, each, &part) || part > SIZE_MAX - LAYOUT_ALIGN)
+        return false;
+    return !__builtin_add_overflow(*bytes, padded(part), bytes);
 }
 
-size_t body_bytes(uint64_t nodes, uint32_t flags)
+bool body_layout(const struct tree_entry *entry, uint32_t flags, uint32_t classes, struct body *out)
 {
-    if (nodes > SIZE_MAX / 4 / (sizeof(struct node) + sizeof(struct node_stats)))
-        return 0;
-    return body_stats_offset(nodes) +
-           (flags & HAS_STATS ? padded((size_t)nodes * sizeof(struct node_stats)) : 0);
+    uint64_t n = entry->nodes;
+    size_t share = classes * sizeof(double), bytes = 0;
+    struct body b = { (uint32_t)n, entry->distributions, classes, flags, 0, 0, 0, 0, 0 };
+
+    bool fits = add_part(&bytes, n, sizeof(struct node));
+    b.stats = bytes;
+    fits = fits && add_part(&bytes, flags & HAS_STATS ? n : 0, sizeof(struct node_stats));
+    b.shares = bytes;
+    fits = fits && add_part(&bytes, entry->distributions, share);
+    b.weights = bytes;
+    fits = fits && add_part(&bytes, flags & HAS_STATS ? n : 0, share);
+    b.ids = bytes;
+    fits = fits && add_part(&bytes, flags & HAS_IDS ? n : 0, sizeof(uint32_t));
+    b.bytes = bytes;
+    *out = b;
+    return fits && bytes <= SIZE_MAX / 2;
 }
 
 /* A right child still to come, and the depth it is at. */
@@ -129,16 +146,24 @@ struct pending {
     uint32_t depth;
 };
 
+/* Of a leaf: any number, or a whole one below `answers` in classification. */
+static bool answer_sound(double number, double answers)
+{
+    return answers == 0.0 ||
+           (number >= 0.0 && number < answers && number == (double)(uint32_t)number);
+}
+
 /*
  * Walk the nodes once, in order. In preorder the node after a leaf is the right child that was
  * announced last, and after the very last leaf nothing is pending: `stack` (room for depth + 1)
  * starts with a sentinel that stands for the end. If all that agrees, every right child was met
  * where it was announced, after its parent and inside the tree.
  */
-static bool nodes_sound(const struct node *node, const struct tree_entry *entry, uint64_t features,
-                        struct pending *stack)
+static bool nodes_sound(const struct node *node, const struct tree_entry *entry, uint32_t classes,
+                        uint64_t features, struct pending *stack)
 {
     uint32_t top = 0, depth = 0, deepest = 0, leaves = 0;
+    double answers = classes ? (double)classes + entry->distributions : 0.0;
 
     stack[top++] = (struct pending){ entry->nodes, 0 };
     for (uint32_t i = 0; i < entry->nodes; i++) {
@@ -146,7 +171,8 @@ static bool nodes_sound(const struct node *node, const struct tree_entry *entry,
             return false;
         if (node_is_leaf(&node[i])) {
             struct pending next = stack[--top];
-            if (next.node != i + 1 || node[i].feature != 0)
+            if (next.node != i + 1 || node[i].feature != 0 ||
+                !answer_sound(node[i].number, answers))
                 return false;
             depth = next.depth;
             leaves++;
@@ -161,10 +187,24 @@ static bool nodes_sound(const struct node *node, const struct tree_entry *entry,
     return top == 0 && leaves == entry->leaves && deepest == entry->depth;
 }
 
-int body_check(const void *body, const struct tree_entry *entry, uint32_t flags, uint64_t features,
-               uint32_t index, struct forest_diag *diag)
+/* Shares are probabilities, scikit-learn's numbers those of nodes. */
+static bool tables_sound(const char *data, const struct body *body)
 {
-    if (checksum(body, body_bytes(entry->nodes, flags)) != entry->check) {
+    const double *share = (const double *)(const void *)(data + body->shares);
+    const uint32_t *id = (const uint32_t *)(const void *)(data + body->ids);
+    bool sound = true;
+
+    for (size_t i = 0; i < (size_t)body->distributions * body->classes; i++)
+        sound &= share[i] >= 0.0 && share[i] <= 1.0;
+    for (size_t i = 0; body->flags & HAS_IDS && i < body->nodes; i++)
+        sound &= id[i] < body->nodes;
+    return sound;
+}
+
+int body_check(const void *data, const struct tree_entry *entry, const struct body *body,
+               uint64_t features, uint32_t index, struct forest_diag *diag)
+{
+    if (checksum(data, body->bytes) != entry->check) {
         diag_say(diag, "tree %u is damaged: its checksum differs", index);
         return -EBADMSG;
     }
@@ -175,7 +215,8 @@ int body_check(const void *body, const struct tree_entry *entry, uint32_t flags,
     struct pending *stack = malloc(((size_t)entry->depth + 1) * sizeof *stack);
     if (!stack)
         return -ENOMEM;
-    bool sound = nodes_sound(body, entry, features, stack);
+    bool sound =
+        nodes_sound(data, entry, body->classes, features, stack) && tables_sound(data, body);
     free(stack);
     if (!sound) {
         diag_say(diag, "tree %u is not a tree over %llu features", index,

@@ -3,6 +3,7 @@
 #ifndef FRAME_H
 #define FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,17 +24,22 @@ void prologue_write(struct prologue *prologue, const char *magic, uint64_t bytes
 int prologue_check(const void *block, size_t bytes, size_t header_bytes, const char *magic,
                    const char *what, struct forest_diag *diag);
 
-/* The bytes of a tree's body; 0 if there cannot be so many. */
-size_t body_bytes(uint64_t nodes, uint32_t flags);
-/* Where its statistics are, from its start. */
-size_t body_stats_offset(uint64_t nodes);
+/* What a body holds, and where: offsets of its parts from its start, for those that are there. */
+struct body {
+    uint32_t nodes, distributions, classes, flags;
+    size_t stats, shares, weights, ids, bytes;
+};
+
+/* The layout of the body of an entry; false if there cannot be so much. */
+bool body_layout(const struct tree_entry *entry, uint32_t flags, uint32_t classes,
+                 struct body *out);
 
 /*
  * Check a body that lies within its block: the checksum, and that its nodes are a tree in
  * preorder of the depth and with the leaves that its entry says, on that many features. Number
  * `index` is for diag. -EBADMSG     -ENOMEM
  */
-int body_check(const void *body, const struct tree_entry *entry, uint32_t flags, uint64_t features,
-               uint32_t index, struct forest_diag *diag);
+int body_check(const void *data, const struct tree_entry *entry, const struct body *body,
+               uint64_t features, uint32_t index, struct forest_diag *diag);
 
 #endif

@@ -23,7 +23,7 @@ static enum kernels_level look(void)
 }
 #endif
 
-static enum kernels_level best_level(void)
+enum kernels_level kernels_best_level(void)
 {
 #ifdef HAVE_AVX512
     static struct au32 level; /* relaxed: nothing else is published with it. 0: not known */
@@ -38,12 +38,16 @@ static enum kernels_level best_level(void)
 #endif
 }
 
+enum kernels_level kernels_level_of(enum kernels_level level)
+{
+    enum kernels_level best = kernels_best_level();
+    return level == KERNELS_BEST ? best : level > best ? KERNELS_BEST : level;
+}
+
 const struct kernels *kernels_of(enum kernels_level level)
 {
-    enum kernels_level best = best_level();
+    level = kernels_level_of(level);
     if (level == KERNELS_BEST)
-        level = best;
-    if (level > best)
         return NULL;
 #ifdef HAVE_AVX512
     if (level == KERNELS_AVX512)

@@ -17,6 +17,9 @@ extern const struct kernels kernels_plain;
 extern const struct kernels kernels_avx512, kernels_avx2;
 #endif
 
+/* The level itself, or for KERNELS_BEST what this processor has; KERNELS_BEST: it does not have it. */
+enum kernels_level kernels_level_of(enum kernels_level level);
+
 /* Those of kernels_plain that others use, too. */
 void fill_list_plain(const struct block *b, const uint32_t *slot_of, uint32_t feature);
 struct found rate_plain(const struct block *b, const struct search *s);
@@ -24,6 +27,9 @@ void split_order_plain(const struct block *b, const struct cut *c, const uint32_
                        uint32_t *order);
 void sum_children_plain(const struct block *b, const struct cut *c, const uint32_t *order,
                         struct sums child[2], struct sums *rest);
+
+/* The best level that this processor can do. */
+enum kernels_level kernels_best_level(void);
 
 /* The loops of a level; NULL if this processor cannot do them. */
 const struct kernels *kernels_of(enum kernels_level level);

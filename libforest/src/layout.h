@@ -12,14 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 #define LAYOUT_BYTE_ORDER 0x01020304u
 #define LAYOUT_ALIGN 64u
 
 #define MODEL_MAGIC "\211FOREST\n"
 #define TREE_MAGIC "\211F-TREE\n"
 
-#define HAS_STATS 1u /* in .flags */
+/* In .flags: what is kept beside the nodes. */
+#define HAS_STATS 1u
+#define HAS_IDS 2u /* trees grown best-first: scikit-learn numbers their nodes otherwise */
 
 /* The start of every block, whatever its layout version: enough to tell what it is. */
 struct prologue {
@@ -32,7 +34,9 @@ struct prologue {
 
 /*
  * Nodes are in preorder: the left child of node i is node i + 1. A row goes left if
- * its value of `feature` is <= `number`; in a leaf `number` is the prediction.
+ * its value of `feature` is <= `number`; in a leaf `number` is the prediction. In classification it
+ * is a whole number: a class, if all training rows of the leaf were of it, or the number of classes
+ * plus that of one of the tree's distributions.
  */
 struct node {
     double number;
@@ -53,14 +57,19 @@ struct node_stats {
     uint64_t rows;
 };
 
-/* The body of a tree: its nodes, then its statistics if any, each filled up to 64 bytes. */
+/*
+ * The body of a tree, each part filled up to 64 bytes:
+ *   nodes | statistics, with HAS_STATS | distributions, `classes` doubles each
+ *   | weight of each class in each node, in classification with HAS_STATS
+ *   | scikit-learn's number of each node, 4 bytes, with HAS_IDS
+ */
 struct tree_entry {
     uint64_t offset; /* of the body, from the start of the block */
     uint64_t check;  /* of the body */
     uint32_t nodes;
     uint32_t leaves;
     uint32_t depth;
-    uint32_t reserved;
+    uint32_t distributions;
 };
 
 /* struct forest_params without its struct_size, defaults filled in. */
@@ -77,6 +86,16 @@ struct stored_params {
     double min_weight_fraction_leaf;
     double min_impurity_decrease;
     double max_samples;
+    uint32_t criterion;
+    uint32_t class_weight;
+    uint32_t max_leaf_nodes;
+    uint32_t extra_trees;
+    double min_samples_split_fraction;
+    double min_samples_leaf_fraction;
+    double ccp_alpha;
+    uint32_t mode;
+    uint32_t reserved0;
+    uint64_t reserved[2];
 };
 
 /* A tree block is this and the body. */
@@ -88,20 +107,25 @@ struct tree_header {
     uint64_t features;
     uint64_t kind; /* checksum of features and parameters: trees of one forest agree in it */
     struct tree_entry entry;
-    uint64_t reserved[4];
+    uint32_t classes; /* 0: regression */
+    uint32_t reserved;
+    uint64_t reserved2[3];
 };
 
-/* A model block is this, one tree_entry per tree (filled up to 64 bytes), the bodies in order. */
+/*
+ * A model block is this, one tree_entry per tree, the label of each class, a double (both filled up
+ * to 64 bytes), the bodies in order.
+ */
 struct model_header {
     struct prologue prologue;
-    uint64_t check; /* of the rest of the header and the entries */
+    uint64_t check; /* of the rest of the header, the entries and the labels */
     uint64_t features;
     uint64_t nodes;
     uint64_t leaves;
     uint32_t trees;
     uint32_t depth;
     uint32_t flags;
-    uint32_t reserved;
+    uint32_t classes; /* 0: regression */
     struct stored_params params;
     uint64_t reserved2[6];
 };
@@ -113,13 +137,17 @@ _Static_assert(offsetof(struct node, right) == 8, "format-forest.md: node");
 _Static_assert(sizeof(struct node_stats) == 32, "format-forest.md: node statistics");
 _Static_assert(sizeof(struct tree_entry) == 32, "format-forest.md: tree entry");
 _Static_assert(offsetof(struct tree_entry, nodes) == 16, "format-forest.md: tree entry");
-_Static_assert(sizeof(struct stored_params) == 64, "format-forest.md: parameters");
+_Static_assert(sizeof(struct stored_params) == 128, "format-forest.md: parameters");
 _Static_assert(offsetof(struct stored_params, max_features_value) == 32,
                "format-forest.md: parameters");
+_Static_assert(offsetof(struct stored_params, criterion) == 64, "format-forest.md: parameters");
+_Static_assert(offsetof(struct stored_params, ccp_alpha) == 96, "format-forest.md: parameters");
+_Static_assert(offsetof(struct stored_params, mode) == 104, "format-forest.md: parameters");
 _Static_assert(sizeof(struct tree_header) == 128, "format-forest.md: tree header");
 _Static_assert(offsetof(struct tree_header, features) == 48, "format-forest.md: tree header");
 _Static_assert(offsetof(struct tree_header, entry) == 64, "format-forest.md: tree header");
-_Static_assert(sizeof(struct model_header) == 192, "format-forest.md: model header");
+_Static_assert(offsetof(struct tree_header, classes) == 96, "format-forest.md: tree header");
+_Static_assert(sizeof(struct model_header) == 256, "format-forest.md: model header");
 _Static_assert(offsetof(struct model_header, features) == 40, "format-forest.md: model header");
 _Static_assert(offsetof(struct model_header, trees) == 64, "format-forest.md: model header");
 _Static_assert(offsetof(struct model_header, params) == 80, "format-forest.md: model header");

@@ -17,15 +17,36 @@ static inline const struct node *forest_nodes(const struct forest *model, uint32
     return model->body[tree];
 }
 
-/* Where the bodies begin in a model of so many trees. */
-static inline size_t model_bodies_offset(uint32_t trees)
+/* Where the labels of the classes are in a model of so many trees, and where the bodies begin. */
+static inline size_t model_labels_offset(uint32_t trees)
 {
     size_t end = sizeof(struct model_header) + (size_t)trees * sizeof(struct tree_entry);
 
     return (end + LAYOUT_ALIGN - 1) & ~(size_t)(LAYOUT_ALIGN - 1);
 }
 
-/* Of the header behind the check and of the entries. */
+static inline size_t model_bodies_offset(uint32_t trees, uint32_t classes)
+{
+    size_t end = model_labels_offset(trees) + (size_t)classes * sizeof(double);
+
+    return (end + LAYOUT_ALIGN - 1) & ~(size_t)(LAYOUT_ALIGN - 1);
+}
+
+static inline const double *model_labels(const struct model_header *header)
+{
+    return (const double *)(const void *)((const char *)header +
+                                          model_labels_offset(header->trees));
+}
+
+/* A part of a tree's body, see struct body; `offset` is one of its. */
+struct body;
+void model_body(const struct forest *model, uint32_t tree, struct body *out);
+static inline const void *model_part(const struct forest *model, uint32_t tree, size_t offset)
+{
+    return (const char *)(const void *)forest_nodes(model, tree) + offset;
+}
+
+/* Of the header behind the check, the entries and the labels. */
 uint64_t model_checksum(const struct model_header *header);
 
 #endif

@@ -40,6 +40,7 @@ static bool max_features_valid(uint32_t kind, double value)
     case FOREST_MAX_FEATURES_DEFAULT:
     case FOREST_MAX_FEATURES_SQRT:
     case FOREST_MAX_FEATURES_LOG2:
+    case FOREST_MAX_FEATURES_ALL:
         return true;
     case FOREST_MAX_FEATURES_COUNT:
         return value >= 1.0 && value <= INT32_MAX && value == floor(value);
@@ -59,6 +60,44 @@ static bool max_samples_valid(double value, uint32_t no_bootstrap)
     return value <= 1.0 || (value <= UINT32_MAX && value == floor(value));
 }
 
+/* The task's own criteria and class weights; the default criterion is named. */
+static bool read_criterion(struct forest_params *p)
+{
+    bool is_regression = p->task == FOREST_REGRESSION;
+
+    if (p->task > FOREST_CLASSIFICATION ||
+        p->class_weight > FOREST_CLASS_WEIGHT_BALANCED_SUBSAMPLE ||
+        (is_regression && p->class_weight))
+        return false;
+    if (p->criterion == FOREST_CRITERION_DEFAULT)
+        p->criterion = is_regression ? FOREST_SQUARED_ERROR : FOREST_GINI;
+    if (is_regression)
+        return p->criterion == FOREST_SQUARED_ERROR || p->criterion == FOREST_FRIEDMAN_MSE;
+    return p->criterion == FOREST_GINI || p->criterion == FOREST_ENTROPY;
+}
+
+static bool has_histograms(const struct forest_params *p)
+{
+    return p->task == FOREST_REGRESSION && p->criterion == FOREST_SQUARED_ERROR &&
+           !p->extra_trees && !p->max_leaf_nodes;
+}
+
+/* Fields of the second version. Afterwards no_bootstrap says it all. */
+static bool read_later(struct forest_params *p)
+{
+    if (p->extra_trees > 1 || p->bootstrap > 1 || (p->bootstrap && p->no_bootstrap) ||
+        p->mode > FOREST_HISTOGRAM || p->max_leaf_nodes == 1 || p->max_leaf_nodes > INT32_MAX ||
+        !(p->min_samples_split_fraction >= 0.0 && p->min_samples_split_fraction <= 1.0) ||
+        !(p->min_samples_leaf_fraction >= 0.0 && p->min_samples_leaf_fraction < 1.0) ||
+        (p->min_samples_split_fraction > 0.0 && p->min_samples_split) ||
+        (p->min_samples_leaf_fraction > 0.0 && p->min_samples_leaf) ||
+        !(p->ccp_alpha >= 0.0 && p->ccp_alpha < HUGE_VAL))
+        return false;
+    if (p->extra_trees && !p->bootstrap)
+        p->no_bootstrap = 1;
+    return read_criterion(p) && (p->mode != FOREST_HISTOGRAM || has_histograms(p));
+}
+
 int params_read(const struct forest_params *params, struct stored_params *out)
 {
     struct forest_params p;
@@ -66,8 +105,8 @@ int params_read(const struct forest_params *params, struct stored_params *out)
 
     if (err)
         return err;
-    if (p.task != FOREST_REGRESSION || p.min_samples_split == 1 || p.no_bootstrap > 1 ||
-        p.keep_stats > 1 || !max_features_valid(p.max_features, p.max_features_value) ||
+    if (p.min_samples_split == 1 || p.no_bootstrap > 1 || p.keep_stats > 1 || !read_later(&p) ||
+        !max_features_valid(p.max_features, p.max_features_value) ||
         !max_samples_valid(p.max_samples, p.no_bootstrap) ||
         !(p.min_weight_fraction_leaf >= 0.0 && p.min_weight_fraction_leaf <= 0.5) ||
         !(p.min_impurity_decrease >= 0.0 && p.min_impurity_decrease < HUGE_VAL))
@@ -88,13 +127,27 @@ int params_read(const struct forest_params *params, struct stored_params *out)
         .min_weight_fraction_leaf = p.min_weight_fraction_leaf + 0.0,
         .min_impurity_decrease = p.min_impurity_decrease + 0.0,
         .max_samples = p.max_samples + 0.0,
+        .criterion = p.criterion,
+        .class_weight = p.class_weight,
+        .max_leaf_nodes = p.max_leaf_nodes,
+        .extra_trees = p.extra_trees,
+        .mode = p.mode,
+        .min_samples_split_fraction = p.min_samples_split_fraction + 0.0,
+        .min_samples_leaf_fraction = p.min_samples_leaf_fraction + 0.0,
+        .ccp_alpha = p.ccp_alpha + 0.0,
     };
     return 0;
 }
 
 uint32_t params_flags(const struct forest_params *params)
 {
-    return params && params->keep_stats ? HAS_STATS : 0;
+    struct stored_params stored;
+
+    if (!params || params_read(params, &stored))
+        return 0;
+    bool has_ids =
+        stored.max_leaf_nodes && stored.ccp_alpha == 0.0; /* pruned trees are numbered anew */
+    return (params->keep_stats ? HAS_STATS : 0) | (has_ids ? HAS_IDS : 0);
 }
 
 struct forest_params params_write(const struct stored_params *stored, uint32_t flags)
@@ -105,15 +158,25 @@ struct forest_params params_write(const struct stored_params *stored, uint32_t f
         .n_estimators = stored->n_estimators,
         .seed = stored->seed,
         .max_depth = stored->max_depth,
-        .min_samples_split = stored->min_samples_split,
-        .min_samples_leaf = stored->min_samples_leaf,
+        .min_samples_split =
+            stored->min_samples_split_fraction > 0.0 ? 0 : stored->min_samples_split,
+        .min_samples_leaf = stored->min_samples_leaf_fraction > 0.0 ? 0 : stored->min_samples_leaf,
         .max_features = stored->max_features,
         .max_features_value = stored->max_features_value,
         .min_weight_fraction_leaf = stored->min_weight_fraction_leaf,
         .min_impurity_decrease = stored->min_impurity_decrease,
         .max_samples = stored->max_samples,
-        .no_bootstrap = stored->no_bootstrap,
+        .no_bootstrap = stored->extra_trees ? 0 : stored->no_bootstrap,
         .keep_stats = flags & HAS_STATS ? 1 : 0,
+        .criterion = stored->criterion,
+        .class_weight = stored->class_weight,
+        .max_leaf_nodes = stored->max_leaf_nodes,
+        .extra_trees = stored->extra_trees,
+        .mode = stored->mode,
+        .bootstrap = stored->extra_trees && !stored->no_bootstrap ? 1 : 0,
+        .min_samples_split_fraction = stored->min_samples_split_fraction,
+        .min_samples_leaf_fraction = stored->min_samples_leaf_fraction,
+        .ccp_alpha = stored->ccp_alpha,
     };
 }
 
@@ -145,6 +208,9 @@ uint32_t params_max_features(const struct stored_params *params, uint32_t featur
     case FOREST_MAX_FEATURES_LOG2:
         wanted = log2(all);
         break;
+    case FOREST_MAX_FEATURES_DEFAULT:
+        wanted = params->task == FOREST_CLASSIFICATION ? sqrt(all) : all;
+        break;
     default:
         break;
     }
@@ -165,4 +231,16 @@ int params_draws(const struct stored_params *params, uint32_t rows, uint64_t *ou
         return -EINVAL;
     *out = (uint64_t)draws;
     return 0;
+}
+
+void params_least_rows(const struct stored_params *params, uint32_t rows, uint32_t *split,
+                       uint32_t *leaf)
+{
+    double fraction = params->min_samples_split_fraction, all = (double)rows;
+
+    *leaf = params->min_samples_leaf;
+    if (params->min_samples_leaf_fraction > 0.0)
+        *leaf = (uint32_t)ceil(params->min_samples_leaf_fraction * all);
+    *split = fraction > 0.0 ? (uint32_t)ceil(fraction * all) : params->min_samples_split;
+    *split = *split < 2 ? 2 : *split;
 }

@@ -17,7 +17,7 @@ int params_read(const struct forest_params *params, struct stored_params *out);
 /* The same in the caller's form. */
 struct forest_params params_write(const struct stored_params *stored, uint32_t flags);
 
-/* HAS_STATS or 0. */
+/* What blocks of such a forest keep: HAS_STATS, HAS_IDS. 0 also for what params_read() refuses. */
 uint32_t params_flags(const struct forest_params *params);
 
 /* Two trees belong to forests that differ in size alone if and only if they agree in this. */
@@ -28,5 +28,9 @@ uint32_t params_max_features(const struct stored_params *params, uint32_t featur
 
 /* How many rows a bootstrap draws. -EINVAL: none, or more than there are */
 int params_draws(const struct stored_params *params, uint32_t rows, uint64_t *out);
+
+/* How many of so many rows a node must have to be split, and each of its children. */
+void params_least_rows(const struct stored_params *params, uint32_t rows, uint32_t *split,
+                       uint32_t *leaf);
 
 #endif

@@ -22,6 +22,7 @@
 
 #include "matrix.h"
 #include "model.h"
+#include "shares.h"
 
 #define TOGETHER 64             /* up to so many rows walk */
 #define CHUNK_FLOATS (1u << 17) /* values of a chunk of rows: 512 KiB */
@@ -38,6 +39,8 @@ struct chunk {
     uint32_t *row;     /* numbers of the rows, reordered per tree */
     uint32_t *at;      /* the node where row[k] is */
     uint32_t *spare;
+    double *answers; /* classification: one a row, */
+    double *shares;  /* and one a row and class if labels are asked for, else NULL */
 };
 
 /* The rows row[from..to) are at `node`. */
@@ -100,29 +103,75 @@ static void fetch(const char *body, size_t bytes, const struct chunk *chunk, uin
         __builtin_prefetch(body + i, 0, 2);
 }
 
-static void predict_chunk(const struct forest *model, const struct chunk *chunk,
-                          const struct predict_kernels *kernels, double *out)
+/* Walk all rows of the chunk down a tree, and add each leaf's number to sums[row]. */
+static void walk_tree(const struct forest *model, uint32_t t, const struct chunk *chunk,
+                      const struct predict_kernels *kernels, double *sums)
 {
     uint64_t features = model->header->features;
+    uint32_t trees = model->header->trees;
+    const struct node *tree = forest_nodes(model, t);
+    uint32_t next = t + 1 < trees ? t + 1 : t;
+    const char *next_tree = (const char *)forest_nodes(model, next);
+    size_t next_bytes = next > t && chunk->columns ? model->trees[next].nodes * sizeof *tree : 0;
+
+    spread(tree, chunk, kernels);
+    for (uint32_t i = 0; i < chunk->count; i += WALK_BLOCK) {
+        uint32_t n = chunk->count - i < WALK_BLOCK ? chunk->count - i : WALK_BLOCK;
+        fetch(next_tree, next_bytes, chunk, i, i + n);
+        kernels->walk(tree, chunk->rows, features, chunk->row + i, chunk->at + i, n, sums);
+    }
+}
+
+static void predict_numbers(const struct forest *model, const struct chunk *chunk,
+                            const struct predict_kernels *kernels, double *out)
+{
     uint32_t trees = model->header->trees;
 
     for (uint32_t i = 0; i < chunk->count; i++)
         out[i] = 0.0;
-    for (uint32_t t = 0; t < trees; t++) {
-        const struct node *tree = forest_nodes(model, t);
-        uint32_t next = t + 1 < trees ? t + 1 : t;
-        const char *next_tree = (const char *)forest_nodes(model, next);
-        size_t next_bytes =
-            next > t && chunk->columns ? model->trees[next].nodes * sizeof *tree : 0;
-        spread(tree, chunk, kernels);
-        for (uint32_t i = 0; i < chunk->count; i += WALK_BLOCK) {
-            uint32_t n = chunk->count - i < WALK_BLOCK ? chunk->count - i : WALK_BLOCK;
-            fetch(next_tree, next_bytes, chunk, i, i + n);
-            kernels->walk(tree, chunk->rows, features, chunk->row + i, chunk->at + i, n, out);
-        }
-    }
+    for (uint32_t t = 0; t < trees; t++)
+        walk_tree(model, t, chunk, kernels, out);
     for (uint32_t i = 0; i < chunk->count; i++)
         out[i] /= (double)trees;
+}
+
+/* Each row's share of each class in `out`, row after row. */
+static void predict_shares(const struct forest *model, const struct chunk *chunk,
+                           const struct predict_kernels *kernels, double *out)
+{
+    uint32_t trees = model->header->trees, classes = model->header->classes;
+    size_t cells = (size_t)chunk->count * classes;
+
+    for (size_t i = 0; i < cells; i++)
+        out[i] = 0.0;
+    for (uint32_t t = 0; t < trees; t++) {
+        struct shares shares = model_shares(model, t);
+        for (uint32_t i = 0; i < chunk->count; i++)
+            chunk->answers[i] = 0.0;
+        walk_tree(model, t, chunk, kernels, chunk->answers);
+        for (uint32_t i = 0; i < chunk->count; i++)
+            shares_add(&shares, chunk->answers[i], out + (size_t)i * classes);
+    }
+    for (size_t i = 0; i < cells; i++)
+        out[i] /= (double)trees;
+}
+
+/* Numbers, shares or labels, whatever is asked for. */
+static void predict_chunk(const struct forest *model, const struct chunk *chunk,
+                          const struct predict_kernels *kernels, uint64_t first, double *out)
+{
+    uint32_t classes = model->header->classes;
+
+    if (!classes) {
+        predict_numbers(model, chunk, kernels, out + first);
+    } else if (!chunk->shares) {
+        predict_shares(model, chunk, kernels, out + first * classes);
+    } else {
+        predict_shares(model, chunk, kernels, chunk->shares);
+        for (uint32_t i = 0; i < chunk->count; i++)
+            out[first + i] = model_labels(
+                model->header)[first_maximum(chunk->shares + (size_t)i * classes, classes)];
+    }
 }
 
 static void transpose(const float *rows, uint32_t count, uint64_t features, float *columns)
@@ -145,9 +194,9 @@ static const struct predict_kernels *choose_kernels(const struct forest *model, 
     return fast;
 }
 
-static uint32_t chunk_rows(const struct forest_matrix *x)
+static uint32_t chunk_rows(const struct forest_matrix *x, uint32_t classes)
 {
-    uint64_t rows = CHUNK_FLOATS / x->cols;
+    uint64_t rows = CHUNK_FLOATS / (x->cols > classes ? x->cols : classes);
 
     rows = rows < CHUNK_ROWS_MIN ? CHUNK_ROWS_MIN : rows;
     rows = rows > CHUNK_ROWS_MAX ? CHUNK_ROWS_MAX : rows;
@@ -173,35 +222,60 @@ static void predict_all(const struct forest *model, const struct forest_matrix *
         chunk.columns = has_columns && chunk.count > TOGETHER ? columns : NULL;
         if (chunk.columns)
             transpose(chunk.rows, chunk.count, x->cols, columns);
-        predict_chunk(model, &chunk, kernels, out + i);
+        predict_chunk(model, &chunk, kernels, i, out);
     }
 }
 
-int forest_predict(const struct forest *model, const struct forest_matrix *x, double *out)
+/* `shares` instead of labels, in classification. */
+static int predict(const struct forest *model, const struct forest_matrix *x, bool shares,
+                   double *out)
 {
-    int err = matrix_check(x);
-
-    if (err || x->cols != model->header->features || (!out && x->rows))
-        return -EINVAL;
-    uint32_t most = chunk_rows(x);
+    uint32_t classes = model->header->classes, most = chunk_rows(x, classes);
     size_t values = (size_t)most * x->cols;
-    if (most <= TOGETHER && values <= SMALL_FLOATS) {
+
+    if (most <= TOGETHER && values <= SMALL_FLOATS && !classes) {
         float small[SMALL_FLOATS];
         uint32_t row[TOGETHER + PREDICT_SLACK], at[TOGETHER + PREDICT_SLACK];
         predict_all(model, x, most, (struct chunk){ .row = row, .at = at }, small, out);
         return 0;
     }
-    size_t list = most + PREDICT_SLACK;
-    float *memory = malloc(2 * values * sizeof(float) + 3 * list * sizeof(uint32_t));
+    size_t list = most + PREDICT_SLACK, answers = classes ? most : 0;
+    size_t cells = shares ? 0 : answers * classes;
+    double *memory = malloc((answers + cells) * sizeof(double) + 2 * values * sizeof(float) +
+                            3 * list * sizeof(uint32_t));
     if (!memory)
         return -ENOMEM;
-    uint32_t *lists = (uint32_t *)(memory + 2 * values);
+    float *floats = (float *)(memory + answers + cells);
+    uint32_t *lists = (uint32_t *)(floats + 2 * values);
     predict_all(model, x, most,
-                (struct chunk){ .columns = memory + values,
+                (struct chunk){ .columns = floats + values,
                                 .row = lists,
                                 .at = lists + list,
-                                .spare = lists + 2 * list },
-                memory, out);
+                                .spare = lists + 2 * list,
+                                .answers = memory,
+                                .shares = shares || !classes ? NULL : memory + answers },
+                floats, out);
     free(memory);
     return 0;
+}
+
+static int check(const struct forest *model, const struct forest_matrix *x, const void *out)
+{
+    int err = matrix_check(x);
+
+    return err || x->cols != model->header->features || (!out && x->rows) ? -EINVAL : 0;
+}
+
+int forest_predict(const struct forest *model, const struct forest_matrix *x, double *out)
+{
+    int err = check(model, x, out);
+
+    return err ? err : predict(model, x, false, out);
+}
+
+int forest_predict_proba(const struct forest *model, const struct forest_matrix *x, double *out)
+{
+    int err = model->header->classes ? check(model, x, out) : -EINVAL;
+
+    return err ? err : predict(model, x, true, out);
 }

@@ -10,15 +10,37 @@
 
 #define ROWS_MAX INT32_MAX
 
-int forest_prepared_size(const struct forest_matrix *x, size_t *bytes)
+static int check(const struct forest_matrix *x, const size_t *bytes)
 {
     int err = matrix_check(x);
 
-    if (err)
-        return err;
-    if (x->rows > ROWS_MAX || !bytes)
-        return -EINVAL;
-    return prep_bytes(x->rows, x->cols, bytes);
+    return err ? err : x->rows > ROWS_MAX || !bytes ? -EINVAL : 0;
+}
+
+static struct prep_source source_of(const struct forest_matrix *x)
+{
+    return (struct prep_source){
+        .data = x->data,
+        .is_double = x->dtype == FOREST_FLOAT64,
+        .rows = x->rows,
+        .cols = x->cols,
+        .row_stride = x->row_stride,
+        .col_stride = x->col_stride,
+    };
+}
+
+int forest_prepared_size(const struct forest_matrix *x, size_t *bytes)
+{
+    int err = check(x, bytes);
+
+    return err ? err : prep_bytes(x->rows, x->cols, bytes);
+}
+
+int forest_bin_size(const struct forest_matrix *x, size_t *bytes)
+{
+    int err = check(x, bytes);
+
+    return err ? err : bins_bytes(x->rows, x->cols, bytes);
 }
 
 int forest_prepare(const struct forest_matrix *x, void *block, size_t bytes)
@@ -30,35 +52,66 @@ int forest_prepare(const struct forest_matrix *x, void *block, size_t bytes)
         return err;
     if (!block || (uintptr_t)block % LAYOUT_ALIGN || bytes != needed)
         return -EINVAL;
-    struct prep_source source = {
-        .data = x->data,
-        .is_double = x->dtype == FOREST_FLOAT64,
-        .rows = x->rows,
-        .cols = x->cols,
-        .row_stride = x->row_stride,
-        .col_stride = x->col_stride,
-    };
+    struct prep_source source = source_of(x);
     return prep_build(&source, block, bytes);
+}
+
+int forest_bin(const struct forest_matrix *x, void *block, size_t bytes)
+{
+    size_t needed;
+    int err = forest_bin_size(x, &needed);
+
+    if (err)
+        return err;
+    if (!block || (uintptr_t)block % LAYOUT_ALIGN || bytes != needed)
+        return -EINVAL;
+    struct prep_source source = source_of(x);
+    return bins_build(&source, block, bytes);
 }
 
 int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared **out)
 {
-    struct prep prep;
-    int err = block && out ? prep_open(block, bytes, &prep) : -EINVAL;
+    struct forest_prepared open = { .is_binned = block && bins_are(block, bytes) };
+    int err = !block || !out    ? -EINVAL
+              : open.is_binned ? bins_open(block, bytes, &open.bins)
+                               : prep_open(block, bytes, &open.prep);
 
+    if (open.is_binned) {
+        open.prep.rows = open.bins.rows;
+        open.prep.features = open.bins.features;
+    }
     if (err)
         return err;
-    struct forest_prepared *prepared = malloc(sizeof *prepared);
+    struct forest_prepared *prepared = calloc(1, sizeof *prepared + sizeof *prepared->levels);
     if (!prepared)
         return -ENOMEM;
-    prepared->prep = prep;
+    *prepared = open;
+    prepared->levels = (struct prepared_levels *)(void *)(prepared + 1);
     *out = prepared;
     return 0;
 }
 
 void forest_prepared_close(struct forest_prepared *prepared)
 {
+    if (!prepared)
+        return;
+    free((void *)(uintptr_t)au64_load_relaxed(&prepared->levels->made)); /* nobody else is left */
     free(prepared);
+}
+
+const struct levels *prepared_levels(const struct forest_prepared *prepared)
+{
+    /* pairs with the exchange below, in whichever thread it was */
+    uint64_t made = au64_load_acquire(&prepared->levels->made);
+
+    if (!made) {
+        struct levels *mine = levels_make(&prepared->prep);
+        /* acquires what another made, or releases what we did */
+        if (mine && au64_cas_acq_rel(&prepared->levels->made, &made, (uintptr_t)mine))
+            return mine;
+        free(mine);
+    }
+    return (const struct levels *)(uintptr_t)made;
 }
 
 uint64_t forest_prepared_rows(const struct forest_prepared *prepared)

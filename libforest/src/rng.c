@@ -73,6 +73,11 @@ void mt_permutation(struct mt19937 *mt, uint32_t *order, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++)
         order[i] = (uint32_t)i;
+    mt_shuffle(mt, order, n);
+}
+
+void mt_shuffle(struct mt19937 *mt, uint32_t *order, uint64_t n)
+{
     for (uint64_t i = n; i-- > 1;) {
         uint32_t j = mt_bounded(mt, (uint32_t)i), x = order[i];
         order[i] = order[j];

@@ -22,6 +22,9 @@ uint32_t mt_bounded(struct mt19937 *mt, uint32_t max);
 /* RandomState.permutation(n), n < 2^32. */
 void mt_permutation(struct mt19937 *mt, uint32_t *order, uint64_t n);
 
+/* RandomState.shuffle(order), n < 2^32. */
+void mt_shuffle(struct mt19937 *mt, uint32_t *order, uint64_t n);
+
 /* counts[k] += how often k comes up in `draws` calls of mt_bounded(mt, max). */
 void mt_count_draws(struct mt19937 *mt, uint32_t max, uint64_t draws, double *counts);
 

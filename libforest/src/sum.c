@@ -67,6 +67,38 @@ double numpy_sum(const double *x, uint64_t n)
     return sum_runs(x, NULL, n);
 }
 
+/* The sum of the squared distances from one number. */
+static double sum_around(const double *x, double center, uint64_t n)
+{
+    double centers[RUN], sum = 0.0;
+
+    for (uint64_t i = 0; i < RUN && i < n; i++)
+        centers[i] = center;
+    for (uint64_t i = 0; i < n; i += RUN)
+        sum += sum_pairwise(x + i, centers, n - i < RUN ? n - i : RUN);
+    return sum;
+}
+
+double forest_r2_score(const double *y, const double *p, uint64_t n)
+{
+    if (n < 2)
+        return (double)NAN;
+    double errors = sum_runs(y, p, n);
+    double deviations = sum_around(y, numpy_sum(y, n) / (double)n, n);
+    if (deviations == 0.0)
+        return errors == 0.0 ? 1.0 : 0.0;
+    return 1.0 - errors / deviations;
+}
+
+double forest_accuracy(const double *y, const double *p, uint64_t n)
+{
+    uint64_t right = 0;
+
+    for (uint64_t i = 0; i < n; i++)
+        right += y[i] == p[i];
+    return n ? (double)right / (double)n : (double)NAN;
+}
+
 double forest_mean_squared_error(const double *y, const double *p, uint64_t n)
 {
     return n ? sum_runs(y, p, n) / (double)n : (double)NAN;

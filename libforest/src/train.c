@@ -10,7 +10,9 @@
 #include <stdlib.h>
 
 #include "flat.h"
-#include "grow.h"
+#include "general.h"
+#include "hist.h"
+#include "labels.h"
 #include "params.h"
 #include "prepared.h"
 #include "sampling.h"
@@ -19,9 +21,15 @@
 struct forest_scratch {
     struct grow_scratch *grow;
     struct tree tree;
+    struct general *general;
+    struct hist_scratch *hist;
+    struct grown grown;
+    struct flat_buffer flat;
     struct tree_seeds seeds;
     double *weights;
-    size_t weights_capacity;
+    uint16_t *codes;
+    double *class_weights;
+    size_t weights_capacity, codes_capacity, class_weights_capacity;
 };
 
 int forest_scratch_new(struct forest_scratch **out)
@@ -31,7 +39,12 @@ int forest_scratch_new(struct forest_scratch **out)
     if (!scratch)
         return -ENOMEM;
     scratch->grow = grow_scratch_new();
-    if (!scratch->grow) {
+    scratch->general = general_new();
+    scratch->hist = hist_scratch_new();
+    if (!scratch->grow || !scratch->general || !scratch->hist) {
+        grow_scratch_free(scratch->grow);
+        general_free(scratch->general);
+        hist_scratch_free(scratch->hist);
         free(scratch);
         return -ENOMEM;
     }
@@ -46,21 +59,40 @@ void forest_scratch_free(struct forest_scratch *scratch)
         return;
     grow_scratch_free(scratch->grow);
     tree_release(&scratch->tree);
+    general_free(scratch->general);
+    hist_scratch_free(scratch->hist);
+    grown_release(&scratch->grown);
+    free(scratch->flat.block);
     free(scratch->weights);
+    free(scratch->codes);
+    free(scratch->class_weights);
     free(scratch);
 }
 
-static int reserve_weights(struct forest_scratch *scratch, size_t rows)
+/* Room for `count` elements of `each` bytes; what was there is lost. */
+static int reserve(void **array, size_t *capacity, size_t count, size_t each)
 {
-    if (rows <= scratch->weights_capacity)
+    if (count <= *capacity)
         return 0;
-    double *grown = malloc(rows * sizeof *grown);
+    void *grown = malloc(count * each);
     if (!grown)
         return -ENOMEM;
-    free(scratch->weights);
-    scratch->weights = grown;
-    scratch->weights_capacity = rows;
+    free(*array);
+    *array = grown;
+    *capacity = count;
     return 0;
+}
+
+static int reserve_rows(struct forest_scratch *scratch, size_t rows, bool is_regression)
+{
+    void *weights = scratch->weights, *codes = scratch->codes;
+    int err = reserve(&weights, &scratch->weights_capacity, rows, sizeof *scratch->weights);
+
+    if (!err && !is_regression)
+        err = reserve(&codes, &scratch->codes_capacity, rows, sizeof *scratch->codes);
+    scratch->weights = weights;
+    scratch->codes = codes;
+    return err;
 }
 
 static bool all_finite(const double *x, uint64_t n, double least)
@@ -72,57 +104,112 @@ static bool all_finite(const double *x, uint64_t n, double least)
     return good;
 }
 
-/* What each row weighs in this tree. */
-static int fill_weights(const struct stored_params *params, uint32_t rows,
-                        const double *sample_weight, uint32_t seed, double *weights)
+/* What a tree is trained on. */
+struct lesson {
+    const struct forest_prepared *x;
+    const struct prep *prep; /* of x */
+    const struct bins *bins; /* of x, in histogram mode */
+    const double *y, *sample_weight;
+    const struct stored_params *params;
+    uint32_t seed;
+    uint32_t classes; /* 0: regression */
+    uint16_t *codes;  /* of the rows, in classification */
+};
+
+/* What each row weighs in this tree. -ENOMEM */
+static int fill_weights(const struct lesson *l, struct forest_scratch *scratch)
 {
+    double *weights = scratch->weights;
+    void *by_class = scratch->class_weights;
+    uint32_t rows = l->prep->rows, balance = l->params->class_weight;
     uint64_t draws;
-    int err = params_draws(params, rows, &draws);
+    int err = params_draws(l->params, rows, &draws);
 
     if (err)
         return err;
-    if (params->no_bootstrap) {
-        for (uint32_t i = 0; i < rows; i++)
-            weights[i] = sample_weight ? sample_weight[i] : 1.0;
-        return 0;
-    }
-    tree_bootstrap(seed, rows, draws, weights);
-    for (uint32_t i = 0; sample_weight && i < rows; i++)
-        weights[i] *= sample_weight[i];
-    return 0;
+    if (balance && l->params->no_bootstrap)
+        balance = FOREST_CLASS_WEIGHT_BALANCED;
+    for (uint32_t i = 0; l->params->no_bootstrap && i < rows; i++)
+        weights[i] = 1.0;
+    if (!l->params->no_bootstrap)
+        tree_bootstrap(l->seed, rows, draws, weights);
+    if (balance)
+        err = reserve(&by_class, &scratch->class_weights_capacity, l->classes, sizeof *weights);
+    scratch->class_weights = by_class;
+    if (!err)
+        labels_weigh(l->codes, rows, l->classes, balance, l->sample_weight, by_class, weights);
+    return err;
 }
 
-static struct grow_limits limits_of(const struct stored_params *params, const struct prep *prep,
-                                    const double *weights)
+static struct grow_limits limits_of(const struct lesson *l, const double *weights)
 {
-    uint32_t split = params->min_samples_split, leaf = params->min_samples_leaf;
+    const struct stored_params *params = l->params;
     double fraction = params->min_weight_fraction_leaf;
-
-    return (struct grow_limits){
+    struct grow_limits limits = {
         .max_depth = params->max_depth ? params->max_depth : UINT32_MAX,
-        .min_samples_split = split,
-        .min_samples_leaf = leaf,
-        .max_features = params_max_features(params, prep->features),
-        .min_weight_leaf = fraction > 0.0 ? fraction * numpy_sum(weights, prep->rows) : 0.0,
+        .max_features = params_max_features(params, l->prep->features),
+        .min_weight_leaf = fraction > 0.0 ? fraction * numpy_sum(weights, l->prep->rows) : 0.0,
         .min_impurity_decrease = params->min_impurity_decrease,
     };
+
+    params_least_rows(params, l->prep->rows, &limits.min_samples_split, &limits.min_samples_leaf);
+    return limits;
 }
 
-static int train(const struct prep *prep, const double *y, const double *sample_weight,
-                 const struct stored_params *params, uint32_t index, bool keep_stats,
-                 struct forest_scratch *scratch)
+/* The commonest kind of tree has a grower of its own. */
+static bool is_common(const struct stored_params *params)
 {
-    uint32_t seed = tree_seed(&scratch->seeds, params->seed, index);
-    int err = reserve_weights(scratch, prep->rows);
+    return params->task == FOREST_REGRESSION && params->criterion == FOREST_SQUARED_ERROR &&
+           !params->extra_trees && !params->max_leaf_nodes;
+}
 
-    if (!err)
-        err = fill_weights(params, prep->rows, sample_weight, seed, scratch->weights);
+/* Prune, and make a block. */
+static int finish(struct forest_scratch *scratch, double ccp_alpha,
+                  const struct flat_identity *identity, const void **tree, size_t *bytes)
+{
+    int err = ccp_alpha > 0.0 ? grown_prune(&scratch->grown, ccp_alpha) : 0;
+
+    return err ? err : grown_flatten(&scratch->grown, identity, &scratch->flat, tree, bytes);
+}
+
+static int train_common(const struct lesson *l, struct forest_scratch *scratch,
+                        const struct flat_identity *identity, const void **tree, size_t *bytes)
+{
+    struct grow_limits limits = limits_of(l, scratch->weights);
+    bool is_pruned = l->params->ccp_alpha > 0.0;
+
+    limits.keep_stats = is_pruned || identity->flags & HAS_STATS;
+    uint32_t seed = tree_splitter_seed(l->seed);
+    int err = l->bins ? hist_grow(l->bins, l->y, scratch->weights, seed, &limits, scratch->hist,
+                                  &scratch->tree)
+                      : grow_exact(l->prep, l->y, scratch->weights, seed, &limits, scratch->grow,
+                                   &scratch->tree);
     if (err)
         return err;
-    struct grow_limits limits = limits_of(params, prep, scratch->weights);
-    limits.keep_stats = keep_stats;
-    return grow_exact(prep, y, scratch->weights, tree_splitter_seed(seed), &limits, scratch->grow,
-                      &scratch->tree);
+    if (!is_pruned) {
+        *tree = flat_finish(&scratch->tree, identity, bytes);
+        return 0;
+    }
+    err = grown_unpack(&scratch->tree, &scratch->grown);
+    return err ? err : finish(scratch, l->params->ccp_alpha, identity, tree, bytes);
+}
+
+static int train_general(const struct lesson *l, struct forest_scratch *scratch,
+                         const struct flat_identity *identity, const void **tree, size_t *bytes)
+{
+    struct general_params params = {
+        .limits = limits_of(l, scratch->weights),
+        .criterion = l->params->criterion,
+        .classes = l->classes,
+        .is_random = l->params->extra_trees,
+        .keep_all = identity->flags & HAS_STATS || l->params->ccp_alpha > 0.0,
+        .levels = l->classes && !l->params->extra_trees ? prepared_levels(l->x) : NULL,
+        .max_leaf_nodes = l->params->max_leaf_nodes,
+    };
+    int err = general_grow(scratch->general, l->prep, l->y, l->codes, scratch->weights,
+                           tree_splitter_seed(l->seed), &params, &scratch->grown);
+
+    return err ? err : finish(scratch, l->params->ccp_alpha, identity, tree, bytes);
 }
 
 int forest_tree_train(const struct forest_prepared *x, const double *y, const double *sample_weight,
@@ -137,17 +224,34 @@ int forest_tree_train(const struct forest_prepared *x, const double *y, const do
     if (err)
         return err;
     const struct prep *prep = &x->prep;
-    if (index >= stored.n_estimators || !all_finite(y, prep->rows, -DBL_MAX) ||
+    bool is_regression = stored.task == FOREST_REGRESSION;
+    if (x->is_binned != (stored.mode == FOREST_HISTOGRAM))
+        return -EINVAL;
+    if (index >= stored.n_estimators || (is_regression && !all_finite(y, prep->rows, -DBL_MAX)) ||
         (sample_weight && !all_finite(sample_weight, prep->rows, 0.0)))
         return -EINVAL;
+    err = reserve_rows(scratch, prep->rows, is_regression);
+    struct lesson l = {
+        .x = x, .prep = prep, .y = y, .sample_weight = sample_weight, .params = &stored
+    };
+    l.bins = x->is_binned ? &x->bins : NULL;
+    if (!err && !is_regression) {
+        l.codes = scratch->codes;
+        err = labels_read(y, prep->rows, l.codes, &l.classes);
+    }
+    if (err)
+        return err;
+    l.seed = tree_seed(&scratch->seeds, stored.seed, index);
+    err = fill_weights(&l, scratch);
+    if (err)
+        return err;
     struct flat_identity identity = {
         .features = prep->features,
         .kind = params_kind(&stored, prep->features),
         .index = index,
         .flags = params_flags(params),
+        .classes = l.classes,
     };
-    err = train(prep, y, sample_weight, &stored, index, identity.flags & HAS_STATS, scratch);
-    if (!err)
-        *tree = flat_finish(&scratch->tree, &identity, bytes);
-    return err;
+    return is_common(&stored) ? train_common(&l, scratch, &identity, tree, bytes)
+                              : train_general(&l, scratch, &identity, tree, bytes);
 }

@@ -16,11 +16,89 @@ static inline struct key key_of(const struct objstore_id *id)
     __builtin_memcpy(key.id, id->bytes, sizeof key.id);
     return key;
 }
-uint64_t key_bucket(const struct objstore *s, struct key key);
+/* The same in every process: also for what else goes by id. */
+static inline uint64_t key_hash(struct key key)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)(key.id[0] ^ 0x9e3779b97f4a7c15u) * (key.id[1] ^ 0xd6e8feb86659fd93u);
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+static inline bool slot_has_key(const struct slot *slot, struct key key)
+{
+    return au64_load_relaxed(&slot->id[0]) == key.id[0] && /* relaxed: the word is read again, */
+           au64_load_relaxed(&slot->id[1]) == key.id[1];   /* or the link that led here is */
+}
+
+/* A link: target:32 | flag:1 | bucket:1 | tag:30; see index.c. */
+#define LINK_FLAG (1ull << 31)
+#define LINK_BUCKET (1ull << 30)
+#define LINK_TAG 0x3fffffffu
+
+static inline uint32_t link_target(uint64_t link) /* slot + 1, 0: the end; or a bucket */
+{
+    return (uint32_t)(link >> 32);
+}
+static inline bool bucket_is_open(uint32_t bucket, uint64_t link)
+{
+    return link & LINK_FLAG || bucket == 0;
+}
+
+/* Steps that a search without proof takes before it leaves the matter to the other. */
+#define QUICK_STEPS 64
+
+/* The order of the list: by hash, its bits read from the lowest to the highest. */
+bool index_is_before(uint64_t hash, uint64_t other);
 /* A search for this key will follow: begin to fetch what it reads first. */
 void index_prefetch(const struct objstore *s, struct key key);
-/* The slot that is present under `key` and its word; -ENOENT, -EBADMSG. Changes nothing. */
+/* The slot that is present under `key` and its word; -ENOENT, -EBADMSG. */
 int index_find(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word);
+/* Look again how large the table is. */
+void index_learn(const struct objstore *s);
+
+/*
+ * Without proof. True: found, whatever the path. It looks up to the next bucket of a table as large
+ * as it was when last looked at: a smaller one than there is costs steps, no more.
+ */
+static inline __attribute__((always_inline)) bool
+index_find_quickly(const struct objstore *s, struct key key, uint32_t *slot, uint64_t *word)
+{
+    uint32_t slots = au32_load_relaxed(&s->known.slots); /* relaxed, both: private, and only grow */
+    uint32_t mask = au32_load_relaxed(&s->known.buckets_mask);
+    uint32_t bucket = (uint32_t)key_hash(key) & mask;
+    uint64_t link = au64_load_acquire(&s->buckets[bucket]); /* E1 */
+
+    if (!bucket_is_open(bucket, link))
+        return false;
+    for (int step = 0; step < QUICK_STEPS; step++) {
+        uint32_t index = link_target(link) - 1;
+
+        if (link & LINK_BUCKET) {
+            uint32_t other = link_target(link);
+
+            if (other >= s->geo.buckets || (other & mask) != bucket)
+                return false;
+            index_learn(s);
+            link = au64_load_acquire(&s->buckets[other]); /* E1 */
+            continue;
+        }
+        if (index >= slots) /* the end of the list, too: 0 - 1 */
+            return false;
+        const struct slot *at = slot_at(s, index);
+        uint64_t seen = au64_load_acquire(&at->word); /* E1 */
+        if (slot_has_key(at, key) && word_is_present(seen)) {
+            atomic_thread_fence(memory_order_acquire); /* the id before the word's second reading */
+            if (au64_load_relaxed(&at->word) == seen) { /* relaxed: the fence orders it */
+                *slot = index;
+                *word = seen;
+                return true;
+            }
+        }
+        link = au64_load_acquire(&at->next); /* E1 */
+    }
+    return false;
+}
+
 /*
  * Enter a slot that the caller owns in WRITING and whose id is written. -EEXIST: another is
  * present under that id, and *slot and *word say which.
@@ -36,8 +114,13 @@ int index_insert_behind(struct objstore *s, uint32_t own, uint32_t old);
  * RECLAIM. Afterwards no chain leads to it. May be done twice, and by anybody. -EBADMSG.
  */
 int index_remove(struct objstore *s, uint32_t slot, uint64_t word);
-/* For verify: call `visit` for every slot of one bucket's chain; -EBADMSG: it does not end. */
-int index_walk(const struct objstore *s, uint64_t bucket, int (*visit)(uint32_t slot, void *ctx),
+/*
+ * For verify: call `visit` for every slot between this bucket, if it is open, and the next;
+ * -EBADMSG: there is no end.
+ */
+int index_walk(const struct objstore *s, uint32_t bucket, int (*visit)(uint32_t slot, void *ctx),
                void *ctx);
+/* For verify: if the bucket is open, is it in its place? -EBADMSG. */
+int index_check_bucket(const struct objstore *s, uint32_t bucket);
 
 #endif

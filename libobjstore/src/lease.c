@@ -117,6 +117,7 @@ static int lease_start(struct objstore *s, uint32_t number, uint64_t word)
     int err;
 
     s->lease = number;
+    s->pin_bit = 1ull << number % 64;
     err = pins_prepare(s, number);
     if (err)
         return err;
@@ -207,6 +208,24 @@ bool lease_writer_is_dead(const struct objstore *s, uint64_t slot_word)
 
     return lease < LEASES_MAX &&
            lease_has_died(s, lease, au64_load_acquire(&s->leases[lease].word)); /* A1 */
+}
+
+bool leases_glance(const struct objstore *s, uint32_t looks)
+{
+    uint32_t used = leases_in_use(s);
+    uint64_t from = used > looks ? (uint64_t)monotonic_ns() / 64 : 0;
+
+    for (uint32_t i = 0; i < used && looks > 0; i++) {
+        uint32_t lease = (uint32_t)((from + i) % used);
+        uint64_t word = au64_load_acquire(&s->leases[lease].word); /* A1 */
+
+        if (lease_word_state(word) == LEASE_FREE)
+            continue;
+        looks--;
+        if (lease_has_died(s, lease, word))
+            return true;
+    }
+    return false;
 }
 
 void leases_bury(struct objstore *s, struct graves *graves)

@@ -56,6 +56,11 @@ struct graves {
     } of[GRAVES_MAX];
 };
 
+/*
+ * Is anybody dead? Looks at up to `looks` leases, all or some from anywhere, as each look costs the
+ * kernel a walk along all locks of the file.
+ */
+bool leases_glance(const struct objstore *s, uint32_t looks);
 /* Note every death that nobody has noted, and list (up to GRAVES_MAX of) the DEAD. */
 void leases_bury(struct objstore *s, struct graves *graves);
 /* A slot word was read after leases_bury(): did one of these dead own the slot then? */

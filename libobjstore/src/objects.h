@@ -5,8 +5,17 @@
 
 #include "store.h"
 
+/* The same for an object of more than INLINE_MAX bytes. */
+bool object_place_outside(const struct objstore *s, uint32_t slot, uint64_t size, uint64_t *at);
 /* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
-bool object_place(const struct objstore *s, uint32_t slot, uint64_t size, uint64_t *at);
+static inline bool object_place(const struct objstore *s, uint32_t slot, uint64_t size,
+                                uint64_t *at)
+{
+    if (size > INLINE_MAX)
+        return object_place_outside(s, slot, size, at);
+    *at = s->geo.slots_at + slot * sizeof(struct slot) + offsetof(struct slot, bytes);
+    return true;
+}
 /* All there is to know of a slot's object; the caller compares its word before and after. */
 bool object_describe(const struct objstore *s, uint32_t slot, unsigned char id[16], uint64_t *at,
                      uint64_t *size, uint64_t *created, struct objstore_meta *meta);
@@ -16,7 +25,18 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
  * Fill in a view of a slot that `ref` pins, in the generation of `word`, which says SEALED.
  * -EBADMSG: damaged; the pin is still the caller's.
  */
-int view_open(const struct objstore *s, uint32_t slot, uint64_t word, uint64_t ref,
-              struct objstore_view *view);
+static inline int view_open(const struct objstore *s, uint32_t slot, uint64_t word, uint64_t ref,
+                            struct objstore_view *view)
+{
+    uint64_t size = au64_load_relaxed(&slot_at(s, slot)->size), at; /* relaxed: E1 */
+
+    if (!object_place(s, slot, size, &at))
+        return -EBADMSG;
+    view->data = size ? s->view + at : NULL;
+    view->size = size;
+    view->pin[0] = ref;
+    view->pin[1] = word;
+    return 0;
+}
 
 #endif

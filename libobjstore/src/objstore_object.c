@@ -20,6 +20,9 @@
 
 _Static_assert(sizeof(struct objstore_meta) == sizeof(struct meta), "metadata is kept as it is");
 
+/* A put of more than this takes long enough for those who wait to be told that it has begun. */
+#define ANNOUNCE_MIN ((size_t)64 << 10)
+
 static int check_key(const struct objstore *s, const struct objstore_id *id, struct key *key)
 {
     int err = handle_check(s);
@@ -54,16 +57,12 @@ static bool meta_is_zero(const struct objstore_meta *meta)
 
 /* ---- where an object's bytes are ----------------------------------------------------------- */
 
-bool object_place(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
+bool object_place_outside(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
 {
     uint64_t room;
-
-    if (size <= INLINE_MAX) {
-        *at = s->geo.slots_at + index * sizeof(struct slot) + offsetof(struct slot, bytes);
-        return true;
-    }
     struct extent e =
         extent_unpack(au64_load_relaxed(&slot_at(s, index)->extent)); /* relaxed: E1, or ours */
+
     return e.held && extent_place(s, &e, at, &room) && size <= room;
 }
 
@@ -175,20 +174,24 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
         if (freed <= 0)
             return freed ? (int)freed : err;
     }
-    wait_wake(s, key);
     if (object_place(s, *index, size, at))
         return 0;
     take_back(s, *index);
     return -EBADMSG;
 }
 
-static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key)
+/* `is_announced`: who waited before the entry was woken then, and looks again by itself. */
+static int finish(struct objstore *s, uint32_t index, uint64_t word, struct key key,
+                  bool is_announced)
 {
+    struct slot *slot = slot_at(s, index);
     uint64_t on = events_on(s);
 
     if (events_has_listeners(on))
-        events_tell(s, HINT_SEAL, index, word, key); /* H1 */
-    if (!slot_change(s, index, &word, SLOT_SEALED))  /* T2, E1 */
+        events_tell(s, HINT_SEAL, index, word, key);                            /* H1 */
+    bool is_sealed = !is_announced && au64_load_relaxed(&slot->word) == word && /* relaxed: ours */
+                     wait_seal(s, key, slot);
+    if (!is_sealed && !slot_change(s, index, &word, SLOT_SEALED)) /* T2, E1 */
         return -ENOENT;
     POINT("object: sealed, nobody woken");
     if (events_has_new_listeners(s, on))
@@ -211,6 +214,7 @@ int objstore_create(struct objstore *s, const struct objstore_id *id, size_t siz
         err = begin(s, key, size, meta, &index, &at);
     if (err)
         return err;
+    wait_wake(s, key);
     au64_add_relaxed(&s->unsealed, 1); /* relaxed: a private count */
     *data = size ? s->rw + at : NULL;
     return 0;
@@ -230,10 +234,14 @@ int objstore_put(struct objstore *s, const struct objstore_id *id, const void *d
         err = begin(s, key, size, meta, &index, &at);
     if (err)
         return err;
+    bool is_announced = size > ANNOUNCE_MIN;
+    if (is_announced)
+        wait_wake(s, key);
     if (size)
         copy_in(&s->copies, s->rw + at, data, size);
     POINT("object: filled, not sealed");
-    return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key); /* relaxed: ours */
+    return finish(s, index, au64_load_relaxed(&slot_at(s, index)->word), key, /* relaxed: ours */
+                  is_announced);
 }
 
 /* The slot under `key` that this handle created and did not seal. */
@@ -256,7 +264,7 @@ int objstore_seal(struct objstore *s, const struct objstore_id *id)
     if (!err)
         err = find_ours(s, key, &index, &word);
     if (!err)
-        err = finish(s, index, word, key);
+        err = finish(s, index, word, key, true);
     if (!err)
         au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
     return err;
@@ -321,7 +329,7 @@ int objstore_seal_size(struct objstore *s, const struct objstore_id *id, size_t 
     if (!err)
         err = shrink(s, index, size);
     if (!err)
-        err = finish(s, index, word, key);
+        err = finish(s, index, word, key, true);
     if (!err)
         au64_add_relaxed(&s->unsealed, (uint64_t)-1); /* relaxed: a private count */
     return err;
@@ -388,27 +396,15 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
     if (find_ours(s, key_of(id), &index, &word))
         return;
     struct au64 *at = &slot_at(s, index)->created;
-    au64_store_relaxed(at, (created & ~CREATED_FLAGS) | (au64_load_relaxed(at) & CREATED_META)); /* T2 publishes */
+    au64_store_relaxed(at, (created & ~CREATED_FLAGS) |
+                               (au64_load_relaxed(at) & CREATED_META)); /* T2 publishes */
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-int view_open(const struct objstore *s, uint32_t index, uint64_t word, uint64_t ref,
-              struct objstore_view *view)
-{
-    uint64_t size = au64_load_relaxed(&slot_at(s, index)->size), at; /* relaxed: E1 */
-
-    if (!object_place(s, index, size, &at))
-        return -EBADMSG;
-    view->data = size ? s->view + at : NULL;
-    view->size = size;
-    view->pin[0] = ref;
-    view->pin[1] = word;
-    return 0;
-}
-
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
-static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
+static inline __attribute__((always_inline)) int
+open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
     uint64_t ref;
     int err = pin(s, index, word, &ref);
@@ -446,20 +442,28 @@ static int try_get(struct objstore *s, struct key key, struct objstore_view *vie
     return err;
 }
 
-/* Slow path of get: `word` is of an unsealed object under the key, or 0. */
+/*
+ * Wait for an object that is not there. Woken, it looks before it announces itself again: a bit
+ * that nobody sleeps behind costs the next sealer a wake.
+ */
 static int wait_and_get(struct objstore *s, struct key key, int timeout_ms,
                         struct objstore_view *view)
 {
     int64_t deadline = deadline_from_ms(timeout_ms);
     struct au32 *on = wait_word(s, key);
+    uint32_t announced = 0;
+    bool is_announced = true;
 
-    for (;;) {
-        uint32_t announced = wait_announce(on); /* V1 */
+    for (;; is_announced = !is_announced) {
         uint64_t word;
-        int err = try_get(s, key, view, &word);
 
+        if (is_announced)
+            announced = wait_announce(on); /* V1 */
+        int err = try_get(s, key, view, &word);
         if (err != -ENOENT)
             return err;
+        if (!is_announced)
+            continue;
         bool is_written = word_state(word) == SLOT_WRITING;
         if (is_written && lease_writer_is_dead(s, word) && reap_dead(s))
             continue;
@@ -469,20 +473,35 @@ static int wait_and_get(struct objstore *s, struct key key, int timeout_ms,
     }
 }
 
+/* Not inlined, so that the quick way has no need of registers for this one. */
+static __attribute__((noinline)) int get_slowly(struct objstore *s, struct key key, int timeout_ms,
+                                                bool is_absent, struct objstore_view *view)
+{
+    uint64_t word;
+    int err = is_absent && timeout_ms ? -ENOENT : try_get(s, key, view, &word);
+
+    return err != -ENOENT || timeout_ms == 0 ? err : wait_and_get(s, key, timeout_ms, view);
+}
+
 int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
                  struct objstore_view *view)
 {
     struct key key;
+    uint32_t index;
     uint64_t word;
     int err = check_write(s, id, &key);
 
     if (!err && (!view || timeout_ms < -1))
         err = -EINVAL;
-    if (!err)
-        err = try_get(s, key, view, &word);
-    if (err != -ENOENT || timeout_ms == 0)
+    if (err)
         return err;
-    return wait_and_get(s, key, timeout_ms, view);
+    bool is_found = index_find_quickly(s, key, &index, &word);
+    if (is_found && word_state(word) == SLOT_SEALED) {
+        err = open_view(s, index, word, view);
+        if (err != -EAGAIN && err != -ENOSPC)
+            return err;
+    }
+    return get_slowly(s, key, timeout_ms, !is_found, view);
 }
 
 void objstore_release(struct objstore *s, struct objstore_view *view)

@@ -145,7 +145,7 @@ static int join(struct objstore *s)
     if (err)
         return err;
     cache_init(s);
-    reap_dead(s);
+    reap_at_open(s);
     return 0;
 }
 

@@ -21,7 +21,7 @@ struct check {
     const struct objstore *s;
     struct objstore_diag *diag;
     uint32_t slots;
-    uint64_t bucket;
+    uint64_t place; /* in the list: no slot may be before it */
 };
 
 #define LOOKS 100 /* at what looks wrong; a real fault does not go away */
@@ -74,7 +74,7 @@ static int check_leases(struct check *c)
     return 0;
 }
 
-/* ---- buckets: every slot in a chain belongs there ------------------------------------------ */
+/* ---- the list: every slot in it is in its place -------------------------------------------- */
 
 static int check_link(uint32_t index, void *ctx)
 {
@@ -86,30 +86,35 @@ static int check_link(uint32_t index, void *ctx)
         struct key key = { { au64_load_relaxed(&slot->id[0]), /* relaxed: the word is read again */
                              au64_load_relaxed(&slot->id[1]) } };
 
-        if (word_state(word) != SLOT_FREE && key_bucket(c->s, key) == c->bucket)
+        uint64_t hash = key_hash(key);
+        if (word_state(word) != SLOT_FREE && !index_is_before(hash, c->place)) {
+            c->place = hash;
             return 0;
+        }
         atomic_thread_fence(memory_order_acquire);  /* the id before the word */
         if (au64_load_relaxed(&slot->word) != word) /* relaxed: the fence orders it */
             return -EAGAIN;
     }
-    return -EAGAIN; /* wrong, if the chain still leads here: check_bucket looks again */
+    return -EAGAIN; /* wrong, if the list still leads here: check_bucket looks again */
 }
 
-static int check_bucket(struct check *c, uint64_t bucket)
+static int check_bucket(struct check *c, uint32_t bucket)
 {
     int err = 0;
 
-    c->bucket = bucket;
     for (int i = 0; i < LOOKS; i++) {
+        c->place = bucket;
         err = index_walk(c->s, bucket, check_link, c);
+        if (!err)
+            err = index_check_bucket(c->s, bucket);
         if (!err)
             return 0;
         cpu_pause();
     }
     diag_set(c->diag,
-             err == -EAGAIN ? "bucket %llu: its chain leads to a slot that is free or not its own"
-                            : "bucket %llu: its chain is broken or does not end",
-             (unsigned long long)bucket);
+             err == -EAGAIN ? "bucket %u: its chain leads to a slot that is free or not its own"
+                            : "bucket %u: its chain is broken or does not end",
+             bucket);
     return -EBADMSG;
 }
 
@@ -342,7 +347,7 @@ int objstore_verify(struct objstore *s, struct objstore_diag *diag)
         return err;
     c.slots = slots_in_use(s);
     err = check_leases(&c);
-    for (uint64_t i = 0; !err && i < s->geo.buckets; i++)
+    for (uint32_t i = 0; !err && i < s->geo.buckets; i++)
         err = check_bucket(&c, i);
     for (uint32_t i = 0; !err && i < c.slots; i++)
         err = check_slot(&c, i);

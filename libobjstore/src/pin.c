@@ -41,22 +41,6 @@
 
 #include <fcntl.h>
 
-#define VIEWS_MAX 0xfffffu
-#define GENERATION_MASK 0xfffu
-
-static uint64_t entry_make(uint32_t slot, uint64_t word)
-{
-    return ((uint64_t)slot + 1) << 32 | (word_generation(word) & GENERATION_MASK) << 20;
-}
-static uint32_t entry_views(uint64_t entry)
-{
-    return (uint32_t)(entry & VIEWS_MAX);
-}
-static bool entry_names(uint64_t entry, uint64_t key)
-{
-    return entry >> 20 == key >> 20;
-}
-
 static uint64_t level_sets(uint32_t level)
 {
     return (uint64_t)PIN_SETS0 << 3 * level;
@@ -65,40 +49,9 @@ static uint64_t level_bytes(uint32_t level)
 {
     return level_sets(level) * PIN_WAYS * sizeof(uint64_t);
 }
-static struct au64 *set_of(struct au64 *table, uint32_t level, uint32_t slot)
-{
-    uint64_t bits = 6 + 3 * level;
-
-    return &table[(uint64_t)(slot * 0x9e3779b1u >> (32 - bits)) * PIN_WAYS];
-}
-
-/* ref: level:4 | entry:28 | slot:32 */
-static uint64_t ref_make(const struct objstore *s, uint32_t level, const struct au64 *entry,
-                         uint32_t slot)
-{
-    return (uint64_t)level << 60 | (uint64_t)(entry - s->pin_tables[level]) << 32 | slot;
-}
-uint32_t pin_slot(uint64_t ref)
-{
-    return (uint32_t)ref;
-}
-
-/* Note one more view in a set; NULL: it is full. */
-static struct au64 *enter(struct au64 *set, uint64_t key)
-{
-    for (uint32_t i = 0; i < PIN_WAYS; i++) {
-        uint64_t seen = au64_load_relaxed(&set[i]); /* relaxed: N1 decides */
-
-        while (seen == 0 || (entry_names(seen, key) && entry_views(seen) < VIEWS_MAX))
-            if (au64_cas_seq_cst(&set[i], &seen, seen == 0 ? key | 1 : seen + 1)) /* N1, E2 */
-                return &set[i];
-    }
-    return NULL;
-}
-
 /*
  * Add a level: an unsealed, nameless object of ours holds it. Only one thread at a time; the
- * others meanwhile are told -ENOSPC by enter() of all levels, so they wait for it here.
+ * others meanwhile find no room by pin_enter() in any level, so they wait for it here.
  */
 static __attribute__((cold, noinline)) int grow(struct objstore *s, uint32_t levels)
 {
@@ -148,17 +101,18 @@ done:
     return err;
 }
 
-/* In a level above the first, adding levels as needed. */
-static int enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint32_t *level,
-                       struct au64 **entry)
+int pin_enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint64_t *ref)
 {
     for (;;) {
         uint32_t levels = au32_load_acquire(&s->pin_levels); /* G3 */
 
-        for (*level = 1; *level < levels; ++*level) {
-            *entry = enter(set_of(s->pin_tables[*level], *level, slot), key);
-            if (*entry)
+        for (uint32_t level = 1; level < levels; ++level) {
+            struct au64 *entry = pin_enter(pin_set(s->pin_tables[level], level, slot), key);
+
+            if (entry) {
+                *ref = pin_ref(s, level, entry, slot);
                 return 0;
+            }
         }
         int err = grow(s, levels);
         if (err)
@@ -166,67 +120,15 @@ static int enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint32_t
     }
 }
 
-int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
-{
-    struct slot *at = slot_at(s, slot);
-    uint64_t key = entry_make(slot, word), bit = 1ull << s->lease % 64;
-    uint32_t level = 0;
-
-    if (!(au64_load_relaxed(&at->pinners) & bit)) /* relaxed: once set it stays */
-        au64_or_seq_cst(&at->pinners, bit);       /* E2 */
-    POINT("pin: mask set, no entry");
-    struct au64 *entry = enter(set_of(s->pin_tables[0], 0, slot), key);
-    if (!entry) {
-        int err = enter_above(s, slot, key, &level, &entry);
-
-        if (err)
-            return err;
-    }
-    POINT("pin: entry set, word not looked at again");
-    *ref = ref_make(s, level, entry, slot);
-    return 0;
-}
-
-int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
-{
-    int err = pin_note(s, slot, word, ref);
-
-    if (err)
-        return err;
-    if (au64_load_seq_cst(&slot_at(s, slot)->word) == word) /* E2 */
-        return 0;
-    unpin(s, *ref, word);
-    return -EAGAIN;
-}
-
 bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t word)
 {
-    uint32_t level = (uint32_t)(ref >> 60);
-    uint64_t which = ref >> 32 & 0xfffffff, key = entry_make(pin_slot(ref), word);
+    const struct au64 *entry = pin_entry_of(s, ref);
+    uint64_t key = pin_entry(pin_slot(ref), word);
 
-    if (word_state(word) != SLOT_SEALED || level >= au32_load_acquire(&s->pin_levels) || /* G3 */
-        which >= level_sets(level) * PIN_WAYS)
+    if (word_state(word) != SLOT_SEALED || !entry)
         return false;
-    uint64_t seen = au64_load_seq_cst(&s->pin_tables[level][which]); /* N1 */
-    return entry_names(seen, key) && entry_views(seen) > 0;
-}
-
-bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
-{
-    uint32_t level = (uint32_t)(ref >> 60);
-    uint64_t which = ref >> 32 & 0xfffffff, key = entry_make(pin_slot(ref), word), seen;
-
-    if (level >= au32_load_acquire(&s->pin_levels) || /* G3 */
-        which >= level_sets(level) * PIN_WAYS)
-        return false;
-    struct au64 *entry = &s->pin_tables[level][which];
-    seen = au64_load_relaxed(entry); /* relaxed: N2 decides */
-    do {
-        if (!entry_names(seen, key) || entry_views(seen) == 0)
-            return false;
-    } while (!au64_cas_seq_cst(entry, &seen, entry_views(seen) == 1 ? 0 : seen - 1)); /* N2, E2 */
-    POINT("pin: entry cleared");
-    return true;
+    uint64_t seen = au64_load_seq_cst(entry); /* N1 */
+    return pin_names(seen, key) && pin_views(seen) > 0;
 }
 
 /* ---- looking at others' -------------------------------------------------------------------- */
@@ -259,12 +161,12 @@ static uint32_t views_of_lease(const struct objstore *s, uint32_t lease, uint32_
 
         if (!table)
             break;
-        struct au64 *set = set_of(table, level, slot);
+        struct au64 *set = pin_set(table, level, slot);
         for (uint32_t i = 0; i < PIN_WAYS; i++) {
             uint64_t entry = au64_load_seq_cst(&set[i]); /* E2 */
 
-            if (entry_names(entry, key))
-                views += entry_views(entry);
+            if (pin_names(entry, key))
+                views += pin_views(entry);
         }
     }
     return views && au64_load_seq_cst(&s->leases[lease].word) == before ? views : 0; /* E2 */
@@ -292,7 +194,7 @@ bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
     for (int looks = 0; looks < LOOKS; looks++) {
         uint64_t moves = pass_moves(s);
 
-        if (has_pin(s, slot, mask, entry_make(slot, word)) || passes_of(s, slot))
+        if (has_pin(s, slot, mask, pin_entry(slot, word)) || passes_of(s, slot))
             return true;
         if (pass_moves(s) == moves)
             return false;
@@ -302,7 +204,7 @@ bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
 
 uint32_t pins_held_by(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t word)
 {
-    return views_of_lease(s, lease, slot, entry_make(slot, word));
+    return views_of_lease(s, lease, slot, pin_entry(slot, word));
 }
 
 uint32_t pins_count(const struct objstore *s, uint32_t slot, uint64_t word)
@@ -312,7 +214,7 @@ uint32_t pins_count(const struct objstore *s, uint32_t slot, uint64_t word)
 
     for (uint32_t lease = 0; mask && lease < used; lease++)
         if (mask >> lease % 64 & 1)
-            views += views_of_lease(s, lease, slot, entry_make(slot, word));
+            views += views_of_lease(s, lease, slot, pin_entry(slot, word));
     return views;
 }
 
@@ -324,7 +226,7 @@ uint64_t pins_of_lease(const struct objstore *s, uint32_t lease)
         struct au64 *table = table_of(s, lease, level);
 
         for (uint64_t i = 0; table && i < level_sets(level) * PIN_WAYS; i++)
-            views += entry_views(au64_load_relaxed(&table[i])); /* relaxed: a statistic */
+            views += pin_views(au64_load_relaxed(&table[i])); /* relaxed: a statistic */
     }
     return views;
 }

@@ -24,6 +24,8 @@
 #include "spill.h"
 #include "wait.h"
 
+#define LOOKS_AT_OPEN 32u /* at leases: all, in most stores */
+
 void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_from from)
 {
     uint64_t word = au64_load_relaxed(&slot_at(s, slot)->word); /* relaxed: ours */
@@ -155,6 +157,15 @@ uint32_t reap_dead(struct objstore *s)
         if (graves.count < GRAVES_MAX)
             return freed;
     }
+}
+
+uint32_t reap_at_open(struct objstore *s)
+{
+    const struct graves none = { .count = 0 };
+
+    if (leases_glance(s, LOOKS_AT_OPEN))
+        return reap_dead(s);
+    return passes_expire(s, &none, try_to_free);
 }
 
 void reap_self(struct objstore *s)

@@ -20,6 +20,8 @@ void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum 
  * leases and passes came free.
  */
 uint32_t reap_dead(struct objstore *s);
+/* The same if a glance shows that anybody is: it may miss one among many. */
+uint32_t reap_at_open(struct objstore *s);
 /* The lease was a dead one's: clean up after that one before anything else is done under it. */
 void reap_inherited(struct objstore *s);
 /* The same for ourselves, before the lease goes. */

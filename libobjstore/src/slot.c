@@ -4,10 +4,11 @@
  *
  * A slot is one control word and what it governs: id, chain link, size, extent, the bytes. The
  * word packs generation:44 | state:4 | lease:16 and changes only by compare-and-swap (T7 by the
- * store of its one owner), so a slot's history is one total order that all processes agree on.
+ * store of its one owner, T2 perhaps by the kernel's addition for it, which leaves its lease in the
+ * word), so a slot's history is one total order that all processes agree on.
  *
  *   T1  FREE           -> WRITING(self)  slot_take()        generation + 1
- *   T2  WRITING(self)  -> SEALED         objstore_seal()
+ *   T2  WRITING(self)  -> SEALED         objstore_seal(); by the kernel, if somebody sleeps (V4)
  *   T3  WRITING(self)  -> RECLAIM(self)  objstore_abort()
  *   T4  SEALED         -> DOOMED         objstore_delete()
  *   T5  DOOMED         -> RECLAIM(self)  reclaim_if_unpinned()  after no lease had a pin

@@ -63,9 +63,14 @@ struct objstore {
     int lock_fd; /* an open file description of our own, which holds our locks; -1: none */
     uint32_t lease;
     uint32_t lease_generation;
+    uint64_t pin_bit; /* ours in slot.pinners */
     struct objstore *next, **link; /* all handles of the process: see fork.c */
     struct lost *lost;    /* by the recovery that opening this handle took; NULL: nothing */
     struct au64 unsealed; /* slots that we may have left in WRITING: created, or pin tables */
+
+    struct { /* of the index, when last looked at; both only grow: see index.h */
+        struct au32 slots, buckets_mask;
+    } known;
 
     struct header *header;
     struct lease *leases;

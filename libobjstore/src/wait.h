@@ -14,6 +14,12 @@ void wait_wake_any(struct objstore *s);
 /* Tell all. */
 void wait_wake_all(struct objstore *s);
 
+/*
+ * T2 of a slot that the caller owns in WRITING, entered and complete, if anybody sleeps for its id:
+ * they are told in the same step. False: do T2 yourself. Either way call wait_wake() afterwards.
+ */
+bool wait_seal(struct objstore *s, struct key key, struct slot *slot);
+
 /* The word to sleep on for one id, or for several ids. */
 struct au32 *wait_word(const struct objstore *s, struct key key);
 struct au32 *wait_word_any(const struct objstore *s);

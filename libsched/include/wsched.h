@@ -25,7 +25,8 @@
  *           the driver dies its workers leave by themselves.
  * Signals   Workers ignore SIGINT, so that on Ctrl-C the driver decides. Handlers of
  *           the driver do not act in them, but for those of faults. A worker ends by
- *           _exit(): kernels flush what they write to stdio streams.
+ *           _exit(): kernels flush what they write to stdio streams (with output_fd,
+ *           standard output is line-buffered).
  */
 #ifndef WSCHED_H
 #define WSCHED_H
@@ -84,8 +85,26 @@ struct wsched_options {
     int (*worker_start)(void *ctx);
     void (*worker_stop)(void *ctx);
     void *worker_ctx;
+    /*
+     * 0: workers share the standard output and error of the process that opened the pool. Else a
+     * descriptor (2, a file, the end of a pipe), to be kept open as long as the pool, that gets
+     * what workers print, line by line: "(kernel pid=123) text". A line that comes again within
+     * a second is counted, and told once: "(kernel pid=123) text [repeated 7x]". Workers never
+     * wait for whoever reads it: beyond 256 KiB that are not read, lines are dropped, and their
+     * number is told. A line of over 4,096 bytes comes in pieces, which end in a backslash. The
+     * process between driver and workers reads and writes all this: there is no thread for it.
+     */
+    int32_t output_fd;
+    uint32_t reserved_too;
+    /*
+     * NULL: the pool's memory has no name, and nothing is left of it whatever dies. Else (kept by
+     * pointer) it is the file /dev/shm/wsched-<uid>/<name>, or the path if there is a '/' in it, by
+     * which others look at the pool: wsched_look(). wsched_close() removes it. When all processes
+     * of the pool die it stays, to be looked at, until the next pool of that name replaces it.
+     */
+    const char *name;
 };
-#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, { 0, 0 }, NULL, NULL, NULL }
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, { 0, 0 }, NULL, NULL, NULL, 0, 0, NULL }
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
@@ -110,6 +129,8 @@ struct wsched_spec {
  * by pointer: static data). Call it early: a worker inherits the memory of the process
  * as it is now. `opts` may be NULL. The caller owns *out: wsched_close() it.
  *   -EINVAL  bad option or kernel table    -ENOMEM, -EAGAIN (fork), -EMFILE
+ *   -EBADF   output_fd is not open        -EEXIST  a pool of that name lives; or the file is no pool
+ *   and, with a name, those of open(2) and link(2); -EPERM: /dev/shm/wsched-<uid> is not ours
  *   -E2BIG   options of a newer version with something set that this one does not know
  */
 WSCHED_CHECKED int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,
@@ -206,6 +227,93 @@ struct wsched_stats {
     uint64_t events_lost;   /* events that fell out of a ring */
 };
 WSCHED_CHECKED int wsched_stats(struct wsched *pool, struct wsched_stats *out);
+
+/*
+ * Look at another process's pool without taking part in it: read-only, so nothing is disturbed, also
+ * when its processes are all dead. `where` is a name or a path (wsched_options.name), or the
+ * pid of one of its processes (/proc/PID/fd/N for one of several pools). The calls of
+ * this section answer, and wsched_result() and wsched_failure(); those that would change something
+ * answer -EROFS. The caller owns *out: wsched_close() it.
+ *   -ENOENT  no such pool     -EPROTO   not a pool, or one of another layout version
+ *   -EINVAL  no name          -EBADMSG  its header is damaged
+ *   and those of open(2) and mmap(2)
+ */
+WSCHED_CHECKED int wsched_look(const char *where, struct wsched **out);
+
+/* Remove what is left of a pool that has a name and whose processes are all dead.
+ *   -EBUSY  it lives    -ENOENT  no such pool    -EPROTO  not a pool    -EINVAL  no name */
+WSCHED_CHECKED int wsched_remove(const char *where);
+
+/* What a pool is, and what lies in it. */
+struct wsched_info {
+    uint32_t workers;
+    uint32_t task_capacity; /* slots in all, with those that processes keep at hand */
+    uint32_t payload_max, result_max, event_capacity;
+    uint32_t kernels;
+    int32_t supervisor;  /* the pid of the parent of all workers; 0: none lives */
+    int32_t broken;      /* 0, or the error for which workers cannot start */
+    bool is_stopping;    /* wsched_close() was called */
+    bool is_dead;        /* wsched_look(): no process of it lives */
+    uint64_t opened_ns;  /* CLOCK_MONOTONIC */
+    uint64_t bytes;      /* of shared memory, of which pages that were not used take none */
+    uint64_t blocked, pending, running, done, failed, cancelled; /* tasks that exist, by state */
+    uint64_t queued;     /* hints to tasks in all queues: about as many as can be started */
+};
+WSCHED_CHECKED int wsched_info(struct wsched *pool, struct wsched_info *out);
+/* The name of kernel `index`; NULL: there are not so many. Valid until the pool is closed. */
+WSCHED_API const char *wsched_kernel_name(const struct wsched *pool, uint32_t index);
+
+enum wsched_worker_state {
+    WSCHED_WORKER_STARTING = 1, /* before or inside worker_start */
+    WSCHED_WORKER_IDLE,
+    WSCHED_WORKER_RUNNING,
+    WSCHED_WORKER_STOPPED, /* by SIGSTOP or a debugger */
+    WSCHED_WORKER_DEAD,    /* and not replaced (yet) */
+};
+struct wsched_worker_info {
+    uint32_t worker; /* 0 .. workers - 1 */
+    uint32_t state;  /* enum wsched_worker_state */
+    int32_t pid;     /* 0: none yet */
+    uint32_t depth;  /* tasks on its stack: the running one, and those that wait for others */
+    uint32_t queued; /* in its own deque */
+    uint32_t attempt;
+    struct wsched_future task; /* what it runs, or died at; 0: nothing */
+    uint64_t started_ns;       /* since when, CLOCK_MONOTONIC; 0: fell out of its ring */
+    uint64_t submitted, finished, failed, cancelled, stolen; /* of this worker's number, ever */
+    const char *kernel; /* of `task`, or ""; valid until the pool is closed */
+    char label[32];
+};
+/* One worker. Works on a pool whose processes are dead. -ENOENT: there are not so many. */
+WSCHED_CHECKED int wsched_worker_info(struct wsched *pool, uint32_t worker,
+                                      struct wsched_worker_info *out);
+
+enum wsched_task_state {
+    WSCHED_TASK_BLOCKED = 2, /* has dependencies that are not over */
+    WSCHED_TASK_PENDING,     /* may be started by any worker */
+    WSCHED_TASK_RUNNING,
+    WSCHED_TASK_DONE = 6, /* over; kept until its future is given back */
+    WSCHED_TASK_FAILED,
+    WSCHED_TASK_CANCELLED,
+};
+struct wsched_task_info {
+    struct wsched_future task;
+    struct wsched_future parent; /* the task that submitted it, or 0 */
+    uint32_t state;              /* enum wsched_task_state */
+    uint32_t worker;             /* that runs it; UINT32_MAX: none */
+    uint32_t attempt, attempts_max; /* attempt: of the running or next one, or the last */
+    uint32_t payload_size, result_size;
+    int32_t error;         /* of a failed one */
+    bool is_asked_to_stop; /* by wsched_cancel() */
+    bool is_released;      /* its future was given back */
+    uint64_t submitted_ns; /* CLOCK_MONOTONIC */
+    const char *kernel;    /* valid until the pool is closed */
+    char label[32];
+};
+/* Call `visit` for every task that exists, by slot, each as it was at one moment. As
+ * wsched_events(): a non-zero return of visit stops and is returned. */
+WSCHED_CHECKED int wsched_tasks(struct wsched *pool,
+                                int (*visit)(const struct wsched_task_info *task, void *ctx),
+                                void *ctx);
 
 /* An unexpected end of a worker. */
 struct wsched_death {

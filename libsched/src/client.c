@@ -174,8 +174,10 @@ static bool has_slot(struct wsched *p)
  */
 static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
 {
-    if (p->role == ROLE_WORKER)
+    if (p->role == ROLE_WORKER) {
+        p->last_end = 0;
         return worker_help(p) ? 0 : -EAGAIN;
+    }
     au64_or_seq_cst(&p->header->room_waiters, park_bit(p)); /* P3 */
     bool is_room = deps_have_room(p, s->after, s->after_count);
     if (is_room && has_slot(p))
@@ -189,7 +191,7 @@ static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
 int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t n,
                        struct wsched_future *out)
 {
-    int err = pool_check(p);
+    int err = pool_check_part(p);
     size_t i = 0;
 
     if (!err && (!specs || !out || n > INT32_MAX))
@@ -222,7 +224,7 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
             pool_unlock(p);
         if (i)
             au32_store_relaxed(&p->woke, park_wake_one(p)); /* relaxed: a hint for wsched_wait() */
-        if (err == -ENOBUFS) /* of blocks */
+        if (err == -ENOBUFS)                                /* of blocks */
             err = -EAGAIN;
         if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))
             err = wait_for_room(p, &specs[i]);
@@ -388,7 +390,7 @@ static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
 int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
                 int timeout_ms, bool *done)
 {
-    int err = pool_check(p);
+    int err = pool_check_part(p);
     size_t count;
 
     if (!err && ((n && !futures) || need > n || n > INT32_MAX))
@@ -444,7 +446,7 @@ int wsched_result(struct wsched *p, struct wsched_future future, void *buf, size
 
 int wsched_cancel(struct wsched *p, struct wsched_future future)
 {
-    int err = pool_check(p);
+    int err = pool_check_part(p);
     uint32_t index;
     uint64_t word;
 
@@ -455,6 +457,6 @@ int wsched_cancel(struct wsched *p, struct wsched_future future)
 
 void wsched_release(struct wsched *p, struct wsched_future future)
 {
-    if (!pool_check(p))
+    if (!pool_check_part(p))
         task_release(p, future.v);
 }

@@ -21,6 +21,7 @@
 #endif
 
 #define RATE_NEEDS_NS (5 * NS_PER_MS)
+#define LAST_EVENTS 64u
 
 static bool has_invariant_tsc(void)
 {
@@ -48,8 +49,15 @@ void ticks_begin(struct wsched *p)
     p->clock_ticks = p->header->clock_ticks = ticks_now(p);
 }
 
+void ticks_look(struct wsched *p, uint64_t ticks, uint64_t ns)
+{
+    p->has_tsc = has_invariant_tsc();
+    p->clock_ticks = ticks;
+    p->clock_ns = ns;
+}
+
 /* How many nanoseconds a tick takes; sleeps some milliseconds if the pool is younger than that. */
-static double tick_rate(const struct wsched *p)
+double tick_rate(const struct wsched *p)
 {
     if (!p->has_tsc)
         return 1;
@@ -63,25 +71,44 @@ static double tick_rate(const struct wsched *p)
                                   : 1;
 }
 
+/* A process goes through its own ring place by place, which saves a division. */
+static uint64_t place_of(struct wsched *p, uint32_t seat, uint64_t number)
+{
+    uint32_t place = p->event_place; /* event_number % event_capacity */
+
+    if (number != p->event_number)
+        place = (uint32_t)(number % p->event_capacity);
+    p->event_number = number + 1;
+    p->event_place = place + 1 < p->event_capacity ? place + 1 : 0;
+    return (uint64_t)seat * p->event_capacity + place;
+}
+
+static void label_put(struct event_label *to, const char *label)
+{
+    uint64_t words[NAME_BYTES / 8];
+
+    memcpy(words, label, sizeof words);
+    for (size_t i = 0; i < NAME_BYTES / 8; i++)
+        au64_store_relaxed(&to->words[i], words[i]); /* relaxed: V1 */
+}
+
 void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
                uint64_t future, uint32_t attempt, uint32_t kernel, pid_t pid, const char *label)
 {
     struct seat *s = &p->seats[seat];
     uint64_t number = au64_load_relaxed(&s->events); /* relaxed: ours */
-    struct event_record *r =
-        &p->events[(uint64_t)seat * p->event_capacity + number % p->event_capacity];
-    uint64_t words[NAME_BYTES / 8] = { 0 };
+    uint64_t at = place_of(p, seat, number);
+    struct event_record *r = &p->events[at];
 
-    if (label)
-        memcpy(words, label, sizeof words);
     au64_store_relaxed(&r->number, 0);
     atomic_thread_fence(memory_order_release); /* V1: 0 before the rest; free on x86 */
     au64_store_relaxed(&r->ticks, ticks);      /* relaxed: V1 */
     au64_store_relaxed(&r->task, future);
     au64_store_relaxed(&r->what, (uint64_t)(uint32_t)pid << 32 | (uint64_t)(kernel & 0xffff) << 16 |
-                                     (uint64_t)(attempt & 0xff) << 8 | (uint64_t)kind);
-    for (size_t i = 0; i < NAME_BYTES / 8; i++)
-        au64_store_relaxed(&r->label[i], words[i]);
+                                     (uint64_t)(attempt & 0xff) << 8 |
+                                     (label ? EVENT_LABELLED : 0) | (uint64_t)kind);
+    if (label)
+        label_put(&p->event_labels[at], label);
     au64_store_release(&r->number, number + 1); /* V1 */
     au64_store_release(&s->events, number + 1);
 }
@@ -89,22 +116,22 @@ void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uin
 static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
                         struct wsched_event *e, uint64_t *ticks)
 {
-    const struct event_record *r =
-        &p->events[(uint64_t)seat * p->event_capacity + number % p->event_capacity];
-    uint64_t words[NAME_BYTES / 8];
+    uint64_t at = (uint64_t)seat * p->event_capacity + number % p->event_capacity;
+    const struct event_record *r = &p->events[at];
+    uint64_t words[NAME_BYTES / 8] = { 0 };
 
     if (au64_load_acquire(&r->number) != number + 1) /* V1 */
         return false;
     *ticks = au64_load_relaxed(&r->ticks); /* relaxed: V1 */
     e->task.v = au64_load_relaxed(&r->task);
     uint64_t what = au64_load_relaxed(&r->what);
-    for (size_t i = 0; i < NAME_BYTES / 8; i++)
-        words[i] = au64_load_relaxed(&r->label[i]);
+    for (size_t i = 0; what & EVENT_LABELLED && i < NAME_BYTES / 8; i++)
+        words[i] = au64_load_relaxed(&p->event_labels[at].words[i]);
     atomic_thread_fence(memory_order_acquire);
     if (au64_load_relaxed(&r->number) != number + 1) /* V1 */
         return false;
     uint32_t kernel = (uint32_t)(what >> 16) & 0xffff;
-    e->kind = (uint32_t)what & 0xff;
+    e->kind = (uint32_t)what & EVENT_KIND;
     e->attempt = (uint32_t)(what >> 8) & 0xff;
     e->pid = (int32_t)(what >> 32);
     e->worker = seat < p->workers ? seat : UINT32_MAX;
@@ -112,6 +139,43 @@ static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
     memcpy(e->label, words, sizeof e->label);
     e->label[sizeof e->label - 1] = 0;
     return true;
+}
+
+/* Of the attempt that the seat started last; UINT32_MAX: none is known. */
+uint32_t event_last_kernel(const struct wsched *p, uint32_t seat)
+{
+    uint64_t end = au64_load_acquire(&p->seats[seat].events); /* V1 */
+
+    for (uint64_t i = end; i > 0 && i + LAST_EVENTS > end; i--) {
+        uint64_t what = au64_load_relaxed(
+            &p->events[(uint64_t)seat * p->event_capacity + (i - 1) % p->event_capacity].what);
+        if ((what & EVENT_KIND) == WSCHED_EVENT_STARTED) /* relaxed: a hint for a name */
+            return (uint32_t)(what >> 16) & 0xffff;
+    }
+    return UINT32_MAX;
+}
+
+uint64_t ticks_to_ns(const struct wsched *p, uint64_t ticks, double rate)
+{
+    double ns = (double)(int64_t)(ticks - p->clock_ticks) * rate;
+
+    /* Anything may stand in a damaged pool. */
+    return ns > -9e18 && ns < 9e18 ? p->clock_ns + (uint64_t)(int64_t)ns : p->clock_ns;
+}
+
+/* When the attempt was started, in ticks; 0: that fell out of the ring. */
+uint64_t event_started(const struct wsched *p, uint32_t seat, uint64_t future, uint32_t attempt)
+{
+    uint64_t end = au64_load_acquire(&p->seats[seat].events); /* V1 */
+    uint64_t begin = end > p->event_capacity ? end - p->event_capacity : 0;
+    struct wsched_event e;
+    uint64_t ticks;
+
+    for (uint64_t i = end; i-- > begin;)
+        if (record_read(p, seat, i, &e, &ticks) && e.kind == WSCHED_EVENT_STARTED &&
+            e.task.v == future && e.attempt == attempt)
+            return ticks;
+    return 0;
 }
 
 int wsched_events(struct wsched *p, int (*visit)(const struct wsched_event *event, void *ctx),
@@ -130,7 +194,7 @@ int wsched_events(struct wsched *p, int (*visit)(const struct wsched_event *even
             uint64_t ticks;
             if (!record_read(p, seat, i, &e, &ticks))
                 continue; /* overwritten meanwhile: counted by wsched_stats() */
-            e.time_ns = p->clock_ns + (uint64_t)((double)(int64_t)(ticks - p->clock_ticks) * rate);
+            e.time_ns = ticks_to_ns(p, ticks, rate);
             err = visit(&e, ctx);
             if (err)
                 return err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layout.h -- every byte that the processes of a pool share: one memfd, mapped by all.
+ * layout.h -- every byte that the processes of a pool share: one memfd, or file, mapped by all.
  *
  *     header | free map | kernels | seats | deaths | tasks | blocks | queues | event rings
  *
@@ -20,7 +20,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 
 #define WORKERS_MAX 256u
 #define SEATS_MAX (WORKERS_MAX + 2)
@@ -136,7 +136,7 @@ struct seat {
     struct au64 submitted, finished, failed, cancelled, retried, stolen;
     struct au32 depth; /* entries of `running` in use; may be stale by one after a death */
     struct au32 ready; /* the worker of this incarnation has started */
-    struct au32 stopped;
+    struct au32 reading; /* the supervisor reads what the worker prints: output.c */
     uint32_t pad3[13];
     struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */
@@ -161,12 +161,26 @@ struct death {
 struct event_record { /* words, so that a reader may race with the writer: events.c */
     struct au64 ticks;
     struct au64 task;
-    struct au64 what;   /* pid:32 | kernel:16 | attempt:8 | kind:8 */
+    struct au64 what;   /* pid:32 | kernel:16 | attempt:8 | has a label:1 | kind:7 */
     struct au64 number; /* of this event in its ring, + 1: a reader sees whether it was overtaken */
-    struct au64 label[NAME_BYTES / 8];
+};
+#define EVENT_LABELLED 0x80u
+#define EVENT_KIND 0x7fu
+struct event_label { /* in another ring, as most events have none */
+    struct au64 words[NAME_BYTES / 8];
 };
 
 /* ---- header ------------------------------------------------------------------------------ */
+
+/* What sizes follow from; for those who did not make the pool. */
+struct geometry {
+    uint64_t bytes; /* of all */
+    uint32_t task_count, task_stride, block_count;
+    uint32_t payload_max, result_max;
+    uint32_t kernel_count, event_capacity;
+    uint32_t queue_capacity[2];
+    uint32_t pad[5];
+};
 
 struct header {
     uint64_t magic;
@@ -192,6 +206,7 @@ struct header {
     struct au64 room_waiters; /* bits of park words that wait for a free slot */
     uint64_t pad4[7];
     struct park client_park[CLIENT_PARKS];
+    struct geometry geometry;
 };
 
 _Static_assert(sizeof(struct park) == CACHE_LINE, "layout");
@@ -201,9 +216,10 @@ _Static_assert(sizeof(struct block) == CACHE_LINE, "layout");
 _Static_assert(offsetof(struct seat, identity) == 192, "layout");
 _Static_assert(offsetof(struct seat, park) == 320, "layout");
 _Static_assert(sizeof(struct seat) % CACHE_LINE == 0, "layout");
-_Static_assert(sizeof(struct event_record) == CACHE_LINE, "layout");
+_Static_assert(sizeof(struct event_record) == CACHE_LINE / 2, "layout");
 _Static_assert(offsetof(struct header, sleepers) == 64, "layout");
 _Static_assert(offsetof(struct header, client_park) % CACHE_LINE == 0, "layout");
+_Static_assert(sizeof(struct geometry) == CACHE_LINE, "layout");
 _Static_assert(SEATS_MAX <= WORD_SEAT_MASK + 1, "a seat fits the word");
 
 #endif

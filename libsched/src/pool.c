@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,9 @@ static int check_options(const struct wsched_options *o)
             return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
         o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->reserved[0] ||
-        o->reserved[1])
+        o->reserved[1] || o->output_fd < 0 || o->reserved_too)
         return -EINVAL;
-    return 0;
+    return o->output_fd && fcntl(o->output_fd, F_GETFD) < 0 ? -EBADF : 0;
 }
 
 static int check_kernels(const struct wsched_kernel *kernels, size_t count)
@@ -40,8 +41,10 @@ static int check_kernels(const struct wsched_kernel *kernels, size_t count)
     return 0;
 }
 
-static void pool_free(struct wsched *p)
+void pool_free(struct wsched *p)
 {
+    if (p->role == ROLE_OBSERVER)
+        observer_free(p);
     segment_free(p);
     if (p->own)
         munmap(p->own, sizeof *p->own);
@@ -49,6 +52,31 @@ static void pool_free(struct wsched *p)
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->crew_lock);
     free(p);
+}
+
+/* A handle that is attached to nothing. */
+int pool_new(struct wsched **out)
+{
+    struct wsched *p = calloc(1, sizeof *p);
+    int err = 0;
+
+    if (!p)
+        return -ENOMEM;
+    p->fd = p->control = -1;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->crew_lock, NULL);
+    p->own = mmap(NULL, sizeof *p->own, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p->own == MAP_FAILED) {
+        p->own = NULL;
+        err = -ENOMEM;
+    } else if (madvise(p->own, sizeof *p->own, MADV_WIPEONFORK)) {
+        err = -errno;
+    }
+    if (err)
+        pool_free(p);
+    else
+        *out = p;
+    return err;
 }
 
 int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,
@@ -59,29 +87,18 @@ int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *k
 
     if (!err)
         err = check_kernels(kernels, kernel_count);
+    struct wsched *p;
+    if (!err)
+        err = pool_new(&p);
     if (err)
         return err;
-    struct wsched *p = calloc(1, sizeof *p);
-    if (!p)
-        return -ENOMEM;
-    p->fd = p->control = -1;
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_mutex_init(&p->crew_lock, NULL);
     p->options = o;
     p->kernels = kernels;
     p->role = ROLE_DRIVER;
     p->cpus = wsched_cpus();
     p->pid = getpid();
     pthread_sigmask(SIG_SETMASK, NULL, &p->mask);
-    p->own = mmap(NULL, sizeof *p->own, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p->own == MAP_FAILED) {
-        p->own = NULL;
-        err = -ENOMEM;
-    } else if (madvise(p->own, sizeof *p->own, MADV_WIPEONFORK)) {
-        err = -errno;
-    }
-    if (!err)
-        err = segment_make(p, &o, kernels, kernel_count);
+    err = segment_make(p, &o, kernels, kernel_count);
     if (!err) {
         uint32_t most = p->free_max > p->worker_free_max ? p->free_max : p->worker_free_max;
         p->free_slots = calloc(most + 64, sizeof *p->free_slots);
@@ -91,7 +108,12 @@ int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *k
         *p->own = 1;
         p->seat = driver_seat(p);
         au32_store_relaxed(&p->spin, 1000); /* relaxed: nobody else has it yet */
+        err = o.name ? name_publish(o.name, p->fd) : 0;
+    }
+    if (!err) {
         err = supervisor_open(p);
+        if (err && o.name)
+            name_remove(o.name, p->fd);
     }
     if (err) {
         if (p->control >= 0)
@@ -105,9 +127,12 @@ int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *k
 
 void wsched_close(struct wsched *p)
 {
-    if (!p || pool_check(p) || p->role != ROLE_DRIVER)
+    if (!p || pool_check(p) || p->role == ROLE_WORKER || p->role == ROLE_SUPERVISOR)
         return;
-    supervisor_close(p);
+    if (p->role == ROLE_DRIVER)
+        supervisor_close(p);
+    if (p->role == ROLE_DRIVER && p->options.name)
+        name_remove(p->options.name, p->fd);
     pool_free(p);
 }
 

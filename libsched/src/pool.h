@@ -14,7 +14,7 @@
 #include "point.h"
 #include "wsched.h"
 
-enum role { ROLE_DRIVER, ROLE_SUPERVISOR, ROLE_WORKER };
+enum role { ROLE_DRIVER, ROLE_SUPERVISOR, ROLE_WORKER, ROLE_OBSERVER };
 
 struct queue_view { /* a queue of queue.c */
     struct au64 *slots;
@@ -37,6 +37,9 @@ struct wsched {
     struct au64 *deques;         /* DEQUE_CAPACITY each */
     struct queue_view queues[2]; /* the driver's, the supervisor's */
     struct event_record *events;
+    struct event_label *event_labels;
+    uint64_t event_number; /* of the event that is expected next, */
+    uint32_t event_place;  /* and where in its ring it goes */
     uint32_t workers, seat_count, task_count, task_stride, block_count, event_capacity;
     uint32_t payload_max, result_max, kernel_count;
     uint64_t clock_ticks, clock_ns;
@@ -65,6 +68,7 @@ struct wsched {
     struct wsched_task *current; /* in a worker: the task on top of its stack */
     uint32_t depth;
     uint32_t batch; /* how many hints to steal at once */
+    uint64_t last_end; /* ticks: when the task before ended, if nothing was done since; or 0 */
     uint32_t spin_rounds, tick, cpus;
     uint64_t random;
     pid_t pid;
@@ -181,6 +185,13 @@ static inline int pool_check(const struct wsched *p)
 {
     return !p ? -EINVAL : *p->own != 1 ? -ECHILD : 0;
 }
+/* The same, for calls that change something. */
+static inline int pool_check_part(const struct wsched *p)
+{
+    int err = pool_check(p);
+
+    return !err && p->role == ROLE_OBSERVER ? -EROFS : err;
+}
 static inline void pool_lock(struct wsched *p)
 {
     if (p->role == ROLE_DRIVER) /* the others have one thread that calls */
@@ -201,7 +212,25 @@ static inline void stat_add(struct au64 *s, uint64_t n)
 
 int segment_make(struct wsched *p, const struct wsched_options *o,
                  const struct wsched_kernel *kernels, size_t kernel_count);
+int segment_look(struct wsched *p); /* of p->fd, read-only; -EPROTO, -EBADMSG */
 void segment_free(struct wsched *p);
+
+/* ---- pool.c, observe.c ------------------------------------------------------------------- */
+
+#define MEMORY_NAME "wsched" /* of the memfd */
+int pool_new(struct wsched **out);
+void pool_free(struct wsched *p);
+void observer_free(struct wsched *p);
+
+/* ---- name.c ------------------------------------------------------------------------------ */
+
+#define NAME_PATH_MAX 4096
+int name_path(const char *where, char path[NAME_PATH_MAX]); /* -EINVAL: no name */
+int name_create(const char *where, int *fd);  /* a file without a name, where it will get one */
+int name_publish(const char *where, int fd);  /* -EEXIST: another pool's, which lives, or no pool */
+void name_remove(const char *where, int fd);
+int name_lock(int fd);     /* as long as a process has this open file description; -EAGAIN */
+bool name_is_used(int fd); /* by a process of the pool: somebody else has it locked */
 
 /* ---- task.c ------------------------------------------------------------------------------ */
 
@@ -318,6 +347,11 @@ void sweep_everything(struct wsched *p, const pid_t *pids);
 
 uint64_t ticks_now(const struct wsched *p);
 void ticks_begin(struct wsched *p);
+void ticks_look(struct wsched *p, uint64_t ticks, uint64_t ns); /* what the header says */
+double tick_rate(const struct wsched *p); /* nanoseconds a tick; may sleep some milliseconds */
+uint64_t ticks_to_ns(const struct wsched *p, uint64_t ticks, double rate); /* CLOCK_MONOTONIC */
+uint64_t event_started(const struct wsched *p, uint32_t seat, uint64_t future, uint32_t attempt);
+uint32_t event_last_kernel(const struct wsched *p, uint32_t seat);
 void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
                uint64_t future, uint32_t attempt, uint32_t kernel, pid_t pid, const char *label);
 void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const struct task *running);

@@ -3,12 +3,14 @@
  * segment.c -- the shared memory of a pool: how big its parts are and where.
  *
  * A memfd: it has no name, so that nothing is left behind whatever dies. Its size is sealed, so
- * that nobody can take pages away under the others (SIGBUS).
+ * that nobody can take pages away under the others (SIGBUS). A pool with a name is a file (name.c),
+ * which cannot be sealed; only its owner can write to it.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pool.h"
@@ -47,7 +49,7 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
 }
 
 struct places {
-    uint64_t free_map, names, seats, deaths, tasks, blocks, deques, queue[2], events, end;
+    uint64_t free_map, names, seats, deaths, tasks, blocks, deques, queue[2], events, labels, end;
 };
 
 static struct places places_of(const struct wsched *p)
@@ -67,25 +69,51 @@ static struct places places_of(const struct wsched *p)
     at.queue[1] = take(&end, p->queues[1].capacity * sizeof(struct au64));
     at.events =
         take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_record));
+    at.labels =
+        take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_label));
     at.end = end;
     return at;
 }
 
+static void place(struct wsched *p, const struct places *at)
+{
+    p->header = (struct header *)(void *)p->base;
+    p->free_map = (struct au64 *)(void *)(p->base + at->free_map);
+    p->kernel_names = (char *)p->base + at->names;
+    p->seats = (struct seat *)(void *)(p->base + at->seats);
+    p->deaths = (struct death *)(void *)(p->base + at->deaths);
+    p->tasks = p->base + at->tasks;
+    p->blocks = (struct block *)(void *)(p->base + at->blocks);
+    p->deques = (struct au64 *)(void *)(p->base + at->deques);
+    for (int i = 0; i < 2; i++)
+        p->queues[i].slots = (struct au64 *)(void *)(p->base + at->queue[i]);
+    p->events = (struct event_record *)(void *)(p->base + at->events);
+    p->event_labels = (struct event_label *)(void *)(p->base + at->labels);
+}
+
+static int make_memory(struct wsched *p)
+{
+    if (p->options.name)
+        return name_create(p->options.name, &p->fd);
+    p->fd = memfd_create(MEMORY_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return p->fd < 0 ? -errno : name_lock(p->fd);
+}
+
 static int map_segment(struct wsched *p)
 {
-    p->fd = memfd_create("wsched", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (p->fd < 0)
-        return -errno;
-    int err = 0;
-    if (ftruncate(p->fd, (off_t)p->bytes) ||
-        fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+    int err = make_memory(p);
+
+    if (!err && (ftruncate(p->fd, (off_t)p->bytes) ||
+                 (!p->options.name &&
+                  fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))))
         err = -errno;
     void *base =
         err ? MAP_FAILED : mmap(NULL, p->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
     if (!err && base == MAP_FAILED)
         err = -errno;
     if (err) {
-        close(p->fd);
+        if (p->fd >= 0)
+            close(p->fd);
         p->fd = -1;
         return err;
     }
@@ -112,23 +140,87 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     int err = map_segment(p);
     if (err)
         return err;
-    p->header = (struct header *)(void *)p->base;
-    p->free_map = (struct au64 *)(void *)(p->base + at.free_map);
-    p->kernel_names = (char *)p->base + at.names;
-    p->seats = (struct seat *)(void *)(p->base + at.seats);
-    p->deaths = (struct death *)(void *)(p->base + at.deaths);
-    p->tasks = p->base + at.tasks;
-    p->blocks = (struct block *)(void *)(p->base + at.blocks);
-    p->deques = (struct au64 *)(void *)(p->base + at.deques);
-    for (int i = 0; i < 2; i++)
-        p->queues[i].slots = (struct au64 *)(void *)(p->base + at.queue[i]);
-    p->events = (struct event_record *)(void *)(p->base + at.events);
+    place(p, &at);
     p->header->layout_version = LAYOUT_VERSION;
     p->header->workers = p->workers;
+    p->header->geometry =
+        (struct geometry){ .bytes = p->bytes,
+                           .task_count = p->task_count,
+                           .task_stride = p->task_stride,
+                           .block_count = p->block_count,
+                           .payload_max = p->payload_max,
+                           .result_max = p->result_max,
+                           .kernel_count = p->kernel_count,
+                           .event_capacity = p->event_capacity,
+                           .queue_capacity = { p->queues[0].capacity, p->queues[1].capacity } };
     for (size_t i = 0; i < kernel_count; i++)
         memcpy(p->kernel_names + i * NAME_BYTES, kernels[i].name, strlen(kernels[i].name) + 1);
     ticks_begin(p);
     p->header->magic = LAYOUT_MAGIC;
+    return 0;
+}
+
+/* ---- looking at another's ------------------------------------------------------------------ */
+
+static bool is_power_of_two(uint32_t n)
+{
+    return n && !(n & (n - 1));
+}
+
+/* Could segment_make() have made it? Then all places are inside the file. */
+static bool is_sane(const struct header *h, uint64_t file_bytes)
+{
+    const struct geometry *g = &h->geometry;
+
+    return h->workers > 0 && h->workers <= WORKERS_MAX && g->bytes <= file_bytes &&
+           g->task_count > 0 && g->task_count <= TASKS_MAX && g->payload_max <= BYTES_MAX &&
+           g->result_max <= BYTES_MAX && g->task_stride % CACHE_LINE == 0 &&
+           g->task_stride >= sizeof(struct task) + (g->payload_max + 7) / 8 * 8 + g->result_max &&
+           g->task_stride <= sizeof(struct task) + 2 * BYTES_MAX + 2 * CACHE_LINE &&
+           g->block_count > 0 && g->block_count <= 8 * (TASKS_MAX + 1) && g->kernel_count > 0 &&
+           g->kernel_count <= KERNELS_MAX && g->event_capacity > 0 &&
+           g->event_capacity <= EVENTS_MAX && is_power_of_two(g->queue_capacity[0]) &&
+           is_power_of_two(g->queue_capacity[1]) && g->queue_capacity[0] <= 2 * TASKS_MAX &&
+           g->queue_capacity[1] <= 2 * TASKS_MAX;
+}
+
+int segment_look(struct wsched *p)
+{
+    struct header h; /* a copy: it may change under us */
+    struct stat st;
+
+    if (fstat(p->fd, &st))
+        return -errno;
+    ssize_t n = S_ISREG(st.st_mode) ? pread(p->fd, &h, sizeof h, 0) : 0;
+    if (n < 0)
+        return -errno;
+    if ((size_t)n < offsetof(struct header, clock_ticks) || h.magic != LAYOUT_MAGIC ||
+        h.layout_version != LAYOUT_VERSION)
+        return -EPROTO;
+    if (n != sizeof h || !is_sane(&h, (uint64_t)st.st_size))
+        return -EBADMSG;
+    const struct geometry *g = &h.geometry;
+    p->workers = h.workers;
+    p->seat_count = p->workers + 2;
+    p->task_count = g->task_count;
+    p->task_stride = g->task_stride;
+    p->block_count = g->block_count;
+    p->payload_max = g->payload_max;
+    p->result_max = g->result_max;
+    p->kernel_count = g->kernel_count;
+    p->event_capacity = g->event_capacity;
+    for (int i = 0; i < 2; i++)
+        p->queues[i].capacity = g->queue_capacity[i];
+    struct places at = places_of(p);
+    if (at.end != g->bytes)
+        return -EBADMSG;
+    void *base = mmap(NULL, at.end, PROT_READ, MAP_SHARED, p->fd, 0);
+    if (base == MAP_FAILED)
+        return -errno;
+    p->base = base;
+    p->bytes = at.end;
+    place(p, &at);
+    ticks_look(p, h.clock_ticks, h.clock_ns);
     return 0;
 }
 

@@ -4,12 +4,13 @@
  *
  *     driver --fork--> supervisor --fork--> worker, worker, ...
  *
- * It sleeps in poll() on three descriptors and wakes up for nothing else:
+ * It sleeps in poll() on these descriptors and wakes up for nothing else:
  *
  *   SIGCHLD (signalfd)  a worker died: waitpid() tells the true cause; sweep its seat, log the
  *                       death, fork another. A worker was stopped: others take over what it held.
  *   pidfd of the driver the driver is gone, by whatever death: kill the workers, leave.
  *   eventfd             wsched_close(): give workers a second, kill those that are left, leave.
+ *   output (epoll)      workers printed something: output.c, if it was asked for.
  *
  * Deaths
  *   worker      above. Crash loops while starting are slowed down; a pool of which no worker ever
@@ -31,7 +32,7 @@
  *   driver had installed do not act in them, but for those of faults (SIGSEGV, ...).
  */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "output.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -60,6 +61,7 @@ struct crew {
     int64_t due[WORKERS_MAX];       /* when to fork again; 0: runs */
     pid_t parent;
     int signals, driver, control;
+    struct output *output; /* NULL: not asked for */
 };
 
 static int pidfd_of(pid_t pid)
@@ -94,7 +96,8 @@ static void reset_signals(void)
     signal(SIGINT, SIG_IGN);
 }
 
-static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, const struct crew *crew)
+static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, const struct crew *crew,
+                         int output)
 {
     uint64_t start = 0, empty = identity_make(au32_load_relaxed(&p->header->crew), 0, 0);
     char state;
@@ -105,6 +108,7 @@ static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, cons
     close(crew->signals);
     close(crew->driver);
     close(crew->control);
+    output_child(crew->output, output);
     p->role = ROLE_WORKER;
     p->seat = seat;
     *p->own = 1;
@@ -115,21 +119,28 @@ static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, cons
                           empty | identity_make(0, start, getpid())))
         _exit(0);
     pthread_sigmask(SIG_SETMASK, &p->mask, NULL);
-    _exit(worker_main(p));
+    int code = worker_main(p);
+    output_child_end(crew->output);
+    _exit(code);
 }
 
 static int worker_fork(struct wsched *p, struct crew *crew, uint32_t seat)
 {
     pid_t self = getpid();
+    int output, err = output_pipe(crew->output, seat, &output);
 
+    if (err)
+        return err;
     au32_store_relaxed(&p->seats[seat].ready, 0); /* relaxed: fork orders it */
     au64_store_release(&p->seats[seat].identity,
                        identity_make(au32_load_relaxed(&p->header->crew), 0, 0));
     pid_t pid = fork();
     if (pid == 0)
-        worker_child(p, seat, self, crew);
+        worker_child(p, seat, self, crew, output);
+    err = -errno;
+    output_forked(crew->output, seat, output, pid);
     if (pid < 0)
-        return -errno;
+        return err;
     crew->pids[seat] = pid;
     crew->due[seat] = 0;
     return 0;
@@ -152,6 +163,7 @@ static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int 
     pid_t pid = crew->pids[seat];
 
     crew->pids[seat] = 0;
+    output_ended(crew->output, seat, !WIFEXITED(status));
     if (stopping)
         return;
     POINT("supervisor: a worker died, nothing swept");
@@ -211,6 +223,7 @@ static void kill_workers(struct wsched *p, struct crew *crew)
     for (uint32_t i = 0; i < p->workers; i++)
         while (crew->pids[i] && waitpid(crew->pids[i], NULL, 0) < 0 && errno == EINTR)
             ;
+    output_finish(crew->output);
 }
 
 static bool any_alive(const struct wsched *p, const struct crew *crew)
@@ -232,14 +245,22 @@ static void close_workers(struct wsched *p, struct crew *crew)
         int64_t left = deadline - monotonic_ns();
         if (!any_alive(p, crew) || left <= 0)
             break;
-        struct pollfd fds[] = { { crew->signals, POLLIN, 0 }, { crew->driver, POLLIN, 0 } };
-        poll(fds, 2, (int)(left / NS_PER_MS) + 1);
+        struct pollfd fds[] = { { crew->signals, POLLIN, 0 },
+                                { crew->driver, POLLIN, 0 },
+                                { output_descriptor(crew->output), POLLIN, 0 } };
+        poll(fds, 3, (int)(left / NS_PER_MS) + 1);
+        output_serve(crew->output);
         if (fds[1].revents)
             break;
         if (fds[0].revents && read(crew->signals, &info, sizeof info) < 0)
             break;
     }
     kill_workers(p, crew);
+}
+
+static int sooner(int a, int b) /* of two times in ms; -1: never */
+{
+    return a < 0 ? b : b < 0 || a < b ? a : b;
 }
 
 /* ---- the supervisor's life --------------------------------------------------------------- */
@@ -291,6 +312,9 @@ static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
     if (crew->signals < 0)
         return -errno;
     crew->control = p->control;
+    int err = output_begin(p, &crew->output);
+    if (err)
+        return err;
     p->role = ROLE_SUPERVISOR;
     p->seat = supervisor_seat(p);
     p->pid = getpid();
@@ -305,9 +329,11 @@ static void supervise(struct wsched *p, struct crew *crew)
     for (;;) {
         struct pollfd fds[] = { { crew->signals, POLLIN, 0 },
                                 { crew->driver, POLLIN, 0 },
-                                { crew->control, POLLIN, 0 } };
+                                { crew->control, POLLIN, 0 },
+                                { output_descriptor(crew->output), POLLIN, 0 } };
         struct signalfd_siginfo info;
-        poll(fds, 3, fork_due(p, crew));
+        poll(fds, 4, sooner(fork_due(p, crew), output_timeout_ms(crew->output)));
+        output_serve(crew->output);
         if (fds[1].revents)
             return kill_workers(p, crew);
         if (fds[2].revents)

@@ -19,7 +19,7 @@
  * once what a dead worker was at, and what was on top.
  */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "output.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -141,7 +141,9 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     const char *label = label_of(t);
 
     task->kernel = t->kernel & (KERNEL_LABELLED - 1);
-    task->started = ticks_now(p);
+    task->started =
+        p->last_end ? p->last_end : ticks_now(p); /* a stamp takes as long as much else */
+    p->last_end = 0;
     if (stolen) {
         stat_add(&s->stolen, 1);
         event_put(p, p->seat, WSCHED_EVENT_STOLEN, task->started, task->future, task->attempt,
@@ -150,10 +152,14 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     event_put(p, p->seat, WSCHED_EVENT_STARTED, task->started, task->future, task->attempt,
               task->kernel, p->pid, label);
     p->current = task;
+    if (p->options.output_fd && task->outer)
+        output_mark(p, task->outer->kernel);
     POINT("worker: task claimed, kernel not started");
     int err = -EBADMSG;
     if (task->kernel < p->kernel_count)
         err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
+    if (p->options.output_fd)
+        output_mark(p, task->kernel);
     POINT("worker: kernel finished, task not sealed");
     p->current = task->outer;
     if (err > 0 || err < -(int)WORD_ERRNO_MASK)
@@ -164,6 +170,7 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     if (err)
         blame_kernel(p, t, task);
     uint64_t now = ticks_now(p);
+    p->last_end = now;
     event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
               task->attempt, task->kernel, p->pid, label);
     p->batch = now - task->started > SHORT_TICKS ? 1
@@ -217,6 +224,7 @@ bool worker_help(struct wsched *p)
 static void rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                  int64_t deadline)
 {
+    p->last_end = 0;
     if (p->cpus > 1 && (p->is_searching || search_begin(p))) {
         for (uint32_t i = 0; i < p->spin_rounds; i++) {
             if ((wants_work && work_is_visible(p)) || (must_wake && must_wake(arg)) ||
@@ -286,6 +294,7 @@ int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
 
     if (has_older(p, &w))
         return -EDEADLK;
+    p->last_end = 0;
     for (;;) {
         size_t done;
         bool blocked = false;

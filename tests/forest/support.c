@@ -127,6 +127,13 @@ struct table table_rows(const struct table *t, const uint32_t *order, uint64_t c
     return part;
 }
 
+void table_classes(struct table *t, unsigned classes)
+{
+    for (uint64_t i = 0; i < t->rows; i++)
+        t->y[i] =
+            (double)(i < classes ? i : (uint64_t)(t->y[i] < 0 ? -t->y[i] : t->y[i]) % classes);
+}
+
 FILE *golden_file(const char *name)
 {
     char path[256];

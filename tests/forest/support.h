@@ -30,6 +30,9 @@ static inline struct forest_matrix table_matrix(const struct table *t)
     return forest_matrix_rows(t->x, t->rows, t->cols, FOREST_FLOAT64);
 }
 
+/* Make class numbers of the targets: 0..classes-1, all of them there if there are rows enough. */
+void table_classes(struct table *t, unsigned classes);
+
 /* tests/forest/golden/<name>; ends the program if it is not there. */
 FILE *golden_file(const char *name);
 

@@ -87,7 +87,7 @@ static void bad_training_is_refused(void)
     params.max_samples = 21;
     CHECK_EQ(forest_train(&x, t.y, NULL, &params, NULL, &model, &bytes), -EINVAL);
     params.max_samples = 0;
-    params.task = 1;
+    params.task = 2;
     CHECK_EQ(forest_train(&x, t.y, NULL, &params, NULL, &model, &bytes), -EINVAL);
     params.task = 0;
     x.cols = 0;
@@ -144,6 +144,7 @@ static void bad_questions_are_refused(void)
     struct forest *nothing = NULL;
     struct forest_node node;
     uint64_t count = 4711;
+    uint32_t path[20], passed = 4711;
     double p[20];
 
     params.n_estimators = 2;
@@ -159,9 +160,77 @@ static void bad_questions_are_refused(void)
     x.cols = 3;
     CHECK_EQ(forest_predict(m.forest, &x, p), -EINVAL);
     CHECK_EQ(forest_predict(m.forest, NULL, p), -EINVAL);
+    CHECK_EQ(forest_decision_path(m.forest, &x, 0, 0, path, &passed), -EINVAL);
+    x.cols = 2;
+    CHECK_EQ(forest_decision_path(m.forest, &x, 20, 0, path, &passed), -ERANGE);
+    CHECK_EQ(forest_decision_path(m.forest, &x, 0, 2, path, &passed), -ERANGE);
+    CHECK_EQ(forest_decision_path(m.forest, &x, 0, 0, NULL, &passed), -EINVAL);
+    CHECK_EQ(passed, 4711);
+    CHECK_EQ(forest_decision_path(m.forest, &x, 19, 1, path, &passed), 0);
+    CHECK(passed > 1 && path[0] == 0 && path[passed - 1] < count);
     CHECK_EQ(forest_open(NULL, 100, &nothing, NULL), -EINVAL);
     CHECK(nothing == NULL);
     forest_close(NULL);
+    trained_free(&m);
+    table_free(&t);
+}
+
+static void bad_classes_are_refused(void)
+{
+    struct table t = table_mixed(44, 30, 2);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    struct forest_matrix x = table_matrix(&t);
+    const double bad_y[] = { -1.0, 0.5, 65536.0, (double)NAN, (double)INFINITY };
+    double p[90], labels[3] = { 1.0, 2.0, 3.0 }, score = 5.0;
+    uint32_t classes = 4711;
+    uint64_t nodes;
+    size_t bytes;
+    void *model = &t;
+
+    params.n_estimators = 2;
+    struct trained numbers = train_on(&t, false, &params);
+    CHECK_EQ(forest_predict_proba(numbers.forest, &x, p), -EINVAL);
+    CHECK_EQ(forest_tree_weights(numbers.forest, 0, 0, p), -EINVAL);
+    CHECK_EQ(forest_importances(numbers.forest, p), -EINVAL);
+    CHECK_EQ(forest_set_classes(numbers.block, numbers.bytes, labels, 3), -EINVAL);
+    table_classes(&t, 3);
+    params.task = FOREST_CLASSIFICATION;
+    for (size_t i = 0; i < sizeof bad_y / sizeof *bad_y; i++) {
+        double saved = t.y[19];
+        t.y[19] = bad_y[i];
+        CHECK_EQ(forest_train(&x, t.y, NULL, &params, NULL, &model, &bytes), -EINVAL);
+        t.y[19] = saved;
+    }
+    CHECK(model == &t);
+    struct trained m = train_on(&t, false, &params);
+    CHECK_EQ(forest_tree_weights(m.forest, 0, 0, p), -EINVAL); /* no keep_stats */
+    CHECK_EQ(forest_tree_weights(m.forest, 2, 0, p), -ERANGE);
+    REQUIRE_OK(forest_tree_nodes(m.forest, 1, &nodes));
+    CHECK_EQ(forest_tree_weights(m.forest, 1, nodes, p), -ERANGE);
+    CHECK_EQ(forest_set_classes(m.block, m.bytes, labels, 2), -EINVAL);
+    CHECK_EQ(forest_set_classes(m.block, m.bytes - 64, labels, 3), -EBADMSG);
+    labels[1] = 1.0;
+    CHECK_EQ(forest_set_classes(m.block, m.bytes, labels, 3), -EINVAL);
+    labels[1] = (double)NAN;
+    CHECK_EQ(forest_set_classes(m.block, m.bytes, labels, 3), -EINVAL);
+    REQUIRE_OK(forest_classes(m.forest, labels));
+    CHECK(labels[0] == 0.0 && labels[1] == 1.0 && labels[2] == 2.0);
+    CHECK_EQ(forest_encode(bad_y, 5, p, p + 5, &classes), -EINVAL);
+    CHECK_EQ(forest_encode(bad_y, 0, p, p + 5, &classes), -EINVAL);
+    CHECK_EQ(classes, 4711);
+    x.rows = 31;
+    CHECK_EQ(forest_oob(m.forest, NULL, t.y, p, &score), -EINVAL);
+    x.rows = 0;
+    CHECK_EQ(forest_oob(m.forest, &x, t.y, p, &score), -EINVAL);
+    CHECK_EQ(forest_permutation_importances(m.forest, &x, t.y, 2, 0, p, p + 2), -EINVAL);
+    x.rows = 30;
+    CHECK_EQ(forest_permutation_importances(m.forest, &x, t.y, 0, 0, p, p + 2), -EINVAL);
+    CHECK_EQ(forest_permutation_importances(m.forest, &x, NULL, 2, 0, p, p + 2), -EINVAL);
+    x.cols = 1;
+    CHECK_EQ(forest_predict_proba(m.forest, &x, p), -EINVAL);
+    CHECK_EQ(forest_apply(m.forest, &x, &classes), -EINVAL);
+    CHECK(score == 5.0);
+    trained_free(&numbers);
     trained_free(&m);
     table_free(&t);
 }
@@ -186,4 +255,5 @@ TESTS("errors", { "bad tables are refused", bad_tables_are_refused },
       { "bad targets, weights and parameters are refused", bad_training_is_refused },
       { "bad trees are refused", bad_trees_are_refused },
       { "bad questions are refused", bad_questions_are_refused },
+      { "bad classes are refused", bad_classes_are_refused },
       { "every error has words", errors_have_words })

@@ -197,28 +197,46 @@ static int for_each(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), v
     return result;
 }
 
-static void executors_do_not_matter(void)
+static void any_executor(const struct table *t, const struct forest_params *params)
 {
-    struct table t = table_mixed(5, 150, 7);
-    struct forest_matrix x = table_matrix(&t);
-    struct forest_params params = FOREST_PARAMS_INIT;
+    struct forest_matrix x = table_matrix(t);
     struct crew crews[] = { { .threads = 1, .backwards = true },
                             { .threads = 2 },
                             { .threads = 7, .backwards = true, .twice = true },
                             { .threads = 80 } };
+    struct trained serial = train_on(t, true, params);
 
-    params.n_estimators = 83;
-    struct trained serial = train_on(&t, true, &params);
     for (size_t k = 0; k < sizeof crews / sizeof *crews; k++) {
         struct forest_executor executor = { for_each, &crews[k] };
         void *block;
         size_t bytes;
-        REQUIRE_OK(forest_train(&x, t.y, t.w, &params, &executor, &block, &bytes));
+        REQUIRE_OK(forest_train(&x, t->y, t->w, params, &executor, &block, &bytes));
         CHECK_EQ(bytes, serial.bytes);
         CHECK(memcmp(block, serial.block, bytes) == 0);
         free(block);
     }
     trained_free(&serial);
+}
+
+static void executors_do_not_matter(void)
+{
+    struct table t = table_mixed(5, 150, 7);
+    struct forest_params params = FOREST_PARAMS_INIT;
+
+    params.n_estimators = 83;
+    any_executor(&t, &params);
+    params.max_leaf_nodes = 20;
+    params.ccp_alpha = 1e-4;
+    any_executor(&t, &params);
+    params.max_leaf_nodes = 0;
+    params.task = FOREST_CLASSIFICATION;
+    params.class_weight = FOREST_CLASS_WEIGHT_BALANCED_SUBSAMPLE;
+    table_classes(&t, 3);
+    any_executor(&t, &params);
+    params.class_weight = FOREST_CLASS_WEIGHT_NONE;
+    for (uint64_t i = 0; i < t.rows; i++) /* whole weights: classes are counted */
+        t.w[i] = (double)(i % 3);
+    any_executor(&t, &params);
     table_free(&t);
 }
 

@@ -90,61 +90,107 @@ void free(void *memory)
 }
 
 /* One way through the library; what it gets it gives back. */
-static int use(const struct table *t, const struct table *rows)
+static int use(const struct table *t, const struct table *rows, const struct forest_params *params)
 {
     struct forest_matrix x = table_matrix(t), many = table_matrix(rows);
-    struct forest_params params = FOREST_PARAMS_INIT;
     struct forest *forest;
-    static double p[2000];
+    static double p[3 * 2000], q[64];
+    static uint32_t leaves[3 * 2000];
+    uint32_t classes;
     void *model;
     size_t bytes;
 
-    params.n_estimators = 3;
-    int err = forest_train(&x, t->y, t->w, &params, NULL, &model, &bytes);
+    int err = forest_train(&x, t->y, t->w, params, NULL, &model, &bytes);
     if (err)
         return err;
     err = forest_open(model, bytes, &forest, NULL);
     if (!err) {
         err = forest_predict(forest, &many, p);
+        if (!err)
+            err = forest_apply(forest, &many, leaves);
+        if (!err && params->task == FOREST_CLASSIFICATION)
+            err = forest_predict_proba(forest, &many, p);
+        if (!err && params->keep_stats)
+            err = forest_importances(forest, q);
+        if (!err && params->keep_stats)
+            err = forest_oob(forest, &x, t->y, p, q);
+        if (!err && params->keep_stats)
+            err = forest_permutation_importances(forest, &x, t->y, 2, 3, q, q + 32);
+        if (!err)
+            err = forest_encode(t->y, t->rows, p, p + 1000, &classes);
         forest_close(forest);
     }
     free(model);
     return err;
 }
 
-static void running_out_is_an_error(void)
+/* The kinds of forests that go different ways. */
+enum { KINDS = 5 };
+
+static struct forest_params kind_params(int kind, struct table *t)
+{
+    struct forest_params params = FOREST_PARAMS_INIT;
+
+    params.n_estimators = 3;
+    if (kind == 1)
+        params.ccp_alpha = 1e-3;
+    if (kind == 2) {
+        params.max_leaf_nodes = 30;
+        params.keep_stats = 1;
+    }
+    if (kind >= 3) {
+        table_classes(t, 3);
+        params.task = FOREST_CLASSIFICATION;
+        params.criterion = FOREST_ENTROPY;
+        params.class_weight = kind == 3 ? FOREST_CLASS_WEIGHT_BALANCED_SUBSAMPLE : 0;
+        params.keep_stats = kind == 4;
+    }
+    return params;
+}
+
+static void run_out(int kind)
 {
     struct table t = table_mixed(61, 300, 6), rows = table_mixed(62, 2000, 6);
+    struct forest_params params = kind_params(kind, &t);
     int err = -ENOMEM;
 
-    REQUIRE_OK(use(&t, &rows));
+    for (uint64_t i = 0; i < t.rows; i++)
+        t.w[i] = 1 + (double)(i % 3);
+    REQUIRE_OK(use(&t, &rows, &params));
     for (fail_at = 1; err; fail_at++) {
         asked = held = 0;
         watching = true;
-        err = use(&t, &rows);
+        err = use(&t, &rows, &params);
         watching = false;
         CHECK(err == 0 || err == -ENOMEM);
         CHECK_EQ(held, 0);
         REQUIRE(fail_at < 10000);
     }
-    CHECK(fail_at > 15); /* there is much to allocate */
+    CHECK(fail_at > 12); /* there is much to allocate */
     fail_at = 0;
     table_free(&t);
     table_free(&rows);
 }
 
+static void running_out_is_an_error(void)
+{
+    for (int kind = 0; kind < KINDS; kind++)
+        run_out(kind);
+}
+
 /* A scratch that met a failure goes on to give the right trees. */
-static void a_scratch_survives_failures(void)
+static void survive(int kind)
 {
     struct table t = table_mixed(63, 400, 5);
     struct forest_matrix x = table_matrix(&t);
-    struct forest_params params = FOREST_PARAMS_INIT;
+    struct forest_params params = kind_params(kind, &t);
     struct forest_prepared *prepared;
     struct forest_scratch *scratch, *fresh;
     const void *tree;
     size_t size, bytes;
     int err = -ENOMEM;
 
+    params.n_estimators = 20;
     REQUIRE_OK(forest_prepared_size(&x, &size));
     void *block = aligned_alloc(64, (size + 63) / 64 * 64);
     REQUIRE_OK(forest_prepare(&x, block, size));
@@ -180,6 +226,12 @@ static void a_scratch_survives_failures(void)
     forest_prepared_close(prepared);
     free(block);
     table_free(&t);
+}
+
+static void a_scratch_survives_failures(void)
+{
+    for (int kind = 0; kind < KINDS; kind++)
+        survive(kind);
 }
 
 /* What forest.h says of a scratch, and room for the largest tree that so many rows can have. */

@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sys/mman.h>
 
 /* A copy that ends where the readable memory ends: one byte too far and the program dies. */
@@ -36,6 +37,22 @@ static struct trained small_model(bool stats, uint64_t rows, uint32_t trees)
     return m;
 }
 
+/* A classifier grown best first: every part of a body is there. */
+static struct trained small_classifier(uint64_t rows, uint32_t trees)
+{
+    struct table t = table_mixed(22, rows, 3);
+    struct forest_params params = FOREST_PARAMS_INIT;
+
+    table_classes(&t, 3);
+    params.task = FOREST_CLASSIFICATION;
+    params.n_estimators = trees;
+    params.max_leaf_nodes = 5;
+    params.keep_stats = 1;
+    struct trained m = train_on(&t, false, &params);
+    table_free(&t);
+    return m;
+}
+
 static int try_open(const void *block, size_t bytes, struct forest_diag *diag)
 {
     struct forest *forest = NULL;
@@ -51,8 +68,8 @@ static int try_open(const void *block, size_t bytes, struct forest_diag *diag)
 
 static void every_flipped_bit_is_refused(void)
 {
-    for (int stats = 0; stats < 2; stats++) {
-        struct trained m = small_model(stats, 12, 3);
+    for (int stats = 0; stats < 3; stats++) {
+        struct trained m = stats < 2 ? small_model(stats, 12, 3) : small_classifier(12, 2);
         struct forest_diag diag;
         unsigned char *bytes = m.block;
         REQUIRE(try_open(m.block, m.bytes, &diag) == 0);
@@ -114,7 +131,7 @@ static void other_kinds_are_told(void)
     header->prologue.version = LAYOUT_VERSION + 1;
     header->prologue.check = checksum(&header->prologue, 24);
     CHECK_EQ(try_open(m.block, m.bytes, &diag), -EPROTO);
-    CHECK(strstr(diag.text, "version 2") != NULL);
+    CHECK(strstr(diag.text, "version 3") != NULL);
     header->prologue = saved;
     header->prologue.byte_order = __builtin_bswap32(LAYOUT_BYTE_ORDER);
     CHECK_EQ(try_open(m.block, m.bytes, &diag), -EPROTO);
@@ -131,12 +148,13 @@ static void seal(struct model_header *header, size_t bytes)
 {
     struct tree_entry *entry = (struct tree_entry *)(header + 1);
 
-    if (model_bodies_offset(header->trees) <= bytes) {
+    if (model_bodies_offset(header->trees, header->classes) <= bytes) {
         for (uint32_t i = 0; i < header->trees; i++) {
-            size_t body = body_bytes(entry[i].nodes, header->flags);
-            if (body && entry[i].offset % 8 == 0 && entry[i].offset <= bytes &&
-                body <= bytes - entry[i].offset)
-                entry[i].check = checksum((char *)header + entry[i].offset, body);
+            struct body body;
+            if (body_layout(&entry[i], header->flags, header->classes, &body) &&
+                entry[i].offset % 8 == 0 && entry[i].offset <= bytes &&
+                body.bytes <= bytes - entry[i].offset)
+                entry[i].check = checksum((char *)header + entry[i].offset, body.bytes);
         }
         header->check = model_checksum(header);
     }
@@ -240,6 +258,47 @@ static void hostile_trees_are_refused(void)
     trained_free(&m);
 }
 
+static void hostile_classifiers_are_refused(void)
+{
+    struct trained m = small_classifier(60, 2);
+    struct model_header *h = m.block;
+    struct tree_entry *e = (struct tree_entry *)(h + 1);
+    struct body body;
+    struct forest_diag diag;
+
+    REQUIRE(body_layout(&e[1], h->flags, h->classes, &body));
+    char *data = (char *)h + e[1].offset;
+    struct node *n = (struct node *)(void *)data;
+    double *share = (double *)(void *)(data + body.shares);
+    uint32_t *id = (uint32_t *)(void *)(data + body.ids), leaf = body.nodes - 1;
+    REQUIRE(e[1].distributions > 0 && node_is_leaf(&n[leaf]));
+    seal(h, m.bytes);
+    HOSTILE(&m, h->classes, 0);
+    HOSTILE(&m, h->classes, 2);
+    HOSTILE(&m, h->classes, 4);
+    HOSTILE(&m, h->classes, UINT32_MAX);
+    HOSTILE(&m, h->params.task, FOREST_REGRESSION);
+    HOSTILE(&m, h->params.max_leaf_nodes, 0); /* then there are no numbers */
+    HOSTILE(&m, h->params.ccp_alpha, 0.5);
+    HOSTILE(&m, h->flags, HAS_STATS);
+    HOSTILE(&m, h->flags, HAS_STATS | HAS_IDS | 4);
+    HOSTILE(&m, e[1].distributions, 0);
+    HOSTILE(&m, e[1].distributions, e[1].distributions + 64);
+    HOSTILE(&m, e[1].distributions, UINT32_MAX);
+    HOSTILE(&m, n[leaf].number, 0.5);
+    HOSTILE(&m, n[leaf].number, -1.0);
+    HOSTILE(&m, n[leaf].number, 3.0 + e[1].distributions);
+    HOSTILE(&m, n[leaf].number, 1e300);
+    HOSTILE(&m, n[leaf].number, (double)NAN);
+    HOSTILE(&m, share[0], 1.5);
+    HOSTILE(&m, share[0], -0.5);
+    HOSTILE(&m, share[0], (double)NAN);
+    HOSTILE(&m, id[0], body.nodes);
+    HOSTILE(&m, id[1], UINT32_MAX);
+    CHECK_EQ(try_open(m.block, m.bytes, &diag), 0);
+    trained_free(&m);
+}
+
 /* Predict with whatever opens: it ends, and stays inside (the fence and the sanitizers watch). */
 static void use(const void *block, size_t bytes)
 {
@@ -254,6 +313,18 @@ static void use(const void *block, size_t bytes)
     struct forest_matrix m = forest_matrix_rows(x, 2, 3, FOREST_FLOAT64);
     if (info.features == 3)
         CHECK_EQ(forest_predict(forest, &m, p), 0);
+    if (info.features == 3 && info.classes == 3) {
+        double all[6], weights[3], by_feature[3];
+        uint32_t leaves[4];
+        CHECK_EQ(forest_predict_proba(forest, &m, all), 0);
+        if (info.trees == 2)
+            CHECK_EQ(forest_apply(forest, &m, leaves), 0);
+        if (info.params.keep_stats) {
+            CHECK_EQ(forest_tree_weights(forest, 0, 0, weights), 0);
+            CHECK_EQ(forest_importances(forest, by_feature), 0);
+        }
+        CHECK_EQ(forest_classes(forest, weights), 0);
+    }
     for (uint32_t t = 0; t < info.trees; t++) {
         struct forest_node node;
         uint64_t n = 0;
@@ -265,16 +336,15 @@ static void use(const void *block, size_t bytes)
 }
 
 /* Random changes behind right checksums. Most are refused; what is not must be harmless. */
-static void forged_models_are_harmless(void)
+static void forge(struct trained m, int rounds)
 {
-    struct trained m = small_model(true, 25, 2);
     uint64_t state = test_seed;
     void *region;
     size_t region_bytes;
     char *copy = fenced(m.block, m.bytes, &region, &region_bytes);
     static const uint32_t words[] = { 0, 1, 2, 3, 63, 64, 0x7fffffff, 0x80000000, UINT32_MAX };
 
-    for (int round = 0; round < 100000; round++) {
+    for (int round = 0; round < rounds; round++) {
         memcpy(copy, m.block, m.bytes);
         for (int changes = 1 + (int)(test_random(&state) % 3); changes > 0; changes--) {
             uint64_t r = test_random(&state);
@@ -291,11 +361,23 @@ static void forged_models_are_harmless(void)
     trained_free(&m);
 }
 
+static void forged_models_are_harmless(void)
+{
+    forge(small_model(true, 25, 2), 100000);
+    forge(small_classifier(25, 2), 100000);
+}
+
 /* A tree that is one long chain: no recursion, no quadratic time. */
 static void a_chain_can_be_opened(void)
 {
     enum { NODES = 2000001 };
-    size_t body = body_bytes(NODES, 0), offset = model_bodies_offset(1), bytes = offset + body;
+    struct tree_entry entry = { .nodes = NODES, .leaves = NODES / 2 + 1, .depth = NODES / 2 };
+    struct body body;
+    size_t offset = model_bodies_offset(1, 0);
+
+    REQUIRE(body_layout(&entry, 0, 0, &body));
+    entry.offset = offset;
+    size_t bytes = offset + body.bytes;
 
     for (int direction = 0; direction < 2; direction++) {
         struct model_header *h = aligned_alloc(64, bytes);
@@ -314,10 +396,9 @@ static void a_chain_can_be_opened(void)
         h->depth = NODES / 2;
         h->params = (struct stored_params){ .n_estimators = 1,
                                             .min_samples_split = 2,
-                                            .min_samples_leaf = 1 };
-        *(struct tree_entry *)(h + 1) = (struct tree_entry){
-            .offset = offset, .nodes = NODES, .leaves = NODES / 2 + 1, .depth = NODES / 2
-        };
+                                            .min_samples_leaf = 1,
+                                            .criterion = FOREST_SQUARED_ERROR };
+        *(struct tree_entry *)(h + 1) = entry;
         prologue_write(&h->prologue, MODEL_MAGIC, bytes);
         seal(h, bytes);
         struct forest *forest;
@@ -355,5 +436,6 @@ TESTS("model", { "a checksum sees every bit", every_word_counts },
       { "noise, other versions and byte orders are told from damage", other_kinds_are_told },
       { "hostile headers are refused", hostile_headers_are_refused },
       { "hostile trees are refused", hostile_trees_are_refused },
+      { "hostile classifiers are refused", hostile_classifiers_are_refused },
       { "a forged model that opens is harmless", forged_models_are_harmless },
       { "a tree as deep as it can be is opened and walked", a_chain_can_be_opened })

@@ -29,7 +29,23 @@ static void zero_is_default(void)
 static void parameters_survive_storing(void)
 {
     struct forest_params p = {
-        sizeof p, 0, 7, 8, 9, 10, 11, FOREST_MAX_FEATURES_FRACTION, 0.5, 0.25, 0.125, 12.0, 0, 1,
+        .struct_size = sizeof p,
+        .n_estimators = 7,
+        .seed = 8,
+        .max_depth = 9,
+        .min_samples_split = 10,
+        .min_samples_leaf = 11,
+        .max_features = FOREST_MAX_FEATURES_FRACTION,
+        .max_features_value = 0.5,
+        .min_weight_fraction_leaf = 0.25,
+        .min_impurity_decrease = 0.125,
+        .max_samples = 12.0,
+        .keep_stats = 1,
+        .criterion = FOREST_FRIEDMAN_MSE,
+        .max_leaf_nodes = 13,
+        .extra_trees = 1,
+        .bootstrap = 1,
+        .ccp_alpha = 0.75,
     };
     struct stored_params a, b;
 
@@ -47,11 +63,27 @@ static void bad_values_are_refused(void)
 {
     const double nan = (double)NAN, inf = (double)INFINITY;
     const struct forest_params bad[] = {
-        WITH(.task = 1),
+        WITH(.task = 2),
+        WITH(.task = FOREST_CLASSIFICATION, .criterion = FOREST_SQUARED_ERROR),
+        WITH(.task = FOREST_CLASSIFICATION, .class_weight = 3),
+        WITH(.criterion = FOREST_GINI),
+        WITH(.criterion = 5),
+        WITH(.class_weight = FOREST_CLASS_WEIGHT_BALANCED),
+        WITH(.max_leaf_nodes = 1),
+        WITH(.extra_trees = 2),
+        WITH(.bootstrap = 1, .no_bootstrap = 1),
+        WITH(.extra_trees = 1, .max_samples = 0.5),
+        WITH(.min_samples_split_fraction = 1.01),
+        WITH(.min_samples_split_fraction = 0.5, .min_samples_split = 2),
+        WITH(.min_samples_leaf_fraction = 1.0),
+        WITH(.min_samples_leaf_fraction = 0.5, .min_samples_leaf = 2),
+        WITH(.ccp_alpha = -0.1),
+        WITH(.ccp_alpha = nan),
+        WITH(.ccp_alpha = inf),
         WITH(.min_samples_split = 1),
         WITH(.no_bootstrap = 2),
         WITH(.keep_stats = 2),
-        WITH(.max_features = 5),
+        WITH(.max_features = 6),
         WITH(.max_features = FOREST_MAX_FEATURES_COUNT, .max_features_value = 0.0),
         WITH(.max_features = FOREST_MAX_FEATURES_COUNT, .max_features_value = 1.5),
         WITH(.max_features = FOREST_MAX_FEATURES_COUNT, .max_features_value = 1e10),
@@ -94,7 +126,11 @@ static void other_struct_sizes_are_understood(void)
     CHECK_EQ(out.n_estimators, 3);
     newer.unknown[7] = 1;
     CHECK_EQ(params_read(&newer.params, &out), -E2BIG);
-    newer.params.struct_size = sizeof newer.params - 1;
+    newer.params.max_leaf_nodes = 5;
+    newer.params.struct_size = offsetof(struct forest_params, criterion); /* the first version's */
+    REQUIRE_OK(params_read(&newer.params, &out));
+    CHECK_EQ(out.max_leaf_nodes, 0);
+    newer.params.struct_size--;
     CHECK_EQ(params_read(&newer.params, &out), -EINVAL);
     newer.params.struct_size = 0;
     CHECK_EQ(params_read(&newer.params, &out), -EINVAL);

@@ -126,5 +126,34 @@ static void heirs_die(void)
     printf("    %llu steps\n", (unsigned long long)n);
 }
 
-TESTS("crowd", { "anybody can attach to a store full of the dead", anybody_can_attach },
+/* An open looks at some of many only: the dead among them are found by one open or another. */
+static void one_among_many(void)
+{
+    enum { MANY = 150, OPENS = 1000 };
+    struct objstore *s = help_store(CAPACITY), *others[MANY];
+    struct objstore_id id = help_id(1);
+    int opens = 0;
+    void *data;
+
+    for (int i = 0; i < MANY; i++)
+        others[i] = help_attach(s);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        CHILD_CHECK(objstore_create(help_attach(s), &id, 5000, NULL, &data) == 0);
+        raise(SIGKILL);
+    }
+    CHECK_EQ(help_wait(child), 128 + SIGKILL);
+    for (; help_used(s) != 0 && opens < OPENS; opens++)
+        objstore_close(help_attach(s));
+    printf("    after %d opens\n", opens);
+    CHECK_EQ(help_used(s), 0);
+    for (int i = 0; i < MANY; i++)
+        objstore_close(others[i]);
+    CHECK(help_is_sound(s));
+    objstore_close(s);
+}
+
+TESTS("crowd", { "one dead among many is found", one_among_many },
+      { "anybody can attach to a store full of the dead", anybody_can_attach },
       { "also if all who tried died at one step of it", heirs_die })

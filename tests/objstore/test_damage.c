@@ -145,7 +145,7 @@ static uint32_t slot_with(struct objstore *s, uint64_t from, uint64_t to)
 static void verify_sees_each_kind(void)
 {
     struct objstore *s = filled_store();
-    const uint64_t ones = UINT64_MAX, zero = 0;
+    const uint64_t ones = UINT64_MAX, zero = 0, open_end = 1ull << 31;
     const uint32_t ones32 = UINT32_MAX - 5, zero32 = 0;
     uint32_t paged = slot_with(s, 4096, 8192), celled = slot_with(s, 100, 2000),
              other = slot_with(s, 1, 64);
@@ -161,6 +161,7 @@ static void verify_sees_each_kind(void)
     memcpy(other_id, slot_at(s, other)->id, sizeof other_id);
     verify_finds(s, slot_at(s, celled)->id, 16, other_id, "");
     verify_finds(s, &slot_at(s, celled)->next, 8, &ones, "bucket");
+    verify_finds(s, &s->buckets[s->geo.buckets - 1], 8, &open_end, "bucket 1023"); /* not listed */
     struct extent e = extent_unpack(au64_load_relaxed(&slot_at(s, paged)->extent));
     verify_finds(s, &s->page_owners[e.first], 4, &zero32, "bytes belong to another");
     verify_finds(s, &s->page_owners[s->geo.pages - 1], 4, &ones32, "");

@@ -353,11 +353,11 @@ static void lie_about_slot(const struct victim *v, uint64_t *random)
                                      (enum slot_state)(r >> 8 & 7), (uint32_t)(r >> 16) % 6));
         break;
     case 1: /* a chain that leads elsewhere, in a circle, or is marked */
-        set64(&slot->next, other << 32 | (r & 1) << 31 | (r >> 40));
+        set64(&slot->next, other << 32 | (r & 3) << 30 | (r >> 40));
         break;
     case 2:
         set64((struct au64 *)(void *)(v->file + g->buckets_at) + (r % 2 ? 0 : r % g->buckets),
-              other << 32); /* the first is the one of the zero id */
+              other << 32 | (r >> 20 & 3) << 30); /* the first is where the list begins */
         break;
     case 3:
         set64(&slot->extent, extent_pack(e));

@@ -7,9 +7,15 @@
 #include "test.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -37,6 +43,24 @@ static pid_t start_getter(struct objstore *s, struct objstore_id id, int timeout
         CHILD_CHECK(objstore_get(own, &id, timeout_ms, &view) == expected);
         if (!expected)
             objstore_release(own, &view);
+        objstore_close(own);
+        _exit(0);
+    }
+    until_asleep(child);
+    return child;
+}
+
+static pid_t start_waiter(struct objstore *s, struct objstore_id a, struct objstore_id b)
+{
+    const struct objstore_id ids[] = { a, b };
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        struct objstore *own = help_attach(s);
+
+        test_point = NULL;
+        CHILD_CHECK(objstore_wait(own, ids, 2, 1, -1, NULL) >= 1);
         objstore_close(own);
         _exit(0);
     }
@@ -153,6 +177,76 @@ static void sealer_dies_before_the_wake(void)
         CHECK_EQ(help_wait(bystander), 0);
     }
     CHECK(help_is_sound(s));
+    objstore_close(s);
+}
+
+/* The same of a put, which seals and wakes in one step; with sleepers for one id, several, both. */
+static void putter_dies(void)
+{
+    static const char *const points[] = { "object: filled, not sealed", "wait: waking, not sealed",
+                                          "wait: sealed and woken, still says waking",
+                                          "object: sealed, nobody woken" };
+    struct objstore *s = help_store(1 << 20);
+
+    for (uint64_t i = 0; i < 12; i++) {
+        struct objstore_id id = help_id(i + 1), other = help_id(100 + i);
+        /* For some points there must be one that sleeps for this id alone. */
+        bool is_several = i % 3 > 0, is_one = i % 3 < 2 || i / 3 == 1 || i / 3 == 2;
+        pid_t waiter = is_one ? start_getter(s, id, -1, 0) : -1;
+        pid_t bystander = start_getter(s, other, -1, 0);
+        pid_t several = is_several ? start_waiter(s, id, other) : -1, putter = fork();
+
+        REQUIRE(putter >= 0);
+        if (putter == 0) {
+            struct objstore *own = help_attach(s);
+
+            die_at = points[i / 3];
+            test_point = die;
+            CHILD_CHECK(objstore_put(own, &id, "x", 1, NULL) == 0);
+            _exit(1);
+        }
+        CHECK_EQ(help_wait(putter), 128 + SIGKILL);
+        CHECK_EQ(objstore_contains(s, &id), i / 3 >= 2);
+        if (!objstore_contains(s, &id))
+            REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
+        if (is_one)
+            CHECK_EQ(help_wait(waiter), 0);
+        if (is_several)
+            CHECK_EQ(help_wait(several), 0);
+        REQUIRE_OK(objstore_put(s, &other, "x", 1, NULL));
+        CHECK_EQ(help_wait(bystander), 0);
+    }
+    CHECK(help_is_sound(s));
+    objstore_close(s);
+}
+
+/* A sandbox without FUTEX_WAKE_OP: the put wakes twice instead. */
+static void without_the_one_step(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAKE_OP, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
+    struct objstore *s = help_store(1 << 20);
+    struct objstore_id id = help_id(1);
+    pid_t waiter = start_getter(s, id, -1, 0), putter = fork();
+
+    REQUIRE(putter >= 0);
+    if (putter == 0) {
+        struct objstore *own = help_attach(s);
+
+        CHILD_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+        CHILD_CHECK(objstore_put(own, &id, "x", 1, NULL) == 0);
+        _exit(0);
+    }
+    CHECK_EQ(help_wait(putter), 0);
+    CHECK_EQ(help_wait(waiter), 0);
     objstore_close(s);
 }
 
@@ -372,6 +466,8 @@ TESTS("wait", { "get sleeps until the seal, with or without an unsealed object",
       { "and not longer than it was told", not_in_time },
       { "a creator's death is noticed by who waits for its object", creator_dies },
       { "a sealer's death before the wake strands nobody", sealer_dies_before_the_wake },
+      { "likewise if one dies in a put, which does both at once", putter_dies },
+      { "a put wakes where the kernel refuses to seal for it", without_the_one_step },
       { "waiting for some of several", waiting_for_several },
       { "waiting for many looks at each a few times", waiting_for_many },
       { "writers of some of many die: the waiter cleans up, and waits on", many_with_deaths },

@@ -287,8 +287,9 @@ static void follows_a_dense_graph(void)
     long v = 1;
 
     for (int i = 0; i < N; i++)
-        f[i] = i < WIDE ? kit_submit_after(pool, "add", &v, sizeof v, &gate_task, 1)
-                        : kit_submit_after(pool, "add", &v, sizeof v, &f[i / WIDE * WIDE - WIDE], WIDE);
+        f[i] = i < WIDE
+                   ? kit_submit_after(pool, "add", &v, sizeof v, &gate_task, 1)
+                   : kit_submit_after(pool, "add", &v, sizeof v, &f[i / WIDE * WIDE - WIDE], WIDE);
     gate_open();
     CHECK_EQ(wsched_wait(pool, f, N, N, -1, NULL), N);
     for (int i = 0; i < N; i++)
@@ -619,8 +620,8 @@ TESTS("wsched: tasks", { "a task runs in a worker and its result comes back", ru
       { "a task whose workers always die fails with the cause", reports_the_cause_of_deaths },
       { "a task starts after its dependencies", follows_dependencies },
       { "a thousand dependencies, either way", follows_many_dependencies },
-        { "a dense graph of dependencies", follows_a_dense_graph },
-        { "a pool full of dependencies", is_full_of_dependencies },
+      { "a dense graph of dependencies", follows_a_dense_graph },
+      { "a pool full of dependencies", is_full_of_dependencies },
       { "a task fails at once when a dependency fails", fails_with_a_dependency },
       { "queued, blocked and running tasks can be cancelled", cancels },
       { "a full pool says so, or waits", says_when_it_is_full },

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
 #include "commands.h"
+#include "emit.h"
 #include "model.h"
 #include "npy.h"
 #include "outfile.h"
@@ -12,6 +14,7 @@
 struct predict {
     const char *model, *data, *target, *out;
     int missing;
+    bool proba;
 };
 
 static int parse(int argc, char **argv, struct predict *p)
@@ -26,13 +29,19 @@ static int parse(int argc, char **argv, struct predict *p)
           "predictions, .csv or .npy (- for standard output)", 0, 0, NULL, true },
         { "missing", 0, ARG_CHOICE, &p->missing, "error|nan",
           "missing values are an error, or go right at every split", 0, 0, missing, false },
+        { "proba", 0, ARG_FLAG, &p->proba, NULL, "the probability of each class", 0, 0, NULL,
+          false },
         { .kind = ARG_END },
     };
     struct arg_command command = {
         "--model FILE.forest --data FILE.csv -o FILE [options]",
-        "One prediction for each row, in order. A CSV file gets the header 'prediction' and 17\n"
-        "significant digits, which give the number back to the last bit; a name that ends in .npy\n"
-        "gets a numpy array of float64.\n",
+        "One prediction for each row, in order: a number, or the label of a class. A CSV file "
+        "gets\n"
+        "the header 'prediction' and 17 significant digits, which give the number back to the "
+        "last\n"
+        "bit; a name that ends in .npy gets a numpy array of float64. With --proba there is a "
+        "column\n"
+        "'probability of LABEL' for each class.\n",
         options,
         NULL,
         0,
@@ -42,22 +51,37 @@ static int parse(int argc, char **argv, struct predict *p)
     return args_parse(argc, argv, &command);
 }
 
-static void write_csv(FILE *out, const double *p, uint64_t rows)
+/* Rows of `width` numbers: one prediction, or the probabilities of the classes with these labels.
+ */
+struct answers {
+    const double *numbers, *labels;
+    uint64_t rows, width;
+};
+
+static void write_csv(FILE *out, const struct answers *a)
 {
-    fputs("prediction\n", out);
-    for (uint64_t i = 0; i < rows; i++)
-        fprintf(out, "%.17g\n", p[i]);
+    char text[EMIT_DOUBLE_TEXT];
+    if (!a->labels)
+        fputs("prediction\n", out);
+    for (uint64_t k = 0; a->labels && k < a->width; k++)
+        fprintf(out, "probability of %s%c", emit_shortest(a->labels[k], text),
+                k + 1 < a->width ? ',' : '\n');
+    for (uint64_t i = 0; i < a->rows * a->width; i++)
+        fprintf(out, "%.17g%c", a->numbers[i], (i + 1) % a->width ? ',' : '\n');
 }
 
-static void write_npy(FILE *out, const double *p, uint64_t rows)
+static void write_npy(FILE *out, const struct answers *a)
 {
     char header[NPY_HEADER_MAX];
-    struct npy_info info = { .kind = 'f', .itemsize = 8, .ndim = 1, .dims = { rows } };
+    struct npy_info info = { .kind = 'f',
+                             .itemsize = 8,
+                             .ndim = a->labels ? 2 : 1,
+                             .dims = { a->rows, a->labels ? a->width : 0 } };
     fwrite(header, 1, npy_header(&info, header), out);
-    fwrite(p, sizeof *p, rows, out);
+    fwrite(a->numbers, sizeof *a->numbers, a->rows * a->width, out);
 }
 
-static int write_predictions(const char *path, const double *p, uint64_t rows)
+static int write_answers(const char *path, const struct answers *a)
 {
     struct outfile out;
     struct diag diag;
@@ -65,13 +89,41 @@ static int write_predictions(const char *path, const double *p, uint64_t rows)
     int err = outfile_open(&out, path, &diag);
     if (!err) {
         if (length > 4 && !strcmp(path + length - 4, ".npy"))
-            write_npy(out.stream, p, rows);
+            write_npy(out.stream, a);
         else
-            write_csv(out.stream, p, rows);
+            write_csv(out.stream, a);
         err = outfile_commit(&out, &diag);
     }
     if (err)
         complain(path, "%s", diag.text);
+    return err;
+}
+
+static int predict(const struct predict *p, const struct model *model, const struct dataset *data)
+{
+    struct answers a = { .rows = data->rows, .width = 1 };
+    struct forest_info info;
+    double *numbers = NULL, *labels = NULL;
+    forest_describe(model->forest, &info);
+    if (p->proba && !info.classes) {
+        complain(p->model, "it predicts numbers: --proba is for classes");
+        return -EINVAL;
+    }
+    if (p->proba) {
+        labels = calloc(info.classes, sizeof *labels);
+        a.width = info.classes;
+    }
+    int err = p->proba && !labels ? -ENOMEM : 0;
+    if (!err && labels)
+        err = forest_classes(model->forest, labels);
+    if (!err)
+        err = model_predict(model, data, p->data, p->proba, &numbers);
+    a.numbers = numbers;
+    a.labels = labels;
+    if (!err)
+        err = write_answers(p->out, &a);
+    free(numbers);
+    free(labels);
     return err;
 }
 
@@ -80,7 +132,6 @@ int cmd_predict(int argc, char **argv)
     struct predict p = { .model = NULL };
     struct model model;
     struct dataset data;
-    double *prediction = NULL;
     int code = parse(argc, argv, &p);
     if (code != ARGS_RUN)
         return code;
@@ -88,10 +139,7 @@ int cmd_predict(int argc, char **argv)
         return EXIT_CANNOT;
     int err = dataset_read(&data, p.data, p.target, p.missing == 1);
     if (!err) {
-        err = model_predict(&model, &data, p.data, &prediction);
-        if (!err)
-            err = write_predictions(p.out, prediction, data.rows);
-        free(prediction);
+        err = predict(&p, &model, &data);
         dataset_free(&data);
     }
     model_close(&model);

@@ -16,32 +16,34 @@
 #define MODELS_MAX 10000
 #define ALL_TREES_MAX 10000000
 
-static const char help[] = "Trains --models forests of --start, --start + --step, ... trees on "
-                           "worker processes that read one\n"
-                           "copy of the data in place, and tells the mean squared error of each on "
-                           "the test rows. The split and\n"
-                           "every tree are scikit-learn's for the same seed, whatever the number "
-                           "of workers and whichever of\n"
-                           "them dies on the way.\n"
-                           "\n"
-                           "A model's trees are spread over all workers: 'took' is the time from "
-                           "the start of its first tree to\n"
-                           "its error, 'compute' the sum over the workers. The data is read, "
-                           "split, prepared and put into the\n"
-                           "store before either clock starts; the parallel time begins with the "
-                           "start of the workers and ends\n"
-                           "with the last error, the sequential time is that of one process "
-                           "without workers. No tree is shared\n"
-                           "between models: each is trained in full.\n"
-                           "\n"
-                           "With --reuse-trees it is otherwise: forests of one seed that differ in "
-                           "size have their first trees in\n"
-                           "common, so each tree is trained once for all of them, and in a store "
-                           "that was there before (--store) it\n"
-                           "stays for the next run, found by what it is a function of: the "
-                           "training rows, the parameters, its\n"
-                           "number. The errors are the same. 'compute' then counts a tree in each "
-                           "model that it is part of.\n";
+static const char help[] =
+    "Trains --models forests of --start, --start + --step, ... trees on "
+    "worker processes that read one\n"
+    "copy of the data in place, and tells the mean squared error (of classes "
+    "the accuracy) of each on\n"
+    "the test rows. The split and\n"
+    "every tree are scikit-learn's for the same seed, whatever the number "
+    "of workers and whichever of\n"
+    "them dies on the way.\n"
+    "\n"
+    "A model's trees are spread over all workers: 'took' is the time from "
+    "the start of its first tree to\n"
+    "its error, 'compute' the sum over the workers. The data is read, "
+    "split, prepared and put into the\n"
+    "store before either clock starts; the parallel time begins with the "
+    "start of the workers and ends\n"
+    "with the last error, the sequential time is that of one process "
+    "without workers. No tree is shared\n"
+    "between models: each is trained in full.\n"
+    "\n"
+    "With --reuse-trees it is otherwise: forests of one seed that differ in "
+    "size have their first trees in\n"
+    "common, so each tree is trained once for all of them, and in a store "
+    "that was there before (--store) it\n"
+    "stays for the next run, found by what it is a function of: the "
+    "training rows, the parameters, its\n"
+    "number. The errors are the same. 'compute' then counts a tree in each "
+    "model that it is part of.\n";
 
 static int check(struct sweep *s)
 {
@@ -92,7 +94,7 @@ static int parse(int argc, char **argv, struct sweep *s)
         { "store-size", 0, ARG_SIZE, &s->store_size, "SIZE",
           "room for trees besides the data (enough)", 1, 0, NULL, false },
         { "timeline", 0, ARG_TEXT, &s->timeline, "FILE",
-          "who ran what when: .svg, or .json for Perfetto", 0, 0, NULL, false },
+          "who ran what when: .svg, .html, or .json for Perfetto", 0, 0, NULL, false },
         { "memory", 'v', ARG_FLAG, &s->memory, NULL, "tell what memory each process takes", 0, 0,
           NULL, false },
         { "json", 0, ARG_FLAG, &s->json, NULL, "one JSON document instead of text", 0, 0, NULL,
@@ -129,6 +131,12 @@ static int load(struct sweep *s)
     struct dataset data;
     uint64_t test_count;
     int err = dataset_read(&data, s->data, s->target, false);
+    if (!err && s->forest.params.task == FOREST_CLASSIFICATION) {
+        double *labels;
+        err = dataset_encode(&data, s->data, &labels, &s->classes);
+        if (!err)
+            free(labels); /* how many are right does not depend on their names */
+    }
     if (err)
         return err;
     uint32_t *order = malloc(data.rows * sizeof *order);
@@ -140,8 +148,9 @@ static int load(struct sweep *s)
     } else {
         uint64_t room = s->store_size;
         if (!room)
-            room = sweep_window(s) * crew_tree_bytes_max(&s->forest.params, data.rows - test_count);
-        err = share_open(&s->share, s->store, room, &data, order, test_count);
+            room = sweep_window(s) *
+                   crew_tree_bytes_max(&s->forest.params, data.rows - test_count, s->classes);
+        err = share_open(&s->share, s->store, room, &data, s->forest.params.mode, order, test_count);
         if (!err && s->reuse_trees)
             share_reuse_trees(&s->share, &s->model[0].params);
     }
@@ -156,10 +165,10 @@ static int compare(const struct sweep *s)
 {
     for (uint32_t i = 0; i < s->models; i++) {
         const struct sweep_model *m = &s->model[i];
-        if (memcmp(&m->mse, &m->sequential_mse, sizeof m->mse) == 0)
+        if (memcmp(&m->score, &m->sequential_score, sizeof m->score) == 0)
             continue;
-        complain(NULL, "the forest of %u trees has mse %.17g from workers and %.17g without: a bug",
-                 m->params.n_estimators, m->mse, m->sequential_mse);
+        complain(NULL, "the forest of %u trees scores %.17g from workers and %.17g without: a bug",
+                 m->params.n_estimators, m->score, m->sequential_score);
         return -EBADMSG;
     }
     return 0;

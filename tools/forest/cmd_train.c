@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "args.h"
@@ -17,25 +18,30 @@
 struct train {
     const char *data, *target, *out;
     uint32_t workers;
-    int task, progress;
-    bool quiet;
+    int progress;
+    bool quiet, oob, keep_stats;
     struct forest_options forest;
+    double *labels; /* of the classes */
+    uint32_t classes;
+    double oob_score;
 };
 
 static int parse(int argc, char **argv, struct train *t)
 {
-    static const char *const tasks[] = { "regression", NULL };
     const struct arg_option options[] = {
         { "data", 0, ARG_TEXT, &t->data, "FILE.csv", "training rows", 0, 0, NULL, true },
         { "target", 0, ARG_TEXT, &t->target, "COL",
           "the column to predict; all others are features", 0, 0, NULL, true },
         { "output", 'o', ARG_TEXT, &t->out, "FILE.forest", "where the model goes", 0, 0, NULL,
           true },
-        { "task", 0, ARG_CHOICE, &t->task, "regression", "what to learn", 0, 0, tasks, false },
         { "n-estimators", 'n', ARG_U32, &t->forest.params.n_estimators, "N", "trees (100)", 1,
           TREES_MAX, NULL, false },
         { "seed", 0, ARG_U32, &t->forest.params.seed, "N", "random_state (0)", 0, 0, NULL, false },
         FOREST_OPTION_ROWS(&t->forest),
+        { "oob", 0, ARG_FLAG, &t->oob, NULL,
+          "tell the score of each row by the trees that have not seen it", 0, 0, NULL, false },
+        { "keep-stats", 0, ARG_FLAG, &t->keep_stats, NULL,
+          "keep each node's impurity and rows, for importance and info", 0, 0, NULL, false },
         { "workers", 'w', ARG_U32, &t->workers, "N",
           "processes (one per CPU); 1: no others are started", 1, WORKERS_MAX, NULL, false },
         { "progress", 0, ARG_CHOICE, &t->progress, "auto|always|never",
@@ -56,7 +62,28 @@ static int parse(int argc, char **argv, struct train *t)
         0,
     };
     int code = args_parse(argc, argv, &command);
-    return code == ARGS_RUN ? forest_options_finish(&t->forest) : code;
+    t->forest.params.keep_stats = t->keep_stats;
+    if (code == ARGS_RUN)
+        code = forest_options_finish(&t->forest);
+    const struct forest_params *p = &t->forest.params;
+    if (code == ARGS_RUN && t->oob && (p->no_bootstrap || (p->extra_trees && !p->bootstrap)))
+        code = args_complain("--oob makes no sense without a bootstrap");
+    return code;
+}
+
+/* With --oob; x and y are what the model in `block` was trained with. */
+static int judge(struct train *t, const struct forest_matrix *x, const double *y, const void *block,
+                 size_t bytes)
+{
+    struct forest *forest;
+    if (!t->oob)
+        return 0;
+    int err = forest_open(block, bytes, &forest, NULL);
+    if (!err) {
+        err = forest_oob(forest, x, y, NULL, &t->oob_score);
+        forest_close(forest);
+    }
+    return err;
 }
 
 /* One after the other, with progress and an ear for Ctrl-C. */
@@ -72,8 +99,7 @@ static int for_each(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), v
     return 0;
 }
 
-static int train_here(const struct train *t, const struct dataset *data, void **block,
-                      size_t *bytes)
+static int train_here(struct train *t, const struct dataset *data, void **block, size_t *bytes)
 {
     struct forest_executor executor = { for_each, NULL };
     float *x = malloc(data->rows * data->features * sizeof *x);
@@ -85,6 +111,8 @@ static int train_here(const struct train *t, const struct dataset *data, void **
         err = forest_train(&m, csv_column(&data->csv, data->target), NULL, &t->forest.params,
                            &executor, block, bytes);
         progress_end();
+        if (!err)
+            err = judge(t, &m, csv_column(&data->csv, data->target), *block, *bytes);
     }
     free(x);
     if (err && err != -EINTR)
@@ -119,16 +147,19 @@ static int train_with_crew(const struct train *t, struct share *share, void **bl
     return err;
 }
 
-static int train_apart(const struct train *t, struct dataset *data, void **block, size_t *bytes)
+static int train_apart(struct train *t, struct dataset *data, void **block, size_t *bytes)
 {
     struct share share;
     const struct forest_params *params = &t->forest.params;
-    uint64_t extra = params->n_estimators * crew_tree_bytes_max(params, data->rows);
-    int err = share_open(&share, NULL, extra, data, NULL, 0);
+    uint64_t extra = params->n_estimators * crew_tree_bytes_max(params, data->rows, t->classes);
+    int err = share_open(&share, NULL, extra, data, params->mode, NULL, 0);
     if (err)
         return err;
     dataset_free(data); /* the workers need not inherit it */
     err = train_with_crew(t, &share, block, bytes);
+    struct forest_matrix x = share_train_matrix(&share);
+    if (!err && (err = judge(t, &x, share.view[Y_TRAIN].data, *block, *bytes)))
+        complain(t->data, "cannot judge the forest (%s)", forest_strerror(err));
     share_close(&share);
     return err;
 }
@@ -140,34 +171,49 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-int cmd_train(int argc, char **argv)
+static int train(struct train *t, struct dataset *data)
 {
-    struct train t = { .workers = wsched_cpus(), .forest = FOREST_OPTIONS_INIT };
-    struct dataset data;
     void *block = NULL;
     size_t bytes = 0;
     char took[HUMAN_TEXT], size[HUMAN_TEXT];
+    double start = now();
+    int err = dataset_read(data, t->data, t->target, false);
+    if (!err && t->forest.params.task == FOREST_CLASSIFICATION)
+        err = dataset_encode(data, t->data, &t->labels, &t->classes);
+    if (err)
+        return err;
+    uint64_t rows = data->rows;
+    uint32_t features = data->features;
+    err = t->workers == 1 ? train_here(t, data, &block, &bytes)
+                          : train_apart(t, data, &block, &bytes);
+    if (!err && t->labels)
+        err = forest_set_classes(block, bytes, t->labels, t->classes);
+    if (!err && !interrupt_pending())
+        err = model_write(t->out, block, bytes);
+    free(block);
+    if (err || t->quiet || interrupt_pending())
+        return err;
+    fprintf(stderr, "%s: %u trees on %llu rows of %u features, %s, in %s\n", t->out,
+            t->forest.params.n_estimators, (unsigned long long)rows, features,
+            human_size(bytes, size), human_duration(now() - start, took));
+    return 0;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct train t = { .workers = wsched_cpus(), .forest = FOREST_OPTIONS_INIT };
+    struct dataset data = { .rows = 0 };
     t.forest.params.n_estimators = 100;
     int code = parse(argc, argv, &t);
     if (code != ARGS_RUN)
         return code;
     interrupt_watch();
-    double start = now();
-    if (dataset_read(&data, t.data, t.target, false))
-        return EXIT_CANNOT;
-    uint64_t rows = data.rows;
-    uint32_t features = data.features;
-    int err = t.workers == 1 ? train_here(&t, &data, &block, &bytes)
-                             : train_apart(&t, &data, &block, &bytes);
+    int err = train(&t, &data);
     dataset_free(&data);
-    if (!err && !interrupt_pending())
-        err = model_write(t.out, block, bytes);
-    free(block);
+    free(t.labels);
     if (interrupt_pending())
         return interrupt_exit_code();
-    if (!err && !t.quiet)
-        fprintf(stderr, "%s: %u trees on %llu rows of %u features, %s, in %s\n", t.out,
-                t.forest.params.n_estimators, (unsigned long long)rows, features,
-                human_size(bytes, size), human_duration(now() - start, took));
+    if (!err && t.oob)
+        fprintf(strcmp(t.out, "-") ? stdout : stderr, "oob_score %.17g\n", t.oob_score);
     return err ? EXIT_CANNOT : EXIT_OK;
 }

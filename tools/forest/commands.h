@@ -7,6 +7,8 @@ int cmd_split(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_importance(int argc, char **argv);
+int cmd_info(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 
 #endif

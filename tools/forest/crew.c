@@ -12,7 +12,8 @@
 #include "progress.h"
 #include "tool.h"
 
-#define NODE_BYTES 16    /* of a flat tree */
+#define NODE_BYTES 16    /* of a flat tree, */
+#define STATS_BYTES 36   /* with keep_stats, and its number in best-first trees */
 #define BLOCK_BYTES 4096 /* its header, and the rounding of both libraries */
 #define TASKS_PER_WORKER 256
 #define LOOK_EVERY_MS 100 /* at signals, deaths and progress */
@@ -179,7 +180,7 @@ int crew_collect(struct crew *crew, struct crew_model *m)
         m->compute_seconds += (double)(r.end_ns - r.start_ns) * 1e-9;
         m->trained += i < m->shared ? 0 : r.trained;
         m->pid = r.pid;
-        m->mse = r.mse;
+        m->score = r.score;
     }
     m->seconds = (double)(end - start) * 1e-9;
     return 0;
@@ -260,7 +261,7 @@ int crew_assemble(struct share *share, const struct forest_params *params, void 
     return 0;
 }
 
-int crew_score(struct share *share, const struct forest_params *params, double *mse)
+int crew_score(struct share *share, const struct forest_params *params, double *score)
 {
     struct forest_matrix x = share_test_matrix(share);
     struct forest *forest;
@@ -270,17 +271,19 @@ int crew_score(struct share *share, const struct forest_params *params, double *
         return err;
     err = forest_open_trees(params, share->features, g.trees, g.count, &forest);
     if (!err) {
-        err = model_score(forest, &x, share->view[Y_TEST].data, mse);
+        err = model_score(forest, &x, share->view[Y_TEST].data, score);
         forest_close(forest);
     }
     gathered_free(share, &g);
     return err;
 }
 
-uint64_t crew_tree_bytes_max(const struct forest_params *params, uint64_t rows)
+uint64_t crew_tree_bytes_max(const struct forest_params *params, uint64_t rows, uint32_t classes)
 {
+    bool is_whole = params->no_bootstrap || (params->extra_trees && !params->bootstrap);
+    uint64_t weights = classes * sizeof(double), each = NODE_BYTES;
     /* A leaf has a row of its own; a bootstrap draws 63 % of the rows, give or take. */
-    uint64_t leaves = params->no_bootstrap ? rows : rows / 3 * 2 + 1000;
+    uint64_t leaves = is_whole ? rows : rows / 3 * 2 + 1000;
     if (leaves > rows)
         leaves = rows;
     if (params->min_samples_leaf > 1 && leaves > rows / params->min_samples_leaf + 1)
@@ -288,5 +291,11 @@ uint64_t crew_tree_bytes_max(const struct forest_params *params, uint64_t rows)
     if (params->max_depth > 0 && params->max_depth < 40 &&
         leaves > (uint64_t)1 << params->max_depth)
         leaves = (uint64_t)1 << params->max_depth;
-    return 2 * leaves * NODE_BYTES + BLOCK_BYTES;
+    if (params->max_leaf_nodes && leaves > params->max_leaf_nodes)
+        leaves = params->max_leaf_nodes;
+    if (params->keep_stats || params->max_leaf_nodes)
+        each += STATS_BYTES + weights;
+    /* A leaf of one class, as most are, has no distribution; any other has two rows. */
+    uint64_t mixed = leaves < rows / 2 + 1 ? leaves : rows / 2 + 1;
+    return 2 * leaves * each + mixed * weights + BLOCK_BYTES + 5 * MODEL_ALIGNMENT;
 }

@@ -31,9 +31,9 @@ struct crew {
     uint64_t deaths;
 };
 
-/* What a task answers: when it ran (CLOCK_MONOTONIC), where, and of a score task the error. */
+/* What a task answers: when it ran (CLOCK_MONOTONIC), where, and of a score task the score. */
 struct task_result {
-    double mse;
+    double score;
     int64_t start_ns, end_ns;
     int32_t pid;
     uint32_t trained; /* trees; one that was in the store already is not */
@@ -46,7 +46,7 @@ struct crew_model {
     uint32_t count;
     uint32_t shared; /* the first of them are another model's */
     bool is_scored;
-    double mse;
+    double score;
     double seconds;         /* from the start of its first task to the end of its last */
     double compute_seconds; /* the sum of its tasks */
     uint32_t trained;       /* its trees that were not in the store yet */
@@ -65,7 +65,7 @@ uint32_t crew_trees_per_task(uint64_t total, uint32_t workers);
 uint32_t crew_task_count(uint32_t n_estimators, uint32_t trees_per_task, bool score);
 
 /*
- * Queue a model; with `score` its error on the test rows is computed as well. Its trees are those
+ * Queue a model; with `score` its score on the test rows is computed as well. Its trees are those
  * of `donor`, a queued model with no fewer trees, cut into tasks alike, which must be released
  * after it; NULL: its own. Complains.
  */
@@ -87,10 +87,10 @@ void crew_release(struct crew *crew, struct crew_model *model);
 /* A model from its trees in the store, malloc()ed and aligned as forest_open() wants it. */
 int crew_assemble(struct share *share, const struct forest_params *params, void **block,
                   size_t *bytes);
-/* The mean squared error of a model on the test rows; its trees are read where they are. */
-int crew_score(struct share *share, const struct forest_params *params, double *mse);
+/* See model_score(), of the test rows; the trees are read where they are. */
+int crew_score(struct share *share, const struct forest_params *params, double *score);
 
-/* An upper bound on the bytes a tree takes in the store. */
-uint64_t crew_tree_bytes_max(const struct forest_params *params, uint64_t rows);
+/* An upper bound on the bytes a tree takes in the store; classes 0: regression. */
+uint64_t crew_tree_bytes_max(const struct forest_params *params, uint64_t rows, uint32_t classes);
 
 #endif

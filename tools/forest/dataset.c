@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <float.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "forest.h"
 #include "tool.h"
 
 int dataset_read(struct dataset *data, const char *path, const char *target, bool missing_is_nan)
@@ -32,6 +34,24 @@ int dataset_read(struct dataset *data, const char *path, const char *target, boo
 void dataset_free(struct dataset *data)
 {
     csv_free(&data->csv);
+}
+
+int dataset_encode(struct dataset *data, const char *path, double **labels, uint32_t *classes)
+{
+    double *y = data->csv.values + (size_t)data->target * data->csv.capacity, *room;
+    uint64_t most = data->rows < FOREST_CLASSES_MAX ? data->rows : FOREST_CLASSES_MAX;
+    room = malloc(most * sizeof *room);
+    int err = room ? forest_encode(y, data->rows, y, room, classes) : -ENOMEM;
+    if (err == -EINVAL)
+        complain(path, "the target has more than %u distinct values, too many for classes",
+                 FOREST_CLASSES_MAX);
+    else if (err)
+        complain(path, "cannot number the classes (%s)", forest_strerror(err));
+    if (err)
+        free(room);
+    else
+        *labels = room;
+    return err;
 }
 
 void dataset_features(const struct dataset *data, const uint32_t *order, uint64_t count, float *out)

@@ -26,6 +26,12 @@ struct dataset {
 int dataset_read(struct dataset *data, const char *path, const char *target, bool missing_is_nan);
 void dataset_free(struct dataset *data);
 
+/*
+ * Put class numbers in the place of the target's labels, which go to *labels, malloc()ed, their
+ * number to *classes. Complains.
+ */
+int dataset_encode(struct dataset *data, const char *path, double **labels, uint32_t *classes);
+
 /* The features of `count` rows, row-major, as scikit-learn rounds them. order NULL: as they come.
  */
 void dataset_features(const struct dataset *data, const uint32_t *order, uint64_t count,

@@ -91,7 +91,7 @@ static int run_score(struct wsched_task *task, void *ctx)
     const struct task *t = wsched_task_payload(task, &size);
     struct task_result result = { .start_ns = now_ns(), .pid = getpid() };
     (void)ctx;
-    int err = crew_score(worker.share, &t->params, &result.mse);
+    int err = crew_score(worker.share, &t->params, &result.score);
     result.end_ns = now_ns();
     return err ? err : wsched_task_result(task, &result, sizeof result);
 }

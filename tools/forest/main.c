@@ -10,6 +10,8 @@ int main(int argc, char **argv)
         { "train", "train a random forest", cmd_train },
         { "predict", "predict with a trained forest", cmd_predict },
         { "eval", "tell how good a forest's predictions are", cmd_eval },
+        { "importance", "tell which features matter", cmd_importance },
+        { "info", "tell what a model is, or show a tree", cmd_info },
         { "sweep", "train forests of many sizes in parallel and compare them", cmd_sweep },
     };
     static const struct tool tool = {

@@ -47,8 +47,8 @@ int model_write(const char *path, const void *block, size_t bytes)
     return err;
 }
 
-int model_predict(const struct model *model, const struct dataset *data, const char *path,
-                  double **out)
+int model_features(const struct model *model, const struct dataset *data, const char *path,
+                   float **out)
 {
     struct forest_info info;
     forest_describe(model->forest, &info);
@@ -58,14 +58,31 @@ int model_predict(const struct model *model, const struct dataset *data, const c
         return -EINVAL;
     }
     float *x = malloc(data->rows * data->features * sizeof *x);
-    double *p = malloc(data->rows * sizeof *p);
-    int err = x && p ? 0 : -ENOMEM;
-    if (!err) {
-        dataset_features(data, NULL, data->rows, x);
-        struct forest_matrix matrix =
-            forest_matrix_rows(x, data->rows, data->features, FOREST_FLOAT32);
-        err = forest_predict(model->forest, &matrix, p);
+    if (!x) {
+        complain(path, "not enough memory");
+        return -ENOMEM;
     }
+    dataset_features(data, NULL, data->rows, x);
+    *out = x;
+    return 0;
+}
+
+int model_predict(const struct model *model, const struct dataset *data, const char *path,
+                  bool proba, double **out)
+{
+    struct forest_info info;
+    float *x;
+    int err = model_features(model, data, path, &x);
+    if (err)
+        return err;
+    forest_describe(model->forest, &info);
+    double *p = calloc(data->rows, (proba ? info.classes : 1) * sizeof *p);
+    struct forest_matrix matrix = forest_matrix_rows(x, data->rows, data->features, FOREST_FLOAT32);
+    if (!p)
+        err = -ENOMEM;
+    else
+        err = proba ? forest_predict_proba(model->forest, &matrix, p)
+                    : forest_predict(model->forest, &matrix, p);
     free(x);
     if (err) {
         complain(path, "cannot predict (%s)", forest_strerror(err));
@@ -77,12 +94,15 @@ int model_predict(const struct model *model, const struct dataset *data, const c
 }
 
 int model_score(const struct forest *forest, const struct forest_matrix *x, const double *y,
-                double *mse)
+                double *score)
 {
+    struct forest_info info;
     double *prediction = malloc(x->rows * sizeof *prediction);
     int err = prediction ? forest_predict(forest, x, prediction) : -ENOMEM;
+    forest_describe(forest, &info);
     if (!err)
-        *mse = forest_mean_squared_error(y, prediction, x->rows);
+        *score = info.classes ? forest_accuracy(y, prediction, x->rows)
+                              : forest_mean_squared_error(y, prediction, x->rows);
     free(prediction);
     return err;
 }

@@ -3,6 +3,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "dataset.h"
@@ -21,13 +22,17 @@ void model_close(struct model *model);
 /* Write a model, whole or not at all. Complains on stderr. */
 int model_write(const char *path, const void *block, size_t bytes);
 
-/* One prediction for each row of `data`, malloc()ed into *out. Complains on stderr about `path`,
- * the data. */
+/* One prediction for each row of `data`, or with `proba` one for each class, malloc()ed into *out.
+ * Complains on stderr about `path`, the data. */
 int model_predict(const struct model *model, const struct dataset *data, const char *path,
-                  double **out);
+                  bool proba, double **out);
+/* The features of all rows of `data`, malloc()ed, if they are as many as the model has. Complains.
+ */
+int model_features(const struct model *model, const struct dataset *data, const char *path,
+                   float **out);
 
-/* Mean squared error of a forest's predictions for x. */
+/* How good a forest's predictions for x are: the mean squared error, or the accuracy. */
 int model_score(const struct forest *forest, const struct forest_matrix *x, const double *y,
-                double *mse);
+                double *score);
 
 #endif

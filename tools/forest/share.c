@@ -54,7 +54,8 @@ static int collect_tagged(const struct objstore_info *info, void *ctx)
 {
     struct leftovers *l = ctx;
     struct leftover one = { .id = info->id };
-    if ((info->state != OBJSTORE_SEALED && info->state != OBJSTORE_SPILLED) || sscanf(info->meta.tag, TAG_PREFIX "%d", &one.driver) != 1)
+    if ((info->state != OBJSTORE_SEALED && info->state != OBJSTORE_SPILLED) ||
+        sscanf(info->meta.tag, TAG_PREFIX "%d", &one.driver) != 1)
         return 0;
     if ((l->count & (l->count - 1)) == 0) {
         struct leftover *more = realloc(l->item, (l->count ? l->count * 2 : 1) * sizeof *more);
@@ -145,7 +146,8 @@ static int put_prepared(struct share *s, size_t size)
     s->meta[PREPARED].dtype = OBJSTORE_BYTES;
     int err = create(s, PREPARED, size, &block);
     if (!err)
-        err = forest_prepare(&x, block, size);
+        err = s->mode == FOREST_HISTOGRAM ? forest_bin(&x, block, size)
+                                          : forest_prepare(&x, block, size);
     return err ? err : publish(s, PREPARED);
 }
 
@@ -170,7 +172,7 @@ static int open_store(struct share *s, uint64_t extra_bytes, size_t prepared_siz
 }
 
 int share_open(struct share *s, const char *where, uint64_t extra_bytes, const struct dataset *data,
-               const uint32_t *order, uint64_t test_count)
+               uint32_t mode, const uint32_t *order, uint64_t test_count)
 {
     struct objstore_id run;
     size_t prepared_size = 0;
@@ -179,6 +181,7 @@ int share_open(struct share *s, const char *where, uint64_t extra_bytes, const s
     s->train_rows = data->rows - test_count;
     s->test_rows = test_count;
     s->features = data->features;
+    s->mode = mode;
     int err = objstore_id_random(&run);
     if (err) {
         complain(NULL, "no random numbers (%s)", strerror(-err));
@@ -188,7 +191,8 @@ int share_open(struct share *s, const char *where, uint64_t extra_bytes, const s
     describe(s);
     struct forest_matrix shape =
         forest_matrix_rows(data->csv.values, s->train_rows, s->features, FOREST_FLOAT32);
-    err = forest_prepared_size(&shape, &prepared_size);
+    err = mode == FOREST_HISTOGRAM ? forest_bin_size(&shape, &prepared_size)
+                                   : forest_prepared_size(&shape, &prepared_size);
     if (err) {
         complain(NULL, "cannot train on %llu rows of %u features (%s)",
                  (unsigned long long)s->train_rows, s->features, forest_strerror(err));

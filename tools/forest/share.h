@@ -28,6 +28,7 @@ struct share {
     unsigned present; /* bit i: array i is in the store */
     char tree_key[OBJSTORE_ID_TEXT]; /* "": trees belong to one model; see share_reuse_trees() */
     uint64_t train_rows, test_rows;
+    uint32_t mode; /* enum forest_mode: what `prepared` is for */
     uint32_t features;
 };
 
@@ -37,7 +38,8 @@ struct share {
  * forest_train_test_split(); with NULL all rows are for training. Complains on stderr.
  */
 int share_open(struct share *share, const char *where, uint64_t extra_bytes,
-               const struct dataset *data, const uint32_t *order, uint64_t test_count);
+               const struct dataset *data, uint32_t mode, const uint32_t *order,
+               uint64_t test_count);
 /* In a forked worker: a handle and views of its own, in place of the inherited ones. */
 int share_attach(struct share *share);
 /* Give views and handle back; the driver also deletes the arrays. */

@@ -13,11 +13,11 @@
 
 struct sweep_model {
     struct forest_params params;
-    double mse;
+    double score;
     double seconds;         /* parallel: from the start of its first task to the end of its last */
     double compute_seconds; /* parallel: the sum of its tasks */
     int32_t pid;            /* who finished it */
-    double sequential_mse;
+    double sequential_score;
     double sequential_seconds;
 };
 
@@ -34,6 +34,7 @@ struct sweep {
     /* the run */
     struct share share;
     struct sweep_model *model;                   /* by n_estimators */
+    uint32_t classes;                            /* 0: regression */
     uint64_t trees;                              /* of all models */
     uint64_t trained;                            /* trees; with reuse, each is once at most */
     uint64_t deaths;                             /* of workers */
@@ -51,7 +52,7 @@ int sweep_sequential(struct sweep *s);
 
 /* What is printed while it runs, and in the end. */
 void sweep_show_data(struct sweep *s);
-void sweep_show_model(const struct sweep *s, uint32_t n_estimators, double mse, double seconds,
+void sweep_show_model(const struct sweep *s, uint32_t n_estimators, double score, double seconds,
                       int32_t pid);
 void sweep_show_result(struct sweep *s);
 

@@ -84,12 +84,12 @@ static int land(struct sweep *s, struct flight *f, uint32_t at)
     int err = crew_collect(&f->crew, from);
     if (err)
         return err;
-    to->mse = from->mse;
+    to->score = from->score;
     to->seconds = from->seconds;
     to->compute_seconds = from->compute_seconds;
     to->pid = from->pid;
     s->trained += from->trained;
-    sweep_show_model(s, to->params.n_estimators, to->mse, to->seconds, to->pid);
+    sweep_show_model(s, to->params.n_estimators, to->score, to->seconds, to->pid);
     if (from != donor_of(s, f)) /* others may not be done with its trees */
         crew_release(&f->crew, from);
     f->trees -= to->params.n_estimators;
@@ -119,18 +119,31 @@ static int fly(struct sweep *s, struct flight *f)
     return err;
 }
 
+/* The number after "n=" in the label: what has one colour. */
+static void model_of(const struct wsched_event *e, char name[TIMELINE_TEXT])
+{
+    unsigned long n = strncmp(e->label, "n=", 2) ? 0 : strtoul(e->label + 2, NULL, 10);
+    snprintf(name, TIMELINE_TEXT, "%lu", n);
+}
+
 static int draw(const struct sweep *s, struct crew *crew)
 {
-    struct timeline timeline;
+    struct timeline timeline = { .legend = "n_estimators", .group_of = model_of, .is_scale = true };
+    struct wsched_death death;
+    uint64_t cursor = 0;
     char title[120];
     snprintf(title, sizeof title, "forest sweep: %u models, %llu trees", s->models,
              (unsigned long long)s->trees);
-    int err = timeline_collect(&timeline, crew->pool);
-    if (err) {
+    timeline_begin(&timeline);
+    int err = wsched_events(crew->pool, timeline_event, &timeline);
+    while (!err && wsched_next_death(crew->pool, &cursor, &death) == 1)
+        err = timeline_death(&timeline, &death);
+    if (!err)
+        err = timeline_finish(&timeline);
+    if (err)
         complain(s->timeline, "cannot gather the events (%s)", wsched_strerror(err));
-        return err;
-    }
-    err = timeline_write(&timeline, s->timeline, title);
+    else
+        err = timeline_write(&timeline, s->timeline, title);
     timeline_free(&timeline);
     return err;
 }
@@ -217,7 +230,7 @@ static int run_model(struct bench *b, struct sweep_model *m)
     if (!err)
         err = forest_open_trees(&m->params, b->share->features, b->trees, b->count, &forest);
     if (!err)
-        err = model_score(forest, &x, b->share->view[Y_TEST].data, &m->sequential_mse);
+        err = model_score(forest, &x, b->share->view[Y_TEST].data, &m->sequential_score);
     forest_close(forest);
     m->sequential_seconds = now() - start;
     return err;
@@ -242,7 +255,7 @@ int sweep_sequential(struct sweep *s)
             drop_trees(&b);
         trees += m->params.n_estimators;
         if (!err)
-            sweep_show_model(s, m->params.n_estimators, m->sequential_mse, m->sequential_seconds,
+            sweep_show_model(s, m->params.n_estimators, m->sequential_score, m->sequential_seconds,
                              getpid());
         progress_update((double)trees);
     }

@@ -53,13 +53,19 @@ void sweep_show_data(struct sweep *s)
     fflush(stdout);
 }
 
-void sweep_show_model(const struct sweep *s, uint32_t n_estimators, double mse, double seconds,
+static const char *score_name(const struct sweep *s)
+{
+    return s->classes ? "accuracy" : "mse";
+}
+
+void sweep_show_model(const struct sweep *s, uint32_t n_estimators, double score, double seconds,
                       int32_t pid)
 {
     if (s->json)
         return;
     progress_hide();
-    printf("n_estimators=%u, mse=%.4f, took %.2f s (pid %d)\n", n_estimators, mse, seconds, pid);
+    printf("n_estimators=%u, %s=%.4f, took %.2f s (pid %d)\n", n_estimators, score_name(s), score,
+           seconds, pid);
     fflush(stdout);
 }
 
@@ -77,7 +83,8 @@ static void emit_models(const struct sweep *s, struct emit *e)
         const struct sweep_model *m = &s->model[i];
         emit_row(e);
         emit_uint(e, "n_estimators", "n_estimators", m->params.n_estimators);
-        emit_double17(e, "mse", "mse", has_parallel ? m->mse : m->sequential_mse, 4);
+        emit_double17(e, score_name(s), score_name(s),
+                      has_parallel ? m->score : m->sequential_score, 4);
         emit_seconds(e, "seconds", "took (s)", has_parallel ? m->seconds : m->sequential_seconds);
         if (has_parallel)
             emit_seconds(e, "compute_seconds", "compute (s)", m->compute_seconds);

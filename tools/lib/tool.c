@@ -2,11 +2,13 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "progress.h"
 
@@ -83,6 +85,13 @@ static int run_command(int argc, char **argv)
     return is_help ? command->run(2, help_argv) : command->run(argc - 1, argv + 1);
 }
 
+/* The reader has gone, and an earlier write found out. */
+static bool is_unread(void)
+{
+    struct pollfd out = { STDOUT_FILENO, 0, 0 };
+    return poll(&out, 1, 0) > 0 && out.revents & POLLERR;
+}
+
 int tool_main(const struct tool *tool, int argc, char **argv)
 {
     the_tool = tool;
@@ -91,7 +100,7 @@ int tool_main(const struct tool *tool, int argc, char **argv)
     int code = run_command(argc, argv);
     errno = 0;
     if (fflush(stdout) || ferror(stdout)) {
-        if (errno == EPIPE)
+        if (errno == EPIPE || is_unread())
             return code;
         complain(NULL, "cannot write to standard output (%s)", strerror(errno ? errno : EIO));
         return EXIT_CANNOT;

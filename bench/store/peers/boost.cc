@@ -2,6 +2,10 @@
 /*
  * boost.cc -- Boost.Interprocess: a managed segment, an unordered_map in it, its interprocess
  * mutex. Bytes are copied outside the lock; a view counts in the entry, and ends without the lock.
+ * So an object that is viewed cannot be deleted.
+ *
+ * With DEFERRED (boost_deferred.cc) it can, as in ours: its id is free at once, its bytes are freed
+ * with the last view. For that a view ends under the lock, too.
  */
 #include <boost/interprocess/allocators/allocator.hpp>
 #include <boost/interprocess/managed_shared_memory.hpp>
@@ -41,8 +45,16 @@ struct handle {
     bip::managed_shared_memory segment;
     map *objects;
     bip::interprocess_mutex *mutex;
-    entry *held;
+    entry *held;       /* what is viewed */
+    struct head *head; /* DEFERRED: likewise */
 };
+
+/* DEFERRED: a line in front of the bytes. */
+struct head {
+    uint64_t views;
+    bool doomed;
+};
+static const size_t HEAD = 64;
 
 static std::string name;
 
@@ -89,7 +101,13 @@ static int put(void *at, const struct id *key, const void *data, size_t size)
 {
     handle *h = static_cast<handle *>(at);
     try {
+#ifdef DEFERRED
+        char *block = static_cast<char *>(h->segment.allocate_aligned(HEAD + size, 64));
+        new (block) head{ 0, false };
+        char *bytes = block + HEAD;
+#else
         char *bytes = static_cast<char *>(h->segment.allocate_aligned(size, 64));
+#endif
         memcpy(bytes, data, size);
         bip::scoped_lock<bip::interprocess_mutex> lock(*h->mutex);
         entry &e = (*h->objects)[*key];
@@ -108,13 +126,50 @@ static int get(void *at, const struct id *key, const void **data, size_t *size)
     auto found = h->objects->find(*key);
     if (found == h->objects->end())
         return -1;
+#ifdef DEFERRED
+    h->head = reinterpret_cast<head *>(found->second.data.get() - HEAD);
+    h->head->views++;
+#else
     h->held = &found->second;
     h->held->views.fetch_add(1, std::memory_order_relaxed);
-    *data = h->held->data.get();
-    *size = h->held->size;
+#endif
+    *data = found->second.data.get();
+    *size = found->second.size;
     return 0;
 }
 
+#ifdef DEFERRED
+static void done(void *at)
+{
+    handle *h = static_cast<handle *>(at);
+    bool is_last;
+    {
+        bip::scoped_lock<bip::interprocess_mutex> lock(*h->mutex);
+        is_last = --h->head->views == 0 && h->head->doomed;
+    }
+    if (is_last)
+        h->segment.deallocate(h->head);
+}
+
+static int del(void *at, const struct id *key)
+{
+    handle *h = static_cast<handle *>(at);
+    head *object;
+    {
+        bip::scoped_lock<bip::interprocess_mutex> lock(*h->mutex);
+        auto found = h->objects->find(*key);
+        if (found == h->objects->end())
+            return -1;
+        object = reinterpret_cast<head *>(found->second.data.get() - HEAD);
+        object->doomed = true;
+        h->objects->erase(found);
+        if (object->views)
+            return 0;
+    }
+    h->segment.deallocate(object);
+    return 0;
+}
+#else
 static void done(void *at)
 {
     static_cast<handle *>(at)->held->views.fetch_sub(1, std::memory_order_release);
@@ -135,6 +190,12 @@ static int del(void *at, const struct id *key)
     h->segment.deallocate(bytes);
     return 0;
 }
+#endif
 
-extern "C" const struct ops ops = { "Boost.Interprocess", start, stop, attach, detach, put, get,
-                                    done, del, nullptr, nullptr, 0 };
+#ifdef DEFERRED
+#define NAME "Boost, deferred delete"
+#else
+#define NAME "Boost.Interprocess"
+#endif
+extern "C" const struct ops ops = { NAME, start, stop,    attach,  detach, put, get,
+                                    done, del,   nullptr, nullptr, 0 };

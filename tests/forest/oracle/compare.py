@@ -15,7 +15,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 try:
     import numpy as np
     import sklearn
-    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+    from sklearn.inspection import permutation_importance
     from sklearn.metrics import mean_squared_error
     from sklearn.model_selection import train_test_split
 except ImportError:
@@ -24,8 +25,9 @@ except ImportError:
 from libforest import Library
 
 warnings.simplefilter("ignore")
-ARRAYS = dict(left="children_left", right="children_right", feature="feature", threshold="threshold", impurity="impurity",
-              weighted_rows="weighted_n_node_samples", rows="n_node_samples")
+NODE = dict(feature="feature", threshold="threshold", impurity="impurity", weighted_rows="weighted_n_node_samples",
+            rows="n_node_samples")
+KINDS = [RandomForestRegressor, RandomForestClassifier, ExtraTreesRegressor, ExtraTreesClassifier]
 
 
 def column(r, n):
@@ -45,11 +47,19 @@ def column(r, n):
     return np.full(n, r.randn())
 
 
-def data(r):
+def targets(r, x, classes):
+    rows = len(x)
+    if not classes:
+        return x[:, 0] + r.randn(rows) * 0.1 if r.rand() < 0.5 else r.randint(0, 5, rows).astype(float)
+    y = r.randint(0, classes, rows) if r.rand() < 0.3 else np.abs((x[:, 0] * 3).astype(int) + r.randint(0, 2, rows)) % classes
+    return np.unique(y, return_inverse=True)[1].astype(float)
+
+
+def data(r, is_classifier):
     rows = int(r.choice([1, 2, 3, 10, 50, 200, 1000, 9000], p=[.02, .02, .03, .13, .2, .3, .25, .05]))
     cols = int(r.choice([1, 2, 3, 5, 8, 20, 60]))
     x = np.column_stack([column(r, rows) for _ in range(cols)])
-    y = x[:, 0] + r.randn(rows) * 0.1 if r.rand() < 0.5 else r.randint(0, 5, rows).astype(float)
+    y = targets(r, x, int(r.choice([1, 2, 3, 5, 10, 40])) if is_classifier else 0)
     if r.rand() < 0.5:
         x = x.astype(np.float32)
     if r.rand() < 0.5:
@@ -62,7 +72,28 @@ def data(r):
     return x, y, w
 
 
-def parameters(r, rows, cols):
+def general_parameters(r, theirs, ours, kind, rows):
+    """Those that the commonest regression forest does not have."""
+    is_classifier = kind in (RandomForestClassifier, ExtraTreesClassifier)
+    criteria = [("gini", 3), ("entropy", 4), ("log_loss", 4)] if is_classifier else [("squared_error", 1), ("friedman_mse", 2)]
+    theirs["criterion"], ours["criterion"] = criteria[r.randint(len(criteria))]
+    if r.rand() < 0.25:
+        ours["max_leaf_nodes"] = theirs["max_leaf_nodes"] = int(r.choice([2, 3, 7, 30, 500]))
+    if r.rand() < 0.25:
+        ours["ccp_alpha"] = theirs["ccp_alpha"] = 10.0 ** r.randint(-5, 0) * r.rand()
+    if r.rand() < 0.15:
+        theirs["min_samples_split"] = ours["min_samples_split_fraction"] = r.rand() * 0.2 + 1e-3
+        ours.pop("min_samples_split", None)
+    if r.rand() < 0.15:
+        theirs["min_samples_leaf"] = ours["min_samples_leaf_fraction"] = r.rand() * 0.1 + 1e-3
+        ours.pop("min_samples_leaf", None)
+    if is_classifier and r.rand() < 0.4:
+        ours["class_weight"] = 1 + int(r.randint(2))
+        theirs["class_weight"] = ["balanced", "balanced_subsample"][ours["class_weight"] - 1]
+    ours["task"] = int(is_classifier)
+
+
+def parameters(r, rows, cols, kind):
     """The same for scikit-learn and for us."""
     theirs = dict(n_estimators=int(r.randint(1, 6)), random_state=int(r.randint(0, 1 << 32, dtype=np.uint64)))
     ours = dict(n_estimators=theirs["n_estimators"], seed=theirs["random_state"], keep_stats=1)
@@ -76,22 +107,32 @@ def parameters(r, rows, cols):
         ours["min_weight_fraction_leaf"] = theirs["min_weight_fraction_leaf"] = r.rand() * r.choice([0.5, 0.01])
     if r.rand() < 0.2:
         ours["min_impurity_decrease"] = theirs["min_impurity_decrease"] = 10.0 ** r.randint(-6, 0)
-    kind = r.randint(6)
-    if kind == 1:
+    most = r.randint(6)
+    if most == 1:
         theirs["max_features"] = int(r.randint(1, cols + 1))
         ours.update(max_features=1, max_features_value=theirs["max_features"])
-    elif kind == 2:
+    elif most == 2:
         theirs["max_features"] = float(1.0 - r.rand() * 0.99)
         ours.update(max_features=2, max_features_value=theirs["max_features"])
-    elif kind in (3, 4):
-        theirs["max_features"] = "sqrt" if kind == 3 else "log2"
-        ours["max_features"] = kind
-    if r.rand() < 0.25:
+    elif most in (3, 4):
+        theirs["max_features"] = "sqrt" if most == 3 else "log2"
+        ours["max_features"] = int(most)
+    elif most == 5:
+        theirs["max_features"] = None
+        ours["max_features"] = 5
+    is_extra = kind in (ExtraTreesRegressor, ExtraTreesClassifier)
+    ours["extra_trees"] = int(is_extra)
+    if r.rand() < (0.75 if is_extra else 0.25):
         theirs["bootstrap"] = False
         ours["no_bootstrap"] = 1
-    elif r.rand() < 0.3 and rows > 30:
+    else:
+        theirs["bootstrap"] = True
+        ours["bootstrap"] = int(is_extra)
+    if theirs["bootstrap"] and r.rand() < 0.3 and rows > 30:
         theirs["max_samples"] = float(0.2 + r.rand() * 0.8) if r.rand() < 0.5 else int(r.randint(5, rows + 1))
         ours["max_samples"] = theirs["max_samples"]
+    if kind != RandomForestRegressor or r.rand() < 0.5:
+        general_parameters(r, theirs, ours, kind, rows)
     return theirs, ours
 
 
@@ -99,24 +140,67 @@ def same(a, b):
     return a.shape == b.shape and a.astype("f8").tobytes() == b.astype("f8").tobytes()
 
 
-def differences(library, x, y, w, theirs, ours):
-    reference = RandomForestRegressor(n_jobs=1, **theirs).fit(x, y, sample_weight=w)
+def tree_differences(model, index, tree):
+    nodes = model.tree(index)
+    if len(nodes) != tree.node_count:
+        yield "%d nodes, not %d" % (len(nodes), tree.node_count)
+        return
+    id = nodes["id"].astype(int)  # ours are in preorder
+    if not np.array_equal(np.sort(id), np.arange(len(id))):
+        yield "numbers"
+        return
+    for name, attribute in NODE.items():
+        if not same(nodes[name], getattr(tree, attribute)[id]):
+            yield name
+    for side in ("left", "right"):
+        child = np.where(nodes[side] < 0, -1, id[nodes[side]])
+        if not np.array_equal(child, getattr(tree, "children_" + side)[id]):
+            yield side
+    if model.info.classes:
+        if not same(model.weights(index, len(nodes)), tree.value[id, 0, :]):
+            yield "weights"
+    elif not same(nodes["value"], tree.value[id, 0, 0]):
+        yield "value"
+
+
+def differences(library, kind, x, y, w, theirs, ours):
+    reference = kind(n_jobs=1, oob_score=theirs["bootstrap"], **theirs).fit(x, y, sample_weight=w)
     model = library.train(x, y, w, **ours)
-    for i, tree in enumerate(e.tree_ for e in reference.estimators_):
-        nodes = model.tree(i)
-        if len(nodes) != tree.node_count:
-            yield "tree %d: %d nodes, not %d" % (i, len(nodes), tree.node_count)
-            continue
-        for name, attribute in ARRAYS.items():
-            if not same(nodes[name], getattr(tree, attribute)):
-                yield "tree %d: %s" % (i, name)
-        if not same(nodes["value"], tree.value[:, 0, 0]):
-            yield "tree %d: value" % i
+    for i, e in enumerate(reference.estimators_):
+        for what in tree_differences(model, i, e.tree_):
+            yield "tree %d: %s" % (i, what)
     p, q = reference.predict(x), model.predict(x)
     if not same(p, q):
         yield "predictions"
-    if library.mse(y, q) != mean_squared_error(y, p):
+    if not same(reference.apply(x), model.apply(x)):
+        yield "leaves"
+    if model.info.classes:
+        if not same(reference.predict_proba(x), model.predict_proba(x)):
+            yield "probabilities"
+    elif library.mse(y, q) != mean_squared_error(y, p):
         yield "mean squared error"
+    paths, starts = reference.decision_path(x[:20])
+    for row in range(min(len(x), 20)):
+        passed = [model.decision_path(x, row, t) + starts[t] for t in range(len(starts) - 1)]
+        if not np.array_equal(np.sort(np.concatenate(passed)), np.sort(paths[row].indices)):
+            yield "decision path of row %d" % row
+    if not same(reference.feature_importances_, model.importances()):
+        yield "importances"
+    score = reference.score(x, y)
+    if score == score and score != library.score("accuracy" if model.info.classes else "r2_score", y, q):
+        yield "score"
+    if reference.bootstrap and len(x) > 1:
+        out, score = model.oob(x, y)
+        if not same(reference.oob_decision_function_ if model.info.classes else reference.oob_prediction_[:, None], out):
+            yield "out of bag"
+        if score != reference.oob_score_:
+            yield "out of bag score"
+    if 3 < len(x) < 300:
+        seed = theirs["random_state"]
+        expected = permutation_importance(reference, x, y, n_repeats=3, random_state=seed)
+        out = model.permutation_importances(x, y, 3, seed)
+        if not same(expected.importances_mean, out[0]) or not same(expected.importances_std, out[1]):
+            yield "permutation importances"
     if len(x) > 4:
         size, seed = 0.1 + 0.7 * float(y.size % 7) / 7, theirs["random_state"]
         train, test = train_test_split(np.arange(len(x)), test_size=size, random_state=seed)
@@ -125,23 +209,30 @@ def differences(library, x, y, w, theirs, ours):
             yield "split"
 
 
+def has_nan(kind, theirs, x, y, w):
+    """Where a bootstrap draws no row of positive weight scikit-learn answers NaN, and we refuse."""
+    reference = kind(n_jobs=1, **theirs).fit(x, y, sample_weight=w)
+    return any(np.isnan(e.tree_.impurity[0]) or e.tree_.weighted_n_node_samples[0] == 0 for e in reference.estimators_)
+
+
 def main(build, rounds=150, seed=1):
     if sklearn.__version__ != "1.2.1":
         print("scikit-learn %s here; 1.2.1 is the reference" % sklearn.__version__)
         return 77
-    library, failed, trees, nodes = Library(build), 0, 0, 0
+    library, failed, trees = Library(build), 0, 0
     for k in range(int(rounds)):
         r = np.random.RandomState([int(seed), k])
-        x, y, w = data(r)
-        theirs, ours = parameters(r, *x.shape)
+        kind = KINDS[k % 4]
+        x, y, w = data(r, kind in (RandomForestClassifier, ExtraTreesClassifier))
+        theirs, ours = parameters(r, *x.shape, kind)
         try:
-            found = list(differences(library, x, y, w, theirs, ours))
+            found = list(differences(library, kind, x, y, w, theirs, ours))
         except OSError as e:
-            drawn = RandomForestRegressor(n_jobs=1, **theirs).fit(x, y, sample_weight=w)
-            found = [] if np.isnan(drawn.predict(x)).any() else [str(e)]  # refused where scikit-learn answers NaN
+            found = [] if has_nan(kind, theirs, x, y, w) else [str(e)]
         trees += theirs["n_estimators"]
-        for what in found:
-            print("seed %s round %d: %s differs; %s x %s, weights %s, %s" % (seed, k, what, *x.shape, w is not None, theirs))
+        for what in found[:3]:
+            print("seed %s round %d: %s differs; %s %s x %s, weights %s, %s" % (seed, k, what, kind.__name__, *x.shape,
+                                                                              w is not None, theirs))
         failed += bool(found)
     print("%d forests, %d trees compared with scikit-learn %s: %d differ" % (int(rounds), trees, sklearn.__version__, failed))
     return 1 if failed else 0

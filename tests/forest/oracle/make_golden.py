@@ -14,7 +14,8 @@ import warnings
 
 import numpy as np
 import sklearn
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.inspection import permutation_importance
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import train_test_split
 
@@ -76,6 +77,55 @@ SETS = {
 }
 
 BASE = dict(n_estimators=5, random_state=201)
+
+# name: data set, classes
+CLASSES = {"mixed2": ("mixed", 2), "mixed7": ("mixed", 7), "ties3": ("ties", 3), "wide12": ("wide", 12), "long4": ("long", 4),
+           "line2": ("line", 2), "flat3": ("flat", 3), "tiny3": ("tiny", 3), "pair2": ("pair", 2), "one2": ("one", 2)}
+RF, ET = RandomForestRegressor, ExtraTreesRegressor
+RC, EC = RandomForestClassifier, ExtraTreesClassifier
+GENERAL = [
+    (RC, "mixed2", {}, False),
+    (RC, "mixed7", {}, True),
+    (RC, "mixed7", dict(criterion="entropy"), False),
+    (RC, "mixed7", dict(criterion="log_loss", max_features=None), True),
+    (RC, "mixed7", dict(class_weight="balanced", bootstrap=False), False),
+    (RC, "mixed7", dict(class_weight="balanced_subsample"), True),
+    (RC, "mixed7", dict(class_weight="balanced_subsample", criterion="entropy", max_samples=0.5), False),
+    (RC, "mixed2", dict(max_depth=3, min_samples_leaf=4), False),
+    (RC, "mixed7", dict(min_samples_leaf=0.02, min_samples_split=0.07), False),
+    (RC, "mixed7", dict(min_weight_fraction_leaf=0.03), True),
+    (RC, "mixed7", dict(max_leaf_nodes=9), False),
+    (RC, "mixed7", dict(max_leaf_nodes=40, min_impurity_decrease=1e-3, class_weight="balanced"), False),
+    (RC, "mixed7", dict(ccp_alpha=0.01), False),
+    (RC, "mixed7", dict(ccp_alpha=0.004, max_leaf_nodes=60), True),
+    (RC, "ties3", dict(n_estimators=11), False),
+    (RC, "ties3", dict(max_features="log2", criterion="entropy"), True),
+    (RC, "wide12", {}, False),
+    (RC, "wide12", dict(max_features=0.4, class_weight="balanced"), False),
+    (RC, "long4", dict(max_features=2), False),
+    (RC, "line2", {}, False),
+    (RC, "flat3", {}, False),
+    (RC, "tiny3", dict(n_estimators=9), False),
+    (RC, "pair2", dict(n_estimators=9), False),
+    (RC, "one2", {}, False),
+    (EC, "mixed7", {}, False),
+    (EC, "mixed7", dict(bootstrap=True, class_weight="balanced_subsample", criterion="entropy"), True),
+    (EC, "ties3", dict(max_leaf_nodes=12, max_features=2), False),
+    (EC, "wide12", dict(min_samples_leaf=3, ccp_alpha=0.002), False),
+    (EC, "long4", dict(max_depth=9), True),
+    (ET, "mixed", {}, False),
+    (ET, "mixed", dict(criterion="friedman_mse", max_features=0.5), True),
+    (ET, "ties", dict(bootstrap=True, max_samples=100), False),
+    (ET, "wide", dict(max_leaf_nodes=15, min_weight_fraction_leaf=0.01), False),
+    (ET, "line", {}, False),
+    (RF, "mixed", dict(criterion="friedman_mse"), True),
+    (RF, "mixed", dict(max_leaf_nodes=20), False),
+    (RF, "mixed", dict(max_leaf_nodes=33, ccp_alpha=5.0, criterion="friedman_mse"), True),
+    (RF, "mixed", dict(ccp_alpha=20.0), False),
+    (RF, "wide", dict(ccp_alpha=3.0, min_samples_split=0.05), True),
+    (RF, "ties", dict(min_samples_leaf=0.02, max_leaf_nodes=1000), False),
+    (RF, "long", dict(ccp_alpha=0.1, max_features="sqrt"), False),
+]
 CASES = [
     ("mixed", {}, False),
     ("mixed", dict(random_state=0, bootstrap=False), False),
@@ -123,7 +173,7 @@ def kind_of(max_features):
         return 1, float(max_features)
     if isinstance(max_features, float):
         return 2, max_features
-    return {"sqrt": 3, "log2": 4}[max_features], 0.0
+    return {"sqrt": 3, "log2": 4, None: 5}[max_features], 0.0
 
 
 def write_random(out):
@@ -192,6 +242,71 @@ def write_forests(out):
         write_case(out, name, given, weighted)
 
 
+def classes_of(y, n):
+    """Labels from targets: 1.5, 3.5, ..., n of them at most."""
+    return np.abs(y).astype(np.int64) % n * 2 + 1.5
+
+
+def general_line(kind, name, forest, weighted):
+    """The parameters as struct forest_params has them."""
+    features, value = kind_of(forest.max_features)
+    split, leaf = forest.min_samples_split, forest.min_samples_leaf
+    criterion = dict(squared_error=1, friedman_mse=2, gini=3, entropy=4, log_loss=4)[forest.criterion]
+    balance = [None, "balanced", "balanced_subsample"].index(getattr(forest, "class_weight", None))
+    is_extra = kind in (ET, EC)
+    return "case %s %d %d %d %d %d %d %d %d %s %s %s %s %d %d %d %d %d %d %s %s %s\n" % (
+        name, weighted, kind in (RC, EC), forest.n_estimators, forest.random_state, forest.max_depth or 0,
+        split if isinstance(split, int) else 0, leaf if isinstance(leaf, int) else 0, features, number(value),
+        number(forest.min_weight_fraction_leaf), number(forest.min_impurity_decrease), number(forest.max_samples or 0),
+        not is_extra and not forest.bootstrap, criterion, balance, forest.max_leaf_nodes or 0, is_extra,
+        is_extra and forest.bootstrap, number(split if isinstance(split, float) else 0),
+        number(leaf if isinstance(leaf, float) else 0), number(forest.ccp_alpha))
+
+
+def fnv_tree(t):
+    """Node by node: children, feature, threshold, impurity, weight, rows, then value or each class's weight."""
+    n = t.node_count
+    words = [np.ascontiguousarray(a, dtype=kind).reshape(n, -1).view("<u8") for a, kind in (
+        (t.children_left, "<i8"), (t.children_right, "<i8"), (t.feature, "<i8"), (t.threshold, "<f8"), (t.impurity, "<f8"),
+        (t.weighted_n_node_samples, "<f8"), (t.n_node_samples, "<u8"), (t.value[:, 0, :], "<f8"))]
+    return fnv(np.concatenate(words, axis=1), "<u8")
+
+
+def write_general_case(out, kind, name, given, weighted):
+    base, classes = CLASSES.get(name, (name, 0))
+    seed, rows, predicted, levels = SETS[base]
+    x, y, w = rows_of(seed, rows, levels)
+    xt, _, _ = rows_of(seed + 1000, predicted, levels)
+    if classes:
+        y = classes_of(y, classes)
+    params = {**BASE, **given}
+    bootstrap = params.get("bootstrap", kind in (RF, RC))
+    # labels that are not whole are a regression's to scikit-learn, so it gets their numbers
+    _, codes = np.unique(y, return_inverse=True)
+    forest = kind(n_jobs=1, oob_score=bootstrap, **params).fit(x, codes if classes else y, sample_weight=w if weighted else None)
+    out.write(general_line(kind, name, forest, weighted))
+    for e in forest.estimators_:
+        out.write("tree %d %s\n" % (e.tree_.node_count, fnv_tree(e.tree_)))
+    p = forest.predict_proba(xt) if classes else forest.predict(xt)
+    out.write("answers %s %s %s\n" % (fnv(p, "<f8"), fnv(forest.apply(xt), "<u4"), fnv(forest.feature_importances_, "<f8")))
+    if bootstrap:
+        out.write("oob %s %s\n" % (fnv(forest.oob_decision_function_ if classes else forest.oob_prediction_, "<f8"),
+                                   number(forest.oob_score_)))
+    if len(x) > 1 and len(x) < 300:
+        shuffled = permutation_importance(forest, x, codes if classes else y, n_repeats=4, random_state=seed)
+        out.write("permuted %s %s\n" % (fnv(shuffled.importances_mean, "<f8"), fnv(shuffled.importances_std, "<f8")))
+
+
+def write_general(out):
+    for name, (seed, rows, predicted, levels) in SETS.items():
+        out.write("set %s %d %d %d 0 %d %s\n" % (name, seed, rows, predicted, len(levels), " ".join(map(str, levels))))
+    for name, (base, classes) in CLASSES.items():
+        seed, rows, predicted, levels = SETS[base]
+        out.write("set %s %d %d %d %d %d %s\n" % (name, seed, rows, predicted, classes, len(levels), " ".join(map(str, levels))))
+    for case in GENERAL:
+        write_general_case(out, *case)
+
+
 def write_california(out, path):
     data = np.genfromtxt(path, delimiter=",", skip_header=1)
     plan = [(201, range(8, 85, 4)), (0, (8, 30)), (42, (3, 20)), (4294967295, (5,))]
@@ -208,7 +323,8 @@ def write_california(out, path):
 def main(directory, california):
     assert sklearn.__version__ == "1.2.1" and np.__version__ == "1.24.2", "made with other versions"
     for name, write in (("random", write_random), ("splits", write_splits), ("errors", write_errors),
-                        ("forests", write_forests), ("california", lambda out: write_california(out, california))):
+                        ("forests", write_forests), ("general", write_general),
+                        ("california", lambda out: write_california(out, california))):
         with open("%s/%s.txt" % (directory, name), "w") as out:
             write(out)
 

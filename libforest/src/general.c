@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * general.c -- the order in which nodes are split: depth first, or the greatest gain first.
+ *
+ * Depth first, a node is added when it is taken from the stack, so that numbers are in preorder.
+ * Best first, a node is searched for its best cut as soon as its parent is split, both children are
+ * added side by side, and the one that gains most waits on top of a heap: the C++ standard
+ * library's binary heap, step by step, for it decides between equals.
+ */
+#include "general.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sort_exact.h"
+#include "sort_keys.h"
+#include "splitter.h"
+
+#define EPSILON 2.220446049250313e-16
+#define NO_PARENT UINT32_MAX
+#define LOGS_MOST 0x1p24
+
+/* A node that waits: on the stack before it is searched, on the heap after. */
+struct waiting {
+    uint32_t start, end, depth, parent, constants;
+    bool is_left, is_leaf;
+    double impurity;
+    uint32_t id;
+    struct cut cut; /* best first only */
+};
+
+struct general {
+    bool sorts_always;
+    struct splitter splitter;
+    char *memory; /* all arrays of the splitter */
+    size_t memory_bytes;
+    double *logs;
+    uint32_t logs_capacity;
+    struct waiting *waiting;
+    uint32_t waiting_count, waiting_capacity;
+};
+
+struct growth {
+    struct general *g;
+    struct splitter *s;
+    const struct general_params *params;
+    struct grown *out;
+};
+
+struct general *general_new(void)
+{
+    struct general *g = calloc(1, sizeof *g);
+
+    if (g)
+        g->splitter.sort = exact_sort_new();
+    if (g)
+        g->splitter.kernels = key_sort_best();
+    if (g && !g->splitter.sort) {
+        free(g);
+        return NULL;
+    }
+    return g;
+}
+
+void general_free(struct general *g)
+{
+    if (!g)
+        return;
+    exact_sort_free(g->splitter.sort);
+    free(g->memory);
+    free(g->logs);
+    free(g->waiting);
+    free(g);
+}
+
+void general_sort_always(struct general *g, bool always)
+{
+    g->sorts_always = always;
+}
+
+/* ---- nodes ------------------------------------------------------------------------- */
+
+static bool must_be_leaf(const struct growth *t, const struct waiting *node, double impurity)
+{
+    const struct grow_limits *m = &t->params->limits;
+    uint32_t n = node->end - node->start;
+
+    return node->depth >= m->max_depth || n < m->min_samples_split ||
+           n < 2 * (uint64_t)m->min_samples_leaf ||
+           t->s->criterion.weight < 2 * m->min_weight_leaf || impurity <= EPSILON;
+}
+
+/* Sum up the node and search it; is_leaf and, if it is none, cut and constants are filled in. */
+static void examine(struct growth *t, struct waiting *node)
+{
+    struct criterion *c = &t->s->criterion;
+
+    splitter_node(t->s, node->start, node->end);
+    if (node->parent == NO_PARENT) {
+        c->weight_all = c->weight;
+        node->impurity = criterion_impurity(c);
+    }
+    node->is_leaf = must_be_leaf(t, node, node->impurity);
+    if (node->is_leaf)
+        return;
+    node->constants = splitter_split(t->s, node->impurity, node->constants, &node->cut);
+    node->is_leaf = !node->cut.found || node->cut.pos >= node->end ||
+                    node->cut.improvement + EPSILON < t->params->limits.min_impurity_decrease;
+}
+
+static int add_node(struct growth *t, struct waiting *node, bool keep_weights)
+{
+    const struct criterion *c = &t->s->criterion;
+    int err = grown_add(t->out, &node->id);
+
+    if (err)
+        return err;
+    struct grown_node *n = &t->out->nodes[node->id];
+    n->rows = node->end - node->start;
+    n->impurity = node->impurity;
+    n->weight = c->weight;
+    n->value = c->classes ? GROWN_NO_WEIGHTS : c->total[0] / c->weight;
+    if (node->parent != NO_PARENT) {
+        struct grown_node *parent = &t->out->nodes[node->parent];
+        *(node->is_left ? &parent->left : &parent->right) = node->id;
+    }
+    if (!node->is_leaf) {
+        n->feature = node->cut.feature;
+        n->threshold = node->cut.threshold;
+    }
+    return c->classes && keep_weights ? grown_keep_weights(t->out, node->id, c->total) : 0;
+}
+
+static int wait(struct growth *t, const struct waiting *node)
+{
+    struct general *g = t->g;
+
+    if (g->waiting_count == g->waiting_capacity) {
+        uint32_t wanted = 2 * g->waiting_capacity + 64;
+        struct waiting *more = realloc(g->waiting, wanted * sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        g->waiting = more;
+        g->waiting_capacity = wanted;
+    }
+    g->waiting[g->waiting_count++] = *node;
+    return 0;
+}
+
+static struct waiting child(const struct waiting *node, bool is_left)
+{
+    return (struct waiting){ .start = is_left ? node->start : node->cut.pos,
+                             .end = is_left ? node->cut.pos : node->end,
+                             .depth = node->depth + 1,
+                             .parent = node->id,
+                             .is_left = is_left,
+                             .impurity = is_left ? node->cut.left : node->cut.right };
+}
+
+/* ---- depth first ------------------------------------------------------------------- */
+
+static int grow_depth_first(struct growth *t, const struct waiting *root)
+{
+    int err = wait(t, root);
+
+    while (!err && t->g->waiting_count) {
+        struct waiting node = t->g->waiting[--t->g->waiting_count];
+        examine(t, &node);
+        err = add_node(t, &node, node.is_leaf || t->params->keep_all);
+        if (err || node.is_leaf)
+            continue;
+        struct waiting right = child(&node, false), left = child(&node, true);
+        right.constants = left.constants = node.constants;
+        err = wait(t, &right);
+        if (!err)
+            err = wait(t, &left);
+    }
+    return err;
+}
+
+/* ---- best first -------------------------------------------------------------------- */
+
+static bool gains_less(const struct waiting *a, const struct waiting *b)
+{
+    return a->cut.improvement < b->cut.improvement;
+}
+
+/* Put `node` into the hole, or higher, where its parent gains no less. */
+static void heap_rise(struct waiting *heap, uint32_t hole, const struct waiting *node)
+{
+    while (hole > 0 && gains_less(&heap[(hole - 1) / 2], node)) {
+        heap[hole] = heap[(hole - 1) / 2];
+        hole = (hole - 1) / 2;
+    }
+    heap[hole] = *node;
+}
+
+static int heap_push(struct growth *t, const struct waiting *node)
+{
+    int err = wait(t, node);
+
+    if (!err)
+        heap_rise(t->g->waiting, t->g->waiting_count - 1, node);
+    return err;
+}
+
+/* The hole at the top sinks to the bottom, and the last node rises from there. */
+static struct waiting heap_pop(struct growth *t)
+{
+    struct waiting *heap = t->g->waiting, top = heap[0], last = heap[--t->g->waiting_count];
+    uint32_t n = t->g->waiting_count, hole = 0;
+
+    while (2 * hole + 2 < n) {
+        uint32_t greater = 2 * hole + 2;
+        if (gains_less(&heap[greater], &heap[greater - 1]))
+            greater--;
+        heap[hole] = heap[greater];
+        hole = greater;
+    }
+    if (2 * hole + 2 == n) {
+        heap[hole] = heap[n - 1];
+        hole = n - 1;
+    }
+    if (n)
+        heap_rise(heap, hole, &last);
+    return top;
+}
+
+/* Best first, nothing is known to be constant beforehand. */
+static int examine_and_push(struct growth *t, struct waiting *node)
+{
+    examine(t, node);
+    if (node->is_leaf)
+        node->cut.improvement = 0.0;
+    int err = add_node(t, node, true);
+    return err ? err : heap_push(t, node);
+}
+
+static void make_leaf(struct grown_node *n)
+{
+    n->feature = 0;
+    n->threshold = 0.0;
+}
+
+static int grow_best_first(struct growth *t, struct waiting *root)
+{
+    uint32_t splits = t->params->max_leaf_nodes - 1;
+    int err = examine_and_push(t, root);
+
+    while (!err && t->g->waiting_count) {
+        struct waiting node = heap_pop(t);
+        if (node.is_leaf || splits == 0) {
+            make_leaf(&t->out->nodes[node.id]);
+            continue;
+        }
+        splits--;
+        struct waiting left = child(&node, true), right = child(&node, false);
+        err = examine_and_push(t, &left);
+        if (!err)
+            err = examine_and_push(t, &right);
+    }
+    return err;
+}
+
+/* ---- memory and start -------------------------------------------------------------- */
+
+/* Whether sums of these weights, and of their squares, are whole numbers and exact. */
+static bool can_count(const double *w, uint32_t rows, uint32_t *count, double *weight)
+{
+    bool whole = true;
+    double sum = 0.0;
+
+    *count = 0;
+    for (uint32_t i = 0; i < rows; i++) {
+        *count += w[i] != 0.0;
+        whole &= w[i] <= 65535.0 && w[i] == (double)(uint32_t)w[i];
+        sum += w[i];
+    }
+    *weight = sum;
+    return whole && sum * sum < 0x1p53;
+}
+
+static void *allot(char **at, size_t bytes)
+{
+    char *here = *at;
+
+    *at += (bytes + 63) & ~(size_t)63;
+    return here;
+}
+
+static int make_arrays(struct general *g, uint32_t n, uint32_t features, uint32_t classes)
+{
+    struct splitter *s = &g->splitter;
+    struct criterion *c = &s->criterion;
+    size_t keys = ((size_t)n + SORT_KEYS_SLACK) * sizeof(uint64_t);
+    size_t width = (classes ? classes : 1) * sizeof(double);
+    size_t bytes = (size_t)n * (2 * sizeof(uint32_t) + sizeof(float)) + 2 * keys +
+                   2 * features * sizeof(uint32_t) + 5 * width + 16 * 64;
+
+    if (bytes > g->memory_bytes) {
+        char *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+        if (!memory)
+            return -ENOMEM;
+        free(g->memory);
+        g->memory = memory;
+        g->memory_bytes = bytes;
+    }
+    char *at = g->memory;
+    c->samples = s->samples = allot(&at, n * sizeof(uint32_t));
+    s->tags = allot(&at, n * sizeof(uint32_t));
+    s->values = allot(&at, n * sizeof(float));
+    s->keys = allot(&at, keys);
+    s->spare_keys = allot(&at, keys);
+    s->features = allot(&at, features * sizeof(uint32_t));
+    s->constant_features = allot(&at, features * sizeof(uint32_t));
+    c->total = allot(&at, width);
+    c->left = allot(&at, width);
+    c->right = allot(&at, width);
+    s->left = allot(&at, width);
+    s->right = allot(&at, width);
+    return 0;
+}
+
+/* n * log2(n) for every weight that a set of rows can have. */
+static int make_logs(struct general *g, uint32_t most)
+{
+    if (most >= g->logs_capacity) {
+        double *logs = realloc(g->logs, ((size_t)most + 1) * sizeof *logs);
+        if (!logs)
+            return -ENOMEM;
+        for (uint32_t i = g->logs_capacity; i <= most; i++)
+            logs[i] = i ? (double)i * log2((double)i) : 0.0;
+        g->logs = logs;
+        g->logs_capacity = most + 1;
+    }
+    g->splitter.logs = g->logs;
+    return 0;
+}
+
+static void fill_samples(struct splitter *s, const double *w, const uint16_t *code)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->prep->rows; i++) {
+        if (w[i] == 0.0)
+            continue;
+        s->samples[n] = i;
+        if (s->counts)
+            s->tags[n] = (uint32_t)w[i] << 16 | code[i];
+        n++;
+    }
+    for (uint32_t f = 0; f < s->prep->features; f++) {
+        s->features[f] = f;
+        s->constant_features[f] = 0;
+    }
+}
+
+static bool bad_limits(const struct prep *p, const struct grow_limits *m)
+{
+    return m->max_features < 1 || m->max_features > p->features || m->min_samples_leaf < 1 ||
+           isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
+}
+
+int general_grow(struct general *g, const struct prep *prep, const double *y, const uint16_t *code,
+                 const double *w, uint32_t splitter_seed, const struct general_params *params,
+                 struct grown *out)
+{
+    struct splitter *s = &g->splitter;
+    struct growth t = { g, s, params, out };
+    uint32_t count;
+    double weight;
+
+    bool whole = can_count(w, prep->rows, &count, &weight);
+    if (bad_limits(prep, &params->limits) || !count)
+        return -EINVAL;
+    int err = make_arrays(g, count, prep->features, params->classes);
+    bool needs_logs = params->criterion == FOREST_ENTROPY && !params->is_random;
+    s->counts =
+        whole && params->classes && !g->sorts_always && (!needs_logs || weight <= LOGS_MOST);
+    if (!err && s->counts && needs_logs)
+        err = make_logs(g, (uint32_t)weight);
+    if (!err && !s->counts && !s->is_random)
+        err = exact_sort_reserve(s->sort, count);
+    if (err)
+        return err;
+    s->prep = prep;
+    s->limits = &params->limits;
+    s->is_random = params->is_random;
+    if (s->is_random)
+        s->look = s->counts ? look_random_counts : look_random;
+    else
+        s->look = s->counts ? look_counts : look_sorted;
+    s->levels = params->levels;
+    s->state = splitter_seed;
+    s->criterion.kind = params->criterion;
+    s->criterion.classes = params->classes;
+    s->criterion.y = y;
+    s->criterion.code = code;
+    s->criterion.w = w;
+    fill_samples(s, w, code);
+    grown_start(out, params->classes);
+    g->waiting_count = 0;
+    struct waiting root = { .end = count, .parent = NO_PARENT };
+    return params->max_leaf_nodes ? grow_best_first(&t, &root) : grow_depth_first(&t, &root);
+}

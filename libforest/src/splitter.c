@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* splitter.c -- drawing features, and parting a node's rows; see splitter.h. */
+#include "splitter.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "sort_exact.h"
+
+static void swap(uint32_t *a, uint32_t i, uint32_t j)
+{
+    uint32_t t = a[i];
+
+    a[i] = a[j];
+    a[j] = t;
+}
+
+/* samples[start..end): those that go left first. */
+static void part(struct splitter *s, const struct cut *cut)
+{
+    const float *column = prep_column(s->prep, cut->feature);
+    uint32_t p = s->criterion.start, end = s->criterion.end;
+
+    while (p < end) {
+        if ((double)column[s->samples[p]] <= cut->threshold)
+            p++;
+        else
+            swap(s->samples, p, --end);
+    }
+}
+
+/*
+ * The same where the order of rows does not matter, with their tags, and without a branch. What
+ * went left by class is in s->left.
+ */
+static void part_counted(struct splitter *s, const struct cut *cut)
+{
+    const float *column = prep_column(s->prep, cut->feature);
+    uint32_t *samples = s->samples, *tags = s->tags, left = s->criterion.start, right = 0;
+    uint32_t *spare_samples = (uint32_t *)s->keys, *spare_tags = (uint32_t *)s->spare_keys;
+
+    memset(s->left, 0, s->criterion.classes * sizeof *s->left);
+    for (uint32_t i = s->criterion.start; i < s->criterion.end; i++) {
+        uint32_t sample = samples[i], tag = tags[i];
+        uint32_t is_left = (double)column[sample] <= cut->threshold;
+        samples[left] = spare_samples[right] = sample;
+        tags[left] = spare_tags[right] = tag;
+        s->left[tag & 0xffff] += (tag >> 16) & -is_left;
+        left += is_left;
+        right += !is_left;
+    }
+    memcpy(samples + left, spare_samples, right * sizeof *samples);
+    memcpy(tags + left, spare_tags, right * sizeof *tags);
+}
+
+void splitter_node(struct splitter *s, uint32_t start, uint32_t end)
+{
+    struct criterion *c = &s->criterion;
+    double weight = 0.0;
+
+    if (!s->counts) {
+        criterion_node(c, start, end);
+        return;
+    }
+    c->start = c->pos = start;
+    c->end = end;
+    memset(c->total, 0, c->classes * sizeof *c->total);
+    for (uint32_t i = start; i < end; i++) {
+        double w = (double)(s->tags[i] >> 16);
+        c->total[s->tags[i] & 0xffff] += w;
+        weight += w;
+    }
+    c->weight = weight;
+}
+
+/* Tell the criterion what is on the left; the sums are of whole numbers. */
+static void set_left(struct criterion *c, const int64_t *left, uint32_t pos)
+{
+    double weight = 0.0;
+
+    for (uint32_t k = 0; k < c->classes; k++) {
+        c->left[k] = (double)left[k];
+        c->right[k] = c->total[k] - c->left[k];
+        weight += c->left[k];
+    }
+    c->weight_left = weight;
+    c->weight_right = c->weight - weight;
+    c->pos = pos;
+}
+
+static void judge(struct splitter *s, double impurity, struct cut *cut)
+{
+    if (s->counts) {
+        set_left(&s->criterion, s->left, cut->pos);
+    } else {
+        criterion_reset(&s->criterion);
+        criterion_update(&s->criterion, cut->pos);
+    }
+    criterion_children(&s->criterion, &cut->left, &cut->right);
+    cut->improvement = criterion_improvement(&s->criterion, impurity, cut->left, cut->right);
+}
+
+uint32_t splitter_split(struct splitter *s, double impurity, uint32_t known, struct cut *best)
+{
+    uint32_t *features = s->features;
+    uint32_t undrawn = s->prep->features, visited = 0, found = 0, drawn = 0, constants = known;
+
+    *best = (struct cut){ .proxy = -(double)INFINITY, .pos = s->criterion.end };
+    while (undrawn > constants && (visited < s->limits->max_features || visited <= found + drawn)) {
+        visited++;
+        uint32_t at = drawn + splitter_draw(s) % (undrawn - found - drawn);
+        if (at < known) {
+            swap(features, drawn++, at);
+            continue;
+        }
+        at += found;
+        uint32_t feature = features[at];
+        bool is_constant = s->look(s, feature, best);
+        s->last_looked_at = feature;
+        if (is_constant) {
+            swap(features, at, constants++);
+            found++;
+        } else {
+            swap(features, at, --undrawn);
+        }
+    }
+    if (best->found) {
+        if (s->counts)
+            part_counted(s, best);
+        else if (!s->is_random || s->last_looked_at != best->feature)
+            part(s, best);
+        judge(s, impurity, best);
+    }
+    memcpy(features, s->constant_features, known * sizeof *features);
+    memcpy(s->constant_features + known, features + known, found * sizeof *features);
+    return constants;
+}
+
+/* Is the cut where the criterion has it better than the best? */
+static void compare(struct splitter *s, uint32_t feature, double threshold, struct cut *best)
+{
+    double proxy = criterion_proxy(&s->criterion);
+
+    if (!(proxy > best->proxy))
+        return;
+    best->found = true;
+    best->proxy = proxy;
+    best->feature = feature;
+    best->pos = s->criterion.pos;
+    best->threshold = threshold;
+}
+
+static bool too_few(const struct splitter *s, uint32_t pos)
+{
+    uint32_t least = s->limits->min_samples_leaf;
+
+    return pos - s->criterion.start < least || s->criterion.end - pos < least;
+}
+
+static bool too_light(const struct splitter *s)
+{
+    return s->criterion.weight_left < s->limits->min_weight_leaf ||
+           s->criterion.weight_right < s->limits->min_weight_leaf;
+}
+
+bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
+{
+    struct criterion *c = &s->criterion;
+    const float *column = prep_column(s->prep, feature);
+    uint32_t n = c->end - c->start;
+    float *v = s->values;
+
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = column[s->samples[c->start + i]];
+    sort_exact(s->sort, v, s->samples + c->start, n);
+    if (v[n - 1] <= v[0] + PREP_APART)
+        return true;
+    criterion_reset(c);
+    for (uint32_t i = 1; i < n; i++) {
+        if (v[i] <= v[i - 1] + PREP_APART || too_few(s, c->start + i))
+            continue;
+        criterion_update(c, c->start + i);
+        if (!too_light(s))
+            compare(s, feature, cut_between(v[i - 1], v[i]), best);
+    }
+    return false;
+}
+
+/*
+ * Gather the feature's values and draw a threshold between the least and the greatest. False: it is
+ * constant.
+ */
+static bool draw_threshold(struct splitter *s, uint32_t feature, double *threshold)
+{
+    const float *column = prep_column(s->prep, feature);
+    const uint32_t *samples = s->samples + s->criterion.start;
+    uint32_t n = s->criterion.end - s->criterion.start;
+    float least = column[samples[0]], most = least;
+
+    for (uint32_t i = 0; i < n; i++) {
+        float v = column[samples[i]];
+        s->values[i] = v;
+        least = v < least ? v : least;
+        most = v > most ? v : most;
+    }
+    if (most <= least + PREP_APART)
+        return false;
+    double range = (double)most - (double)least;
+    *threshold = range * (double)splitter_draw(s) / 2147483647.0 + (double)least;
+    if (*threshold == (double)most)
+        *threshold = (double)least;
+    return true;
+}
+
+/* The node's rows, parted at the threshold. */
+static uint32_t part_at(struct splitter *s, double threshold)
+{
+    uint32_t *samples = s->samples + s->criterion.start;
+    uint32_t p = 0, end = s->criterion.end - s->criterion.start;
+
+    while (p < end) {
+        if ((double)s->values[p] <= threshold) {
+            p++;
+            continue;
+        }
+        end--;
+        swap(samples, p, end);
+        float v = s->values[p];
+        s->values[p] = s->values[end];
+        s->values[end] = v;
+    }
+    return s->criterion.start + end;
+}
+
+bool look_random(struct splitter *s, uint32_t feature, struct cut *best)
+{
+    struct criterion *c = &s->criterion;
+    double threshold;
+
+    if (!draw_threshold(s, feature, &threshold))
+        return true;
+    uint32_t pos = part_at(s, threshold);
+    if (too_few(s, pos))
+        return false;
+    criterion_reset(c);
+    criterion_update(c, pos);
+    if (!too_light(s))
+        compare(s, feature, threshold, best);
+    return false;
+}
+
+bool look_random_counts(struct splitter *s, uint32_t feature, struct cut *best)
+{
+    struct criterion *c = &s->criterion;
+    const uint32_t *tags = s->tags + c->start;
+    uint32_t n = c->end - c->start, rows = 0;
+    double threshold;
+
+    if (!draw_threshold(s, feature, &threshold))
+        return true;
+    memset(s->left, 0, c->classes * sizeof *s->left);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t is_left = (double)s->values[i] <= threshold, tag = tags[i];
+        s->left[tag & 0xffff] += (tag >> 16) & -is_left;
+        rows += is_left;
+    }
+    if (too_few(s, c->start + rows))
+        return false;
+    set_left(c, s->left, c->start + rows);
+    if (!too_light(s))
+        compare(s, feature, threshold, best);
+    return false;
+}

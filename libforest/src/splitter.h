@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * splitter.h -- where to cut a node in two.
+ *
+ * The features are drawn one by one, and each is looked at: the values sorted with scikit-learn's
+ * own unstable sort, for sums of fractions depend on the order of rows (look_sorted), or one
+ * threshold drawn at random (look_random). Where the sums are of whole numbers no order matters,
+ * and classes are just counted (look_counts, look_random_counts).
+ */
+#ifndef SPLITTER_H
+#define SPLITTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "criterion.h"
+#include "grow.h"
+#include "levels.h"
+#include "prep.h"
+
+struct cut {
+    bool found;
+    uint32_t feature;
+    uint32_t pos; /* the right rows begin there */
+    double threshold, proxy;
+    double improvement, left, right; /* the gain, and the impurities of the children */
+};
+
+struct splitter {
+    const struct prep *prep;
+    const struct grow_limits *limits;
+    struct criterion criterion;
+    bool is_random;
+    bool (*look)(struct splitter *s, uint32_t feature, struct cut *best); /* one of those below */
+    uint32_t state;     /* of the small generator */
+    uint32_t *samples;  /* the tree's rows; each node is a range of them */
+    uint32_t *features; /* a permutation, shuffled by every draw, never reset */
+    uint32_t *constant_features;
+    uint32_t last_looked_at; /* a feature */
+    float *values;           /* of the feature at hand, as samples */
+    struct exact_sort *sort;
+    /* look_counts() only */
+    const struct key_sort *kernels;
+    bool counts;    /* all sums are of whole numbers */
+    uint32_t *tags; /* of samples: weight << 16 | class */
+    uint64_t *keys, *spare_keys;
+    const struct levels *levels; /* by feature, or NULL */
+    int64_t *left;               /* class counts; and of both sides, or one */
+    int64_t *right;
+    double *logs; /* n * log2(n), up to logs_count */
+    uint32_t logs_count;
+};
+
+/* Sum up samples[start..end): the node at hand. */
+void splitter_node(struct splitter *s, uint32_t start, uint32_t end);
+
+/*
+ * Find the best cut of the node that the criterion holds and do it: its samples are parted. `known`
+ * features at the head of constant_features are constant in it. Returns the same number for the
+ * children.
+ */
+uint32_t splitter_split(struct splitter *s, double impurity, uint32_t known, struct cut *best);
+
+/* Is it one that is constant in this node? If not, its best cut replaces a worse one in *best. */
+bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best);
+bool look_random(struct splitter *s, uint32_t feature, struct cut *best);
+bool look_counts(struct splitter *s, uint32_t feature, struct cut *best);
+bool look_random_counts(struct splitter *s, uint32_t feature, struct cut *best);
+
+/* The next draw of the small generator, 0..2^31 - 1. */
+static inline uint32_t splitter_draw(struct splitter *s)
+{
+    uint32_t x = s->state ? s->state : 1;
+
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    s->state = x;
+    return x & 0x7fffffffu;
+}
+
+/* A threshold between two neighbouring values. */
+static inline double cut_between(float below, float above)
+{
+    double t = (double)below / 2.0 + (double)above / 2.0;
+
+    return t == (double)above || __builtin_isinf(t) ? (double)below : t;
+}
+
+#endif

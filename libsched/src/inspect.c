@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inspect.c -- looking at a pool while it works, or after: itself, its workers, its tasks.
+ *
+ * Nothing is locked and nothing is changed. A task is copied between two looks at its word: if the
+ * word names the same task both times, what was copied belongs to that task, for a slot gets a new
+ * generation before anything in it is written (E1 of task.c). What changes during a task's life
+ * (its state, who runs it) is in the word itself. Everything read is checked as input: the writers
+ * may be dead in mid-word, or mad.
+ */
+#include "pool.h"
+
+#include <string.h>
+
+#include "proc.h"
+
+#define PID_MASK ((1u << 22) - 1) /* as seat.identity is packed: supervisor.c */
+#define START_SHIFT 22
+#define START_MASK 0x3fffffful
+#define LOOKS 16 /* at a worker that starts the next task while we look */
+
+const char *wsched_kernel_name(const struct wsched *p, uint32_t index)
+{
+    return p && index < p->kernel_count ? p->kernels[index].name : NULL;
+}
+
+static const char *kernel_of(const struct wsched *p, uint32_t kernel)
+{
+    const char *name = wsched_kernel_name(p, kernel & (KERNEL_LABELLED - 1));
+
+    return name ? name : "";
+}
+
+/* ---- tasks ------------------------------------------------------------------------------- */
+
+static enum wsched_task_state public_state(uint64_t word)
+{
+    /* FAILING: a dependency failed, and somebody writes that down. */
+    return word_state(word) == TASK_FAILING ? WSCHED_TASK_BLOCKED
+                                            : (enum wsched_task_state)word_state(word);
+}
+
+/* False: there is none in this slot. */
+static bool task_look(const struct wsched *p, uint32_t index, double rate,
+                      struct wsched_task_info *out)
+{
+    const struct task *t = task_at(p, index);
+    uint64_t word = au64_load_acquire(&t->word), again; /* E1 */
+
+    if (word_state(word) <= TASK_MAKING || word_state(word) > TASK_CANCELLED)
+        return false;
+    uint32_t attempt = word_attempt(word), seat = word_seat(word);
+    *out = (struct wsched_task_info){
+        .task = { future_make(index, word_generation(word)) },
+        .parent = { au64_load_relaxed(&t->parent) }, /* relaxed: E1 */
+        .state = public_state(word),
+        .worker = word_state(word) == TASK_RUNNING && seat < p->workers ? seat : UINT32_MAX,
+        .attempt = attempt,
+        .attempts_max = t->attempts_max,
+        .payload_size = t->payload_size,
+        .result_size = word_state(word) == TASK_DONE ? t->result_size : 0,
+        .error = word_state(word) == TASK_FAILED ? -word_errno(word) : 0,
+        .is_asked_to_stop = word & WORD_CANCEL,
+        .is_released = word & WORD_RELEASED,
+        .submitted_ns = ticks_to_ns(p, t->born, rate),
+        .kernel = kernel_of(p, t->kernel),
+    };
+    if (t->kernel & KERNEL_LABELLED)
+        memcpy(out->label, t->label, sizeof out->label);
+    out->label[sizeof out->label - 1] = 0;
+    atomic_thread_fence(memory_order_acquire);
+    again = au64_load_relaxed(&t->word); /* relaxed: the fence orders it */
+    return word_generation(again) == word_generation(word);
+}
+
+static uint32_t slots_used(const struct wsched *p)
+{
+    uint32_t used = au32_load_acquire(&p->header->tasks_used);
+
+    return used < p->task_count ? used : p->task_count;
+}
+
+int wsched_tasks(struct wsched *p, int (*visit)(const struct wsched_task_info *task, void *ctx),
+                 void *ctx)
+{
+    int err = pool_check(p);
+
+    if (err || !visit)
+        return err ? err : -EINVAL;
+    double rate = tick_rate(p);
+    uint32_t used = slots_used(p);
+    for (uint32_t i = 0; i < used && !err; i++) {
+        struct wsched_task_info info;
+        if (task_look(p, i, rate, &info))
+            err = visit(&info, ctx);
+    }
+    return err;
+}
+
+static bool is_dead(const struct wsched *p)
+{
+    return p->role == ROLE_OBSERVER && !name_is_used(p->fd);
+}
+
+/* ---- the pool ---------------------------------------------------------------------------- */
+
+static void count_tasks(const struct wsched *p, struct wsched_info *out)
+{
+    uint32_t used = slots_used(p);
+
+    for (uint32_t i = 0; i < used; i++) {
+        uint64_t word = au64_load_relaxed(&task_at(p, i)->word); /* relaxed: only counted */
+        switch (word_state(word)) {
+        case TASK_BLOCKED:
+        case TASK_FAILING:
+            out->blocked++;
+            break;
+        case TASK_PENDING:
+            out->pending++;
+            break;
+        case TASK_RUNNING:
+            out->running++;
+            break;
+        case TASK_DONE:
+            out->done++;
+            break;
+        case TASK_FAILED:
+            out->failed++;
+            break;
+        case TASK_CANCELLED:
+            out->cancelled++;
+            break;
+        case TASK_FREE:
+        case TASK_MAKING:
+            break;
+        }
+    }
+}
+
+int wsched_info(struct wsched *p, struct wsched_info *out)
+{
+    int err = pool_check(p);
+
+    if (err || !out)
+        return err ? err : -EINVAL;
+    uint32_t supervisor = au32_load_acquire(&p->header->supervisor);
+    struct wsched_info info = {
+        .workers = p->workers,
+        .task_capacity = p->task_count,
+        .payload_max = p->payload_max,
+        .result_max = p->result_max,
+        .event_capacity = p->event_capacity,
+        .kernels = p->kernel_count,
+        .supervisor = supervisor & ~(uint32_t)FUTEX_TID_MASK ? 0 : (int32_t)supervisor,
+        .broken = -(int32_t)au32_load_acquire(&p->header->broken),
+        .is_dead = is_dead(p),
+        .is_stopping = au32_load_acquire(&p->header->stopping),
+        .opened_ns = p->clock_ns,
+        .bytes = p->bytes,
+    };
+    count_tasks(p, &info);
+    for (uint32_t i = 0; i < p->seat_count; i++)
+        info.queued += i < p->workers ? deque_size(p, i) : queue_size(p, i);
+    *out = info;
+    return 0;
+}
+
+/* ---- workers ----------------------------------------------------------------------------- */
+
+/* The letter of /proc/pid/stat; 'X': dead. */
+static char process_state(uint64_t identity)
+{
+    uint64_t start = 0;
+    char state = 'R';
+    int err = proc_stat((pid_t)(identity & PID_MASK), &start, &state);
+
+    if (err)
+        return err == -ESRCH ? 'X' : 'R'; /* cannot tell: assume it lives */
+    bool is_same = (start & START_MASK) == (identity >> START_SHIFT & START_MASK);
+    return is_same && state != 'Z' ? state : 'X';
+}
+
+/* What is on top of its stack: false if that changed while we looked. */
+static bool look_at_stack(const struct wsched *p, const struct seat *s,
+                          struct wsched_worker_info *out)
+{
+    uint32_t depth = au32_load_acquire(&s->depth); /* W1 */
+
+    out->depth = depth > DEPTH_MAX ? DEPTH_MAX : depth;
+    out->task.v = 0;
+    if (!out->depth)
+        return true;
+    uint64_t entry = au64_load_relaxed(&s->running[out->depth - 1]); /* relaxed: looked at again */
+    uint32_t index = (uint32_t)(entry & 0x1fffff) - 1;
+    if (index >= p->task_count)
+        return au32_load_acquire(&s->depth) == depth;
+    const struct task *t = task_at(p, index);
+    uint64_t word = au64_load_acquire(&t->word); /* E1 */
+    out->attempt = (uint32_t)(entry >> 21) & 0xff;
+    out->task.v = future_make(index, (uint32_t)(entry >> 32) & GENERATION_MASK);
+    out->kernel = kernel_of(p, t->kernel);
+    memset(out->label, 0, sizeof out->label);
+    if (t->kernel & KERNEL_LABELLED)
+        memcpy(out->label, t->label, sizeof out->label - 1);
+    atomic_thread_fence(memory_order_acquire);
+    return au32_load_relaxed(&s->depth) == depth && /* relaxed: the fence orders them */
+           au64_load_relaxed(&s->running[out->depth - 1]) == entry &&
+           word_generation(word) == (entry >> 32 & GENERATION_MASK);
+}
+
+static enum wsched_worker_state worker_state(const struct wsched *p, const struct seat *s,
+                                             uint64_t identity, uint32_t depth)
+{
+    if (is_dead(p)) /* also one that nobody has entered, or whose process is still on its way out */
+        return WSCHED_WORKER_DEAD;
+    if (!(identity & PID_MASK))
+        return WSCHED_WORKER_STARTING;
+    char state = process_state(identity);
+    if (state == 'X' || state == 'x')
+        return WSCHED_WORKER_DEAD;
+    if (state == 'T' || state == 't')
+        return WSCHED_WORKER_STOPPED;
+    if (!au32_load_acquire(&s->ready))
+        return WSCHED_WORKER_STARTING;
+    return depth ? WSCHED_WORKER_RUNNING : WSCHED_WORKER_IDLE;
+}
+
+int wsched_worker_info(struct wsched *p, uint32_t worker, struct wsched_worker_info *out)
+{
+    int err = pool_check(p);
+
+    if (err || !out)
+        return err ? err : -EINVAL;
+    if (worker >= p->workers)
+        return -ENOENT;
+    const struct seat *s = &p->seats[worker];
+    uint64_t identity = au64_load_acquire(&s->identity);
+    struct wsched_worker_info info = {
+        .worker = worker,
+        .pid = (int32_t)(identity & PID_MASK),
+        .queued = deque_size(p, worker),
+        .submitted = au64_load_relaxed(&s->submitted), /* relaxed here and below: statistics */
+        .finished = au64_load_relaxed(&s->finished),
+        .failed = au64_load_relaxed(&s->failed),
+        .cancelled = au64_load_relaxed(&s->cancelled),
+        .stolen = au64_load_relaxed(&s->stolen),
+        .kernel = "",
+    };
+    bool is_one_moment = false;
+    for (int i = 0; i < LOOKS && !is_one_moment; i++)
+        is_one_moment = look_at_stack(p, s, &info);
+    if (!is_one_moment) { /* it is busy, with tasks too short to be told of */
+        info.task.v = 0;
+        info.kernel = "";
+        info.label[0] = 0;
+    }
+    if (info.task.v) {
+        uint64_t ticks = event_started(p, worker, info.task.v, info.attempt);
+        info.started_ns = ticks ? ticks_to_ns(p, ticks, tick_rate(p)) : 0;
+    }
+    info.state = worker_state(p, s, identity, info.depth);
+    *out = info;
+    return 0;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_doctor.c -- what is wrong with a pool, or with all: one that is dead, that is damaged, whose
+ * workers cannot start or were stopped, or that nobody looks after. --repair removes dead ones.
+ */
+#include "cmd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "emit.h"
+#include "pool.h"
+#include "pools.h"
+#include "tool.h"
+
+struct doctor {
+    struct emit emit;
+    bool repair;
+    uint64_t found, left; /* findings; those that are still there */
+    int code;
+};
+
+static void tell(struct doctor *d, const char *where, const char *what, const char *advice,
+                 bool repaired)
+{
+    d->found++;
+    d->left += !repaired;
+    emit_row(&d->emit);
+    emit_string(&d->emit, "pool", "pool", where);
+    emit_string(&d->emit, "problem", "problem", what);
+    emit_string(&d->emit, "advice", "advice", repaired ? "" : advice);
+    emit_bool(&d->emit, "repaired", "repaired", repaired);
+    emit_row_end(&d->emit);
+}
+
+/* Its file is the last that is left of it. */
+static bool remove_dead(struct doctor *d, const char *where)
+{
+    int err = d->repair ? wsched_remove(where) : -EBUSY;
+
+    if (err && d->repair)
+        d->code = pool_cannot(where, "cannot remove it", err);
+    return !err;
+}
+
+static void look_at_workers(struct doctor *d, const char *where, struct wsched *pool)
+{
+    struct wsched_worker_info w;
+    char what[120];
+
+    for (uint32_t i = 0; wsched_worker_info(pool, i, &w) == 0; i++)
+        if (w.state == WSCHED_WORKER_STOPPED) {
+            snprintf(what, sizeof what, "worker %u, pid %d, is stopped%s%s", i, w.pid,
+                     w.kernel[0] ? " in " : "", w.kernel);
+            tell(d, where, what, "kill -CONT it, or kill it: it is replaced", false);
+        }
+}
+
+static int examine(const char *where, void *ctx)
+{
+    struct doctor *d = ctx;
+    struct wsched_info i;
+    struct wsched *pool;
+    char text[256] = "";
+    int err = wsched_look(where, &pool);
+
+    if (err == -EPROTO || err == -EBADMSG) {
+        tell(d, where, wsched_strerror(err), "remove the file if it is no use", false);
+        return 0;
+    }
+    if (err) {
+        d->code = err == -ENOENT ? d->code : pool_complain(where, err);
+        return 0; /* -ENOENT: gone since it was listed */
+    }
+    if (wsched_verify(pool, text))
+        tell(d, where, text, "close it; its results may be wrong", false);
+    err = wsched_info(pool, &i);
+    if (!err && i.is_dead) {
+        tell(d, where, "all of its processes died",
+             "look at it (deaths, trace), then --repair removes it", remove_dead(d, where));
+    } else if (!err) {
+        if (i.broken)
+            tell(d, where, "no worker can start", "see why its worker_start fails", false);
+        else if (!i.supervisor && !i.is_stopping)
+            tell(d, where, "nobody looks after its workers", "its driver's next call mends it",
+                 false);
+        look_at_workers(d, where, pool);
+    }
+    wsched_close(pool);
+    return 0;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+    struct doctor d = { .repair = false };
+    const char *where = NULL;
+    bool json = false;
+    const struct arg_option table[] = {
+        OPT_FLAG("repair", 'r', &d.repair, "remove dead pools"),
+        OPT_FLAG("json", 'j', &json, "one JSON object a line"),
+        { .kind = ARG_END },
+    };
+    struct arg_command command = {
+        .usage = "[options] [POOL|all]",
+        .text =
+            "Say what is wrong with a pool, or with all of yours: dead, damaged, workers that are\n"
+            "stopped or cannot start. Exit code 1: something was found and is still there.\n",
+        .options = table,
+        .words = &where,
+        .words_min = 0,
+        .words_max = 1,
+    };
+    int code = args_parse(argc, argv, &command);
+    if (code != ARGS_RUN)
+        return code;
+    struct wsched *pool;
+    if (where && strcmp(where, "all") != 0) { /* one that is not there is an error */
+        int err = wsched_look(where, &pool);
+        if (!err)
+            wsched_close(pool);
+        else if (err != -EPROTO && err != -EBADMSG)
+            return pool_complain(where, err);
+    }
+    emit_start(&d.emit, stdout, json ? EMIT_JSON : EMIT_TEXT, false);
+    emit_list(&d.emit, NULL);
+    int err = where && strcmp(where, "all") != 0 ? examine(where, &d) : pools_visit(examine, &d);
+    emit_list_end(&d.emit);
+    if (err) {
+        complain(NULL, "cannot list the pools (%s)", strerror(-err));
+        return EXIT_CANNOT;
+    }
+    return d.code ? d.code : d.left ? EXIT_ANSWER_NO : EXIT_OK;
+}

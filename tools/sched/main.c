@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched -- look into a pool: who runs what, what waits, who died of what, and when it all was.
+ *
+ * Commands that look take part in nothing, disturb nobody, and work on a pool whose processes are
+ * all dead.
+ */
+#include "cmd.h"
+#include "tool.h"
+#include "wsched.h"
+
+static const struct command commands[] = {
+    { "ls", "list your pools", cmd_ls },
+    { "stat", "tell about a pool", cmd_stat },
+    { "ps", "list a pool's workers, or its tasks", cmd_ps },
+    { "top", "watch a pool", cmd_top },
+    { "trace", "draw which worker ran what, and when", cmd_trace },
+    { "deaths", "list which workers died, and of what", cmd_deaths },
+    { "verify", "check a whole pool for damage", cmd_verify },
+    { "doctor", "say what is wrong, and remove dead pools", cmd_doctor },
+};
+
+static const struct tool sched = {
+    .name = "sched",
+    .brief = "tasks on worker processes",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
+};
+
+int main(int argc, char **argv)
+{
+    struct tool tool = sched;
+    tool.version = wsched_version();
+    return tool_main(&tool, argc, argv);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* sigdescr_np */
+#include "show.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* By what `sched ps --state` takes; the library numbers them with gaps. */
+const char *const show_task_states[] = { "blocked", "pending",   "running", "done",
+                                         "failed",  "cancelled", NULL };
+
+uint64_t show_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+const char *show_task_state(uint32_t state)
+{
+    switch (state) {
+    case WSCHED_TASK_BLOCKED:
+        return "blocked";
+    case WSCHED_TASK_PENDING:
+        return "pending";
+    case WSCHED_TASK_RUNNING:
+        return "running";
+    case WSCHED_TASK_DONE:
+        return "done";
+    case WSCHED_TASK_FAILED:
+        return "failed";
+    case WSCHED_TASK_CANCELLED:
+        return "cancelled";
+    default:
+        return "unknown";
+    }
+}
+
+static const char *worker_state(uint32_t state)
+{
+    static const char *const names[] = {
+        "unknown", "starting", "idle", "running", "stopped", "dead"
+    };
+
+    return names[state < sizeof names / sizeof *names ? state : 0];
+}
+
+/* How long ago; nothing where it is not known. */
+static void emit_since(struct emit *e, const char *key, const char *title, uint64_t ns,
+                       uint64_t now)
+{
+    if (ns)
+        emit_duration(e, key, title, now > ns ? (double)(now - ns) * 1e-9 : 0);
+    else
+        emit_string(e, NULL, title, "");
+}
+
+static void emit_task_id(struct emit *e, const char *key, const char *title, uint64_t future)
+{
+    char text[20] = "";
+
+    if (future)
+        snprintf(text, sizeof text, "%llx", (unsigned long long)future);
+    emit_string(e, key, title, text);
+}
+
+void show_worker(struct emit *e, const struct wsched_worker_info *w, uint64_t now)
+{
+    emit_row(e);
+    emit_uint(e, "worker", "worker", w->worker);
+    emit_int(e, "pid", "pid", w->pid);
+    emit_string(e, "state", "state", worker_state(w->state));
+    emit_string(e, "kernel", "kernel", w->kernel);
+    emit_string(e, "label", "label", w->label);
+    emit_since(e, "running_seconds", "for", w->task.v ? w->started_ns : 0, now);
+    emit_uint(e, "attempt", "attempt", w->task.v ? w->attempt : 0);
+    emit_task_id(e, "task", NULL, w->task.v);
+    emit_uint(e, "depth", "depth", w->depth);
+    emit_uint(e, "queued", "queued", w->queued);
+    emit_uint(e, "submitted", NULL, w->submitted);
+    emit_uint(e, "finished", "finished", w->finished);
+    emit_uint(e, "failed", "failed", w->failed);
+    emit_uint(e, "cancelled", NULL, w->cancelled);
+    emit_uint(e, "stolen", "stolen", w->stolen);
+    emit_row_end(e);
+}
+
+int show_workers(struct wsched *pool, struct emit *e, const char *key)
+{
+    uint32_t workers = wsched_workers(pool);
+    uint64_t now = show_now_ns();
+    int err = 0;
+
+    emit_list(e, key);
+    for (uint32_t i = 0; i < workers && !err; i++) {
+        struct wsched_worker_info w;
+        err = wsched_worker_info(pool, i, &w);
+        if (!err)
+            show_worker(e, &w, now);
+    }
+    emit_list_end(e);
+    return err;
+}
+
+void show_task(struct emit *e, const struct wsched_task_info *t, uint64_t now)
+{
+    emit_row(e);
+    emit_task_id(e, "task", "task", t->task.v);
+    emit_string(e, "state", "state", show_task_state(t->state));
+    emit_string(e, "kernel", "kernel", t->kernel);
+    emit_string(e, "label", "label", t->label);
+    if (t->worker != UINT32_MAX)
+        emit_uint(e, "worker", "worker", t->worker);
+    else
+        emit_string(e, NULL, "worker", "");
+    emit_uint(e, "attempt", "attempt", t->attempt);
+    emit_uint(e, "attempts_max", "of", t->attempts_max);
+    emit_since(e, "age_seconds", "age", t->submitted_ns, now);
+    emit_size(e, "payload_bytes", "payload", t->payload_size);
+    emit_size(e, "result_bytes", "result", t->result_size);
+    emit_task_id(e, "parent", "parent", t->parent.v);
+    emit_string(e, "error", "error", t->error ? wsched_strerror(t->error) : "");
+    emit_bool(e, "asked_to_stop", NULL, t->is_asked_to_stop);
+    emit_bool(e, "released", NULL, t->is_released);
+    emit_row_end(e);
+}
+
+void show_death(struct emit *e, const struct wsched_death *d, uint64_t now)
+{
+    char cause[80] = "";
+
+    if (d->signal)
+        snprintf(cause, sizeof cause, "signal %d (%s)", d->signal,
+                 sigdescr_np(d->signal) ? sigdescr_np(d->signal) : "?");
+    else if (d->exit_code >= 0)
+        snprintf(cause, sizeof cause, "exit code %d", d->exit_code);
+    emit_row(e);
+    emit_since(e, "ago_seconds", "ago", d->time_ns, now);
+    emit_uint(e, "worker", "worker", d->worker);
+    emit_int(e, "pid", "pid", d->pid);
+    emit_string(e, "cause", "cause", cause);
+    emit_int(e, "signal", NULL, d->signal);
+    emit_int(e, "exit_code", NULL, d->exit_code);
+    emit_string(e, "kernel", "kernel", d->kernel);
+    emit_string(e, "label", "label", d->label);
+    emit_uint(e, "time_ns", NULL, d->time_ns);
+    emit_row_end(e);
+}
