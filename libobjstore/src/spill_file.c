@@ -132,6 +132,15 @@ static void unlink_file(const struct objstore *s, uint64_t number)
 
 /* ---- a file's slot ------------------------------------------------------------------------- */
 
+/*
+ * The number stands above the flags of `created`: somebody who was slow to look for a victim may
+ * set or clear those of an object that was in this slot before.
+ */
+static uint64_t file_number(const struct objstore *s, uint32_t file)
+{
+    return au64_load_acquire(&slot_at(s, file)->created) / (CREATED_FLAGS + 1); /* F2 */
+}
+
 int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t *number, int *fd)
 {
     struct cache *c = cache_take(s);
@@ -145,7 +154,7 @@ int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t
     au64_store_relaxed(&slot->id[0], 0); /* relaxed, all: F2 publishes, or a successor's T6 */
     au64_store_relaxed(&slot->id[1], 0);
     au64_store_relaxed(&slot->size, bytes);
-    au64_store_relaxed(&slot->created, *number);
+    au64_store_relaxed(&slot->created, *number * (CREATED_FLAGS + 1));
     au64_store_relaxed(&slot->pinners, 0);
     au64_store_release(&slot->extent, extent_elsewhere(EXTENT_CLASS_FILE)); /* I3 */
     POINT("spill: number noted, no file");
@@ -168,7 +177,7 @@ void spill_file_keep(struct objstore *s, uint32_t file, uint32_t count)
 {
     struct slot *slot = slot_at(s, file);
     uint64_t word = au64_load_relaxed(&slot->word);         /* relaxed: ours */
-    uint64_t tag = au64_load_relaxed(&slot->created) << 32; /* relaxed: ours */
+    uint64_t tag = file_number(s, file) << 32;
 
     for (uint32_t i = 0; i < INLINE_MAX / 8; i++) {
         uint32_t left = count > i * MASK_BITS ? count - i * MASK_BITS : 0;
@@ -261,7 +270,7 @@ bool spill_record_is_kept(const struct objstore *s, const struct spill_record *r
     uint64_t mask = au64_load_acquire(&words_of(s, r->file)[r->bit / MASK_BITS]); /* F3 */
 
     return word_state(au64_load_acquire(&file->word)) == SLOT_FILE && /* F2 */
-           au64_load_relaxed(&file->created) == r->number && mask >> r->bit % MASK_BITS & 1;
+           file_number(s, r->file) == r->number && mask >> r->bit % MASK_BITS & 1;
 }
 
 static void punch(const struct objstore *s, uint64_t number, uint64_t from, uint64_t to)
@@ -341,7 +350,7 @@ static void forget_record(struct objstore *s, struct cache *c, uint32_t slot)
     uint64_t word = au64_load_acquire(&file->word);                           /* F2 */
     uint64_t seen = au64_load_acquire(mask), bit = 1ull << r.bit % MASK_BITS; /* F3 */
     bool is_ours = word_state(word) == SLOT_FILE &&
-                   au64_load_acquire(&file->created) == r.number && /* before the word again */
+                   file_number(s, r.file) == r.number && /* before the word again */
                    seen >> 32 == (r.number & UINT32_MAX) && seen & bit;
     if (!is_ours || au64_load_acquire(&file->word) != word)
         return; /* done before, by one who died; or never kept */
@@ -363,7 +372,7 @@ void spill_forget(struct objstore *s, struct cache *c, uint32_t slot)
     if (extent_is_spilled(extent))
         forget_record(s, c, slot);
     else if (extent_is_file(extent))
-        unlink_file(s, au64_load_relaxed(&at->created)); /* F5; relaxed: ours */
+        unlink_file(s, file_number(s, slot)); /* F5 */
     else
         return;
     POINT("spill: forgotten, still noted");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stores that make room by themselves: by spilling to files, or by evicting. */
 #include "help.h"
+#include "slot.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -400,6 +401,38 @@ static void cache_keeps_what_is_used(void)
     objstore_close(s);
 }
 
+/*
+ * Who looks for victims marks them, and may be so slow that the slot is a file's by then: that must
+ * not make another file of it.
+ */
+static void late_marks_do_no_harm(void)
+{
+    enum { N = 400 };
+    uint32_t files = 0;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    for (uint64_t n = 0; n < N; n++)
+        REQUIRE_OK(put_one(s, n, size_of(n, 20000)));
+    for (uint32_t i = 0; i < slots_in_use(s); i++)
+        if (word_state(au64_load_acquire(&slot_at(s, i)->word)) == SLOT_FILE) {
+            au64_or_acq_rel(&slot_at(s, i)->created, files % 2 ? CREATED_CLAIMED : CREATED_USED);
+            if (files++ % 3 == 0)
+                au64_and_acq_rel(&slot_at(s, i)->created, ~(CREATED_USED | CREATED_CLAIMED));
+        }
+    CHECK(files > 4);
+    CHECK(help_is_sound(s));
+    for (uint64_t n = 0; n < N; n++) {
+        struct objstore_id id = help_id(n);
+
+        CHECK(get_one(s, n, size_of(n, 20000)));
+        CHECK_EQ(objstore_delete(s, &id), 0);
+    }
+    CHECK_EQ(files_in_dir(NULL), 0);
+    CHECK_EQ(help_used(s), 0);
+    end(s);
+}
+
 /* ---- two processes, kills in between, a ledger outside the store ---------------------------- */
 
 enum { LEDGER = 4096, WORKERS = 2 };
@@ -573,4 +606,5 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "no file outlives its store", no_file_outlives_its_store },
       { "a cache keeps what is used", cache_keeps_what_is_used },
       { "threads share a handle", threads_share_a_handle },
+      { "late marks do no harm", late_marks_do_no_harm },
       { "nothing sealed is lost, whoever dies or stops", nothing_sealed_is_lost })
