@@ -176,7 +176,7 @@ int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t
 void spill_file_keep(struct objstore *s, uint32_t file, uint32_t count)
 {
     struct slot *slot = slot_at(s, file);
-    uint64_t word = au64_load_relaxed(&slot->word);         /* relaxed: ours */
+    uint64_t word = au64_load_relaxed(&slot->word); /* relaxed: ours */
     uint64_t tag = file_number(s, file) << 32;
 
     for (uint32_t i = 0; i < INLINE_MAX / 8; i++) {

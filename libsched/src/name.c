@@ -32,17 +32,32 @@
 
 #define REPLACE_TRIES 100
 
-/* The folder of names, made if there is none. It must be ours: others could swap files in it. */
+/* The folder of names, made if there is none, removed by who leaves it empty. It must be ours:
+ * others could swap files in it. */
 static int make_folder(char path[NAME_PATH_MAX])
 {
     struct stat st;
 
     snprintf(path, NAME_PATH_MAX, "/dev/shm/wsched-%u", (unsigned)geteuid());
-    if (mkdir(path, 0700) && errno != EEXIST)
-        return -errno;
-    if (lstat(path, &st))
-        return -errno;
-    return S_ISDIR(st.st_mode) && st.st_uid == geteuid() ? 0 : -EPERM;
+    for (int i = 0; i < REPLACE_TRIES; i++) {
+        if (mkdir(path, 0700) && errno != EEXIST)
+            return -errno;
+        if (!lstat(path, &st))
+            return S_ISDIR(st.st_mode) && st.st_uid == geteuid() ? 0 : -EPERM;
+        if (errno != ENOENT) /* else somebody has tidied up */
+            return -errno;
+    }
+    return -ENOENT;
+}
+
+/* Nothing shall be left of us. Who is just about to use the folder makes it again. */
+static void tidy_folder(const char *where)
+{
+    char path[NAME_PATH_MAX];
+
+    snprintf(path, NAME_PATH_MAX, "/dev/shm/wsched-%u", (unsigned)geteuid());
+    if (!strchr(where, '/'))
+        (void)rmdir(path); /* fails if there is something in it */
 }
 
 int name_path(const char *where, char path[NAME_PATH_MAX])
@@ -83,17 +98,21 @@ bool name_is_used(int fd)
 int name_create(const char *where, int *fd)
 {
     char path[NAME_PATH_MAX], folder[NAME_PATH_MAX];
-    int err = name_path(where, path);
+    int err = name_path(where, path), file = -1;
 
-    if (!err && !strchr(where, '/'))
-        err = make_folder(folder);
     if (err)
         return err;
     char *slash = strrchr(path, '/');
     slash[slash == path] = 0; /* the folder; "/" itself stays */
-    int file = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    for (int i = 0; i < REPLACE_TRIES && file < 0 && !err; i++) {
+        bool is_ours = !strchr(where, '/');
+        err = is_ours ? make_folder(folder) : 0;
+        if (!err && (file = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) < 0 &&
+            !(is_ours && errno == ENOENT)) /* somebody has tidied up */
+            err = -errno;
+    }
     if (file < 0)
-        return -errno;
+        return err ? err : -ENOENT;
     err = name_lock(file);
     if (err)
         close(file);
@@ -189,12 +208,13 @@ int wsched_remove(const char *where)
     POINT("name: about to remove a dead pool's");
     err = unlink(path) ? -errno : 0;
     close(old);
+    tidy_folder(where);
     return err;
 }
 
 int name_publish(const char *where, int fd)
 {
-    char path[NAME_PATH_MAX], own[40];
+    char path[NAME_PATH_MAX], folder[NAME_PATH_MAX], own[40];
     int err = name_path(where, path);
 
     snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
@@ -203,6 +223,10 @@ int name_publish(const char *where, int fd)
         if (!linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) {
             POINT("name: linked");
             return 0;
+        }
+        if (errno == ENOENT && !strchr(where, '/')) { /* somebody has tidied up */
+            err = make_folder(folder);
+            continue;
         }
         err = errno == EEXIST ? replace_dead(fd, path) : -errno;
         if (!err)
@@ -220,4 +244,5 @@ void name_remove(const char *where, int fd)
         return;
     POINT("name: about to remove ours");
     unlink(path);
+    tidy_folder(where);
 }

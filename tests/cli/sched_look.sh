@@ -120,4 +120,8 @@ run 0 verify "$worker"
 was=$driver
 stop
 refused 3 "$was: no such pool, and no process of this number has one" ps "$was"
+
+# Whoever leaves the folder of names empty takes it away.
+folder=/dev/shm/wsched-$(id -u)
+[ -d "$folder" ] && [ -z "$(ls -A "$folder")" ] && fail "$folder was left empty"
 finish
