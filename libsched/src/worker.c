@@ -141,8 +141,9 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     const char *label = label_of(t);
 
     task->kernel = t->kernel & (KERNEL_LABELLED - 1);
-    task->started =
-        p->last_end ? p->last_end : ticks_now(p); /* a stamp takes as long as much else */
+    /* A stamp takes as long as much else: the end of the task before will do, unless this one was
+     * submitted only then. */
+    task->started = p->last_end > t->born ? p->last_end : ticks_now(p);
     p->last_end = 0;
     if (stolen) {
         stat_add(&s->stolen, 1);

@@ -258,7 +258,7 @@ static void refuses_what_is_no_pool(void)
 {
     struct wsched *const untouched = (struct wsched *)(uintptr_t)16;
     struct wsched *pool = untouched;
-    char longest[5000];
+    char longest[5000], folder[64];
 
     make_name();
     memset(longest, 'x', sizeof longest);
@@ -276,6 +276,8 @@ static void refuses_what_is_no_pool(void)
     CHECK_EQ(open_named("", &pool), -EINVAL);
     CHECK_EQ(open_named(".hidden", &pool), -EINVAL);
     CHECK_EQ(open_named("/no/such/folder/pool", &pool), -ENOENT);
+    snprintf(folder, sizeof folder, "/dev/shm/wsched-%u", (unsigned)geteuid());
+    (void)mkdir(folder, 0700); /* it is there only while there are pools */
     int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     REQUIRE(fd >= 0 && write(fd, "precious", 8) == 8);
     CHECK_EQ(open_named(name, &pool), -EEXIST); /* somebody's file is not replaced */
@@ -289,6 +291,7 @@ static void refuses_what_is_no_pool(void)
     CHECK_EQ(access(path, F_OK), 0);
     close(fd);
     unlink(path);
+    (void)rmdir(folder);
     CHECK(pool == untouched);
 }
 
