@@ -10,6 +10,7 @@
 #include <objstore.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,25 +94,33 @@ int main(void)
     struct objstore_options options = OBJSTORE_OPTIONS_INIT;
     struct objstore_stats stats;
     struct objstore *store;
+    pid_t children[PRODUCERS + CONSUMERS];
     int status, failures = 0;
 
-    options.capacity_bytes = PLACES * WORDS * sizeof(uint64_t);
+    /* Three times what the places hold: an object that is just being deleted still takes room, and
+     * free room may be in pieces. */
+    options.capacity_bytes = 3 * PLACES * WORDS * sizeof(uint64_t);
     int err = objstore_open(NULL, &options, &store, NULL);
     if (err) {
         fprintf(stderr, "ring: %s\n", objstore_strerror(err));
         return 1;
     }
     for (uint64_t i = 0; i < PRODUCERS + CONSUMERS; i++) {
-        pid_t child = fork();
-
-        if (child == 0)
+        children[i] = fork();
+        if (children[i] == 0)
             _exit(i < PRODUCERS ? run(objstore_fd(store), produce, i)
                                 : run(objstore_fd(store), consume, i - PRODUCERS));
-        if (child < 0)
+        if (children[i] < 0)
             return 1;
     }
-    while (wait(&status) > 0)
+    for (pid_t ended; (ended = wait(&status)) > 0;) {
         failures += status != 0;
+        for (int i = 0; i < PRODUCERS + CONSUMERS; i++)
+            if (children[i] == ended)
+                children[i] = 0;
+            else if (status && children[i])
+                kill(children[i], SIGKILL); /* what it waits for will not come */
+    }
     err = objstore_stats(store, &stats);
     objstore_close(store);
     if (err || failures || stats.used_bytes != 0)
