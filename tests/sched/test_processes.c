@@ -202,12 +202,18 @@ static void supervisor_killed_no_retries(void)
 static void idle_workers_killed(void)
 {
     struct wsched_stats stats;
+    pid_t killed[2] = { 0, 0 };
 
     gate_make();
     struct wsched *pool = kit_open(2, 0);
     for (uint64_t deaths = 1; deaths <= 20; deaths++) {
+        uint32_t seat = (uint32_t)deaths % 2;
+        pid_t pid;
         await_parked(pool);
-        kill(worker_pid(pool, (uint32_t)deaths % 2), SIGKILL);
+        while ((pid = worker_pid(pool, seat)) == killed[seat]) /* not replaced yet */
+            sched_yield();
+        kill(pid, SIGKILL);
+        killed[seat] = pid;
         do
             REQUIRE_OK(wsched_stats(pool, &stats));
         while (stats.worker_deaths < deaths && !sched_yield());
