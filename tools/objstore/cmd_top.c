@@ -2,15 +2,11 @@
 /*
  * cmd_top.c -- a store as it lives: room, objects, processes, again and again.
  *
- * The store is opened anew each time, so that one that is destroyed or made again is noticed. Each
- * picture is put together in memory and written at once.
+ * The store is opened anew each time, so that one that is destroyed or made again is noticed.
  */
 #include "cmd.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -20,7 +16,7 @@
 #include "describe.h"
 #include "emit.h"
 #include "human.h"
-#include "interrupt.h"
+#include "live.h"
 #include "objects.h"
 #include "process.h"
 #include "store.h"
@@ -32,7 +28,8 @@
 struct top {
     const char *where;
     uint32_t rows; /* objects shown; 0: what the terminal has room for */
-    bool json, bytes;
+    struct live live;
+    bool bytes;
     struct objects list;
 };
 
@@ -81,15 +78,15 @@ static int picture(struct top *t, struct objstore *store, FILE *out, uint32_t ro
         err = objects_read(&t->list, store, OBJECTS_LARGEST_FIRST);
     if (err)
         return store_cannot(t->where, "cannot look into it", err);
-    emit_start(&e, out, t->json ? EMIT_JSON : EMIT_TEXT, t->bytes);
-    if (t->json)
+    emit_start(&e, out, t->live.json ? EMIT_JSON : EMIT_TEXT, t->bytes);
+    if (t->live.json)
         emit_object(&e, NULL);
     else
         fprintf(out, "%s  sealed %llu  unsealed %llu  deleted %llu  processes %llu  deaths %llu\n",
                 t->where, (unsigned long long)s.objects_sealed,
                 (unsigned long long)s.objects_unsealed, (unsigned long long)s.objects_deleted,
                 (unsigned long long)s.processes, (unsigned long long)s.deaths);
-    if (t->json) {
+    if (t->live.json) {
         emit_string(&e, "store", NULL, t->where);
         emit_size(&e, "capacity_bytes", NULL, s.capacity_bytes);
         emit_size(&e, "used_bytes", NULL, s.used_bytes);
@@ -107,10 +104,10 @@ static int picture(struct top *t, struct objstore *store, FILE *out, uint32_t ro
     err = objstore_leases(store, emit_process, &e);
     bool has_processes = e.rows > 0;
     emit_list_end(&e);
-    if (!t->json && has_processes)
+    if (!t->live.json && has_processes)
         fputc('\n', out);
     objects_emit(&t->list, rows, &e, "objects");
-    if (t->json)
+    if (t->live.json)
         emit_object_end(&e);
     else if (t->list.count > rows)
         fprintf(out, "and %zu smaller objects\n", t->list.count - rows);
@@ -128,56 +125,24 @@ static uint32_t rows_of_terminal(void)
     return size.ws_row > 14 ? size.ws_row - 12u : 2;
 }
 
-static int show(struct top *t, bool is_live)
+static int picture_anew(FILE *out, void *ctx)
 {
+    struct top *t = ctx;
     struct objstore *store;
-    char *text = NULL;
-    size_t size = 0;
     int code = store_open(t->where, OBJSTORE_READ_ONLY, &store);
     if (code)
         return code;
-    FILE *out = open_memstream(&text, &size);
-    if (out) {
-        code = picture(t, store, out, t->rows ? t->rows : rows_of_terminal());
-        if (fclose(out))
-            code = store_cannot(t->where, "cannot show it", -ENOMEM);
-        else if (is_live && !t->json)
-            fputs("\033[H\033[J", stdout);
-        if (!code)
-            fwrite(text, 1, size, stdout);
-    } else {
-        code = store_cannot(t->where, "cannot show it", -ENOMEM);
-    }
-    free(text);
+    code = picture(t, store, out, t->rows ? t->rows : rows_of_terminal());
     objstore_close(store);
-    fflush(stdout);
     return code;
-}
-
-static int watch(struct top *t, double interval)
-{
-    interrupt_watch();
-    for (;;) {
-        int code = show(t, true);
-        if (code || ferror(stdout))
-            return code;
-        (void)poll(NULL, 0, (int)(interval * 1000)); /* a signal ends it, too */
-        if (interrupt_pending())
-            return EXIT_OK;
-    }
 }
 
 int cmd_top(int argc, char **argv)
 {
-    struct top t = { .rows = 0 };
-    double interval = 1;
-    bool once = false;
+    struct top t = { .live = LIVE_INIT };
     const struct arg_option table[] = {
-        OPT_FLAG("once", '1', &once, "show it once (by itself when output is no terminal)"),
-        { "interval", 'i', ARG_DOUBLE, &interval, "SECONDS", "between two pictures (default: 1)",
-          .min = 0 },
+        LIVE_OPTION_ROWS(&t.live),
         { "rows", 'r', ARG_U32, &t.rows, "N", "objects to show, largest first", .min = 1 },
-        OPT_FLAG("json", 'j', &t.json, "one JSON object a picture"),
         OPT_FLAG("bytes", 'b', &t.bytes, "sizes in bytes"),
         { .kind = ARG_END },
     };
@@ -192,11 +157,5 @@ int cmd_top(int argc, char **argv)
         .words_max = 1,
     };
     int code = args_parse(argc, argv, &command);
-    if (code != ARGS_RUN)
-        return code;
-    if (!(interval >= 0.05 && interval <= 86400))
-        return args_complain("--interval: from 0.05 seconds to a day");
-    if (once || (!t.json && isatty(STDOUT_FILENO) != 1))
-        return show(&t, false);
-    return watch(&t, interval);
+    return code == ARGS_RUN ? live_run(&t.live, picture_anew, &t) : code;
 }

@@ -3,20 +3,15 @@
  * cmd_top.c -- a pool as it lives: how busy its workers are, what runs, what waits, again and
  * again.
  *
- * Each picture is put together in memory and written at once. The pool is opened anew each time, so
- * that one that is closed or made again is noticed.
+ * The pool is opened anew for each picture, so that one that is closed or made again is noticed.
  */
 #include "cmd.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "emit.h"
 #include "human.h"
-#include "interrupt.h"
+#include "live.h"
 #include "pool.h"
 #include "show.h"
 #include "tool.h"
@@ -25,7 +20,7 @@
 
 struct top {
     const char *where;
-    bool json;
+    struct live live;
     uint64_t last_ns, last_over, opened_ns; /* of the picture before; 0: there was none */
 };
 
@@ -72,8 +67,8 @@ static int picture(struct top *t, struct wsched *pool, FILE *out)
     if (err)
         return pool_cannot(t->where, "cannot look into it", err);
     double per_second = rate(t, &i, &s);
-    emit_start(&e, out, t->json ? EMIT_JSON : EMIT_TEXT, false);
-    if (t->json) {
+    emit_start(&e, out, t->live.json ? EMIT_JSON : EMIT_TEXT, false);
+    if (t->live.json) {
         emit_object(&e, NULL);
         emit_string(&e, "pool", NULL, t->where);
         emit_uint(&e, "pending", NULL, i.pending);
@@ -97,61 +92,29 @@ static int picture(struct top *t, struct wsched *pool, FILE *out)
         fputc('\n', out);
     }
     err = show_workers(pool, &e, "workers");
-    if (t->json)
+    if (t->live.json)
         emit_object_end(&e);
     return err ? pool_cannot(t->where, "cannot list the workers", err) : EXIT_OK;
 }
 
-static int show(struct top *t, bool is_live)
+static int picture_anew(FILE *out, void *ctx)
 {
+    struct top *t = ctx;
     struct wsched *pool;
-    char *text = NULL;
-    size_t size = 0;
     int code = pool_open(t->where, &pool);
 
     if (code)
         return code;
-    FILE *out = open_memstream(&text, &size);
-    if (out) {
-        code = picture(t, pool, out);
-        if (fclose(out))
-            code = pool_cannot(t->where, "cannot show it", -ENOMEM);
-        else if (is_live && !t->json)
-            fputs("\033[H\033[J", stdout);
-        if (!code)
-            fwrite(text, 1, size, stdout);
-    } else {
-        code = pool_cannot(t->where, "cannot show it", -ENOMEM);
-    }
-    free(text);
+    code = picture(t, pool, out);
     wsched_close(pool);
-    fflush(stdout);
     return code;
-}
-
-static int watch(struct top *t, double interval)
-{
-    interrupt_watch();
-    for (;;) {
-        int code = show(t, true);
-        if (code || ferror(stdout))
-            return code;
-        (void)poll(NULL, 0, (int)(interval * 1000)); /* a signal ends it, too */
-        if (interrupt_pending())
-            return EXIT_OK;
-    }
 }
 
 int cmd_top(int argc, char **argv)
 {
-    struct top t = { .where = NULL };
-    double interval = 1;
-    bool once = false;
+    struct top t = { .live = LIVE_INIT };
     const struct arg_option table[] = {
-        OPT_FLAG("once", '1', &once, "show it once (by itself when output is no terminal)"),
-        { "interval", 'i', ARG_DOUBLE, &interval, "SECONDS", "between two pictures (default: 1)",
-          .min = 0 },
-        OPT_FLAG("json", 'j', &t.json, "one JSON object a picture"),
+        LIVE_OPTION_ROWS(&t.live),
         { .kind = ARG_END },
     };
     struct arg_command command = {
@@ -165,11 +128,5 @@ int cmd_top(int argc, char **argv)
         .words_max = 1,
     };
     int code = args_parse(argc, argv, &command);
-    if (code != ARGS_RUN)
-        return code;
-    if (!(interval >= 0.05 && interval <= 86400))
-        return args_complain("--interval: from 0.05 seconds to a day");
-    if (once || (!t.json && isatty(STDOUT_FILENO) != 1))
-        return show(&t, false);
-    return watch(&t, interval);
+    return code == ARGS_RUN ? live_run(&t.live, picture_anew, &t) : code;
 }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* live.h -- a picture of something that changes, once or again and again. */
+#ifndef LIVE_H
+#define LIVE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "args.h"
+
+struct live {
+    bool once, json; /* json: one object a picture, one below the other */
+    double interval; /* seconds */
+};
+#define LIVE_INIT       \
+    {                   \
+        false, false, 1 \
+    }
+
+/* Rows for a table of struct arg_option. */
+#define LIVE_OPTION_ROWS(l)                                                                      \
+    OPT_FLAG("once", '1', &(l)->once, "show it once (by itself when output is no terminal)"),    \
+        { "interval", 'i', ARG_DOUBLE, &(l)->interval, "SECONDS",                                \
+          "between two pictures (default: 1)", .min = 0 },                                       \
+        OPT_FLAG("json", 'j', &(l)->json, "one JSON object a picture")
+
+/*
+ * Draw with `picture`, which returns an exit code and complains itself, until a signal comes, the
+ * reader of stdout goes or a picture fails. Each is put together in memory and written at once.
+ * Returns the exit code.
+ */
+int live_run(const struct live *live, int (*picture)(FILE *out, void *ctx), void *ctx);
+
+#endif
