@@ -202,7 +202,8 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
  * and 8 MiB and two bytes a cell, or 32 MiB if that is less. That is RandomForestRegressor with
  * squared error; other kinds take 80 bytes a row, with entropy 8 for each unit of weight up to 2^24,
  * 150 bytes a node, and a number for each class of a node whose rows are of several, or of each node
- * with keep_stats, max_leaf_nodes or ccp_alpha.
+ * with keep_stats, max_leaf_nodes or ccp_alpha. Histogram mode takes 40 bytes a row, 40 a column,
+ * and up to 40 MiB.
  */
 struct forest_scratch;
 FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */
@@ -214,7 +215,8 @@ FOREST_API void forest_scratch_free(struct forest_scratch *scratch); /* NULL is 
  * is a flat block of *bytes bytes, lent by the scratch until its next use.
  *   -EINVAL  bad parameter, index >= n_estimators, a target or weight that is not finite, a
  *            negative weight, or no row of positive weight drawn (scikit-learn predicts NaN then);
- *            in classification a target that is not one of 0..FOREST_CLASSES_MAX-1
+ *            in classification a target that is not one of 0..FOREST_CLASSES_MAX-1; x is of the
+ *            other mode (forest_prepare(), forest_bin()) than params
  *   -ENOMEM
  */
 FOREST_CHECKED int forest_tree_train(const struct forest_prepared *x, const double *y,

@@ -22,9 +22,10 @@
 #include "scratch.h"
 
 #define HISTOGRAM_ROWS HIST_LANES_ROWS /* nodes of more */
-#define BLOCK_ROWS 4096u
+#define BLOCK_ROWS 4096u /* of no more, if they fit */
+#define BLOCK_BYTES ((size_t)4 << 20)
 #define HISTOGRAMS_MAX 64u /* beyond that a node's is counted when its turn comes */
-#define HISTOGRAM_FEATURES_MAX 4096u
+#define HISTOGRAMS_BYTES ((size_t)32 << 20) /* of all together */
 #define NO_HISTOGRAM UINT32_MAX
 #define LANES_SHARE 4u /* if at least such a part of the features is looked at */
 #define UNIT_BITS 61   /* all worth together, in absolute value */
@@ -55,6 +56,7 @@ struct hist_grower {
     struct hist_rows of; /* what `rows` are numbers of */
     parcel *blank;       /* a feature's histogram, all zero */
     uint32_t histograms; /* how many there may be */
+    uint32_t block_rows; /* see struct hist_scratch; fewer if rows are long */
     uint64_t is_used;    /* bit i: histogram i belongs to a node */
     double mean, unit;   /* a target is mean + unit * whole number */
     double weight_unit;  /* a weight is weight_unit * whole number */
@@ -204,9 +206,12 @@ static int reserve(struct hist_grower *g, uint32_t rows)
 
     while (depth < 32 && rows >> depth > s->histogram_rows)
         depth++;
-    g->histograms =
-        rows <= s->histogram_rows || b->features > HISTOGRAM_FEATURES_MAX ? 0 : depth + 2;
+    size_t fit = HISTOGRAMS_BYTES / (histogram_size(g) * sizeof(parcel));
+    size_t row = sizeof(parcel) + b->stride + sizeof(uint32_t);
+    g->histograms = rows <= s->histogram_rows ? 0 : depth + 2;
     g->histograms = g->histograms < HISTOGRAMS_MAX ? g->histograms : HISTOGRAMS_MAX;
+    g->histograms = g->histograms < fit ? g->histograms : (uint32_t)fit;
+    g->block_rows = s->block_rows < BLOCK_BYTES / row ? s->block_rows : (uint32_t)(BLOCK_BYTES / row);
     if (!err)
         err = arena_reserve(&s->rows, 2 * (size_t)rows * sizeof(uint32_t));
     if (!err)
@@ -220,8 +225,7 @@ static int reserve(struct hist_grower *g, uint32_t rows)
         err = arena_reserve(&s->bins,
                             (BINS_MAX + g->histograms * histogram_size(g)) * sizeof(parcel));
     if (!err)
-        err = arena_reserve(&s->block,
-                            s->block_rows * (sizeof(parcel) + b->stride + sizeof(uint32_t)));
+        err = arena_reserve(&s->block, g->block_rows * row);
     g->cells = s->features.memory;
     g->cuts = (struct hist_lane_cuts *)(g->cells + 1);
     g->features = (uint32_t *)(g->cuts + groups);
@@ -511,10 +515,10 @@ static int grow_in_block(struct hist_grower *g, const struct hist_pending *root,
     uint32_t n = root->end - root->start;
     size_t stride = g->of.stride;
     parcel *worth = g->scratch->block.memory;
-    uint8_t *codes = (uint8_t *)(worth + g->scratch->block_rows);
+    uint8_t *codes = (uint8_t *)(worth + g->block_rows);
     struct hist_pending inner = *root;
 
-    in.rows = (uint32_t *)(void *)(codes + g->scratch->block_rows * stride);
+    in.rows = (uint32_t *)(void *)(codes + g->block_rows * stride);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t row = g->rows[root->start + i];
         worth[i] = g->of.worth[row];
@@ -542,7 +546,7 @@ static int grow_subtree(struct hist_grower *g, struct hist_pending root, size_t 
     ((struct hist_pending *)g->scratch->pending.memory)[count++] = root;
     while (count > bottom && !err) {
         struct hist_pending p = ((struct hist_pending *)g->scratch->pending.memory)[--count];
-        if (!g->is_block && p.end - p.start <= g->scratch->block_rows)
+        if (!g->is_block && p.end - p.start <= g->block_rows)
             err = grow_in_block(g, &p, count);
         else
             err = grow_node(g, &p, &count);

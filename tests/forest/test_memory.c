@@ -125,7 +125,7 @@ static int use(const struct table *t, const struct table *rows, const struct for
 }
 
 /* The kinds of forests that go different ways. */
-enum { KINDS = 5 };
+enum { KINDS = 6 };
 
 static struct forest_params kind_params(int kind, struct table *t)
 {
@@ -138,7 +138,9 @@ static struct forest_params kind_params(int kind, struct table *t)
         params.max_leaf_nodes = 30;
         params.keep_stats = 1;
     }
-    if (kind >= 3) {
+    if (kind == 5)
+        params.mode = FOREST_HISTOGRAM;
+    if (kind == 3 || kind == 4) {
         table_classes(t, 3);
         params.task = FOREST_CLASSIFICATION;
         params.criterion = FOREST_ENTROPY;
@@ -178,6 +180,20 @@ static void running_out_is_an_error(void)
         run_out(kind);
 }
 
+/* The block, to be freed after the view of it. */
+static void *prepare(const struct forest_matrix *x, uint32_t mode, struct forest_prepared **out)
+{
+    bool is_binned = mode == FOREST_HISTOGRAM;
+    size_t size;
+
+    REQUIRE_OK(is_binned ? forest_bin_size(x, &size) : forest_prepared_size(x, &size));
+    void *block = aligned_alloc(64, (size + 63) / 64 * 64);
+    REQUIRE(block != NULL);
+    REQUIRE_OK(is_binned ? forest_bin(x, block, size) : forest_prepare(x, block, size));
+    REQUIRE_OK(forest_prepared_open(block, size, out));
+    return block;
+}
+
 /* A scratch that met a failure goes on to give the right trees. */
 static void survive(int kind)
 {
@@ -187,14 +203,11 @@ static void survive(int kind)
     struct forest_prepared *prepared;
     struct forest_scratch *scratch, *fresh;
     const void *tree;
-    size_t size, bytes;
+    size_t bytes;
     int err = -ENOMEM;
 
     params.n_estimators = 20;
-    REQUIRE_OK(forest_prepared_size(&x, &size));
-    void *block = aligned_alloc(64, (size + 63) / 64 * 64);
-    REQUIRE_OK(forest_prepare(&x, block, size));
-    REQUIRE_OK(forest_prepared_open(block, size, &prepared));
+    void *block = prepare(&x, params.mode, &prepared);
     REQUIRE_OK(forest_scratch_new(&fresh));
     REQUIRE_OK(forest_tree_train(prepared, t.y, NULL, &params, 5, fresh, &tree, &bytes));
     uint64_t expected = fnv(tree, bytes);
@@ -235,15 +248,17 @@ static void a_scratch_survives_failures(void)
 }
 
 /* What forest.h says of a scratch, and room for the largest tree that so many rows can have. */
-static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats)
+static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats, uint32_t mode)
 {
     uint64_t block = (8 << 20) + rows * cols * sizeof(float) / 2, most = 32 << 20;
     uint64_t tree = (2 * rows + 64) * (keep_stats ? 48 : 16);
 
+    if (mode == FOREST_HISTOGRAM)
+        return (long)(40 * rows + 40 * cols + tree + (40 << 20));
     return (long)(50 * rows + 1300 * cols + (block < most ? block : most) + tree + (64 << 10));
 }
 
-static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats)
+static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats, uint32_t mode)
 {
     struct table t = table_mixed(64, rows, cols);
     struct forest_matrix x = table_matrix(&t);
@@ -251,14 +266,12 @@ static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats)
     struct forest_prepared *prepared;
     struct forest_scratch *scratch;
     const void *tree;
-    size_t size, bytes;
+    size_t bytes;
 
+    params.mode = mode;
     params.keep_stats = keep_stats;
     params.max_features = cols > 1000 ? FOREST_MAX_FEATURES_SQRT : FOREST_MAX_FEATURES_DEFAULT;
-    REQUIRE_OK(forest_prepared_size(&x, &size));
-    void *block = aligned_alloc(64, (size + 63) / 64 * 64);
-    REQUIRE_OK(forest_prepare(&x, block, size));
-    REQUIRE_OK(forest_prepared_open(block, size, &prepared));
+    void *block = prepare(&x, params.mode, &prepared);
     for (uint32_t whole = 0; whole < 2; whole++) {
         params.no_bootstrap = whole;
         bytes_held = bytes_most = 0;
@@ -269,10 +282,10 @@ static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats)
         forest_scratch_free(scratch);
         watching = false;
         REQUIRE_OK(err);
-        if (bytes_most > scratch_bound(rows, cols, keep_stats))
+        if (bytes_most > scratch_bound(rows, cols, keep_stats, mode))
             fprintf(stderr, "%llu x %llu: %ld bytes, not up to %ld\n", (unsigned long long)rows,
-                    (unsigned long long)cols, bytes_most, scratch_bound(rows, cols, keep_stats));
-        CHECK(bytes_most <= scratch_bound(rows, cols, keep_stats));
+                    (unsigned long long)cols, bytes_most, scratch_bound(rows, cols, keep_stats, mode));
+        CHECK(bytes_most <= scratch_bound(rows, cols, keep_stats, mode));
         CHECK(bytes_most > (long)(20 * rows)); /* it was counted */
     }
     forest_prepared_close(prepared);
@@ -282,11 +295,16 @@ static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats)
 
 static void a_scratch_is_small_beside_the_data(void)
 {
-    check_scratch(400, 3, true);
-    check_scratch(30000, 8, false);
-    check_scratch(140000, 5, false); /* from here on feature by feature at the top */
-    check_scratch(20000, 200, false);
-    check_scratch(3000, 2500, true);
+    check_scratch(400, 3, true, FOREST_EXACT);
+    check_scratch(30000, 8, false, FOREST_EXACT);
+    check_scratch(140000, 5, false, FOREST_EXACT); /* from here on feature by feature at the top */
+    check_scratch(20000, 200, false, FOREST_EXACT);
+    check_scratch(3000, 2500, true, FOREST_EXACT);
+    check_scratch(400, 3, true, FOREST_HISTOGRAM);
+    check_scratch(140000, 5, false, FOREST_HISTOGRAM);
+    check_scratch(20000, 200, false, FOREST_HISTOGRAM);
+    check_scratch(3000, 2500, true, FOREST_HISTOGRAM);
+    check_scratch(1000, 20000, false, FOREST_HISTOGRAM); /* fewer histograms, smaller blocks */
 }
 
 TESTS("memory", { "when memory runs out there is an error and no leak", running_out_is_an_error },
