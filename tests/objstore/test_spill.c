@@ -212,6 +212,45 @@ static void damaged_file(void)
     end(s);
 }
 
+static void missing_file(void)
+{
+    char path[400], away[416];
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    struct objstore_id id = help_id(1);
+    struct objstore_view view;
+    CHECK_EQ(put_one(s, 1, 300000), 0);
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    CHECK_EQ(files_in_dir(path), 1);
+    CHECK_EQ(put_one(s, 2, 300000), 0);
+    snprintf(away, sizeof away, "%s.away", path);
+    REQUIRE(rename(path, away) == 0);
+    CHECK_EQ(objstore_get(s, &id, 0, &view), -EBADMSG);
+    CHECK(get_one(s, 2, 300000) && help_is_sound(s) && objstore_contains(s, &id));
+    REQUIRE(rename(away, path) == 0);
+    CHECK(get_one(s, 1, 300000)); /* nothing was lost by looking */
+    CHECK(objstore_spill(s, 2 << 20) > 0);
+    CHECK(files_in_dir(path) > 0);
+    int cut = truncate(path, 70000); /* one or both of them are in it */
+    int errors = 0;
+    REQUIRE(cut == 0);
+    for (uint64_t n = 1; n <= 2; n++) {
+        id = help_id(n);
+        int err = objstore_get(s, &id, 0, &view);
+        CHECK(err == 0 || err == -EBADMSG);
+        errors += err != 0;
+        if (!err)
+            objstore_release(s, &view);
+        CHECK_EQ(objstore_delete(s, &id), 0);
+    }
+    CHECK(errors > 0);
+    CHECK_EQ(help_used(s), 0);
+    CHECK_EQ(put_one(s, 3, 900000), 0); /* the store goes on */
+    CHECK(get_one(s, 3, 900000));
+    end(s);
+}
+
 /* What is packed shares a page with the next: when it goes that stays. */
 static void packed_neighbours(void)
 {
@@ -598,6 +637,7 @@ static void threads_share_a_handle(void)
 TESTS("spill", { "a store takes many times its capacity and gives it back", more_than_fits },
       { "also compressed", more_than_fits_compressed },
       { "a damaged file is its object's error alone", damaged_file },
+      { "a file that is away, or cut off, is its object's error alone", missing_file },
       { "what was packed with another stays when that goes", packed_neighbours },
       { "the disk gets its room back piece by piece", holes },
       { "a read-only handle reads what was spilled", read_only },
