@@ -277,7 +277,7 @@ void share_reuse_trees(struct share *s, const struct forest_params *params)
 {
     struct {
         struct objstore_id x, y;
-        uint64_t rows, features;
+        uint64_t rows, features, version; /* another library may grow other trees */
         struct forest_params params;
     } of;
     struct objstore_id key;
@@ -286,6 +286,7 @@ void share_reuse_trees(struct share *s, const struct forest_params *params)
     objstore_id_from_content(s->view[Y_TRAIN].data, s->view[Y_TRAIN].size, &of.y);
     of.rows = s->train_rows;
     of.features = s->features;
+    of.version = (uint64_t)forest_version();
     of.params = *params;
     of.params.n_estimators = 0;
     objstore_id_from_content(&of, sizeof of, &key);
