@@ -478,6 +478,21 @@ OBJSTORE_CHECKED int64_t objstore_spill(struct objstore *store, uint64_t free_by
  */
 OBJSTORE_CHECKED int objstore_verify_spilled(struct objstore *store, struct objstore_diag *diag);
 
+/* Of stores that are gone. */
+struct objstore_orphans {
+    uint64_t stores, files, bytes;
+};
+/*
+ * Find, and if asked remove, spill files in `dir` whose store is gone: a nameless one that no living
+ * process has open, or one that is not at the path where it was made (removed by hand, or tmpfs
+ * emptied by a restart; what was moved elsewhere counts as gone, unless a process has it
+ * open). Files of nameless stores are also removed when the next store is made with that
+ * spill_dir. `out` may be NULL.
+ *   -EINVAL  no dir     and those of realpath(3) and opendir(3)
+ */
+OBJSTORE_CHECKED int objstore_spill_orphans(const char *dir, bool remove,
+                                            struct objstore_orphans *out);
+
 /*
  * Clean up now after processes that died attached, and after views that were given and not taken in
  * time; returns how many. (Also done on the way.)

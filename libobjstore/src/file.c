@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -65,6 +66,19 @@ int file_resolve(const char *where, struct file_name *name)
     memcpy(name->dir, where, length + 1);
     char *slash = strrchr(name->dir, '/');
     slash[slash == name->dir] = 0;
+    return 0;
+}
+
+int file_absolute(const struct file_name *name, char path[PATH_MAX])
+{
+    const char *last = strrchr(name->path, '/');
+
+    if (!realpath(name->dir, path))
+        return -errno;
+    size_t n = strlen(path) == 1 ? 0 : strlen(path); /* the root */
+    if (n + strlen(last) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    memcpy(path + n, last, strlen(last) + 1);
     return 0;
 }
 

@@ -21,6 +21,8 @@ __attribute__((format(printf, 2, 3))) void diag_set(struct objstore_diag *diag, 
 
 /* What `where` means. -EINVAL, -ENAMETOOLONG. */
 int file_resolve(const char *where, struct file_name *name);
+/* Its path from the root on; the directory must be there. realpath(3)'s errors, -ENAMETOOLONG. */
+int file_absolute(const struct file_name *name, char path[PATH_MAX]);
 /* The user's own directory exists and is the user's. */
 int file_make_dir(const struct file_name *name);
 /* A new file without a name for a store of this geometry, all reserved; its descriptor, or an

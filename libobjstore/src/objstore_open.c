@@ -246,23 +246,14 @@ static int read_options(const struct objstore_options *given, struct objstore_op
     return 0;
 }
 
-/* Make a file, attach to it, give it its name. */
-static int make_store(const struct file_name *name, const struct geometry *g,
-                      const struct objstore_options *o, struct objstore **out,
-                      struct objstore_diag *diag)
+/* A file that is new, and the caller's: attach to it, give it its name. */
+static int attach_and_publish(int fd, const struct file_name *name,
+                              const struct objstore_options *o, struct objstore **out,
+                              struct objstore_diag *diag)
 {
-    int fd = file_make(name ? name->dir : NULL, g, o->mode,
-                       name && o->flags & OBJSTORE_EPHEMERAL ? HEADER_EPHEMERAL : 0, diag);
-    if (fd < 0)
-        return fd;
     struct objstore *s;
-    int err = spill_format(fd, g, o, diag);
-    if (err) {
-        file_unlink_hidden(fd);
-        close(fd);
-        return err;
-    }
-    err = attach(fd, o->flags, true, &s, diag);
+    int err = attach(fd, o->flags, true, &s, diag);
+
     if (err)
         return err;
     err = name ? file_publish(s->fd, name) : 0;
@@ -273,6 +264,27 @@ static int make_store(const struct file_name *name, const struct geometry *g,
     }
     *out = s;
     return 0;
+}
+
+static int make_store(const struct file_name *name, const struct geometry *g,
+                      const struct objstore_options *o, struct objstore **out,
+                      struct objstore_diag *diag)
+{
+    int fd = file_make(name ? name->dir : NULL, g, o->mode,
+                       name && o->flags & OBJSTORE_EPHEMERAL ? HEADER_EPHEMERAL : 0, diag);
+    struct spill_new made;
+
+    if (fd < 0)
+        return fd;
+    int err = spill_format(fd, g, o, name, &made, diag);
+    if (err) {
+        file_unlink_hidden(fd);
+        close(fd);
+        return err;
+    }
+    err = attach_and_publish(fd, name, o, out, diag);
+    spill_new_end(&made, err != 0);
+    return err;
 }
 
 static int open_existing(const struct file_name *name, const struct objstore_options *o,

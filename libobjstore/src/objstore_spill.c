@@ -5,6 +5,7 @@
 #include "file.h"
 #include "lease.h"
 #include "spill.h"
+#include "spill_owner.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -15,15 +16,17 @@
 #include <unistd.h>
 
 int spill_format(int fd, const struct geometry *g, const struct objstore_options *o,
-                 struct objstore_diag *diag)
+                 const struct file_name *name, struct spill_new *made, struct objstore_diag *diag)
 {
-    struct spill_fixed fixed = { 0 };
-    char dir[PATH_MAX];
+    char dir[PATH_MAX], path[PATH_MAX] = "";
+    struct spill_fixed *fixed = &made->fixed;
+
+    *made = (struct spill_new){ .owner_fd = -1 };
 
     if (!o->spill_dir && !(o->flags & OBJSTORE_CACHE))
         return 0;
-    fixed.mode = o->spill_dir ? SPILL_TO_FILES : SPILL_EVICT;
-    fixed.flags = o->flags & OBJSTORE_COMPRESS ? SPILL_COMPRESS : 0;
+    fixed->mode = o->spill_dir ? SPILL_TO_FILES : SPILL_EVICT;
+    fixed->flags = o->flags & OBJSTORE_COMPRESS ? SPILL_COMPRESS : 0;
     if (o->spill_dir) {
         struct stat st;
 
@@ -33,14 +36,32 @@ int spill_format(int fd, const struct geometry *g, const struct objstore_options
             diag_set(diag, "the directory to spill to cannot be used: %.180s", o->spill_dir);
             return err;
         }
-        if (strlen(dir) >= sizeof fixed.dir)
+        if (strlen(dir) >= sizeof fixed->dir)
             return -ENAMETOOLONG;
-        memcpy(fixed.dir, dir, strlen(dir) + 1);
+        memcpy(fixed->dir, dir, strlen(dir) + 1);
     }
-    if (getrandom(fixed.name, sizeof fixed.name, 0) != (ssize_t)sizeof fixed.name)
+    if (getrandom(fixed->name, sizeof fixed->name, 0) != (ssize_t)sizeof fixed->name)
         return -EIO;
-    fixed.check = spill_fixed_check(&fixed);
-    return pwrite(fd, &fixed, sizeof fixed, (off_t)g->spill_at) == (ssize_t)sizeof fixed ? 0 : -EIO;
+    fixed->check = spill_fixed_check(fixed);
+    if (pwrite(fd, fixed, sizeof *fixed, (off_t)g->spill_at) != (ssize_t)sizeof *fixed)
+        return -EIO;
+    if (!o->spill_dir)
+        return 0;
+    int err = name ? file_absolute(name, path) : 0;
+    if (!err)
+        err = spill_owner_make(fixed, path, o->mode, &made->owner_fd);
+    if (!err) /* what cannot be swept now is no reason to do without a store */
+        (void)!spill_owner_sweep(dir, true, true, NULL);
+    return err;
+}
+
+void spill_new_end(struct spill_new *made, bool failed)
+{
+    if (made->owner_fd < 0)
+        return;
+    if (failed)
+        (void)spill_owner_remove_files(&made->fixed);
+    close(made->owner_fd);
 }
 
 /* Nobody can open it again if it was retired, or has no name. */
@@ -52,7 +73,7 @@ void spill_end_of_store(struct objstore *s)
         !lease_is_last_user(s))
         return;
     POINT("spill: the store ends, its files are there");
-    (void)spill_sweep_files(&s->spill->page->fixed, NULL, NULL);
+    (void)spill_owner_remove_files(&s->spill->page->fixed);
 }
 
 void spill_end_of_file(int fd)
@@ -66,7 +87,7 @@ void spill_end_of_file(int fd)
     if (fixed && !fstat(fd, &st) && st.st_nlink == 0 && !file_check(fd, &header, &g, NULL) &&
         pread(fd, fixed, sizeof *fixed, (off_t)g.spill_at) == (ssize_t)sizeof *fixed &&
         fixed->mode == SPILL_TO_FILES && !fcntl(fd, F_OFD_SETLK, &users)) /* lease.c: no users */
-        (void)spill_sweep_files(fixed, NULL, NULL);
+        (void)spill_owner_remove_files(fixed);
     free(fixed);
 }
 
@@ -113,6 +134,11 @@ int64_t objstore_spill(struct objstore *s, uint64_t free_bytes)
             return freed && !all ? freed : all;
         all += freed;
     }
+}
+
+int objstore_spill_orphans(const char *dir, bool remove, struct objstore_orphans *out)
+{
+    return dir ? spill_owner_sweep(dir, false, remove, out) : -EINVAL;
 }
 
 /* 0, also if it went elsewhere meanwhile; else what is wrong with it. */

@@ -18,6 +18,7 @@
 #include "reap.h"
 #include "replace.h"
 #include "slot.h"
+#include "spill_owner.h"
 
 #include <lz4.h>
 #include <stdlib.h>
@@ -53,7 +54,9 @@ int spill_attach(struct objstore *s)
     s->spill->page = page;
     s->spill->mode = (enum spill_mode)page->fixed.mode;
     s->spill->flags = page->fixed.flags;
-    return 0;
+    s->spill->owner_fd = -1;
+    return page->fixed.mode == SPILL_TO_FILES ? spill_owner_share(&page->fixed, &s->spill->owner_fd)
+                                              : 0;
 }
 
 void spill_detach(struct objstore *s)
@@ -65,6 +68,8 @@ void spill_detach(struct objstore *s)
     reader_end(&s->spill->reader);
     if (au32_load_acquire(&s->spill->dir_fd))
         close((int)au32_load_acquire(&s->spill->dir_fd) - 1);
+    if (s->spill->owner_fd >= 0)
+        close(s->spill->owner_fd);
     free(s->spill);
     s->spill = NULL;
 }

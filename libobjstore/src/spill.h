@@ -3,6 +3,7 @@
 #ifndef OBJSTORE_SPILL_H
 #define OBJSTORE_SPILL_H
 
+#include "file.h"
 #include "index.h"
 #include "spill_io.h"
 #include "store.h"
@@ -21,6 +22,7 @@ struct spill {
     enum spill_mode mode;
     uint32_t flags;
     struct au32 dir_fd;  /* fd + 1, 0: not opened yet */
+    int owner_fd;        /* of the owner file, locked; -1: there is none */
     struct au32 io_kind; /* enum io_kind */
     struct io_writer writer;
     struct reader reader;
@@ -29,15 +31,24 @@ struct spill {
 
 /* ---- spill.c ------------------------------------------------------------------------------- */
 
-/* For a handle on a store that makes room by itself; else s->spill stays NULL. -EBADMSG, -ENOMEM.
- */
+/* For a handle on a store that makes room by itself; else s->spill stays NULL. -EBADMSG, -ENOMEM,
+ * -ESTALE. */
 int spill_attach(struct objstore *s);
 void spill_detach(struct objstore *s);
 
 void spill_stats(const struct objstore *s, struct objstore_stats *out);
-/* Make a new store's file (geometry known, no name yet) one that spills or evicts. */
+/* Of a store that is being made: its owner file is kept locked until the handle has it. */
+struct spill_new {
+    struct spill_fixed fixed;
+    int owner_fd; /* -1: it needs none */
+};
+/*
+ * Make a new store's file (geometry known, no name yet) one that spills or evicts; `name`: which it
+ * will get, or NULL. If it succeeds spill_new_end() must follow when the store is made, or not.
+ */
 int spill_format(int fd, const struct geometry *g, const struct objstore_options *o,
-                 struct objstore_diag *diag);
+                 const struct file_name *name, struct spill_new *made, struct objstore_diag *diag);
+void spill_new_end(struct spill_new *made, bool failed);
 /* The last user of a store that can never be opened again removes its files. */
 void spill_end_of_store(struct objstore *s);
 /* The same for a store that was just destroyed. */
@@ -94,9 +105,9 @@ void spill_punch_dead(const struct objstore *s);
 void spill_file_drop_if_empty(struct objstore *s, struct cache *c, uint32_t file, uint64_t word);
 /* Bytes that a file takes, for a slot that was read as FILE. */
 uint64_t spill_file_bytes(const struct objstore *s, uint32_t file);
-/* Remove files of the store `fixed` in its directory that `is_needed` says nobody needs. */
-int spill_sweep_files(const struct spill_fixed *fixed,
-                      bool (*is_needed)(uint64_t number, void *ctx), void *ctx);
+#define SPILL_NAME_BYTES 80
+/* What the names of a store's files begin with; its length. */
+int spill_file_prefix(const struct spill_fixed *fixed, char name[SPILL_NAME_BYTES]);
 uint64_t spill_fixed_check(const struct spill_fixed *fixed);
 
 #endif

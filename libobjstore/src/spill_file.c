@@ -25,7 +25,7 @@
  *
  * Crashes  Before F2 the sweep reclaims the file with its slot, and the records' slots clear bits
  *   in vain. Between F3 and F4 the sweep finds a FILE without bits. A store that is gone as a whole
- *   leaves files: whoever destroys or retires it removes them, spill_sweep_files().
+ *   leaves files: spill_owner.c.
  *
  * Room is reserved before anything is written: a full disk is an error at F1, and nothing has
  * changed. While some objects of a file are gone their pages are punched out of it.
@@ -38,7 +38,6 @@
 #include "slot.h"
 #include "spill.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +47,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define NAME_BYTES 80
 #define MASK_BITS 32u
 #define DEAD_BYTES ((uint64_t)32 << 20)
 _Static_assert(SPILL_BATCH == MASK_BITS * INLINE_MAX / 8, "one bit for each object of a file");
@@ -60,17 +58,17 @@ static struct au64 *words_of(const struct objstore *s, uint32_t slot)
 
 /* ---- names --------------------------------------------------------------------------------- */
 
-static int prefix_of(const struct spill_fixed *fixed, char name[NAME_BYTES])
+int spill_file_prefix(const struct spill_fixed *fixed, char name[SPILL_NAME_BYTES])
 {
-    return snprintf(name, NAME_BYTES, "objstore-%016llx%016llx-",
+    return snprintf(name, SPILL_NAME_BYTES, "objstore-%016llx%016llx-",
                     (unsigned long long)fixed->name[0], (unsigned long long)fixed->name[1]);
 }
 
-static void name_of(const struct objstore *s, uint64_t number, char name[NAME_BYTES])
+static void name_of(const struct objstore *s, uint64_t number, char name[SPILL_NAME_BYTES])
 {
-    int n = prefix_of(&s->spill->page->fixed, name);
+    int n = spill_file_prefix(&s->spill->page->fixed, name);
 
-    snprintf(name + n, NAME_BYTES - (size_t)n, "%llx", (unsigned long long)number);
+    snprintf(name + n, SPILL_NAME_BYTES - (size_t)n, "%llx", (unsigned long long)number);
 }
 
 uint64_t spill_fixed_check(const struct spill_fixed *fixed)
@@ -97,7 +95,7 @@ static int dir_of(const struct objstore *s)
 
 static int open_file(const struct objstore *s, uint64_t number, int flags)
 {
-    char name[NAME_BYTES];
+    char name[SPILL_NAME_BYTES];
     struct stat st;
     int dir = dir_of(s);
 
@@ -122,7 +120,7 @@ int spill_file_open(const struct objstore *s, uint64_t number)
 
 static void unlink_file(const struct objstore *s, uint64_t number)
 {
-    char name[NAME_BYTES];
+    char name[SPILL_NAME_BYTES];
     int dir = dir_of(s);
 
     name_of(s, number, name);
@@ -377,33 +375,4 @@ void spill_forget(struct objstore *s, struct cache *c, uint32_t slot)
         return;
     POINT("spill: forgotten, still noted");
     au64_store_release(&at->extent, 0);
-}
-
-/* ---- a store that is gone ------------------------------------------------------------------ */
-
-int spill_sweep_files(const struct spill_fixed *fixed,
-                      bool (*is_needed)(uint64_t number, void *ctx), void *ctx)
-{
-    char prefix[NAME_BYTES];
-    int n = prefix_of(fixed, prefix), removed = 0;
-
-    if (fixed->check != spill_fixed_check(fixed) || !memchr(fixed->dir, 0, sizeof fixed->dir))
-        return -EBADMSG;
-    if (fixed->mode != SPILL_TO_FILES)
-        return 0;
-    DIR *dir = opendir(fixed->dir);
-    if (!dir)
-        return errno == ENOENT ? 0 : -errno;
-    for (struct dirent *e; (e = readdir(dir));) {
-        unsigned long long number;
-        char end;
-
-        if (strncmp(e->d_name, prefix, (size_t)n) ||
-            sscanf(e->d_name + n, "%llx%c", &number, &end) != 1 ||
-            (is_needed && is_needed(number, ctx)))
-            continue;
-        removed += unlinkat(dirfd(dir), e->d_name, 0) == 0;
-    }
-    closedir(dir);
-    return removed;
 }

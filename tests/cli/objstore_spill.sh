@@ -49,6 +49,19 @@ run 0 verify $store
 run 0 destroy $store
 [ -z "$(ls "$work/files")" ] || fail "left: $(ls "$work/files")"
 
+# --- a store that somebody removed by hand ---
+run 0 create --capacity 8M --spill "$work/files" $store
+for i in 1 2 3 4; do run 0 put --name "o$i" $store "$work/in$i"; done
+run 0 doctor --spill-dir "$work/files" $store
+rm "/dev/shm/objstore-$(id -u)/$store"
+[ -n "$(ls "$work/files")" ] || fail "no spill files"
+run 1 doctor --json --spill-dir "$work/files"
+[ "$(json left)" = "spill files" ] || fail "doctor: $(cat "$work/out")"
+run 0 doctor --repair --spill-dir "$work/files"
+[ -z "$(ls -A "$work/files")" ] || fail "left: $(ls -A "$work/files")"
+run 0 doctor --spill-dir "$work/files"
+refused 3 "" doctor --spill-dir "$work/none"
+
 # --- a cache ---
 run 0 create --capacity 8M --cache $store
 for i in 1 2 3 4 5 6; do run 0 put --name "o$i" $store "$work/in$i"; done

@@ -872,6 +872,11 @@ static int spill_nowhere(void)
     return (int)objstore_spill(s, CAPACITY);
 }
 
+static int orphans_nowhere(void)
+{
+    return objstore_spill_orphans(NULL, true, NULL);
+}
+
 /* Every call, in a child that did not open the store. Answers what all of them say. */
 static int in_child(void)
 {
@@ -1001,6 +1006,7 @@ static const struct row {
     { "objstore_spill", EROFS, spill_read_only },
     { "objstore_spill", EOPNOTSUPP, spill_nowhere },
     { "objstore_verify_spilled", EBADMSG, verify_cut },
+    { "objstore_spill_orphans", EINVAL, orphans_nowhere },
     { "every call", ECHILD, in_child },
 };
 enum { ROWS = sizeof rows / sizeof *rows };

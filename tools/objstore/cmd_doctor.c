@@ -2,7 +2,8 @@
 /*
  * cmd_doctor.c -- what the dead left: processes that died attached, and ephemeral stores that
  * nobody uses. Looking changes nothing; --repair opens the store as a participant, and the
- * library then cleans up (or, an ephemeral store without users, removes it).
+ * library then cleans up (or, an ephemeral store without users, removes it). With --spill-dir also
+ * spill files of stores that are gone.
  */
 #include "cmd.h"
 
@@ -20,9 +21,9 @@
 struct doctor {
     bool repair, json;
     struct emit emit;
-    const char *where;  /* the store that is being looked at */
-    uint64_t found;     /* in all stores */
-    uint64_t alive;     /* processes attached to this store */
+    const char *where; /* the store that is being looked at */
+    uint64_t found;    /* in all stores */
+    uint64_t alive;    /* processes attached to this store */
 };
 
 static void tell(struct doctor *d, const char *what, int32_t pid, uint64_t pins, uint64_t unsealed)
@@ -34,6 +35,8 @@ static void tell(struct doctor *d, const char *what, int32_t pid, uint64_t pins,
     emit_int(&d->emit, "pid", "pid", pid);
     emit_uint(&d->emit, "pins", "pins", pins);
     emit_uint(&d->emit, "unsealed", "unsealed", unsealed);
+    emit_uint(&d->emit, "files", "files", 0);
+    emit_size(&d->emit, "bytes", "bytes", 0);
     emit_bool(&d->emit, "repaired", "repaired", d->repair);
     emit_row_end(&d->emit);
 }
@@ -85,6 +88,28 @@ static int examine(struct doctor *d, const char *where)
     return d->repair && d->found > before ? repair(where) : EXIT_OK;
 }
 
+static int examine_spill_dir(struct doctor *d, const char *dir)
+{
+    struct objstore_orphans gone;
+    int err = objstore_spill_orphans(dir, d->repair, &gone);
+    if (err)
+        return store_cannot(dir, "cannot look into it", err);
+    if (!gone.stores)
+        return EXIT_OK;
+    d->found++;
+    emit_row(&d->emit);
+    emit_string(&d->emit, "store", "store", dir);
+    emit_string(&d->emit, "left", "left", "spill files");
+    emit_int(&d->emit, "pid", "pid", 0);
+    emit_uint(&d->emit, "pins", "pins", 0);
+    emit_uint(&d->emit, "unsealed", "unsealed", 0);
+    emit_uint(&d->emit, "files", "files", gone.files);
+    emit_size(&d->emit, "bytes", "bytes", gone.bytes);
+    emit_bool(&d->emit, "repaired", "repaired", d->repair);
+    emit_row_end(&d->emit);
+    return EXIT_OK;
+}
+
 static int is_visible(const struct dirent *entry)
 {
     return entry->d_name[0] != '.';
@@ -113,18 +138,21 @@ static int examine_all(struct doctor *d)
 int cmd_doctor(int argc, char **argv)
 {
     struct doctor d = { 0 };
-    const char *where = NULL;
+    const char *where = NULL, *spill_dir = NULL;
     const struct arg_option table[] = {
         OPT_FLAG("repair", 'r', &d.repair, "remove what was found"),
+        OPT_TEXT("spill-dir", 's', &spill_dir, "DIR",
+                 "look there, too, for spill files of stores that are gone"),
         OPT_FLAG("json", 'j', &d.json, "one JSON object a line"),
         { .kind = ARG_END },
     };
     struct arg_command command = {
         .usage = "[options] [STORE|all]",
-        .text = "Show what the dead left in a store, or in all of your stores in\n"
-                "/dev/shm/objstore-<uid>: processes that died attached, with what they pinned and had\n"
-                "not sealed, and ephemeral stores that nobody uses. Exit code 1: something was found\n"
-                "and is still there. All of it is also cleaned up by whoever opens the store next.\n",
+        .text =
+            "Show what the dead left in a store, or in all of your stores in\n"
+            "/dev/shm/objstore-<uid>: processes that died attached, with what they pinned and had\n"
+            "not sealed, and ephemeral stores that nobody uses. Exit code 1: something was found\n"
+            "and is still there. All of it is also cleaned up by whoever opens the store next.\n",
         .options = table,
         .words = &where,
         .words_min = 0,
@@ -136,6 +164,10 @@ int cmd_doctor(int argc, char **argv)
     emit_start(&d.emit, stdout, d.json ? EMIT_JSON : EMIT_TEXT, false);
     emit_list(&d.emit, NULL);
     code = !where || strcmp(where, "all") == 0 ? examine_all(&d) : examine(&d, where);
+    if (spill_dir) {
+        int spill_code = examine_spill_dir(&d, spill_dir);
+        code = spill_code > code ? spill_code : code;
+    }
     emit_list_end(&d.emit);
     return code ? code : d.found && !d.repair ? EXIT_ANSWER_NO : EXIT_OK;
 }
