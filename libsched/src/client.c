@@ -65,21 +65,20 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
 
     au64_store_relaxed(&t->waiters, 0); /* relaxed here and below: E1 of task.c */
     au64_store_relaxed(&t->successors, (uint64_t)generation << 32);
-    au64_store_relaxed(&t->deps, (uint64_t)generation << 32);
     au64_store_relaxed(&t->parent, parent ? parent->future : 0);
     t->parent_attempt = parent ? (uint8_t)parent->attempt : 0;
-    t->kernel = (uint16_t)(kernel | (s->label ? KERNEL_LABELLED : 0));
+    t->kernel =
+        (uint16_t)(kernel | (s->label ? KERNEL_LABELLED : 0) | (s->after_count ? KERNEL_AFTER : 0));
     t->attempts_max = (uint8_t)(attempts > ATTEMPT_LIMIT ? ATTEMPT_LIMIT : attempts);
     t->payload_size = s->payload_size;
     t->result_size = 0;
-    t->dep_blocks = 0;
     t->born = ticks;
     if (s->payload_size)
-        memcpy(task_payload(t), s->payload, s->payload_size);
+        memcpy(task_payload(p, t), s->payload, s->payload_size);
     if (s->label) {
         size_t n = strnlen(s->label, NAME_BYTES - 1);
-        memset(t->label, 0, NAME_BYTES);
-        memcpy(t->label, s->label, n);
+        memset(task_detail(p, t)->label, 0, NAME_BYTES);
+        memcpy(task_detail(p, t)->label, s->label, n);
     }
 }
 
@@ -97,7 +96,7 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
     struct task *t = task_at(p, index);
     uint64_t future = future_make(index, word_generation(au64_load_relaxed(&t->word)));
     event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
-              s->label ? t->label : NULL);
+              task_label(p, t));
     task_publish(p, index, TASK_PENDING);
     POINT("submit: published, not queued");
     hint_push_locked(p, future);
@@ -121,14 +120,15 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
     struct task *t = task_at(p, index);
     uint32_t generation = word_generation(au64_load_relaxed(&t->word)); /* relaxed: ours */
     uint64_t future = future_make(index, generation);
-    t->cause = (struct cause){ .exit_code = -1, .kernel = (uint16_t)kernel, .is_dependency = 1 };
+    task_detail(p, t)->cause =
+        (struct cause){ .exit_code = -1, .kernel = (uint16_t)kernel, .is_dependency = 1 };
     err = deps_prepare(p, index, generation, s->after_count);
     pool_lock(p);
     if (err)
         task_untake(p, index);
     else
         event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
-                  s->label ? t->label : NULL);
+                  task_label(p, t));
     stat_add(&p->seats[p->seat].submitted, !err);
     pool_unlock(p);
     if (err)

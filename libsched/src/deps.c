@@ -112,8 +112,8 @@ void deps_free(struct wsched *p, uint32_t index, uint32_t generation)
 
     if ((uint32_t)successors && successors >> 32 == generation)
         chain_free(p, (uint32_t)successors, index, generation);
-    if (t->dep_blocks)
-        chain_free(p, t->dep_blocks, index, generation);
+    if (t->kernel & KERNEL_AFTER)
+        chain_free(p, task_detail(p, t)->dep_blocks, index, generation);
 }
 
 /* ---- bits -------------------------------------------------------------------------------- */
@@ -126,7 +126,7 @@ static uint64_t full_word(uint32_t tag, uint32_t bits)
 /* Bits for `count` dependencies of a task in MAKING. -ENOBUFS: no block is free. */
 int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count)
 {
-    struct task *t = task_at(p, index);
+    struct detail *t = task_detail(p, task_at(p, index));
 
     au64_store_relaxed(&t->deps, full_word(generation, count)); /* relaxed: E1 */
     t->dep_blocks = 0;
@@ -163,7 +163,7 @@ static void clear_bit(struct au64 *word, uint32_t tag, uint32_t bit)
 static void clear_far_bit(struct wsched *p, uint32_t index, uint32_t generation, uint32_t position)
 {
     uint32_t chain = 0, n = 0, number = (position - INLINE_BITS) / BLOCK_BITS;
-    uint32_t link = task_at(p, index)->dep_blocks;
+    uint32_t link = task_detail(p, task_at(p, index))->dep_blocks;
     struct block *b;
 
     for (uint32_t l = link; (b = block_at(p, l)) != NULL && chain < p->block_count; chain++)
@@ -183,10 +183,11 @@ static void clear_far_bit(struct wsched *p, uint32_t index, uint32_t generation,
 
 bool deps_all_over(struct wsched *p, const struct task *t)
 {
-    uint32_t link = t->dep_blocks, n = 0;
+    const struct detail *d = task_detail(p, t);
+    uint32_t link = d->dep_blocks, n = 0;
     struct block *b;
 
-    if ((uint32_t)au64_load_seq_cst(&t->deps)) /* D2 */
+    if ((uint32_t)au64_load_seq_cst(&d->deps)) /* D2 */
         return false;
     for (; (b = block_at(p, link)) != NULL && n < p->block_count; n++) {
         for (uint32_t i = 0; i < BLOCK_WORDS; i++)
@@ -223,7 +224,7 @@ static void resolve(struct wsched *p, uint64_t entry, uint32_t culprit, uint64_t
         return;
     }
     if (position < INLINE_BITS)
-        clear_bit(&t->deps, generation, position);
+        clear_bit(&task_detail(p, t)->deps, generation, position);
     else
         clear_far_bit(p, index, generation, position);
     POINT("deps: bit cleared, task not unblocked");
@@ -347,7 +348,7 @@ static bool block_is_lost(struct wsched *p, uint32_t link, uint64_t owner, uint3
         return true;
     return seat_is_dead(p, dead, taker) &&
            !leads_to(p, (uint32_t)au64_load_acquire(&t->successors), link) &&
-           !leads_to(p, t->dep_blocks, link);
+           !(t->kernel & KERNEL_AFTER && leads_to(p, task_detail(p, t)->dep_blocks, link));
 }
 
 /*

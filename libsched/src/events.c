@@ -221,11 +221,11 @@ void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const str
     memset(d->kernel, 0, sizeof d->kernel);
     memset(d->label, 0, sizeof d->label);
     if (running) {
-        uint32_t kernel = running->kernel & (KERNEL_LABELLED - 1);
+        uint32_t kernel = task_kernel(running);
         if (kernel < p->kernel_count)
             memcpy(d->kernel, p->kernel_names + (size_t)kernel * NAME_BYTES, NAME_BYTES);
-        if (running->kernel & KERNEL_LABELLED)
-            memcpy(d->label, running->label, NAME_BYTES);
+        if (task_label(p, running))
+            memcpy(d->label, task_label(p, running), NAME_BYTES);
     }
     au64_store_release(&d->seq, number + 1); /* V2 */
     au64_store_release(&p->header->deaths, number + 1);

@@ -26,7 +26,7 @@ const char *wsched_kernel_name(const struct wsched *p, uint32_t index)
 
 static const char *kernel_of(const struct wsched *p, uint32_t kernel)
 {
-    const char *name = wsched_kernel_name(p, kernel & (KERNEL_LABELLED - 1));
+    const char *name = wsched_kernel_name(p, kernel & KERNEL_NUMBER);
 
     return name ? name : "";
 }
@@ -66,7 +66,7 @@ static bool task_look(const struct wsched *p, uint32_t index, double rate,
         .kernel = kernel_of(p, t->kernel),
     };
     if (t->kernel & KERNEL_LABELLED)
-        memcpy(out->label, t->label, sizeof out->label);
+        memcpy(out->label, task_detail(p, t)->label, sizeof out->label);
     out->label[sizeof out->label - 1] = 0;
     atomic_thread_fence(memory_order_acquire);
     again = au64_load_relaxed(&t->word); /* relaxed: the fence orders it */
@@ -201,7 +201,7 @@ static bool look_at_stack(const struct wsched *p, const struct seat *s,
     out->kernel = kernel_of(p, t->kernel);
     memset(out->label, 0, sizeof out->label);
     if (t->kernel & KERNEL_LABELLED)
-        memcpy(out->label, t->label, sizeof out->label - 1);
+        memcpy(out->label, task_detail(p, t)->label, sizeof out->label - 1);
     atomic_thread_fence(memory_order_acquire);
     return au32_load_relaxed(&s->depth) == depth && /* relaxed: the fence orders them */
            au64_load_relaxed(&s->running[out->depth - 1]) == entry &&

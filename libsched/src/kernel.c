@@ -11,7 +11,7 @@ const void *wsched_task_payload(const struct wsched_task *task, size_t *size)
 
     if (size)
         *size = n > task->pool->payload_max ? 0 : n; /* more: damaged */
-    return task_payload(t);
+    return task_payload(task->pool, t);
 }
 
 int wsched_task_result(struct wsched_task *task, const void *data, size_t size)

@@ -2,11 +2,13 @@
 /*
  * layout.h -- every byte that the processes of a pool share: one memfd, or file, mapped by all.
  *
- *     header | free map | kernels | seats | deaths | tasks | blocks | queues | event rings
+ *     header | free map | kernels | seats | deaths | tasks | details | payloads and results |
+ *     blocks | queues | event rings
  *
  * The task table is the truth; queues, the free map and caches are hints to it. Everything is an
  * index. A zero-filled segment is an empty pool. Sizes follow from the options (segment.c); pages
- * cost memory when they are first used.
+ * cost memory when they are first used. What every task needs is one line of its own, so that
+ * submitter and worker exchange one line each way; what few tasks need stands elsewhere.
  *
  * A seat is a participant: seats 0 .. workers - 1 are the workers', then comes the driver's, then
  * the supervisor's. A worker that dies is replaced in its seat.
@@ -20,7 +22,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 2u
+#define LAYOUT_VERSION 3u
 
 #define WORKERS_MAX 256u
 #define SEATS_MAX (WORKERS_MAX + 2)
@@ -82,32 +84,41 @@ enum task_state {
 
 struct cause { /* of a failure; written by the word's exclusive owner */
     int32_t pid;
-    int32_t signal;
-    int32_t exit_code; /* -1: none */
+    int16_t signal;
+    int16_t exit_code; /* -1: none */
     uint16_t kernel;   /* that failed: the task's, or that of the one it was to follow */
     uint8_t attempts;
     uint8_t attempts_max;
     uint32_t is_dependency;
 };
 
-#define KERNEL_LABELLED 0x8000u
+/* Flags in task.kernel */
+#define KERNEL_LABELLED 0x8000u /* there is a label */
+#define KERNEL_AFTER 0x4000u /* it has dependencies: detail.deps and .dep_blocks mean something */
+#define KERNEL_NUMBER 0x0fffu
+
+/* What every task needs. */
 struct task {
     struct au64 word;
     struct au64 waiters;    /* bits of park words */
     struct au64 successors; /* generation << 32 | first block + 1: deps.c */
-    struct au64 deps;       /* generation << 32 | a bit for each of the first 32 that is not over */
     struct au64 parent;     /* the future of the task that submitted this one, or 0 */
-    uint16_t kernel;        /* KERNEL_LABELLED: there is a label */
+    uint64_t born;          /* ticks */
+    uint16_t kernel;        /* number | flags */
     uint8_t parent_attempt;
     uint8_t attempts_max;
     uint32_t payload_size;
     uint32_t result_size;
+    uint32_t pad[3];
+};
+
+/* What few need. */
+struct detail {
+    struct au64 deps;    /* generation << 32 | a bit for each of the first 32 that is not over */
     uint32_t dep_blocks; /* first block + 1 of further bits of dependencies */
-    uint64_t born;       /* ticks */
+    uint32_t todo;       /* index + 1: list of those to tell, of the thread that ended them */
     struct cause cause;
-    uint32_t todo; /* index + 1: list of those to tell, of the thread that ended them */
-    uint32_t pad;
-    char label[NAME_BYTES]; /* then the payload, then the result */
+    char label[NAME_BYTES];
 };
 
 /* ---- blocks: deps.c ---------------------------------------------------------------------- */
@@ -134,8 +145,8 @@ struct seat {
     struct au64 events;   /* ever written to this seat's ring */
     /* Statistics, by the seat's process alone. */
     struct au64 submitted, finished, failed, cancelled, retried, stolen;
-    struct au32 depth; /* entries of `running` in use; may be stale by one after a death */
-    struct au32 ready; /* the worker of this incarnation has started */
+    struct au32 depth;   /* entries of `running` in use; may be stale by one after a death */
+    struct au32 ready;   /* the worker of this incarnation has started */
     struct au32 reading; /* the supervisor reads what the worker prints: output.c */
     uint32_t pad3[13];
     struct park park; /* a worker's */
@@ -175,7 +186,7 @@ struct event_label { /* in another ring, as most events have none */
 /* What sizes follow from; for those who did not make the pool. */
 struct geometry {
     uint64_t bytes; /* of all */
-    uint32_t task_count, task_stride, block_count;
+    uint32_t task_count, bytes_stride, block_count;
     uint32_t payload_max, result_max;
     uint32_t kernel_count, event_capacity;
     uint32_t queue_capacity[2];
@@ -210,8 +221,9 @@ struct header {
 };
 
 _Static_assert(sizeof(struct park) == CACHE_LINE, "layout");
-_Static_assert(offsetof(struct task, cause) == 64, "what an empty task needs is one line");
-_Static_assert(sizeof(struct task) == 128, "layout");
+_Static_assert(sizeof(struct task) == CACHE_LINE, "what an empty task needs is one line");
+_Static_assert(sizeof(struct detail) == CACHE_LINE, "layout");
+_Static_assert(KERNELS_MAX == KERNEL_NUMBER + 1, "a kernel's number fits beside the flags");
 _Static_assert(sizeof(struct block) == CACHE_LINE, "layout");
 _Static_assert(offsetof(struct seat, identity) == 192, "layout");
 _Static_assert(offsetof(struct seat, park) == 320, "layout");

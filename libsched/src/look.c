@@ -67,8 +67,8 @@ int wsched_failure(struct wsched *p, struct wsched_future future, struct wsched_
         return -ENOENT;
     const struct task *t = task_at(p, index);
     bool is_cancelled = word_state(word) == TASK_CANCELLED;
-    const struct cause none = { .exit_code = -1, .kernel = t->kernel & (KERNEL_LABELLED - 1) };
-    const struct cause c = is_cancelled ? none : t->cause;
+    const struct cause none = { .exit_code = -1, .kernel = (uint16_t)task_kernel(t) };
+    const struct cause c = is_cancelled ? none : task_detail(p, t)->cause;
     struct wsched_failure f = {
         .error = is_cancelled ? -ECANCELED : -word_errno(word),
         .pid = c.pid,
@@ -108,7 +108,7 @@ static const char *verify_task(const struct wsched *p, const struct task *t, uin
     if ((state == TASK_FAILED) !=
         (state != TASK_CANCELLED && state != TASK_FAILING && word_errno(word) != 0))
         return "state and errno do not agree";
-    if ((t->kernel & (KERNEL_LABELLED - 1)) >= p->kernel_count)
+    if (task_kernel(t) >= p->kernel_count)
         return "a kernel that does not exist";
     if (t->payload_size > p->payload_max)
         return "payload too big";

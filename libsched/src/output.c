@@ -230,7 +230,7 @@ static uint32_t kernel_now(const struct output *o, uint32_t seat)
             au64_load_relaxed(&p->seats[seat].running[depth - 1]); /* relaxed: a name */
         uint32_t index = (uint32_t)(entry & 0x1fffff) - 1;
         if (index < p->task_count)
-            kernel = task_at(p, index)->kernel & (KERNEL_LABELLED - 1);
+            kernel = task_kernel(task_at(p, index));
     } else {
         kernel = event_last_kernel(p, seat);
     }

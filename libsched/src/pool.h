@@ -32,7 +32,9 @@ struct wsched {
     char *kernel_names;    /* NAME_BYTES each */
     struct seat *seats;
     struct death *deaths;
-    unsigned char *tasks;
+    struct task *tasks;
+    struct detail *details;
+    unsigned char *bytes_of_tasks; /* bytes_stride each: the payload, then the result */
     struct block *blocks;
     struct au64 *deques;         /* DEQUE_CAPACITY each */
     struct queue_view queues[2]; /* the driver's, the supervisor's */
@@ -40,7 +42,7 @@ struct wsched {
     struct event_label *event_labels;
     uint64_t event_number; /* of the event that is expected next, */
     uint32_t event_place;  /* and where in its ring it goes */
-    uint32_t workers, seat_count, task_count, task_stride, block_count, event_capacity;
+    uint32_t workers, seat_count, task_count, bytes_stride, block_count, event_capacity;
     uint32_t payload_max, result_max, kernel_count;
     uint64_t clock_ticks, clock_ns;
     bool has_tsc;
@@ -53,11 +55,11 @@ struct wsched {
     pthread_mutex_t lock;
     uint32_t *free_slots; /* ours: MAKING(seat) */
     uint32_t free_count, free_max, worker_free_max;
-    uint32_t map_cursor;               /* where to look first for a free slot */
-    struct au32 block_cursor;          /* and for a free block: any thread may end a task */
-    uint32_t last_kernel;              /* the name that was looked up last */
-    struct au32 woke;                  /* the last submission had to wake a worker */
-    struct au32 spin;                  /* of a waiting client, in pauses */
+    uint32_t map_cursor;      /* where to look first for a free slot */
+    struct au32 block_cursor; /* and for a free block: any thread may end a task */
+    uint32_t last_kernel;     /* the name that was looked up last */
+    struct au32 woke;         /* the last submission had to wake a worker */
+    struct au32 spin;         /* of a waiting client, in pauses */
 
     const struct wsched_kernel *kernels;
     struct wsched_options options;
@@ -67,7 +69,7 @@ struct wsched {
 
     struct wsched_task *current; /* in a worker: the task on top of its stack */
     uint32_t depth;
-    uint32_t batch; /* how many hints to steal at once */
+    uint32_t batch;    /* how many hints to steal at once */
     uint64_t last_end; /* ticks: when the task before ended, if nothing was done since; or 0 */
     uint32_t spin_rounds, tick, cpus;
     uint64_t random;
@@ -146,15 +148,30 @@ static inline uint32_t future_generation(uint64_t future)
 
 static inline struct task *task_at(const struct wsched *p, uint32_t index)
 {
-    return (struct task *)(void *)(p->tasks + (uint64_t)index * p->task_stride);
+    return &p->tasks[index];
 }
-static inline unsigned char *task_payload(struct task *t)
+static inline struct detail *task_detail(const struct wsched *p, const struct task *t)
 {
-    return (unsigned char *)t + sizeof *t;
+    return &p->details[t - p->tasks];
 }
-static inline unsigned char *task_result(const struct wsched *p, struct task *t)
+static inline unsigned char *task_payload(const struct wsched *p, const struct task *t)
 {
-    return (unsigned char *)t + sizeof *t + (p->payload_max + 7u) / 8 * 8;
+    return p->bytes_of_tasks + (uint64_t)(t - p->tasks) * p->bytes_stride;
+}
+/* Behind the payload, so that small ones share a line. */
+static inline unsigned char *task_result(const struct wsched *p, const struct task *t)
+{
+    uint32_t n = t->payload_size > p->payload_max ? 0 : t->payload_size; /* more: damaged */
+
+    return task_payload(p, t) + (n + 7u) / 8 * 8;
+}
+static inline uint32_t task_kernel(const struct task *t)
+{
+    return t->kernel & KERNEL_NUMBER;
+}
+static inline const char *task_label(const struct wsched *p, const struct task *t)
+{
+    return t->kernel & KERNEL_LABELLED ? task_detail(p, t)->label : NULL;
 }
 /* Does the future name a task that exists? Then *index and *word are its own. */
 static inline bool future_look(const struct wsched *p, uint64_t future, uint32_t *index,
@@ -226,8 +243,8 @@ void observer_free(struct wsched *p);
 
 #define NAME_PATH_MAX 4096
 int name_path(const char *where, char path[NAME_PATH_MAX]); /* -EINVAL: no name */
-int name_create(const char *where, int *fd);  /* a file without a name, where it will get one */
-int name_publish(const char *where, int fd);  /* -EEXIST: another pool's, which lives, or no pool */
+int name_create(const char *where, int *fd); /* a file without a name, where it will get one */
+int name_publish(const char *where, int fd); /* -EEXIST: another pool's, which lives, or no pool */
 void name_remove(const char *where, int fd);
 int name_lock(int fd);     /* as long as a process has this open file description; -EAGAIN */
 bool name_is_used(int fd); /* by a process of the pool: somebody else has it locked */

@@ -43,13 +43,14 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
     p->task_count = capacity + p->free_max + p->workers * p->worker_free_max;
     if (p->task_count > TASKS_MAX)
         p->task_count = TASKS_MAX;
-    p->task_stride = (uint32_t)sizeof(struct task) + (p->payload_max + 7) / 8 * 8 + p->result_max;
-    p->task_stride = (p->task_stride + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    p->bytes_stride = (p->payload_max + 7) / 8 * 8 + p->result_max;
+    p->bytes_stride = (p->bytes_stride + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
     p->block_count = p->task_count < BLOCKS_MIN / 8 ? BLOCKS_MIN : p->task_count * 8;
 }
 
 struct places {
-    uint64_t free_map, names, seats, deaths, tasks, blocks, deques, queue[2], events, labels, end;
+    uint64_t free_map, names, seats, deaths, tasks, details, bytes, blocks, deques, queue[2],
+        events, labels, end;
 };
 
 static struct places places_of(const struct wsched *p)
@@ -62,7 +63,9 @@ static struct places places_of(const struct wsched *p)
     at.names = take(&end, (uint64_t)p->kernel_count * NAME_BYTES);
     at.seats = take(&end, p->seat_count * sizeof(struct seat));
     at.deaths = take(&end, DEATHS_KEPT * sizeof(struct death));
-    at.tasks = take(&end, (uint64_t)p->task_count * p->task_stride);
+    at.tasks = take(&end, p->task_count * sizeof(struct task));
+    at.details = take(&end, p->task_count * sizeof(struct detail));
+    at.bytes = take(&end, (uint64_t)p->task_count * p->bytes_stride);
     at.blocks = take(&end, p->block_count * sizeof(struct block));
     at.deques = take(&end, (uint64_t)p->workers * DEQUE_CAPACITY * sizeof(struct au64));
     at.queue[0] = take(&end, p->queues[0].capacity * sizeof(struct au64));
@@ -82,7 +85,9 @@ static void place(struct wsched *p, const struct places *at)
     p->kernel_names = (char *)p->base + at->names;
     p->seats = (struct seat *)(void *)(p->base + at->seats);
     p->deaths = (struct death *)(void *)(p->base + at->deaths);
-    p->tasks = p->base + at->tasks;
+    p->tasks = (struct task *)(void *)(p->base + at->tasks);
+    p->details = (struct detail *)(void *)(p->base + at->details);
+    p->bytes_of_tasks = p->base + at->bytes;
     p->blocks = (struct block *)(void *)(p->base + at->blocks);
     p->deques = (struct au64 *)(void *)(p->base + at->deques);
     for (int i = 0; i < 2; i++)
@@ -146,7 +151,7 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     p->header->geometry =
         (struct geometry){ .bytes = p->bytes,
                            .task_count = p->task_count,
-                           .task_stride = p->task_stride,
+                           .bytes_stride = p->bytes_stride,
                            .block_count = p->block_count,
                            .payload_max = p->payload_max,
                            .result_max = p->result_max,
@@ -174,10 +179,10 @@ static bool is_sane(const struct header *h, uint64_t file_bytes)
 
     return h->workers > 0 && h->workers <= WORKERS_MAX && g->bytes <= file_bytes &&
            g->task_count > 0 && g->task_count <= TASKS_MAX && g->payload_max <= BYTES_MAX &&
-           g->result_max <= BYTES_MAX && g->task_stride % CACHE_LINE == 0 &&
-           g->task_stride >= sizeof(struct task) + (g->payload_max + 7) / 8 * 8 + g->result_max &&
-           g->task_stride <= sizeof(struct task) + 2 * BYTES_MAX + 2 * CACHE_LINE &&
-           g->block_count > 0 && g->block_count <= 8 * (TASKS_MAX + 1) && g->kernel_count > 0 &&
+           g->result_max <= BYTES_MAX && g->bytes_stride % CACHE_LINE == 0 &&
+           g->bytes_stride >= (g->payload_max + 7) / 8 * 8 + g->result_max &&
+           g->bytes_stride <= 2 * BYTES_MAX + 2 * CACHE_LINE && g->block_count > 0 &&
+           g->block_count <= 8 * (TASKS_MAX + 1) && g->kernel_count > 0 &&
            g->kernel_count <= KERNELS_MAX && g->event_capacity > 0 &&
            g->event_capacity <= EVENTS_MAX && is_power_of_two(g->queue_capacity[0]) &&
            is_power_of_two(g->queue_capacity[1]) && g->queue_capacity[0] <= 2 * TASKS_MAX &&
@@ -203,7 +208,7 @@ int segment_look(struct wsched *p)
     p->workers = h.workers;
     p->seat_count = p->workers + 2;
     p->task_count = g->task_count;
-    p->task_stride = g->task_stride;
+    p->bytes_stride = g->bytes_stride;
     p->block_count = g->block_count;
     p->payload_max = g->payload_max;
     p->result_max = g->result_max;

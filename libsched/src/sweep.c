@@ -44,12 +44,11 @@ static bool covers(struct wsched *p, const struct sweep *s, uint32_t seat)
 
 static void fill_cause(struct wsched *p, struct task *t, uint64_t word, pid_t pid, int status)
 {
-    (void)p;
-    t->cause = (struct cause){
+    task_detail(p, t)->cause = (struct cause){
         .pid = pid,
-        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-        .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-        .kernel = t->kernel & (KERNEL_LABELLED - 1),
+        .signal = (int16_t)(WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+        .exit_code = (int16_t)(WIFEXITED(status) ? WEXITSTATUS(status) : -1),
+        .kernel = (uint16_t)task_kernel(t),
         .attempts = (uint8_t)word_attempt(word),
         .attempts_max = t->attempts_max,
     };
@@ -64,8 +63,7 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
     uint64_t future = future_make(index, word_generation(word));
 
     event_put(p, seat < p->workers ? seat : p->seat, WSCHED_EVENT_DIED, ticks_now(p), future,
-              attempt, t->kernel & (KERNEL_LABELLED - 1), pid,
-              t->kernel & KERNEL_LABELLED ? t->label : NULL);
+              attempt, task_kernel(t), pid, task_label(p, t));
     if (!is_charged && t->attempts_max < ATTEMPT_LIMIT)
         t->attempts_max++;
     POINT("sweep: about to settle a task");
@@ -160,7 +158,7 @@ static void cancel_orphan(struct wsched *p, const struct sweep *s, uint32_t inde
 {
     struct task *t = task_at(p, index);
     uint64_t parent = au64_load_acquire(&t->parent), /* before the second look at the word */
-             future = future_make(index, word_generation(word));
+        future = future_make(index, word_generation(word));
     uint32_t attempt = t->parent_attempt;
 
     /* Is it still that task? Its state may have changed: somebody runs it or ends it meanwhile. */

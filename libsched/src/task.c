@@ -235,14 +235,14 @@ static __thread bool is_telling;
 
 static void tell_later(struct wsched *p, uint32_t index)
 {
-    task_at(p, index)->todo = todo_first;
+    task_detail(p, task_at(p, index))->todo = todo_first;
     todo_first = index + 1;
     if (is_telling)
         return;
     is_telling = true;
     while (todo_first && todo_first <= p->task_count) {
         uint32_t first = todo_first - 1;
-        todo_first = task_at(p, first)->todo;
+        todo_first = task_detail(p, task_at(p, first))->todo;
         task_tell(p, first);
     }
     todo_first = 0;
@@ -329,6 +329,7 @@ void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32
                          uint64_t culprit_word)
 {
     struct task *t = task_at(p, index), *c = task_at(p, culprit);
+    struct cause *cause = &task_detail(p, t)->cause;
     uint32_t generation = word_generation(word);
     int error = word_errno(culprit_word) ? word_errno(culprit_word) : ECANCELED;
     uint64_t next;
@@ -339,10 +340,10 @@ void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32
         next = word_turn(word, TASK_FAILING, p->seat, error);
     } while (!au64_cas_acq_rel(&t->word, &word, next)); /* T4 */
     POINT("task: failing, no cause written");
-    t->cause = word_state(culprit_word) == TASK_FAILED
-                   ? c->cause
-                   : (struct cause){ .exit_code = -1, .kernel = c->kernel & (KERNEL_LABELLED - 1) };
-    t->cause.is_dependency = 1;
+    *cause = word_state(culprit_word) == TASK_FAILED
+                 ? task_detail(p, c)->cause
+                 : (struct cause){ .exit_code = -1, .kernel = (uint16_t)task_kernel(c) };
+    cause->is_dependency = 1;
     POINT("task: failing, cause written");
     task_end(p, index, next, TASK_FAILED, error);
 }

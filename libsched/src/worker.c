@@ -114,11 +114,6 @@ static bool find(struct wsched *p, uint64_t *hint)
 
 /* ---- running ----------------------------------------------------------------------------- */
 
-static const char *label_of(const struct task *t)
-{
-    return t->kernel & KERNEL_LABELLED ? t->label : NULL;
-}
-
 static void set_depth(struct wsched *p, uint32_t depth)
 {
     p->depth = depth;
@@ -127,20 +122,20 @@ static void set_depth(struct wsched *p, uint32_t depth)
 
 static void blame_kernel(struct wsched *p, struct task *t, const struct wsched_task *task)
 {
-    t->cause = (struct cause){ .pid = p->pid,
-                               .exit_code = -1,
-                               .kernel = task->kernel,
-                               .attempts = (uint8_t)task->attempt,
-                               .attempts_max = t->attempts_max };
+    task_detail(p, t)->cause = (struct cause){ .pid = p->pid,
+                                               .exit_code = -1,
+                                               .kernel = task->kernel,
+                                               .attempts = (uint8_t)task->attempt,
+                                               .attempts_max = t->attempts_max };
 }
 
 static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t word, bool stolen)
 {
     struct task *t = task_at(p, task->index);
     struct seat *s = &p->seats[p->seat];
-    const char *label = label_of(t);
+    const char *label = task_label(p, t);
 
-    task->kernel = t->kernel & (KERNEL_LABELLED - 1);
+    task->kernel = (uint16_t)task_kernel(t);
     /* A stamp takes as long as much else: the end of the task before will do, unless this one was
      * submitted only then. */
     task->started = p->last_end > t->born ? p->last_end : ticks_now(p);
