@@ -474,11 +474,12 @@ static void late_marks_do_no_harm(void)
 
 /* ---- two processes, kills in between, a ledger outside the store ---------------------------- */
 
-enum { LEDGER = 4096, WORKERS = 2 };
+enum { LEDGER = 1024, WORKERS = 2 };
+enum { ABSENT, PUTTING, SEALED, DELETING }; /* PUTTING, DELETING: only its owner knows */
 struct ledger {
-    _Atomic uint32_t sealed[LEDGER]; /* written after the seal returned */
-    _Atomic uint32_t next[WORKERS];
-    _Atomic uint64_t gets;
+    _Atomic uint32_t state[LEDGER]; /* of object n, which worker n % WORKERS puts and deletes */
+    _Atomic uint64_t gets, puts, deletes;
+    bool is_cache;
 };
 
 static size_t storm_size(uint64_t n)
@@ -486,39 +487,75 @@ static size_t storm_size(uint64_t n)
     return size_of(n, 200000);
 }
 
-/* Puts its own numbers in turn, and gets any that is in the ledger. */
+static void storm_put(struct objstore *s, struct ledger *ledger, uint32_t n)
+{
+    bool is_again = ledger->state[n] == PUTTING;
+
+    ledger->state[n] = PUTTING;
+    int err = put_one(s, n, storm_size(n));
+    CHILD_CHECK(err == 0 || err == -ENOSPC || (err == -EEXIST && is_again));
+    if (err != -ENOSPC) {
+        ledger->state[n] = SEALED;
+        ledger->puts++;
+    } else if (!is_again) {
+        ledger->state[n] = ABSENT;
+    }
+}
+
+static void storm_delete(struct objstore *s, struct ledger *ledger, uint32_t n)
+{
+    struct objstore_id id = help_id(n);
+    bool is_again = ledger->state[n] == DELETING;
+
+    ledger->state[n] = DELETING;
+    int err = objstore_delete(s, &id);
+    CHILD_CHECK(err == 0 || (err == -ENOENT && (is_again || ledger->is_cache)));
+    CHILD_CHECK(!objstore_contains(s, &id));
+    ledger->state[n] = ABSENT;
+    ledger->deletes++;
+}
+
+static void storm_get(struct objstore *s, struct ledger *ledger, uint32_t n)
+{
+    struct objstore_id id = help_id(n);
+    struct objstore_view view;
+
+    if (ledger->state[n] != SEALED)
+        return;
+    int err = objstore_get(s, &id, 0, &view);
+    /* Deleted and put again between our two looks? Not again and again. */
+    for (int i = 0; i < 100 && err == -ENOENT && !ledger->is_cache && ledger->state[n] == SEALED;
+         i++)
+        err = objstore_get(s, &id, 0, &view);
+    if (err == -ENOENT && (ledger->is_cache || ledger->state[n] != SEALED))
+        return;
+    if (err == -ENOSPC) /* for the moment all is viewed, or being moved */
+        return;
+    if (err)
+        fprintf(stderr, "get %u: %s\n", n, objstore_strerror(err));
+    CHILD_CHECK(err == 0);
+    CHILD_CHECK(view.size == storm_size(n) && help_is_filled(view.data, view.size, n));
+    objstore_release(s, &view);
+    ledger->gets++;
+}
+
+/* Puts and deletes its own objects, and gets any that the ledger says are there. */
 static void storm_worker(int fd, struct ledger *ledger, uint32_t who, uint64_t random)
 {
     struct objstore *s;
 
     CHILD_CHECK(objstore_open_fd(fd, NULL, &s, NULL) == 0);
     for (;;) {
-        uint32_t n = ledger->next[who] * WORKERS + who;
+        uint64_t r = test_random(&random);
+        uint32_t n = (uint32_t)(r >> 8) % LEDGER, own = n - n % WORKERS + who;
+        uint32_t state = ledger->state[own];
 
-        if (n < LEDGER && test_random(&random) % 4 == 0) {
-            int err = put_one(s, n, storm_size(n));
-
-            CHILD_CHECK(err == 0 || err == -EEXIST || err == -ENOSPC);
-            if (err != -ENOSPC) {
-                ledger->sealed[n] = 1;
-                ledger->next[who]++;
-            }
-            continue;
-        }
-        n = (uint32_t)(test_random(&random) % LEDGER);
-        if (!ledger->sealed[n])
-            continue;
-        struct objstore_id id = help_id(n);
-        struct objstore_view view;
-        int err = objstore_get(s, &id, 0, &view);
-        if (err == -ENOSPC) /* for the moment all is viewed, or being moved */
-            continue;
-        if (err)
-            fprintf(stderr, "get %u: %s\n", n, objstore_strerror(err));
-        CHILD_CHECK(err == 0);
-        CHILD_CHECK(view.size == storm_size(n) && help_is_filled(view.data, view.size, n));
-        objstore_release(s, &view);
-        ledger->gets++;
+        if (r % 4 == 0 && (state == ABSENT || state == PUTTING))
+            storm_put(s, ledger, own);
+        else if (state == DELETING || (r % 16 == 1 && state == SEALED))
+            storm_delete(s, ledger, own);
+        else
+            storm_get(s, ledger, n);
     }
 }
 
@@ -532,64 +569,85 @@ static pid_t start_worker(int fd, struct ledger *ledger, uint32_t who, uint64_t 
     return child;
 }
 
-/* Kill at a random moment, told by the others' progress; sometimes stop one for a while before. */
-static void nothing_sealed_is_lost(void)
+static bool progress_until(struct ledger *ledger, uint64_t more, pid_t of)
 {
-    const char *wanted = getenv("STORM");
-    uint64_t random = test_seed, kills = wanted ? strtoull(wanted, NULL, 0) : 150;
-    struct ledger *ledger =
-        mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t worker[WORKERS];
-    uint32_t count = 0;
+    uint64_t until = ledger->gets + ledger->puts + more;
 
-    REQUIRE(ledger != MAP_FAILED);
-    make_dir();
-    struct objstore *s = make(4 << 20, 0);
+    while (ledger->gets + ledger->puts < until)
+        if (waitpid(of, NULL, WNOHANG) != 0)
+            return false;
+    return true;
+}
+
+/* Kill at a random moment, told by the others' progress; sometimes stop one for a while before. */
+static void kill_and_stop(struct objstore *s, struct ledger *ledger, uint64_t kills)
+{
+    uint64_t random = test_seed;
+    pid_t worker[WORKERS];
+
     for (uint32_t i = 0; i < WORKERS; i++)
         worker[i] = start_worker(objstore_fd(s), ledger, i, test_random(&random));
     for (uint64_t k = 0; k < kills; k++) {
         uint32_t who = (uint32_t)(test_random(&random) % WORKERS);
-        uint64_t until = ledger->gets + test_random(&random) % 20;
 
         if (k % 3 == 0) { /* the other must get on while this one stands still */
             kill(worker[who], SIGSTOP);
-            for (until = ledger->gets + 5; ledger->gets < until;)
-                if (waitpid(worker[!who], NULL, WNOHANG) != 0)
-                    break;
+            REQUIRE(progress_until(ledger, 5, worker[!who]));
             kill(worker[who], SIGCONT);
         }
-        while (ledger->gets < until && waitpid(worker[who], NULL, WNOHANG) == 0)
-            ;
+        REQUIRE(progress_until(ledger, test_random(&random) % 20, worker[who]));
         kill(worker[who], SIGKILL);
-        int status = help_wait(worker[who]);
-        CHECK_EQ(status, 128 + SIGKILL);
+        CHECK_EQ(help_wait(worker[who]), 128 + SIGKILL);
         worker[who] = start_worker(objstore_fd(s), ledger, who, test_random(&random));
     }
     for (uint32_t i = 0; i < WORKERS; i++) {
         kill(worker[i], SIGKILL);
         CHECK_EQ(help_wait(worker[i]), 128 + SIGKILL);
     }
+}
+
+static void storm(bool is_cache)
+{
+    const char *wanted = getenv("STORM");
+    uint64_t kills = wanted ? strtoull(wanted, NULL, 0) : 150;
+    struct ledger *ledger =
+        mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    REQUIRE(ledger != MAP_FAILED);
+    ledger->is_cache = is_cache;
+    make_dir();
+    struct objstore *s = make(4 << 20, is_cache ? OBJSTORE_CACHE : 0);
+    kill_and_stop(s, ledger, kills);
     CHECK(objstore_reap(s) >= 0);
     CHECK(help_is_sound(s));
-    for (uint32_t n = 0; n < LEDGER; n++)
-        if (ledger->sealed[n]) {
-            struct objstore_id id = help_id(n);
-
-            CHECK(get_one(s, n, storm_size(n)));
-            count++;
-            CHECK_EQ(objstore_delete(s, &id), 0);
-        }
-    printf("    %u objects, %llu gets, %llu kills\n", count, (unsigned long long)ledger->gets,
-           (unsigned long long)kills);
-    CHECK(count > 50);
-    for (uint32_t n = 0; n < LEDGER; n++) { /* sealed, and killed before it could be noted */
+    for (uint32_t n = 0; n < LEDGER; n++) {
         struct objstore_id id = help_id(n);
 
+        if (ledger->state[n] == SEALED && (!is_cache || objstore_contains(s, &id)))
+            CHECK(get_one(s, n, storm_size(n)));
+        if (ledger->state[n] == ABSENT)
+            CHECK(!objstore_contains(s, &id));
         (void)!objstore_delete(s, &id);
     }
+    printf("    %llu puts, %llu deletes, %llu gets, %llu kills\n", (unsigned long long)ledger->puts,
+           (unsigned long long)ledger->deletes, (unsigned long long)ledger->gets,
+           (unsigned long long)kills);
+    CHECK(ledger->deletes > 0 && ledger->puts > 50);
+    CHECK(is_cache || stats_of(s).spills > 0);
+    CHECK(!is_cache || stats_of(s).evictions > 0);
     CHECK_EQ(help_used(s), 0);
     munmap(ledger, sizeof *ledger);
     end(s);
+}
+
+static void nothing_sealed_is_lost(void)
+{
+    storm(false);
+}
+
+static void nothing_wrong_is_cached(void)
+{
+    storm(true);
 }
 
 /* ---- threads of one process ---------------------------------------------------------------- */
@@ -647,4 +705,6 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "a cache keeps what is used", cache_keeps_what_is_used },
       { "threads share a handle", threads_share_a_handle },
       { "late marks do no harm", late_marks_do_no_harm },
-      { "nothing sealed is lost, whoever dies or stops", nothing_sealed_is_lost })
+      { "nothing sealed is lost, whoever dies or stops", nothing_sealed_is_lost },
+      { "a cache never has what was deleted, or other bytes, whoever dies",
+        nothing_wrong_is_cached })
