@@ -113,9 +113,15 @@ static int open_file(const struct objstore *s, uint64_t number, int flags)
 
 int spill_file_open(const struct objstore *s, uint64_t number)
 {
-    int fd = open_file(s, number, O_RDONLY);
+    int fd = open_file(s, number, O_RDONLY | O_NONBLOCK); /* a FIFO would not open else */
+    struct stat st;
 
-    return fd == -ENOENT ? -EBADMSG : fd; /* somebody took it away */
+    if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+        close(fd);
+        return -EBADMSG;
+    }
+    /* Somebody took it away, or put a link, or a socket, in its place. */
+    return fd == -ENOENT || fd == -ELOOP || fd == -ENXIO ? -EBADMSG : fd;
 }
 
 static void unlink_file(const struct objstore *s, uint64_t number)

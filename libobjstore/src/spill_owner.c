@@ -61,7 +61,7 @@ static bool has_its_name(int fd)
 {
     struct stat st;
 
-    return !fstat(fd, &st) && st.st_nlink > 0;
+    return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_nlink > 0;
 }
 
 /* ---- users --------------------------------------------------------------------------------- */
@@ -76,7 +76,7 @@ int spill_owner_make(const struct spill_fixed *fixed, const char *path, mode_t m
         return dir;
     owner_name(fixed, name);
     for (;;) {
-        fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode & 0666);
+        fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode & 0666);
         if (fd < 0) {
             err = -errno;
             break;
@@ -107,7 +107,7 @@ int spill_owner_share(const struct spill_fixed *fixed, int *out)
     if (dir < 0)
         return 0; /* what is there cannot be had, nor can it be swept */
     owner_name(fixed, name);
-    fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     close(dir);
     if (fd < 0)
         return 0;
@@ -214,7 +214,7 @@ static bool is_gone(int fd, const struct spill_fixed *fixed, bool nameless_only)
 static void sweep_one(int dir, const char *name, const struct spill_fixed *fixed,
                       bool nameless_only, bool remove, struct objstore_orphans *found)
 {
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     if (fd < 0)
         return;
