@@ -173,8 +173,7 @@ static void report(const char *name, const char *metric, const char *unit, const
     fflush(stdout);
 }
 
-/* ---- cases -------------------------------------------------------------------------------------
- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 /* Empty tasks from one client, each result looked at; `batch` submitted at a time. */
 static double empty_tasks(struct wsched *pool, size_t batch)

@@ -51,8 +51,7 @@ struct cache {
     uint64_t cells[CELL_CLASSES][CACHE_CELLS]; /* block * BLOCK_CELLS + cell */
 };
 
-/* ---- the handle -------------------------------------------------------------------------------
- */
+/* ---- the handle ------------------------------------------------------------------------------ */
 
 struct objstore {
     unsigned char *rw; /* NULL: a read-only handle */

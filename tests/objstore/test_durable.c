@@ -82,8 +82,7 @@ static int open_again(struct objstore **out)
     return err;
 }
 
-/* ---- what is in the store, told by the numbers in its bytes
- * -------------------------------------- */
+/* ---- what is in the store, told by the numbers in its bytes ---------------------------------- */
 
 static size_t size_of(uint64_t version)
 {
@@ -137,8 +136,7 @@ static int note_loss(const struct objstore_id *id, uint32_t why, void *ctx)
     return 0;
 }
 
-/* ---- tests
- * --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void kept_over_a_restart(void)
 {
@@ -297,8 +295,7 @@ static void damaged_lists(void)
     remove_all();
 }
 
-/* ---- power cuts
- * ---------------------------------------------------------------------------------- */
+/* ---- power cuts ------------------------------------------------------------------------------ */
 
 #define MOMENTS 4 /* copies of the file: at the last sync, and later */
 
@@ -428,8 +425,7 @@ static void power_cuts(void)
     remove_all();
 }
 
-/* ---- deaths
- * -------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static long points_left;
 static void die_here(const char *name)
@@ -536,8 +532,7 @@ static void killed_while_recovering(void)
     killed_in_recovery(true);
 }
 
-/* ---- at the same time
- * ------------------------------------------------------------------------------ */
+/* ---- at the same time ------------------------------------------------------------------------ */
 
 static void *recover_too(void *ctx)
 {

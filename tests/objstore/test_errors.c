@@ -76,8 +76,7 @@ static int open_path(uint32_t flags, uint64_t capacity)
     return err;
 }
 
-/* ---- open --------------------------------------------------------------------------------------
- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static int open_none(void)
 {
@@ -235,8 +234,7 @@ static int parse_nonsense(void)
     return objstore_id_parse("0123456789abcdef0123456789ABCDEG", &id);
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void *data;
 
@@ -328,8 +326,7 @@ static int delete_read_only(void)
     return objstore_delete(read_only, &sealed);
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static struct objstore_view view;
 
@@ -501,8 +498,7 @@ static int wait_read_only(void)
     return objstore_wait(read_only, &absent, 1, 1, 1000, NULL);
 }
 
-/* ---- looking
- * ------------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 static int visit_info(const struct objstore_info *info, void *ctx)
 {
@@ -918,8 +914,7 @@ static int in_child(void)
     return help_wait(child) == 0 ? -ECHILD : 0;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static const struct row {
     const char *call;

@@ -101,8 +101,7 @@ static bool is_true(const struct mirror *m)
     return is_right;
 }
 
-/* ---- what is told ------------------------------------------------------------------------------
- */
+/* ---- what is told ---------------------------------------------------------------------------- */
 
 static void told_in_turn(void)
 {
@@ -236,8 +235,7 @@ static void too_slow(void)
     objstore_close(s);
 }
 
-/* ---- sleeping ----------------------------------------------------------------------------------
- */
+/* ---- sleeping -------------------------------------------------------------------------------- */
 
 static void until_asleep(pid_t pid)
 {
@@ -302,8 +300,7 @@ static void woken(void)
     objstore_close(s);
 }
 
-/* ---- deaths ------------------------------------------------------------------------------------
- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static long points_left;
 static void die_here(const char *name)
@@ -374,8 +371,7 @@ static void subscriber_dies(void)
     objstore_close(s);
 }
 
-/* ---- storms ------------------------------------------------------------------------------------
- */
+/* ---- storms ---------------------------------------------------------------------------------- */
 
 static void write_for_ever(struct objstore *s, uint64_t seed)
 {

@@ -267,8 +267,7 @@ static const struct operation operations[] = {
     { "replace a leftover", prepare_leftover, replace_leftover, destroy_if_there },
 };
 
-/* ---- what a failure may leave ------------------------------------------------------------------
- */
+/* ---- what a failure may leave ---------------------------------------------------------------- */
 
 struct traces {
     int descriptors, files;
@@ -358,8 +357,7 @@ static void each_call_fails(void)
     objstore_close(other);
 }
 
-/* ---- calls on an open store -------------------------------------------------------------------
- */
+/* ---- calls on an open store ------------------------------------------------------------------ */
 
 static void call_fails(void (*prepare)(void), int (*call)(void), int error, int expected)
 {

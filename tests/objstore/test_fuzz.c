@@ -50,8 +50,7 @@ static struct objstore *filled_store(uint64_t *random)
     return s;
 }
 
-/* ---- ways to damage -----------------------------------------------------------------------------
- */
+/* ---- ways to damage -------------------------------------------------------------------------- */
 
 struct victim {
     unsigned char *file;
@@ -233,8 +232,7 @@ static void damage(const struct victim *v, uint64_t *random)
     }
 }
 
-/* ---- rounds
- * --------------------------------------------------------------------------------------- */
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
 static struct victim map_victim(const struct objstore *s)
 {

@@ -151,8 +151,7 @@ static void over(void)
     objstore_close(s);
 }
 
-/* ---- deaths ------------------------------------------------------------------------------------
- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static long points_left;
 static void die_here(const char *name)
@@ -270,8 +269,7 @@ static void taker_dies(void)
     objstore_close(s);
 }
 
-/* ---- as threads: two hand an object to and fro while it is deleted
- * ------------------------------- */
+/* ---- as threads: two hand an object to and fro while it is deleted --------------------------- */
 
 struct relay {
     struct objstore *s;

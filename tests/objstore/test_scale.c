@@ -26,8 +26,7 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- many
- * ---------------------------------------------------------------------------------------- */
+/* ---- many ------------------------------------------------------------------------------------ */
 
 /* What object n holds: sizes of all kinds of places, most of them small. */
 static size_t size_of(uint64_t n)
@@ -136,8 +135,7 @@ static void many_small(void)
     objstore_close(s);
 }
 
-/* ---- large
- * --------------------------------------------------------------------------------------- */
+/* ---- large ----------------------------------------------------------------------------------- */
 
 static void one_large(void)
 {
@@ -175,8 +173,7 @@ static void one_large(void)
     objstore_close(s);
 }
 
-/* ---- clients
- * -------------------------------------------------------------------------------------- */
+/* ---- clients --------------------------------------------------------------------------------- */
 
 static int count_descriptors(void)
 {

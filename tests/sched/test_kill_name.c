@@ -15,8 +15,7 @@
 
 static char name[64], folder[64];
 
-/* ---- a driver that stops at a step ------------------------------------------------------------
- */
+/* ---- a driver that stops at a step ----------------------------------------------------------- */
 
 static int passed, halt_at, halt_signal;
 
@@ -60,8 +59,7 @@ static pid_t driver(int at, int sig, int told[2], int go[2])
     _exit(0);
 }
 
-/* ---- what others find --------------------------------------------------------------------------
- */
+/* ---- what others find ------------------------------------------------------------------------ */
 
 static int entries(void)
 {
@@ -127,8 +125,7 @@ static void begin(void)
     snprintf(folder, sizeof folder, "/dev/shm/wsched-%u", (unsigned)geteuid());
 }
 
-/* ---- killed ------------------------------------------------------------------------------------
- */
+/* ---- killed ---------------------------------------------------------------------------------- */
 
 /* How many points there are: the first that is not reached. */
 static int kill_everywhere(bool is_over_dead, bool is_removed)
@@ -167,8 +164,7 @@ static void killed_at_every_step(void)
     CHECK(kill_everywhere(true, true) >= 5);
 }
 
-/* ---- removing ----------------------------------------------------------------------------------
- */
+/* ---- removing -------------------------------------------------------------------------------- */
 
 static void killed_while_it_removes(void)
 {
@@ -194,8 +190,7 @@ static void killed_while_it_removes(void)
     }
 }
 
-/* ---- stopped -----------------------------------------------------------------------------------
- */
+/* ---- stopped --------------------------------------------------------------------------------- */
 
 /* One is stopped at each step of replacing a dead pool. Others do not wait for it: they get the
  * name, or are told that it is taken; and in the end one has it. */

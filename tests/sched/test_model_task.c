@@ -301,8 +301,7 @@ static void step_sweep(struct state *s)
     }
 }
 
-/* ---- the driver ---------------------------------------------------------------------------------
- */
+/* ---- the driver ------------------------------------------------------------------------------ */
 
 static bool step_driver(struct state *s) /* false: it sleeps, or has finished */
 {
@@ -383,8 +382,7 @@ static bool step_driver(struct state *s) /* false: it sleeps, or has finished */
     return true;
 }
 
-/* ---- all of it
- * -------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static uint64_t top;
 

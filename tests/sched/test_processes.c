@@ -196,8 +196,7 @@ static void supervisor_killed_no_retries(void)
     gate_free();
 }
 
-/* ---- workers ----------------------------------------------------------------------------------
- */
+/* ---- workers --------------------------------------------------------------------------------- */
 
 static void idle_workers_killed(void)
 {
@@ -340,8 +339,7 @@ static void closed_while_a_kernel_hangs(void)
     gate_free();
 }
 
-/* ---- nothing for nothing ------------------------------------------------------------------------
- */
+/* ---- nothing for nothing --------------------------------------------------------------------- */
 
 static uint64_t switches(pid_t pid)
 {
@@ -422,8 +420,7 @@ static void leaves_nothing_behind(void)
     CHECK_EQ(entries("/proc/self/fd"), fds);
 }
 
-/* ---- threads
- * -------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void *submit_and_wait(void *arg)
 {

@@ -135,8 +135,7 @@ static void a_scale_goes_by_number(void)
     timeline_free(&t);
 }
 
-/* ---- the files, read by a program that knows the formats --------------------------------------
- */
+/* ---- the files, read by a program that knows the formats ------------------------------------- */
 
 static int python(const char *program, const char *path)
 {
