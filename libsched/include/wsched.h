@@ -79,7 +79,8 @@ struct wsched_options {
     uint32_t payload_max;   /* bytes; 0: 64; to 1 MiB */
     uint32_t result_max;    /* bytes; 0: 64; to 1 MiB */
     uint32_t event_capacity; /* events kept per worker for the timeline; 0: 65,536 */
-    uint32_t reserved[2];
+    uint32_t guests;         /* handles that may join at once; 0: 16; to 64 */
+    uint32_t reserved[1];
     /* Called in each worker before its first task (non-zero: it does not start) and in its
      * orderly end; may be NULL. */
     int (*worker_start)(void *ctx);
@@ -104,7 +105,7 @@ struct wsched_options {
      */
     const char *name;
 };
-#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, { 0, 0 }, NULL, NULL, NULL, 0, 0, NULL }
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, { 0 }, NULL, NULL, NULL, 0, 0, NULL }
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */

@@ -183,7 +183,7 @@ static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
     if (is_room && has_slot(p))
         return 0;
     for (uint32_t i = 0; i < p->workers; i++) /* they give back what they have in stock */
-        park_wake_bits(p, 1ull << (CLIENT_PARKS + i % WORKER_PARK_BITS));
+        park_wake_seat(p, i);
     int err = client_sleep(p, has_room, p, is_room ? INT64_MAX : monotonic_ns() + LOOK_NS);
     return err == -ETIMEDOUT ? 0 : err;
 }

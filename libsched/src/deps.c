@@ -325,16 +325,12 @@ static bool leads_to(struct wsched *p, uint32_t link, uint32_t wanted)
     return false;
 }
 
-static bool seat_is_dead(const struct wsched *p, uint32_t dead, uint32_t seat)
-{
-    return dead == UINT32_MAX ? seat != driver_seat(p) : seat == dead;
-}
-
 /*
  * Nobody will free this block. A slot in MAKING is being recycled or prepared by its seat: while
  * that lives, its blocks are its business; when it is dead, all of them are lost.
  */
-static bool block_is_lost(struct wsched *p, uint32_t link, uint64_t owner, uint32_t dead)
+static bool block_is_lost(struct wsched *p, uint32_t link, uint64_t owner,
+                          const uint64_t dead[MASK_WORDS])
 {
     uint32_t index = owner_index(owner), taker = (uint32_t)(owner >> 21) & 0x1ff;
 
@@ -343,25 +339,23 @@ static bool block_is_lost(struct wsched *p, uint32_t link, uint64_t owner, uint3
     struct task *t = task_at(p, index);
     uint64_t word = au64_load_acquire(&t->word);
     if (word_state(word) == TASK_MAKING)
-        return seat_is_dead(p, dead, word_seat(word));
+        return seats_have(dead, word_seat(word));
     if (word_generation(word) != owner >> 32)
         return true;
-    return seat_is_dead(p, dead, taker) &&
+    return seats_have(dead, taker) &&
            !leads_to(p, (uint32_t)au64_load_acquire(&t->successors), link) &&
            !(t->kernel & KERNEL_AFTER && leads_to(p, task_detail(p, t)->dep_blocks, link));
 }
 
-/*
- * Free what `seat`, whose process is dead, took and did not link, or did not get to free;
- * UINT32_MAX: all seats but the driver's. Before its slots in MAKING are given to others.
- */
-void deps_sweep(struct wsched *p, uint32_t seat)
+/* Free what dead seats took and did not link, or did not get to free. Before their slots in MAKING
+ * are given to others. */
+void deps_sweep(struct wsched *p, const uint64_t dead[MASK_WORDS])
 {
     uint32_t used = au32_load_acquire(&p->header->blocks_used);
 
     for (uint32_t i = 0; i < used && i < p->block_count; i++) {
         uint64_t owner = au64_load_acquire(&p->blocks[i].owner);
-        if (owner && block_is_lost(p, i + 1, owner, seat))
+        if (owner && block_is_lost(p, i + 1, owner, dead))
             au64_cas_acq_rel(&p->blocks[i].owner, &owner, 0);
     }
 }

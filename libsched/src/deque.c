@@ -55,7 +55,9 @@ static uint64_t pack(uint32_t head, uint32_t size, uint64_t tag)
 
 static struct au64 *slots_of(const struct wsched *p, uint32_t seat)
 {
-    return &p->deques[(uint64_t)seat * DEQUE_CAPACITY];
+    uint32_t n = seat_is_crew(p, seat) ? seat : seat - guest_seat(p, 0) + p->workers;
+
+    return &p->deques[(uint64_t)n * DEQUE_CAPACITY];
 }
 
 bool deque_push(struct wsched *p, uint64_t hint)

@@ -160,7 +160,8 @@ int wsched_info(struct wsched *p, struct wsched_info *out)
     };
     count_tasks(p, &info);
     for (uint32_t i = 0; i < p->seat_count; i++)
-        info.queued += i < p->workers ? deque_size(p, i) : queue_size(p, i);
+        info.queued += (seat_can_run(p, i) ? deque_size(p, i) : 0) +
+                       (seat_is_crew(p, i) ? 0 : queue_size(p, i));
     *out = info;
     return 0;
 }

@@ -10,8 +10,9 @@
  * cost memory when they are first used. What every task needs is one line of its own, so that
  * submitter and worker exchange one line each way; what few tasks need stands elsewhere.
  *
- * A seat is a participant: seats 0 .. workers - 1 are the workers', then comes the driver's, then
- * the supervisor's. A worker that dies is replaced in its seat.
+ * A seat is a participant. Seats 0 .. workers - 1 are the crew's: workers that the supervisor forks
+ * and replaces. Then come the client seats, each with a queue of its own: the driver's, the
+ * supervisor's, and those of guests, which are processes that joined (guest.c).
  */
 #ifndef WSCHED_LAYOUT_H
 #define WSCHED_LAYOUT_H
@@ -22,11 +23,12 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 3u
+#define LAYOUT_VERSION 4u
 
 #define WORKERS_MAX 256u
-#define SEATS_MAX (WORKERS_MAX + 2)
-#define MASK_WORDS (WORKERS_MAX / 64)
+#define GUESTS_MAX 64u
+#define SEATS_MAX 512u /* 9 bits in the task word */
+#define MASK_WORDS (SEATS_MAX / 64)
 #define KERNELS_MAX 4096u
 #define TASKS_MAX ((1u << 20) - 1) /* index + 1 is 20 bits in an entry of deps.c */
 #define BYTES_MAX (1u << 20)       /* of a payload, of a result */
@@ -40,11 +42,11 @@
 
 /*
  * A word on which a thread sleeps: 0, or what it holds while its owner sleeps. The driver's
- * threads share CLIENT_PARKS of them, each worker has its own. One bit of task.waiters stands for
- * one park word of the driver (bits 0 .. 15) or for every 48th worker (bits 16 .. 63).
+ * threads share CLIENT_PARKS of them, each other seat has its own. One bit of task.waiters stands
+ * for one park word of the driver (bits 0 .. 15) or for every 48th seat (bits 16 .. 63).
  */
 #define CLIENT_PARKS 16u
-#define WORKER_PARK_BITS 48u
+#define SEAT_PARK_BITS 48u
 struct park {
     struct au32 word;
     uint32_t pad[15];
@@ -109,7 +111,8 @@ struct task {
     uint8_t attempts_max;
     uint32_t payload_size;
     uint32_t result_size;
-    uint32_t pad[3];
+    struct au32 owner; /* the guest that goes with its future: its seat + 1; 0: none */
+    uint32_t pad[2];
 };
 
 /* What few need. */
@@ -137,7 +140,7 @@ struct block {
 struct seat {
     struct au64 anchor; /* of a worker's deque: deque.c */
     uint64_t pad0[7];
-    struct au64 head; /* of the driver's or supervisor's queue: queue.c */
+    struct au64 head; /* of a client's queue: queue.c */
     uint64_t pad1[7];
     struct au64 tail;
     uint64_t pad2[7];
@@ -189,7 +192,7 @@ struct geometry {
     uint32_t task_count, bytes_stride, block_count;
     uint32_t payload_max, result_max;
     uint32_t kernel_count, event_capacity;
-    uint32_t queue_capacity[2];
+    uint32_t queue_capacity, guests;
     uint32_t pad[5];
 };
 
@@ -200,23 +203,22 @@ struct header {
     uint64_t clock_ticks, clock_ns; /* one moment by both clocks */
     uint64_t pad0[4];
     struct au64 sleepers[MASK_WORDS]; /* parked workers: park.c */
-    uint64_t pad1[4];
     struct au64 searchers[MASK_WORDS];
-    uint64_t pad2[4];
     struct au32 supervisor; /* its thread id while it lives; the kernel adds FUTEX_OWNER_DIED */
     struct au32 lost;       /* there may be a PENDING task in no queue */
     struct au32 stopping;   /* wsched_close() */
     struct au32 broken;     /* errno: workers cannot start */
     struct au32 tasks_used; /* task slots from here on were never used */
     struct au32 blocks_used;
-    struct au32 crew;      /* incarnation of supervisor and workers */
-    struct au32 free_hint; /* word of the free map to look at first */
+    struct au32 crew;        /* incarnation of supervisor and workers */
+    struct au32 guests_used; /* seats of guests from here on were never taken */
     struct au64 deaths;
     struct au64 wakes;
     uint64_t pad3[2];
     struct au64 room_waiters; /* bits of park words that wait for a free slot */
     uint64_t pad4[7];
     struct park client_park[CLIENT_PARKS];
+    struct park guest_park[GUESTS_MAX];
     struct geometry geometry;
 };
 
@@ -233,5 +235,6 @@ _Static_assert(offsetof(struct header, sleepers) == 64, "layout");
 _Static_assert(offsetof(struct header, client_park) % CACHE_LINE == 0, "layout");
 _Static_assert(sizeof(struct geometry) == CACHE_LINE, "layout");
 _Static_assert(SEATS_MAX <= WORD_SEAT_MASK + 1, "a seat fits the word");
+_Static_assert(WORKERS_MAX + 2 + GUESTS_MAX <= SEATS_MAX, "a seat for everybody");
 
 #endif

@@ -99,7 +99,7 @@ static const char *verify_task(const struct wsched *p, const struct task *t, uin
                    : NULL;
     if (word_seat(word) >= p->seat_count)
         return "a seat that does not exist";
-    if (state == TASK_RUNNING && word_seat(word) >= p->workers)
+    if (state == TASK_RUNNING && !seat_can_run(p, word_seat(word)))
         return "run by somebody who is no worker";
     if ((word & WORD_TOLD) && !word_is_over(word))
         return "told, but not over";
@@ -139,9 +139,9 @@ int wsched_verify(struct wsched *p, char *text)
     const char *what = NULL;
     if (!found[0] && deps_verify(p, &what))
         snprintf(found, sizeof found, "blocks: %s", what);
-    for (uint32_t i = 0; i < p->workers && !found[0]; i++)
+    for (uint32_t i = 0; i < p->seat_count && !found[0]; i++)
         if (au32_load_acquire(&p->seats[i].depth) > DEPTH_MAX)
-            snprintf(found, sizeof found, "worker %u: stack depth out of range", i);
+            snprintf(found, sizeof found, "seat %u: stack depth out of range", i);
     for (uint32_t i = p->workers; i < p->seat_count && !found[0]; i++)
         if (queue_is_damaged(p, i))
             snprintf(found, sizeof found, "queue %u: head and tail do not agree", i - p->workers);

@@ -40,7 +40,7 @@ static __thread uint32_t thread_number; /* from 1 on */
 
 static uint32_t mask_words(const struct wsched *p)
 {
-    return (p->workers + 63) / 64;
+    return (p->seat_count + 63) / 64;
 }
 
 static bool any(const struct wsched *p, const struct au64 *mask)
@@ -87,6 +87,12 @@ void park_find_robust(void)
         robust_head = NULL;
 }
 
+struct park *park_of(const struct wsched *p, uint32_t seat)
+{
+    return seat_is_guest(p, seat) ? &p->header->guest_park[seat - guest_seat(p, 0)]
+                                  : &p->seats[seat].park;
+}
+
 static void unpark(struct park *park)
 {
     struct robust_list_head *head = robust_head;
@@ -130,6 +136,9 @@ bool work_is_visible(const struct wsched *p)
     if (queue_size(p, driver_seat(p)) || queue_size(p, supervisor_seat(p)) ||
         au32_load_acquire(&p->header->lost))
         return true;
+    for (uint32_t i = 0, used = guests_used(p); i < used; i++)
+        if (queue_size(p, guest_seat(p, i)) || deque_size(p, guest_seat(p, i)))
+            return true;
     for (uint32_t i = 0; i < p->workers; i++)
         if (deque_size(p, i))
             return true;
@@ -148,7 +157,7 @@ static int look_at_searchers(struct wsched *p)
         uint64_t m = au64_load_seq_cst(&p->header->searchers[i]); /* P1 */
         for (; m; m &= m - 1) {
             uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
-            if (n >= p->workers)
+            if (!seat_is_crew(p, n))
                 continue;
             bool is_parked =
                 au32_load_relaxed(&p->seats[n].park.word); /* relaxed: unpark() looks */
@@ -172,7 +181,7 @@ bool park_wake_one(struct wsched *p)
         uint64_t m = au64_load_relaxed(&h->sleepers[i]); /* relaxed: the fence before it, P1 */
         for (; m; m &= m - 1) {
             uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
-            if (n >= p->workers)
+            if (!seat_is_crew(p, n))
                 continue;
             bit_set(h->searchers, n); /* it searches from now on: nobody else need be woken */
             POINT("park: sleeper marked as searching, not chosen");
@@ -189,15 +198,15 @@ bool park_wake_one(struct wsched *p)
     return false;
 }
 
-void park_wake_worker(struct wsched *p, uint32_t seat)
+void park_wake_seat(struct wsched *p, uint32_t seat)
 {
-    unpark(&p->seats[seat].park);
+    unpark(park_of(p, seat));
 }
 
 void park_wake_all(struct wsched *p)
 {
-    for (uint32_t i = 0; i < p->workers; i++)
-        unpark(&p->seats[i].park);
+    for (uint32_t i = 0; i < p->seat_count; i++)
+        unpark(park_of(p, i));
     for (uint32_t i = 0; i < CLIENT_PARKS; i++)
         unpark(&p->header->client_park[i]);
 }
@@ -214,15 +223,15 @@ void park_wake_bits(struct wsched *p, uint64_t bits)
         if (bit < CLIENT_PARKS)
             unpark(&p->header->client_park[bit]);
         else
-            for (uint32_t i = bit - CLIENT_PARKS; i < p->workers; i += WORKER_PARK_BITS)
-                unpark(&p->seats[i].park);
+            for (uint32_t i = bit - CLIENT_PARKS; i < p->seat_count; i += SEAT_PARK_BITS)
+                unpark(park_of(p, i));
     }
 }
 
 uint64_t park_bit(const struct wsched *p)
 {
     if (p->role == ROLE_WORKER)
-        return 1ull << (CLIENT_PARKS + p->seat % WORKER_PARK_BITS);
+        return 1ull << (CLIENT_PARKS + p->seat % SEAT_PARK_BITS);
     if (!thread_number)
         thread_number = au32_add_relaxed(&threads_seen, 1) + 1; /* relaxed: a number */
     return 1ull << thread_number % CLIENT_PARKS;

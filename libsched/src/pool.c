@@ -20,8 +20,8 @@ static int check_options(const struct wsched_options *o)
         if (*tail++)
             return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
-        o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->reserved[0] ||
-        o->reserved[1] || o->output_fd < 0 || o->reserved_too)
+        o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->guests > GUESTS_MAX ||
+        o->reserved[0] || o->output_fd < 0 || o->reserved_too)
         return -EINVAL;
     return o->output_fd && fcntl(o->output_fd, F_GETFD) < 0 ? -EBADF : 0;
 }

@@ -16,12 +16,6 @@
 
 enum role { ROLE_DRIVER, ROLE_SUPERVISOR, ROLE_WORKER, ROLE_OBSERVER };
 
-struct queue_view { /* a queue of queue.c */
-    struct au64 *slots;
-    uint32_t capacity;  /* power of two */
-    uint64_t head_seen; /* the producer's last look at head */
-};
-
 /* Sizes and places are private copies: what another process writes to the header moves nothing. */
 struct wsched {
     unsigned char *base;
@@ -36,13 +30,15 @@ struct wsched {
     struct detail *details;
     unsigned char *bytes_of_tasks; /* bytes_stride each: the payload, then the result */
     struct block *blocks;
-    struct au64 *deques;         /* DEQUE_CAPACITY each */
-    struct queue_view queues[2]; /* the driver's, the supervisor's */
+    struct au64 *deques;      /* DEQUE_CAPACITY each: the crew's, then the guests' */
+    struct au64 *queues;      /* queue_capacity each, of client seats: queue.c */
+    uint64_t queue_head_seen; /* the last look at the head of our own */
     struct event_record *events;
     struct event_label *event_labels;
     uint64_t event_number; /* of the event that is expected next, */
     uint32_t event_place;  /* and where in its ring it goes */
-    uint32_t workers, seat_count, task_count, bytes_stride, block_count, event_capacity;
+    uint32_t workers, guests, seat_count, task_count, bytes_stride, block_count, event_capacity;
+    uint32_t queue_capacity; /* power of two */
     uint32_t payload_max, result_max, kernel_count;
     uint64_t clock_ticks, clock_ns;
     bool has_tsc;
@@ -54,7 +50,7 @@ struct wsched {
     /* Of the driver's threads: its free slots, the tail of its queue, its event ring. */
     pthread_mutex_t lock;
     uint32_t *free_slots; /* ours: MAKING(seat) */
-    uint32_t free_count, free_max, worker_free_max;
+    uint32_t free_count, free_max, worker_free_max, guest_free_max;
     uint32_t map_cursor;      /* where to look first for a free slot */
     struct au32 block_cursor; /* and for a free block: any thread may end a task */
     uint32_t last_kernel;     /* the name that was looked up last */
@@ -197,6 +193,40 @@ static inline uint32_t supervisor_seat(const struct wsched *p)
 {
     return p->workers + 1;
 }
+static inline uint32_t guest_seat(const struct wsched *p, uint32_t guest)
+{
+    return p->workers + 2 + guest;
+}
+/* Does a worker of the crew sit there? */
+static inline bool seat_is_crew(const struct wsched *p, uint32_t seat)
+{
+    return seat < p->workers;
+}
+static inline bool seat_is_guest(const struct wsched *p, uint32_t seat)
+{
+    return seat >= guest_seat(p, 0) && seat < guest_seat(p, p->guests);
+}
+/* Does it ever run tasks, and so have a deque, a park word and notes of what it runs? */
+static inline bool seat_can_run(const struct wsched *p, uint32_t seat)
+{
+    return seat_is_crew(p, seat) || seat_is_guest(p, seat);
+}
+/* Seats of guests that were ever taken: only there is anything to find. */
+static inline uint32_t guests_used(const struct wsched *p)
+{
+    uint32_t n = au32_load_acquire(&p->header->guests_used);
+
+    return n < p->guests ? n : p->guests;
+}
+/* A set of seats. */
+static inline bool seats_have(const uint64_t seats[MASK_WORDS], uint32_t seat)
+{
+    return seats[seat / 64] >> seat % 64 & 1;
+}
+static inline void seats_add(uint64_t seats[MASK_WORDS], uint32_t seat)
+{
+    seats[seat / 64] |= 1ull << seat % 64;
+}
 /* -ECHILD in a child of the process that the handle belongs to. */
 static inline int pool_check(const struct wsched *p)
 {
@@ -282,7 +312,8 @@ int deps_register(struct wsched *p, uint64_t future, const struct wsched_future 
 bool deps_all_over(struct wsched *p, const struct task *t);
 void deps_tell(struct wsched *p, uint32_t index, uint64_t word);
 void deps_free(struct wsched *p, uint32_t index, uint32_t generation);
-void deps_sweep(struct wsched *p, uint32_t seat); /* blocks of a dead seat that belong to nobody */
+/* Blocks of dead seats that belong to nobody. */
+void deps_sweep(struct wsched *p, const uint64_t dead[MASK_WORDS]);
 int deps_verify(struct wsched *p, const char **what);
 uint32_t deps_blocks_free(struct wsched *p);
 bool deps_have_room(struct wsched *p, const struct wsched_future *after, uint32_t count);
@@ -311,7 +342,8 @@ void park_set_robust(struct robust_list_head *head);
 void park_find_robust(void);
 /* Do several threads of the driver sleep on the same park word? */
 bool park_is_shared(void);
-void park_wake_worker(struct wsched *p, uint32_t seat);
+struct park *park_of(const struct wsched *p, uint32_t seat); /* not the driver's */
+void park_wake_seat(struct wsched *p, uint32_t seat);
 void park_wake_bits(struct wsched *p, uint64_t bits);
 uint64_t park_bit(const struct wsched *p);
 bool work_is_visible(const struct wsched *p);

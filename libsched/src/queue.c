@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.c -- tasks from outside: the driver (and the supervisor) push, any worker pops, in order.
+ * queue.c -- tasks from outside: a client (the driver, the supervisor, a guest) pushes into the
+ *            queue of its seat, any worker pops, in order.
  *
  * One producer, many consumers: slot[tail % capacity] = hint, then tail + 1 by a plain store; a
  * consumer reads up to 16 hints from head on and takes them with one CAS of head. Producer and
@@ -19,24 +20,24 @@
  */
 #include "pool.h"
 
-static struct queue_view *view_of(struct wsched *p, uint32_t seat)
+static struct au64 *slots_of(const struct wsched *p, uint32_t seat)
 {
-    return &p->queues[seat == driver_seat(p) ? 0 : 1];
+    return &p->queues[(uint64_t)(seat - p->workers) * p->queue_capacity];
 }
 
 /* The producer's threads hold its lock. */
 bool queue_push(struct wsched *p, uint64_t hint)
 {
     struct seat *s = &p->seats[p->seat];
-    struct queue_view *q = view_of(p, p->seat);
     uint64_t tail = au64_load_relaxed(&s->tail); /* relaxed: ours */
 
-    if (tail - q->head_seen >= q->capacity) {
-        q->head_seen = au64_load_acquire(&s->head); /* R2 */
-        if (tail - q->head_seen >= q->capacity)
+    if (tail - p->queue_head_seen >= p->queue_capacity) {
+        p->queue_head_seen = au64_load_acquire(&s->head); /* R2 */
+        if (tail - p->queue_head_seen >= p->queue_capacity)
             return false;
     }
-    au64_store_relaxed(&q->slots[tail & (q->capacity - 1)], hint); /* relaxed: R1 */
+    au64_store_relaxed(&slots_of(p, p->seat)[tail & (p->queue_capacity - 1)],
+                       hint); /* relaxed: R1 */
     POINT("queue: slot written, tail not");
     au64_store_release(&s->tail, tail + 1); /* R1 */
     return true;
@@ -45,18 +46,18 @@ bool queue_push(struct wsched *p, uint64_t hint)
 uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints[STEAL_MAX])
 {
     struct seat *s = &p->seats[seat];
-    struct queue_view *q = view_of(p, seat);
+    const struct au64 *slots = slots_of(p, seat);
     uint64_t head = au64_load_acquire(&s->head);
     uint64_t tail = au64_load_acquire(&s->tail); /* R1 */
     uint64_t n = tail - head;
 
-    if (n == 0 || n > q->capacity) /* empty; damaged */
+    if (n == 0 || n > p->queue_capacity) /* empty; damaged */
         return 0;
     n = (n + p->workers - 1) / p->workers; /* leave the others their part */
     n = n > max ? max : n;
     n = n > STEAL_MAX ? STEAL_MAX : n;
     for (uint32_t i = 0; i < n; i++) /* relaxed: R1 */
-        hints[i] = au64_load_relaxed(&q->slots[(head + i) & (q->capacity - 1)]);
+        hints[i] = au64_load_relaxed(&slots[(head + i) & (p->queue_capacity - 1)]);
     if (!au64_cas_acq_rel(&s->head, &head, head + n)) /* R2 */
         return 0;
     POINT("queue: hints popped, not in our deque");
@@ -68,7 +69,7 @@ uint64_t queue_size(const struct wsched *p, uint32_t seat)
     uint64_t head = au64_load_acquire(&p->seats[seat].head);
     uint64_t n = au64_load_acquire(&p->seats[seat].tail) - head; /* R1 */
 
-    return n > p->queues[seat == driver_seat(p) ? 0 : 1].capacity ? 0 : n;
+    return n > p->queue_capacity ? 0 : n;
 }
 
 bool queue_is_damaged(const struct wsched *p, uint32_t seat)
@@ -76,6 +77,5 @@ bool queue_is_damaged(const struct wsched *p, uint32_t seat)
     uint64_t head = au64_load_acquire(&p->seats[seat].head);
     uint64_t tail = au64_load_acquire(&p->seats[seat].tail); /* R1 */
 
-    return tail - head > p->queues[seat == driver_seat(p) ? 0 : 1].capacity &&
-           au64_load_acquire(&p->seats[seat].head) == head;
+    return tail - head > p->queue_capacity && au64_load_acquire(&p->seats[seat].head) == head;
 }

@@ -15,6 +15,9 @@
 
 #include "pool.h"
 
+#define GUESTS_DEFAULT 16u
+#define STOCK_MAX 256u /* of free slots that a worker or a guest keeps at hand */
+
 static uint64_t take(uint64_t *at, uint64_t bytes)
 {
     uint64_t here = *at;
@@ -32,15 +35,22 @@ static uint32_t power_of_two(uint32_t least)
     return n;
 }
 
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 /* In a pool of some size every process keeps free slots at hand; they come on top of what the
  * caller asked for. */
 static void size_tasks(struct wsched *p, uint32_t capacity)
 {
-    uint32_t most = capacity < 256 ? 0 : capacity / 4, at_hand = most / p->workers;
+    uint32_t most = capacity < 256 ? 0 : capacity / 4;
 
-    p->free_max = most; /* the driver's; a worker takes its own when it starts */
-    p->worker_free_max = at_hand > 256 ? 256 : at_hand;
-    p->task_count = capacity + p->free_max + p->workers * p->worker_free_max;
+    p->free_max = most; /* the driver's; workers and guests take theirs when they come */
+    p->worker_free_max = smaller(most / p->workers, STOCK_MAX);
+    p->guest_free_max = smaller(most / p->guests, STOCK_MAX);
+    p->task_count =
+        capacity + most + p->workers * p->worker_free_max + p->guests * p->guest_free_max;
     if (p->task_count > TASKS_MAX)
         p->task_count = TASKS_MAX;
     p->bytes_stride = (p->payload_max + 7) / 8 * 8 + p->result_max;
@@ -49,8 +59,8 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
 }
 
 struct places {
-    uint64_t free_map, names, seats, deaths, tasks, details, bytes, blocks, deques, queue[2],
-        events, labels, end;
+    uint64_t free_map, names, seats, deaths, tasks, details, bytes, blocks, deques, queues, events,
+        labels, end;
 };
 
 static struct places places_of(const struct wsched *p)
@@ -67,9 +77,10 @@ static struct places places_of(const struct wsched *p)
     at.details = take(&end, p->task_count * sizeof(struct detail));
     at.bytes = take(&end, (uint64_t)p->task_count * p->bytes_stride);
     at.blocks = take(&end, p->block_count * sizeof(struct block));
-    at.deques = take(&end, (uint64_t)p->workers * DEQUE_CAPACITY * sizeof(struct au64));
-    at.queue[0] = take(&end, p->queues[0].capacity * sizeof(struct au64));
-    at.queue[1] = take(&end, p->queues[1].capacity * sizeof(struct au64));
+    at.deques =
+        take(&end, (uint64_t)(p->workers + p->guests) * DEQUE_CAPACITY * sizeof(struct au64));
+    at.queues = take(&end, (uint64_t)(p->seat_count - p->workers) * p->queue_capacity *
+                               sizeof(struct au64));
     at.events =
         take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_record));
     at.labels =
@@ -90,8 +101,7 @@ static void place(struct wsched *p, const struct places *at)
     p->bytes_of_tasks = p->base + at->bytes;
     p->blocks = (struct block *)(void *)(p->base + at->blocks);
     p->deques = (struct au64 *)(void *)(p->base + at->deques);
-    for (int i = 0; i < 2; i++)
-        p->queues[i].slots = (struct au64 *)(void *)(p->base + at->queue[i]);
+    p->queues = (struct au64 *)(void *)(p->base + at->queues);
     p->events = (struct event_record *)(void *)(p->base + at->events);
     p->event_labels = (struct event_label *)(void *)(p->base + at->labels);
 }
@@ -132,14 +142,14 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     p->workers = o->workers ? o->workers : wsched_cpus();
     if (p->workers > WORKERS_MAX)
         p->workers = WORKERS_MAX;
-    p->seat_count = p->workers + 2;
+    p->guests = o->guests ? o->guests : GUESTS_DEFAULT;
+    p->seat_count = guest_seat(p, p->guests);
     p->payload_max = o->payload_max ? o->payload_max : 64;
     p->result_max = o->result_max ? o->result_max : 64;
     p->event_capacity = o->event_capacity ? o->event_capacity : 65536;
     p->kernel_count = (uint32_t)kernel_count;
     size_tasks(p, o->task_capacity ? o->task_capacity : 65536);
-    p->queues[0].capacity = power_of_two(p->task_count);
-    p->queues[1].capacity = 4096;
+    p->queue_capacity = power_of_two(p->task_count);
     struct places at = places_of(p);
     p->bytes = at.end;
     int err = map_segment(p);
@@ -148,16 +158,16 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     place(p, &at);
     p->header->layout_version = LAYOUT_VERSION;
     p->header->workers = p->workers;
-    p->header->geometry =
-        (struct geometry){ .bytes = p->bytes,
-                           .task_count = p->task_count,
-                           .bytes_stride = p->bytes_stride,
-                           .block_count = p->block_count,
-                           .payload_max = p->payload_max,
-                           .result_max = p->result_max,
-                           .kernel_count = p->kernel_count,
-                           .event_capacity = p->event_capacity,
-                           .queue_capacity = { p->queues[0].capacity, p->queues[1].capacity } };
+    p->header->geometry = (struct geometry){ .bytes = p->bytes,
+                                             .task_count = p->task_count,
+                                             .bytes_stride = p->bytes_stride,
+                                             .block_count = p->block_count,
+                                             .payload_max = p->payload_max,
+                                             .result_max = p->result_max,
+                                             .kernel_count = p->kernel_count,
+                                             .event_capacity = p->event_capacity,
+                                             .queue_capacity = p->queue_capacity,
+                                             .guests = p->guests };
     for (size_t i = 0; i < kernel_count; i++)
         memcpy(p->kernel_names + i * NAME_BYTES, kernels[i].name, strlen(kernels[i].name) + 1);
     ticks_begin(p);
@@ -184,9 +194,8 @@ static bool is_sane(const struct header *h, uint64_t file_bytes)
            g->bytes_stride <= 2 * BYTES_MAX + 2 * CACHE_LINE && g->block_count > 0 &&
            g->block_count <= 8 * (TASKS_MAX + 1) && g->kernel_count > 0 &&
            g->kernel_count <= KERNELS_MAX && g->event_capacity > 0 &&
-           g->event_capacity <= EVENTS_MAX && is_power_of_two(g->queue_capacity[0]) &&
-           is_power_of_two(g->queue_capacity[1]) && g->queue_capacity[0] <= 2 * TASKS_MAX &&
-           g->queue_capacity[1] <= 2 * TASKS_MAX;
+           g->event_capacity <= EVENTS_MAX && is_power_of_two(g->queue_capacity) &&
+           g->queue_capacity <= 2 * TASKS_MAX && g->guests <= GUESTS_MAX;
 }
 
 int segment_look(struct wsched *p)
@@ -206,7 +215,8 @@ int segment_look(struct wsched *p)
         return -EBADMSG;
     const struct geometry *g = &h.geometry;
     p->workers = h.workers;
-    p->seat_count = p->workers + 2;
+    p->guests = g->guests;
+    p->seat_count = guest_seat(p, p->guests);
     p->task_count = g->task_count;
     p->bytes_stride = g->bytes_stride;
     p->block_count = g->block_count;
@@ -214,8 +224,7 @@ int segment_look(struct wsched *p)
     p->result_max = g->result_max;
     p->kernel_count = g->kernel_count;
     p->event_capacity = g->event_capacity;
-    for (int i = 0; i < 2; i++)
-        p->queues[i].capacity = g->queue_capacity[i];
+    p->queue_capacity = g->queue_capacity;
     struct places at = places_of(p);
     if (at.end != g->bytes)
         return -EBADMSG;

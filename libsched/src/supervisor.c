@@ -195,7 +195,7 @@ static void reap(struct wsched *p, struct crew *crew, bool stopping)
             else if (WIFSTOPPED(status))
                 sweep_stopped(p, i);
             else if (WIFCONTINUED(status))
-                park_wake_worker(p, i); /* it lost its bits: let it look around */
+                park_wake_seat(p, i); /* it lost its bits: let it look around */
             break;
         }
 }

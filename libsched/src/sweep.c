@@ -30,15 +30,10 @@ struct casualty {
 };
 
 struct sweep {
-    uint32_t seat; /* UINT32_MAX: every seat but the driver's */
+    uint64_t seats[MASK_WORDS]; /* that are dead */
     uint32_t count;
     struct casualty dead[DEPTH_MAX];
 };
-
-static bool covers(struct wsched *p, const struct sweep *s, uint32_t seat)
-{
-    return s->seat == UINT32_MAX ? seat != driver_seat(p) : seat == s->seat;
-}
 
 /* ---- the tasks it was running ------------------------------------------------------------ */
 
@@ -62,7 +57,7 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
     uint32_t seat = word_seat(word), attempt = word_attempt(word);
     uint64_t future = future_make(index, word_generation(word));
 
-    event_put(p, seat < p->workers ? seat : p->seat, WSCHED_EVENT_DIED, ticks_now(p), future,
+    event_put(p, seat_can_run(p, seat) ? seat : p->seat, WSCHED_EVENT_DIED, ticks_now(p), future,
               attempt, task_kernel(t), pid, task_label(p, t));
     if (!is_charged && t->attempts_max < ATTEMPT_LIMIT)
         t->attempts_max++;
@@ -178,7 +173,7 @@ static void sweep_task(struct wsched *p, const struct sweep *s, uint32_t index, 
                        int status)
 {
     struct task *t = task_at(p, index);
-    bool is_dead = covers(p, s, word_seat(word));
+    bool is_dead = seats_have(s->seats, word_seat(word));
     uint64_t next;
 
     switch (word_state(word)) {
@@ -247,14 +242,15 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status)
 {
     static struct sweep s; /* the supervisor has one thread */
 
-    s.seat = seat;
+    memset(s.seats, 0, sizeof s.seats);
+    seats_add(s.seats, seat);
     s.count = 0;
     read_notes(p, &s, seat);
     park_forget(p, seat);
     settle_notes(p, &s, 0, seat, pid, status);
     wake_in_its_place(p);
     POINT("sweep: tasks settled, table not swept");
-    deps_sweep(p, seat);
+    deps_sweep(p, s.seats);
     POINT("sweep: blocks swept, table not");
     sweep_table(p, &s, status);
     au32_store_release(&p->seats[seat].depth, 0);
@@ -268,16 +264,18 @@ void sweep_everything(struct wsched *p, const pid_t *pids)
     static struct sweep s;
     const int status = 9; /* as of waitpid(): they are killed when their supervisor dies */
 
-    s.seat = UINT32_MAX;
+    memset(s.seats, 0, sizeof s.seats);
+    seats_add(s.seats, supervisor_seat(p));
     s.count = 0;
     for (uint32_t seat = 0; seat < p->workers; seat++) {
         uint32_t first = s.count;
+        seats_add(s.seats, seat);
         read_notes(p, &s, seat);
         park_forget(p, seat);
         settle_notes(p, &s, first, seat, pids[seat], status);
     }
     POINT("sweep: tasks settled, table not swept");
-    deps_sweep(p, UINT32_MAX);
+    deps_sweep(p, s.seats);
     POINT("sweep: blocks swept, table not");
     sweep_table(p, &s, status);
     for (uint32_t seat = 0; seat < p->workers; seat++)

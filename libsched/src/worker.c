@@ -55,8 +55,10 @@ static bool from_queues(struct wsched *p, uint64_t *hint)
     uint64_t hints[STEAL_MAX];
     uint32_t n = queue_pop(p, supervisor_seat(p), 1, hints);
 
-    if (!n)
-        n = queue_pop(p, driver_seat(p), p->batch, hints);
+    for (uint32_t i = 0, used = guests_used(p); !n && i <= used; i++) { /* each has its turn */
+        uint32_t client = used ? (p->tick + i) % (used + 1) : 0;
+        n = queue_pop(p, client ? guest_seat(p, client - 1) : driver_seat(p), p->batch, hints);
+    }
     if (!n)
         return false;
     *hint = keep_first(p, hints, n, 0);
@@ -69,6 +71,20 @@ static bool from_others(struct wsched *p, uint64_t *hint)
 
     for (uint32_t i = 0; i < p->workers; i++) {
         uint32_t victim = (first + i) % p->workers;
+        uint64_t hints[STEAL_MAX];
+        uint32_t n = victim == p->seat ? 0 : deque_steal(p, victim, p->batch, hints);
+        if (n) {
+            *hint = keep_first(p, hints, n, HINT_STOLEN);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool from_guests(struct wsched *p, uint64_t *hint)
+{
+    for (uint32_t i = 0, used = guests_used(p); i < used; i++) {
+        uint32_t victim = guest_seat(p, i);
         uint64_t hints[STEAL_MAX];
         uint32_t n = victim == p->seat ? 0 : deque_steal(p, victim, p->batch, hints);
         if (n) {
@@ -109,7 +125,7 @@ static bool find(struct wsched *p, uint64_t *hint)
     if (++p->tick % OUTER_FIRST_EVERY == 0 && (from_queues(p, hint) || from_table(p, hint)))
         return true;
     return deque_take(p, hint) || from_queues(p, hint) || from_others(p, hint) ||
-           from_table(p, hint);
+           from_guests(p, hint) || from_table(p, hint);
 }
 
 /* ---- running ----------------------------------------------------------------------------- */

@@ -42,9 +42,12 @@ static void refuses_bad_options(void)
     o.workers = 1u << 20;
     CHECK_EQ(wsched_open(&o, kit_kernels, 1, &pool), -EINVAL);
     o.workers = 1;
-    o.reserved[1] = 1;
+    o.guests = 65;
     CHECK_EQ(wsched_open(&o, kit_kernels, 1, &pool), -EINVAL);
-    o.reserved[1] = 0;
+    o.guests = 0;
+    o.reserved[0] = 1;
+    CHECK_EQ(wsched_open(&o, kit_kernels, 1, &pool), -EINVAL);
+    o.reserved[0] = 0;
     o.struct_size = 4;
     CHECK_EQ(wsched_open(&o, kit_kernels, 1, &pool), -EINVAL);
     CHECK(pool == untouched);
@@ -318,7 +321,7 @@ static void *give_back(void *arg)
 /* More dependencies than a pool has room for are refused, or waited for until others are over. */
 static void is_full_of_dependencies(void)
 {
-    enum { WIDE = 300, N = 2 * WIDE };
+    enum { WIDE = 360, N = 2 * WIDE };
     gate_make();
     struct wsched *pool = kit_open(1, 2 * N);
     struct wsched_future gate_task = kit_submit(pool, "wait", NULL, 0), f[N], last;

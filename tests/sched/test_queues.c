@@ -31,7 +31,8 @@ static struct wsched *view(struct shared *s, uint32_t seat)
     p->seats = s->seats;
     p->deques = s->deque;
     p->workers = THIEVES + 1;
-    p->queues[0] = (struct queue_view){ s->queue, 4096, 0 };
+    p->queues = s->queue;
+    p->queue_capacity = 4096;
     p->seat = seat;
     p->role = seat < p->workers ? ROLE_WORKER : ROLE_DRIVER;
     return p;
