@@ -330,6 +330,32 @@ FOREST_CHECKED int forest_tree_node(const struct forest *model, uint32_t tree, u
  * keep_stats */
 FOREST_CHECKED int forest_tree_weights(const struct forest *model, uint32_t tree, uint64_t node,
                                        double *out);
+/* The share of each class in a leaf, which it adds to the probabilities of a row that ends there.
+ * -ERANGE     -EINVAL  regression, or not a leaf */
+FOREST_CHECKED int forest_tree_shares(const struct forest *model, uint32_t tree, uint64_t node,
+                                      double *out);
+
+/*
+ * A tree from its nodes, for who brings forests from elsewhere: block and size of what
+ * forest_tree_train() would lend as tree `index` of the forest of params; malloc()ed, free() it.
+ * nodes[0] is the root, the others come in any order; left and right are places in `nodes`. `id` is
+ * not read: it becomes the place with max_leaf_nodes (and no ccp_alpha), else that in preorder.
+ * Leaves need the value, in classification the shares; what comes behind it needs keep_stats.
+ *   -EINVAL  a bad parameter; index >= n_estimators; not a tree; a feature that is none of
+ *            `features`; a NaN; shares not between 0 and 1; statistics not finite
+ *   -ENOMEM
+ */
+struct forest_tree_source {
+    const struct forest_node *nodes;
+    uint64_t count;
+    const double *shares;  /* classification: of leaf i from shares + i * classes on */
+    const double *weights; /* and with keep_stats, of every node: the weight of each class */
+    uint32_t classes;      /* 0: regression */
+    uint32_t reserved;
+};
+FOREST_CHECKED int forest_tree_make(const struct forest_params *params, uint64_t features,
+                                    uint32_t index, const struct forest_tree_source *source,
+                                    void **tree, size_t *bytes);
 
 /*
  * Predict each row of x: out[i] is the mean over the trees, in tree order. Rows are rounded

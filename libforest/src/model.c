@@ -209,6 +209,22 @@ int forest_tree_weights(const struct forest *model, uint32_t tree, uint64_t node
     return 0;
 }
 
+int forest_tree_shares(const struct forest *model, uint32_t tree, uint64_t node, double *out)
+{
+    struct body body;
+
+    if (tree >= model->header->trees || node >= model->trees[tree].nodes)
+        return -ERANGE;
+    const struct node *n = &forest_nodes(model, tree)[node];
+    model_body(model, tree, &body);
+    if (!body.classes || !node_is_leaf(n))
+        return -EINVAL;
+    struct shares shares = model_shares(model, tree);
+    memset(out, 0, body.classes * sizeof *out);
+    shares_add(&shares, n->number, out);
+    return 0;
+}
+
 int forest_classes(const struct forest *model, double *out)
 {
     if (!out)

@@ -12,6 +12,8 @@ int main(int argc, char **argv)
         { "eval", "tell how good a forest's predictions are", cmd_eval },
         { "importance", "tell which features matter", cmd_importance },
         { "info", "tell what a model is, or show a tree", cmd_info },
+        { "export", "write a model as JSON or as C source", cmd_export },
+        { "import", "make a model of JSON, or of a scikit-learn forest", cmd_import },
         { "sweep", "train forests of many sizes in parallel and compare them", cmd_sweep },
     };
     static const struct tool tool = {
