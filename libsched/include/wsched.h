@@ -201,6 +201,14 @@ WSCHED_CHECKED int wsched_failure(struct wsched *pool, struct wsched_future futu
 /* Not yet started: never runs. Running: its kernel sees wsched_task_cancelled(), and is not run again
  * should its worker die. -EALREADY: done. -EINVAL: a future of no task. */
 WSCHED_CHECKED int wsched_cancel(struct wsched *pool, struct wsched_future future);
+/*
+ * As wsched_cancel(); and if its kernel still runs `grace_ms` later, its worker is killed (by the
+ * supervisor, which stops it first and looks whether it still runs this task), and the task is
+ * cancelled. Only tasks on the same worker's stack suffer with it, which it ran while one of them
+ * waited: they run again, and that does not count; but one with max_retries -1 fails. Returns at
+ * once. -EALREADY, -EINVAL: as wsched_cancel(); grace_ms < 0.
+ */
+WSCHED_CHECKED int wsched_kill(struct wsched *pool, struct wsched_future future, int grace_ms);
 /* Give a future back, done or not (a task that is not done still runs). It is dead from here on. */
 WSCHED_API void wsched_release(struct wsched *pool, struct wsched_future future);
 

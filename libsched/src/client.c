@@ -455,6 +455,17 @@ int wsched_cancel(struct wsched *p, struct wsched_future future)
     return err ? err : task_cancel(p, future.v);
 }
 
+int wsched_kill(struct wsched *p, struct wsched_future future, int grace_ms)
+{
+    int err = pool_check_part(p);
+    uint32_t index;
+    uint64_t word;
+
+    if (!err && (grace_ms < 0 || !future_held(p, future.v, &index, &word)))
+        err = -EINVAL;
+    return err ? err : task_kill(p, future.v, grace_ms);
+}
+
 void wsched_release(struct wsched *p, struct wsched_future future)
 {
     if (!pool_check_part(p))

@@ -2,8 +2,8 @@
 /*
  * layout.h -- every byte that the processes of a pool share: one memfd, or file, mapped by all.
  *
- *     header | free map | kernels | seats | deaths | tasks | details | payloads and results |
- *     blocks | queues | event rings
+ *     header | free map | call map | kernels | seats | deaths | tasks | details | terms |
+ *     payloads and results | blocks | queues | event rings
  *
  * The task table is the truth; queues, the free map and caches are hints to it. Everything is an
  * index. A zero-filled segment is an empty pool. Sizes follow from the options (segment.c); pages
@@ -124,6 +124,12 @@ struct detail {
     char label[NAME_BYTES];
 };
 
+/* What fewer need: terms.c. Words with a generation are valid if it is the task's. */
+struct terms {
+    struct au64 stop; /* generation:29 << 33 | late:1 << 32 | when to kill:32 */
+    uint64_t pad[7];
+};
+
 /* ---- blocks: deps.c ---------------------------------------------------------------------- */
 
 #define BLOCK_WORDS 6u
@@ -220,11 +226,16 @@ struct header {
     struct park client_park[CLIENT_PARKS];
     struct park guest_park[GUESTS_MAX];
     struct geometry geometry;
+    struct au64 next_due; /* ns: when the supervisor will look at the call map by itself: terms.c */
+    struct au32 called;   /* there is a bit in the call map */
+    uint32_t pad5;
+    uint64_t pad6[6];
 };
 
 _Static_assert(sizeof(struct park) == CACHE_LINE, "layout");
 _Static_assert(sizeof(struct task) == CACHE_LINE, "what an empty task needs is one line");
 _Static_assert(sizeof(struct detail) == CACHE_LINE, "layout");
+_Static_assert(sizeof(struct terms) == CACHE_LINE, "layout");
 _Static_assert(KERNELS_MAX == KERNEL_NUMBER + 1, "a kernel's number fits beside the flags");
 _Static_assert(sizeof(struct block) == CACHE_LINE, "layout");
 _Static_assert(offsetof(struct seat, identity) == 192, "layout");

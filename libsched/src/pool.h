@@ -23,11 +23,13 @@ struct wsched {
     int fd;
     struct header *header;
     struct au64 *free_map; /* a bit per task slot that is FREE: a hint */
+    struct au64 *call_map; /* a bit per task slot that is the supervisor's business: terms.c */
     char *kernel_names;    /* NAME_BYTES each */
     struct seat *seats;
     struct death *deaths;
     struct task *tasks;
     struct detail *details;
+    struct terms *terms;
     unsigned char *bytes_of_tasks; /* bytes_stride each: the payload, then the result */
     struct block *blocks;
     struct au64 *deques;      /* DEQUE_CAPACITY each: the crew's, then the guests' */
@@ -304,6 +306,22 @@ void task_recycle(struct wsched *p,
                   uint32_t index); /* MAKING(self): free its blocks, keep the slot */
 void free_map_give(struct wsched *p, uint32_t index);
 
+/* ---- terms.c, timer.c -------------------------------------------------------------------- */
+
+static inline struct terms *terms_at(const struct wsched *p, uint32_t index)
+{
+    return &p->terms[index];
+}
+int task_kill(struct wsched *p, uint64_t future, int grace_ms);
+bool terms_are_late(const struct wsched *p, uint32_t index, uint64_t word);
+int64_t terms_kill_due(const struct wsched *p, uint32_t index, uint64_t word, int64_t now);
+void supervisor_call(struct wsched *p, uint32_t index, int64_t due_ns);
+/* In the supervisor; `pids` of its workers, 0: none. */
+int timer_begin(struct wsched *p, const pid_t *pids);
+int timer_serve(struct wsched *p, const pid_t *pids); /* ms until it must be called again, or -1 */
+uint64_t timer_worker_died(uint32_t seat); /* the task for whose sake we killed it, or 0 */
+void timer_end(struct wsched *p, const pid_t *pids);
+
 /* ---- deps.c ------------------------------------------------------------------------------ */
 
 int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count);
@@ -387,8 +405,9 @@ void supervisor_close(struct wsched *p);
 /* The driver looks after its supervisor: when it has died it starts another. -ESHUTDOWN: it cannot.
  */
 int supervisor_check(struct wsched *p);
-/* What a dead worker left. `status` as of waitpid(). */
-void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status);
+/* What a dead worker left. `status` as of waitpid(). `culprit`: the task for whose sake the
+ * supervisor killed it, or 0. */
+void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t culprit);
 void sweep_stopped(struct wsched *p, uint32_t seat);
 void sweep_everything(struct wsched *p, const pid_t *pids);
 

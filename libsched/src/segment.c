@@ -59,8 +59,8 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
 }
 
 struct places {
-    uint64_t free_map, names, seats, deaths, tasks, details, bytes, blocks, deques, queues, events,
-        labels, end;
+    uint64_t free_map, names, seats, deaths, tasks, details, call_map, terms, bytes, blocks, deques,
+        queues, events, labels, end;
 };
 
 static struct places places_of(const struct wsched *p)
@@ -70,11 +70,13 @@ static struct places places_of(const struct wsched *p)
 
     take(&end, sizeof(struct header));
     at.free_map = take(&end, (p->task_count + 63) / 64 * sizeof(struct au64));
+    at.call_map = take(&end, (p->task_count + 63) / 64 * sizeof(struct au64));
     at.names = take(&end, (uint64_t)p->kernel_count * NAME_BYTES);
     at.seats = take(&end, p->seat_count * sizeof(struct seat));
     at.deaths = take(&end, DEATHS_KEPT * sizeof(struct death));
     at.tasks = take(&end, p->task_count * sizeof(struct task));
     at.details = take(&end, p->task_count * sizeof(struct detail));
+    at.terms = take(&end, p->task_count * sizeof(struct terms));
     at.bytes = take(&end, (uint64_t)p->task_count * p->bytes_stride);
     at.blocks = take(&end, p->block_count * sizeof(struct block));
     at.deques =
@@ -93,11 +95,13 @@ static void place(struct wsched *p, const struct places *at)
 {
     p->header = (struct header *)(void *)p->base;
     p->free_map = (struct au64 *)(void *)(p->base + at->free_map);
+    p->call_map = (struct au64 *)(void *)(p->base + at->call_map);
     p->kernel_names = (char *)p->base + at->names;
     p->seats = (struct seat *)(void *)(p->base + at->seats);
     p->deaths = (struct death *)(void *)(p->base + at->deaths);
     p->tasks = (struct task *)(void *)(p->base + at->tasks);
     p->details = (struct detail *)(void *)(p->base + at->details);
+    p->terms = (struct terms *)(void *)(p->base + at->terms);
     p->bytes_of_tasks = p->base + at->bytes;
     p->blocks = (struct block *)(void *)(p->base + at->blocks);
     p->deques = (struct au64 *)(void *)(p->base + at->deques);

@@ -8,6 +8,7 @@
  *
  *   SIGCHLD (signalfd)  a worker died: waitpid() tells the true cause; sweep its seat, log the
  *                       death, fork another. A worker was stopped: others take over what it held.
+ *                       Or somebody calls us about a task: terms.c. The timeout is timer.c's.
  *   pidfd of the driver the driver is gone, by whatever death: kill the workers, leave.
  *   eventfd             wsched_close(): give workers a second, kill those that are left, leave.
  *   output (epoll)      workers printed something: output.c, if it was asked for.
@@ -160,6 +161,7 @@ static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int 
                         bool stopping)
 {
     bool was_ready = au32_load_acquire(&p->seats[seat].ready); /* W2 */
+    uint64_t culprit = timer_worker_died(seat);
     pid_t pid = crew->pids[seat];
 
     crew->pids[seat] = 0;
@@ -167,7 +169,8 @@ static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int 
     if (stopping)
         return;
     POINT("supervisor: a worker died, nothing swept");
-    sweep_seat(p, seat, pid, status);
+    sweep_seat(p, seat, pid, status,
+               WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? culprit : 0);
     crew->fails[seat] = was_ready ? 0 : crew->fails[seat] + 1;
     crew->fails_itself[seat] = !was_ready && WIFEXITED(status);
     if (is_broken(p, crew)) {
@@ -238,6 +241,7 @@ static void close_workers(struct wsched *p, struct crew *crew)
 {
     int64_t deadline = monotonic_ns() + CLOSE_MS * NS_PER_MS;
 
+    timer_end(p, crew->pids);
     park_wake_all(p);
     for (;;) {
         struct signalfd_siginfo info;
@@ -332,7 +336,8 @@ static void supervise(struct wsched *p, struct crew *crew)
                                 { crew->control, POLLIN, 0 },
                                 { output_descriptor(crew->output), POLLIN, 0 } };
         struct signalfd_siginfo info;
-        poll(fds, 4, sooner(fork_due(p, crew), output_timeout_ms(crew->output)));
+        int timeout = sooner(fork_due(p, crew), output_timeout_ms(crew->output));
+        poll(fds, 4, sooner(timeout, timer_serve(p, crew->pids)));
         output_serve(crew->output);
         if (fds[1].revents)
             return kill_workers(p, crew);
@@ -352,6 +357,7 @@ static void supervisor_child(struct wsched *p, pid_t driver, int report, const p
     if (!err) {
         robust_begin(p);
         sweep_everything(p, dead);
+        err = timer_begin(p, crew.pids);
         POINT("supervisor: swept, no worker forked");
         for (uint32_t i = 0; i < p->workers && !err; i++)
             err = worker_fork(p, &crew, i);

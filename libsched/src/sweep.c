@@ -8,6 +8,8 @@
  *   1  At once, from the notes in seat.running: the tasks on its stack run again, or fail with the
  *      true cause. Blamed is the task on top and those above it in the tree that stand on the same
  *      stack; others that the worker had merely stacked below run again without being charged.
+ *      Nobody is blamed if the supervisor killed it for the sake of a task to be stopped (timer.c).
+ *      A task that may run once only (max_retries -1) fails in any case: it has run.
  *   2  Its bits as sleeper and searcher go, header.lost is raised, another worker is woken.
  *   3  Blocks it had taken and not linked, or not yet freed.
  *   4  The whole table: slots it was making become free, what it was failing fails, who waits for
@@ -59,7 +61,7 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
 
     event_put(p, seat_can_run(p, seat) ? seat : p->seat, WSCHED_EVENT_DIED, ticks_now(p), future,
               attempt, task_kernel(t), pid, task_label(p, t));
-    if (!is_charged && t->attempts_max < ATTEMPT_LIMIT)
+    if (!is_charged && t->attempts_max > 1 && t->attempts_max < ATTEMPT_LIMIT)
         t->attempts_max++;
     POINT("sweep: about to settle a task");
     if (word & WORD_CANCEL) {
@@ -117,7 +119,7 @@ static void read_notes(struct wsched *p, struct sweep *s, uint32_t seat)
 }
 
 static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint32_t seat,
-                         pid_t pid, int status)
+                         pid_t pid, int status, uint64_t culprit)
 {
     uint32_t top = s->count;
 
@@ -128,15 +130,14 @@ static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint
         if (!future_look(p, c->future, &index, &word) || word_state(word) != TASK_RUNNING ||
             word_seat(word) != seat || word_attempt(word) != c->attempt)
             continue; /* settled by a supervisor that died */
-        if (top == s->count)
+        if (top == s->count || c->future == culprit)
             top = i;
-        c->is_charged = i == top || is_ancestor(p, s->dead[top].future, c->future);
+        c->is_charged = !culprit && (i == top || is_ancestor(p, s->dead[top].future, c->future));
     }
     const struct task *running =
         top < s->count ? task_at(p, future_index(s->dead[top].future)) : NULL;
-    if (pid) {
+    if (pid)
         death_put(p, seat, pid, status, running);
-    }
     for (uint32_t i = first; i < s->count; i++) {
         struct casualty *c = &s->dead[i];
         uint32_t index;
@@ -238,7 +239,7 @@ void sweep_stopped(struct wsched *p, uint32_t seat)
     wake_in_its_place(p);
 }
 
-void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status)
+void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t culprit)
 {
     static struct sweep s; /* the supervisor has one thread */
 
@@ -247,7 +248,7 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status)
     s.count = 0;
     read_notes(p, &s, seat);
     park_forget(p, seat);
-    settle_notes(p, &s, 0, seat, pid, status);
+    settle_notes(p, &s, 0, seat, pid, status, culprit);
     wake_in_its_place(p);
     POINT("sweep: tasks settled, table not swept");
     deps_sweep(p, s.seats);
@@ -272,7 +273,7 @@ void sweep_everything(struct wsched *p, const pid_t *pids)
         seats_add(s.seats, seat);
         read_notes(p, &s, seat);
         park_forget(p, seat);
-        settle_notes(p, &s, first, seat, pids[seat], status);
+        settle_notes(p, &s, first, seat, pids[seat], status, 0);
     }
     POINT("sweep: tasks settled, table not swept");
     deps_sweep(p, s.seats);

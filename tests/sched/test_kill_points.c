@@ -82,7 +82,7 @@ static int family(struct wsched_task *task, void *ctx)
     if (ctx && wsched_task_attempt(task) == 1)
         kill(getpid(), SIGKILL); /* all five become orphans */
     wsched_release(pool, f[3]);
-    (void)!wsched_cancel(pool, f[4]);
+    (void)!wsched_kill(pool, f[4], 0);
     err = wsched_wait(pool, f, 3, 3, -1, NULL);
     for (int i = 0; i < 3 && err >= 0; i++) {
         err = wsched_result(pool, f[i], part, sizeof part, NULL);
@@ -96,6 +96,18 @@ static int family(struct wsched_task *task, void *ctx)
     long result[2] = { sum, wsched_task_attempt(task) };
     au32_add_acq_rel(&plan->ends[v[0]], 1);
     return wsched_task_result(task, result, sizeof result);
+}
+
+/* Does not stop unless it is killed. */
+static int stubborn(struct wsched_task *task, void *ctx)
+{
+    const long *v = wsched_task_payload(task, NULL);
+
+    (void)ctx;
+    au32_add_acq_rel(&plan->starts[v[0]], 1);
+    while (pause())
+        ;
+    return 0;
 }
 
 static int fails(struct wsched_task *task, void *ctx)
@@ -115,8 +127,9 @@ static int dies(struct wsched_task *task, void *ctx)
 
 static int yes;
 static const struct wsched_kernel kernels[] = {
-    { "noted", noted, NULL },    { "dies_once", dies_once, NULL }, { "family", family, NULL },
-    { "orphans", family, &yes }, { "fails", fails, NULL },         { "dies", dies, NULL },
+    { "noted", noted, NULL },       { "dies_once", dies_once, NULL }, { "family", family, NULL },
+    { "orphans", family, &yes },    { "fails", fails, NULL },         { "dies", dies, NULL },
+    { "stubborn", stubborn, NULL },
 };
 
 #define CAPACITY 120u
@@ -162,6 +175,7 @@ static void run_job(struct wsched *pool, bool is_wide)
     struct wsched_future g = submit(pool, "noted", 6, 60, &e, 1);
 
     struct wsched_future h = submit(pool, "orphans", 9, 90, NULL, 0);
+    struct wsched_future k = submit(pool, "stubborn", 220, 0, NULL, 0);
     struct wsched_future i = submit(pool, "dies", 0, 0, NULL, 0);
     struct wsched_future j = submit(pool, "noted", 0, 0, &i, 1);
 
@@ -171,6 +185,13 @@ static void run_job(struct wsched *pool, bool is_wide)
             wide[n] = submit(pool, "noted", 10 + n, n, &a, n % 2);
         after_wide = submit(pool, "noted", 8, 80, wide, WIDE);
     }
+    while (!au32_load_acquire(&plan->starts[220])) {
+        supervisor_check(pool); /* it may have been killed, and its workers with it */
+        sched_yield();
+    }
+    REQUIRE_OK(wsched_kill(pool, k, 0));
+    CHECK_EQ(kit_wait(pool, k), -ECANCELED);
+    wsched_release(pool, k);
     CHECK_EQ(kit_wait(pool, e), -EDOM);
     CHECK_EQ(kit_wait(pool, g), -EDOM);
     CHECK_EQ(kit_wait(pool, d), -EDOM);

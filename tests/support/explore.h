@@ -6,8 +6,8 @@
  * visits each reachable state once. Interleavings are sequentially consistent; what weaker
  * orders allow is argued at the edges in the sources.
  */
-#ifndef OBJSTORE_TEST_EXPLORE_H
-#define OBJSTORE_TEST_EXPLORE_H
+#ifndef TEST_EXPLORE_H
+#define TEST_EXPLORE_H
 
 #include <stdbool.h>
 #include <stddef.h>
