@@ -2,7 +2,7 @@
 /*
  * layout.h -- every byte that the processes of a pool share: one memfd, or file, mapped by all.
  *
- *     header | free map | call map | kernels | seats | deaths | tasks | details | terms |
+ *     header | free map | kernels | seats | deaths | tasks | details | call map | terms |
  *     payloads and results | blocks | queues | event rings
  *
  * The task table is the truth; queues, the free map and caches are hints to it. Everything is an

@@ -70,12 +70,12 @@ static struct places places_of(const struct wsched *p)
 
     take(&end, sizeof(struct header));
     at.free_map = take(&end, (p->task_count + 63) / 64 * sizeof(struct au64));
-    at.call_map = take(&end, (p->task_count + 63) / 64 * sizeof(struct au64));
     at.names = take(&end, (uint64_t)p->kernel_count * NAME_BYTES);
     at.seats = take(&end, p->seat_count * sizeof(struct seat));
     at.deaths = take(&end, DEATHS_KEPT * sizeof(struct death));
     at.tasks = take(&end, p->task_count * sizeof(struct task));
     at.details = take(&end, p->task_count * sizeof(struct detail));
+    at.call_map = take(&end, (p->task_count + 63) / 64 * sizeof(struct au64));
     at.terms = take(&end, p->task_count * sizeof(struct terms));
     at.bytes = take(&end, (uint64_t)p->task_count * p->bytes_stride);
     at.blocks = take(&end, p->block_count * sizeof(struct block));

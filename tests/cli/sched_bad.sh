@@ -59,7 +59,7 @@ d = open(sys.argv[1], "rb").read()
 workers = struct.unpack_from("<I", d, 12)[0]
 tasks, stride, blocks, payload, result, kernels = struct.unpack_from("<6I", d, 1352)
 up = lambda n: (n + 63) // 64 * 64
-print(1408 + up((tasks + 63) // 64 * 8) + up(kernels * 32) + (workers + 2) * 8576 + 1024 * 96)' "$work/damaged") || fail "where is the table?"
+print(1472 + up((tasks + 63) // 64 * 8) + up(kernels * 32) + (workers + 2) * 8576 + 1024 * 96)' "$work/damaged") || fail "where is the table?"
 fresh
 poke "$word" '\017'
 run 1 verify "$work/damaged"
