@@ -41,13 +41,25 @@ refused 3 "/no/such/t.svg: " trace -o /no/such/t.svg "$pool"
 kill_all "$pool"
 poke() { printf "$2" | dd of="$work/damaged" bs=1 seek="$1" conv=notrunc status=none; }
 fresh() { cp "$folder/$pool" "$work/damaged"; }
+# Where things are: what the layout says.
+cat >"$work/where.c" <<'END'
+#include <stdio.h>
+#include "layout.h"
+int main(void)
+{
+    return printf("geometry=%zu header=%zu seat=%zu death=%zu\n", offsetof(struct header, geometry),
+                  sizeof(struct header), sizeof(struct seat), sizeof(struct death)) < 0;
+}
+END
+"${CC:-gcc}" -Ilibsched/src -Icommon "$work/where.c" -o "$work/where" || fail "cannot compile where.c"
+eval "$("$work/where")"
 fresh
 run 0 verify "$work/damaged"
 poke 0 'XXXX'
 refused 3 "not a pool of this layout version" verify "$work/damaged"
 run 1 doctor "$work/damaged"
 fresh
-poke 1352 '\377\377\377\377' # how many task slots there are
+poke $((geometry + 8)) '\377\377\377\377' # how many task slots there are
 refused 3 "damaged: the sizes in its header make no sense" ps "$work/damaged"
 fresh
 truncate -s 100000 "$work/damaged"
@@ -56,10 +68,12 @@ refused 3 "damaged: the sizes in its header make no sense" stat "$work/damaged"
 word=$("$python" -c '
 import struct, sys
 d = open(sys.argv[1], "rb").read()
+geometry, header, seat, death = map(int, sys.argv[2:])
 workers = struct.unpack_from("<I", d, 12)[0]
-tasks, stride, blocks, payload, result, kernels = struct.unpack_from("<6I", d, 1352)
+tasks, stride, blocks, payload, result, kernels, events, queue, guests = struct.unpack_from("<9I", d, geometry + 8)
 up = lambda n: (n + 63) // 64 * 64
-print(1472 + up((tasks + 63) // 64 * 8) + up(kernels * 32) + (workers + 2) * 8576 + 1024 * 96)' "$work/damaged") || fail "where is the table?"
+print(header + up((tasks + 63) // 64 * 8) + up(kernels * 32) + (workers + 2 + guests) * seat + 1024 * death)' \
+    "$work/damaged" "$geometry" "$header" "$seat" "$death") || fail "where is the table?"
 fresh
 poke "$word" '\017'
 run 1 verify "$work/damaged"
