@@ -109,6 +109,8 @@ struct wsched_options {
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
+    WSCHED_KILL_LATE = 1u << 1, /* a kernel that still runs grace_ms after the deadline is killed */
+    WSCHED_RETRY_ERRORS = 1u << 2, /* max_retries counts also after errors of the kernel */
 };
 
 #define WSCHED_RETRIES_DEFAULT 3
@@ -121,6 +123,10 @@ struct wsched_spec {
     uint32_t after_count;
     uint32_t flags;     /* enum wsched_submit_flag */
     const char *label;  /* shown in timelines and failures, up to 31 bytes kept; may be NULL */
+    /* From now, up to 24 days; 0: none. If it is not over by then it fails with -ETIMEDOUT: one that has
+     * not started never runs, one that runs is asked to stop (and is done if it ends well all the same). */
+    uint32_t deadline_ms;
+    uint32_t grace_ms; /* with WSCHED_KILL_LATE: as of wsched_kill() */
 };
 
 /* ---- a pool ------------------------------------------------------------------------ */
@@ -179,6 +185,7 @@ WSCHED_CHECKED int wsched_wait(struct wsched *pool, const struct wsched_future *
  * The result bytes of a task that is done: copies up to `cap`, *size becomes their number.
  *   -EINPROGRESS  not done     -ECANCELED  cancelled     -EINVAL  a future of no task
  *   -EOWNERDEAD   its workers died more often than max_retries allows
+ *   -ETIMEDOUT    it was late: deadline_ms
  *   else the kernel's own error. wsched_failure() tells more.
  */
 WSCHED_CHECKED int wsched_result(struct wsched *pool, struct wsched_future future, void *buf,
@@ -229,7 +236,7 @@ WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
 
 struct wsched_stats {
     uint64_t submitted, finished, failed, cancelled;
-    uint64_t retried;       /* attempts after a worker's death */
+    uint64_t retried;       /* attempts after a worker's death, or an error */
     uint64_t stolen;        /* tasks run by another worker than the one that queued them */
     uint64_t worker_deaths; /* unexpected ends of workers */
     uint64_t wakes;         /* futex wakes of sleeping workers */
@@ -315,6 +322,7 @@ struct wsched_task_info {
     bool is_asked_to_stop; /* by wsched_cancel() */
     bool is_released;      /* its future was given back */
     uint64_t submitted_ns; /* CLOCK_MONOTONIC */
+    uint64_t deadline_ns;  /* or 0 */
     const char *kernel;    /* valid until the pool is closed */
     char label[32];
 };

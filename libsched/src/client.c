@@ -42,7 +42,8 @@ static int spec_check(struct wsched *p, const struct wsched_spec *s)
     if (s->payload_size > p->payload_max)
         return -E2BIG;
     if (s->max_retries < -1 || (s->after_count && !s->after) || s->after_count > AFTER_MAX ||
-        (s->flags & ~(uint32_t)WSCHED_NO_WAIT))
+        (s->flags & ~(uint32_t)(WSCHED_NO_WAIT | WSCHED_KILL_LATE | WSCHED_RETRY_ERRORS)) ||
+        s->deadline_ms > INT32_MAX || s->grace_ms > INT32_MAX)
         return -EINVAL;
     for (uint32_t i = 0; i < s->after_count; i++) {
         uint32_t index;
@@ -69,6 +70,10 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     t->parent_attempt = parent ? (uint8_t)parent->attempt : 0;
     t->kernel =
         (uint16_t)(kernel | (s->label ? KERNEL_LABELLED : 0) | (s->after_count ? KERNEL_AFTER : 0));
+    if (spec_has_terms(s)) {
+        t->kernel |= KERNEL_TERMS;
+        terms_fill(p, index, s);
+    }
     t->attempts_max = (uint8_t)(attempts > ATTEMPT_LIMIT ? ATTEMPT_LIMIT : attempts);
     t->payload_size = s->payload_size;
     t->result_size = 0;
@@ -100,6 +105,8 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
     task_publish(p, index, TASK_PENDING);
     POINT("submit: published, not queued");
     hint_push_locked(p, future);
+    if (spec_has_terms(s))
+        terms_begin(p, index);
     stat_add(&p->seats[p->seat].submitted, 1);
     out->v = future;
     return 0;
@@ -135,6 +142,8 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
         return err;
     POINT("submit: dependencies prepared, not published");
     task_publish(p, index, TASK_BLOCKED);
+    if (spec_has_terms(s))
+        terms_begin(p, index);
     err = deps_register(p, future, s->after, s->after_count);
     if (err) { /* nobody knows the future: cancelled or not, it goes */
         (void)!task_cancel(p, future);

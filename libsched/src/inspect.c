@@ -65,6 +65,8 @@ static bool task_look(const struct wsched *p, uint32_t index, double rate,
         .submitted_ns = ticks_to_ns(p, t->born, rate),
         .kernel = kernel_of(p, t->kernel),
     };
+    if (terms_deadline(p, index) != INT64_MAX)
+        out->deadline_ns = (uint64_t)terms_deadline(p, index);
     if (t->kernel & KERNEL_LABELLED)
         memcpy(out->label, task_detail(p, t)->label, sizeof out->label);
     out->label[sizeof out->label - 1] = 0;

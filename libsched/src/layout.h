@@ -84,6 +84,7 @@ enum task_state {
 
 /* A future: generation in the high half, index + 1 in the low half. */
 
+enum late { NOT_LATE, LATE_UNSTARTED, LATE_STOPPED, LATE_KILLED };
 struct cause { /* of a failure; written by the word's exclusive owner */
     int32_t pid;
     int16_t signal;
@@ -91,12 +92,14 @@ struct cause { /* of a failure; written by the word's exclusive owner */
     uint16_t kernel;   /* that failed: the task's, or that of the one it was to follow */
     uint8_t attempts;
     uint8_t attempts_max;
-    uint32_t is_dependency;
+    uint16_t is_dependency;
+    uint16_t late; /* enum late */
 };
 
 /* Flags in task.kernel */
 #define KERNEL_LABELLED 0x8000u /* there is a label */
 #define KERNEL_AFTER 0x4000u /* it has dependencies: detail.deps and .dep_blocks mean something */
+#define KERNEL_TERMS 0x2000u /* it has terms */
 #define KERNEL_NUMBER 0x0fffu
 
 /* What every task needs. */
@@ -127,7 +130,10 @@ struct detail {
 /* What fewer need: terms.c. Words with a generation are valid if it is the task's. */
 struct terms {
     struct au64 stop; /* generation:29 << 33 | late:1 << 32 | when to kill:32 */
-    uint64_t pad[7];
+    struct au64 deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+    uint32_t grace_ms;
+    uint32_t flags; /* enum wsched_submit_flag */
+    uint64_t pad[5];
 };
 
 /* ---- blocks: deps.c ---------------------------------------------------------------------- */

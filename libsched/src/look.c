@@ -32,11 +32,31 @@ int wsched_stats(struct wsched *p, struct wsched_stats *out)
 
 /* ---- failures ---------------------------------------------------------------------------- */
 
-static void describe(struct wsched_failure *f, bool is_dependency)
+/* What is said of a task that failed by itself. */
+static void describe_error(struct wsched_failure *f, const char *before, enum late late)
+{
+    static const char *const words[] = { "", "had not started by its deadline",
+                                         "was stopped at its deadline",
+                                         "did not stop at its deadline and was killed" };
+    char again[48] = "";
+
+    if (f->attempts > 1)
+        snprintf(again, sizeof again, ", attempt %u of %u", f->attempts, f->attempts_max);
+    if (late)
+        snprintf(f->text, sizeof f->text, "%s%s %s%s", before, f->kernel, words[late], again);
+    else
+        snprintf(f->text, sizeof f->text, "%s%s failed: %s%s", before, f->kernel,
+                 wsched_strerror(f->error), again);
+}
+
+static void describe(struct wsched_failure *f, bool is_dependency, enum late late)
 {
     const char *before = is_dependency ? "a task it depends on: " : "";
 
-    if (f->signal) {
+    late = late > LATE_KILLED ? NOT_LATE : late; /* damaged */
+    if (late) {
+        describe_error(f, before, late);
+    } else if (f->signal) {
         const char *name = sigdescr_np(f->signal);
         snprintf(f->text, sizeof f->text,
                  "%skilled by signal %d (%s) while running %s, attempt %u of %u", before, f->signal,
@@ -48,8 +68,7 @@ static void describe(struct wsched_failure *f, bool is_dependency)
     } else if (f->error == -ECANCELED) {
         snprintf(f->text, sizeof f->text, "%s%s was cancelled", before, f->kernel);
     } else {
-        snprintf(f->text, sizeof f->text, "%s%s failed: %s", before, f->kernel,
-                 wsched_strerror(f->error));
+        describe_error(f, before, NOT_LATE);
     }
 }
 
@@ -79,7 +98,7 @@ int wsched_failure(struct wsched *p, struct wsched_future future, struct wsched_
     };
     if (c.kernel < p->kernel_count)
         snprintf(f.kernel, sizeof f.kernel, "%s", p->kernels[c.kernel].name);
-    describe(&f, c.is_dependency);
+    describe(&f, c.is_dependency, (enum late)c.late);
     *out = f;
     return 0;
 }

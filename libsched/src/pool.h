@@ -298,6 +298,7 @@ int task_cancel(struct wsched *p, uint64_t future);
 void task_release(struct wsched *p, uint64_t future);
 void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32_t culprit,
                          uint64_t culprit_word);
+void task_fail_late(struct wsched *p, uint32_t index, uint64_t word);
 /* BLOCKED -> PENDING, if all its dependencies are over. */
 void task_unblock(struct wsched *p, uint32_t index, uint64_t word);
 /* Tell those that wait for a task that is over; any number of times. */
@@ -312,6 +313,16 @@ static inline struct terms *terms_at(const struct wsched *p, uint32_t index)
 {
     return &p->terms[index];
 }
+bool spec_has_terms(const struct wsched_spec *s);
+void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s);
+void terms_begin(struct wsched *p, uint32_t index); /* once it is published */
+/* May a PENDING task be started? If it is late it fails. */
+bool terms_may_start(struct wsched *p, uint32_t index, uint64_t word);
+/* After an error of its kernel: is it to run again? */
+bool terms_try_again(const struct wsched *p, uint32_t index, uint32_t attempt);
+int64_t terms_deadline(const struct wsched *p, uint32_t index);
+/* Its deadline has passed: it fails, or is asked to stop. */
+void terms_late(struct wsched *p, uint32_t index, uint64_t word);
 int task_kill(struct wsched *p, uint64_t future, int grace_ms);
 bool terms_are_late(const struct wsched *p, uint32_t index, uint64_t word);
 int64_t terms_kill_due(const struct wsched *p, uint32_t index, uint64_t word, int64_t now);

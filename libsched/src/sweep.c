@@ -64,7 +64,11 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
     if (!is_charged && t->attempts_max > 1 && t->attempts_max < ATTEMPT_LIMIT)
         t->attempts_max++;
     POINT("sweep: about to settle a task");
-    if (word & WORD_CANCEL) {
+    if ((word & WORD_CANCEL) && terms_are_late(p, index, word)) {
+        fill_cause(p, t, word, pid, status);
+        task_detail(p, t)->cause.late = LATE_KILLED;
+        task_end_dead(p, index, word, TASK_FAILED, ETIMEDOUT);
+    } else if (word & WORD_CANCEL) {
         task_end_dead(p, index, word, TASK_CANCELLED, ECANCELED);
     } else if (attempt < t->attempts_max) {
         if (!task_again(p, index, word)) {

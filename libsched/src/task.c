@@ -10,6 +10,7 @@
  *   T2  MAKING(self)    -> PENDING, BLOCKED task_publish()      BLOCKED: has dependencies
  *   T3  BLOCKED         -> PENDING          task_unblock()      all its dependencies are done
  *   T4  BLOCKED         -> FAILING(self)    task_fail_dependent()  one failed
+ *       BLOCKED, PENDING -> FAILING(self)   task_fail_late()    its deadline has passed
  *   T5  PENDING         -> RUNNING(self)    task_claim()
  *   T6  RUNNING(self)   -> DONE, FAILED     task_end()          the "seal"
  *       FAILING(self)   -> FAILED           task_end()
@@ -325,27 +326,50 @@ void task_tell(struct wsched *p, uint32_t index)
         task_recycle(p, index);
 }
 
-void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32_t culprit,
-                         uint64_t culprit_word)
+/* T4. A task fails that has not started. */
+static void fail_unstarted(struct wsched *p, uint32_t index, uint64_t word, bool is_blocked,
+                           int error, const struct cause *cause)
 {
-    struct task *t = task_at(p, index), *c = task_at(p, culprit);
-    struct cause *cause = &task_detail(p, t)->cause;
+    struct task *t = task_at(p, index);
     uint32_t generation = word_generation(word);
-    int error = word_errno(culprit_word) ? word_errno(culprit_word) : ECANCELED;
     uint64_t next;
 
     do {
-        if (word_state(word) != TASK_BLOCKED || word_generation(word) != generation)
+        bool may =
+            word_state(word) == TASK_BLOCKED || (!is_blocked && word_state(word) == TASK_PENDING);
+        if (!may || word_generation(word) != generation)
             return;
         next = word_turn(word, TASK_FAILING, p->seat, error);
     } while (!au64_cas_acq_rel(&t->word, &word, next)); /* T4 */
     POINT("task: failing, no cause written");
-    *cause = word_state(culprit_word) == TASK_FAILED
-                 ? task_detail(p, c)->cause
-                 : (struct cause){ .exit_code = -1, .kernel = (uint16_t)task_kernel(c) };
-    cause->is_dependency = 1;
+    task_detail(p, t)->cause = *cause;
     POINT("task: failing, cause written");
     task_end(p, index, next, TASK_FAILED, error);
+}
+
+void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32_t culprit,
+                         uint64_t culprit_word)
+{
+    struct task *c = task_at(p, culprit);
+    int error = word_errno(culprit_word) ? word_errno(culprit_word) : ECANCELED;
+    struct cause cause = { .exit_code = -1, .kernel = (uint16_t)task_kernel(c) };
+
+    if (word_state(culprit_word) == TASK_FAILED)
+        cause = task_detail(p, c)->cause;
+    cause.is_dependency = 1;
+    fail_unstarted(p, index, word, true, error, &cause);
+}
+
+void task_fail_late(struct wsched *p, uint32_t index, uint64_t word)
+{
+    const struct task *t = task_at(p, index);
+    struct cause cause = { .exit_code = -1,
+                           .kernel = (uint16_t)task_kernel(t),
+                           .attempts = (uint8_t)(word_attempt(word) - 1),
+                           .attempts_max = t->attempts_max,
+                           .late = LATE_UNSTARTED };
+
+    fail_unstarted(p, index, word, false, ETIMEDOUT, &cause);
 }
 
 int task_cancel(struct wsched *p, uint64_t future)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * terms.c -- what few tasks have: a time at which to stop, by force if need be.
+ * terms.c -- what few tasks have: a deadline, being run again after errors, being stopped by force.
  *
  * A task's terms stand in a line of their own, which means something if the task has the flag
  * KERNEL_TERMS, or, for words that carry a generation, if that is the task's.
@@ -90,6 +90,79 @@ bool terms_are_late(const struct wsched *p, uint32_t index, uint64_t word)
     uint64_t stop = au64_load_acquire(&terms_at(p, index)->stop);
 
     return stop_is_of(stop, word_generation(word)) && (stop & STOP_LATE);
+}
+
+/* ---- what a task was submitted with --------------------------------------------------------- */
+
+bool spec_has_terms(const struct wsched_spec *s)
+{
+    return s->deadline_ms || (s->flags & WSCHED_RETRY_ERRORS);
+}
+
+void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s)
+{
+    struct terms *t = terms_at(p, index);
+    int64_t deadline = s->deadline_ms ? monotonic_ns() + s->deadline_ms * NS_PER_MS : 0;
+
+    au64_store_relaxed(&t->deadline_ns, (uint64_t)deadline); /* relaxed: E1 of task.c */
+    t->grace_ms = s->grace_ms;
+    t->flags = s->flags;
+}
+
+int64_t terms_deadline(const struct wsched *p, uint32_t index) /* INT64_MAX: none */
+{
+    int64_t ns = 0;
+
+    if (task_at(p, index)->kernel & KERNEL_TERMS) /* relaxed: E1 */
+        ns = (int64_t)au64_load_relaxed(&terms_at(p, index)->deadline_ns);
+    return ns > 0 ? ns : INT64_MAX;
+}
+
+void terms_begin(struct wsched *p, uint32_t index)
+{
+    int64_t deadline = terms_deadline(p, index);
+
+    if (deadline != INT64_MAX)
+        supervisor_call(p, index, deadline); /* K3 */
+}
+
+bool terms_may_start(struct wsched *p, uint32_t index, uint64_t word)
+{
+    int64_t deadline = terms_deadline(p, index);
+
+    if (deadline == INT64_MAX || monotonic_ns() < deadline)
+        return true;
+    task_fail_late(p, index, word);
+    return false;
+}
+
+bool terms_try_again(const struct wsched *p, uint32_t index, uint32_t attempt)
+{
+    const struct task *t = task_at(p, index);
+
+    return (t->kernel & KERNEL_TERMS) && (terms_at(p, index)->flags & WSCHED_RETRY_ERRORS) &&
+           attempt < t->attempts_max;
+}
+
+void terms_late(struct wsched *p, uint32_t index, uint64_t word)
+{
+    const struct terms *t = terms_at(p, index);
+    struct au64 *at = &task_at(p, index)->word;
+    uint32_t generation = word_generation(word);
+    int64_t kill_ns = INT64_MAX;
+
+    if (word_state(word) != TASK_RUNNING) {
+        task_fail_late(p, index, word);
+        return;
+    }
+    if (t->flags & WSCHED_KILL_LATE)
+        kill_ns = monotonic_ns() + t->grace_ms * NS_PER_MS;
+    stop_add(p, index, generation, true, kill_ns);
+    POINT("terms: late, not asked to stop");
+    while (word_state(word) == TASK_RUNNING && word_generation(word) == generation &&
+           !(word & WORD_CANCEL))
+        if (au64_cas_acq_rel(at, &word, word | WORD_CANCEL)) /* K2 */
+            break;
 }
 
 /* ---- calling the supervisor ----------------------------------------------------------------- */

@@ -27,8 +27,9 @@
 #include "proc.h"
 
 #define SLEEP_MAX_MS 3600000
-#define LOOK_AGAIN_NS (10 * NS_PER_MS) /* at a worker that is not yet dead, or does not yet stop \
-                                        */
+#define LOOK_AGAIN_NS                                                          \
+    (10 * NS_PER_MS) /* at a worker that is not yet dead, or does not yet stop \
+                      */
 
 struct due {
     int64_t ns;
@@ -179,7 +180,12 @@ static int64_t examine(struct wsched *p, const pid_t *pids, uint32_t slot, int64
 
     if (word_state(word) < TASK_BLOCKED || word_state(word) > TASK_RUNNING)
         return INT64_MAX;
-    int64_t kill_due = terms_kill_due(p, slot, word, now);
+    int64_t kill_due = terms_kill_due(p, slot, word, now), deadline = terms_deadline(p, slot);
+    if (kill_due == INT64_MAX && !(word & WORD_CANCEL) && deadline != INT64_MAX) {
+        if (deadline <= now)
+            terms_late(p, slot, word);
+        return deadline <= now ? now : deadline; /* what to do now is looked up again */
+    }
     if (kill_due == INT64_MAX || kill_due > now)
         return kill_due;
     if (word_state(word) == TASK_RUNNING && word_seat(word) < p->workers)

@@ -136,13 +136,26 @@ static void set_depth(struct wsched *p, uint32_t depth)
     au32_store_release(&p->seats[p->seat].depth, depth); /* W1: pairs with sweep.c, after a death */
 }
 
-static void blame_kernel(struct wsched *p, struct task *t, const struct wsched_task *task)
+static void blame_kernel(struct wsched *p, struct task *t, const struct wsched_task *task,
+                         enum late late)
 {
     task_detail(p, t)->cause = (struct cause){ .pid = p->pid,
                                                .exit_code = -1,
                                                .kernel = task->kernel,
                                                .attempts = (uint8_t)task->attempt,
-                                               .attempts_max = t->attempts_max };
+                                               .attempts_max = t->attempts_max,
+                                               .late = (uint16_t)late };
+}
+
+/* The kernel failed, but may be run again: then the task is anybody's. */
+static bool try_again(struct wsched *p, const struct wsched_task *task, uint64_t word)
+{
+    if (!terms_try_again(p, task->index, task->attempt) || !task_again(p, task->index, word))
+        return false; /* or it was asked to stop meanwhile */
+    POINT("worker: failed, pending again, no hint pushed");
+    stat_add(&p->seats[p->seat].retried, 1);
+    hint_push(p, task->future);
+    return true;
 }
 
 static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t word, bool stolen)
@@ -152,6 +165,8 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     const char *label = task_label(p, t);
 
     task->kernel = (uint16_t)task_kernel(t);
+    if (task->attempt > 1)
+        t->result_size = 0; /* of the attempt before */
     /* A stamp takes as long as much else: the end of the task before will do, unless this one was
      * submitted only then. */
     task->started = p->last_end > t->born ? p->last_end : ticks_now(p);
@@ -177,10 +192,14 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     if (err > 0 || err < -(int)WORD_ERRNO_MASK)
         err = -EPROTO;
     enum task_state state = !err ? TASK_DONE : TASK_FAILED;
-    if (err == -ECANCELED && wsched_task_cancelled(task))
-        state = TASK_CANCELLED;
+    enum late late = NOT_LATE;
+    if (err == -ECANCELED && wsched_task_cancelled(task)) {
+        late = terms_are_late(p, task->index, word) ? LATE_STOPPED : NOT_LATE;
+        err = late ? -ETIMEDOUT : err;
+        state = late ? TASK_FAILED : TASK_CANCELLED;
+    }
     if (err)
-        blame_kernel(p, t, task);
+        blame_kernel(p, t, task, late);
     uint64_t now = ticks_now(p);
     p->last_end = now;
     event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
@@ -188,7 +207,8 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     p->batch = now - task->started > SHORT_TICKS ? 1
                : p->batch < STEAL_MAX            ? p->batch * 2
                                                  : STEAL_MAX;
-    task_end(p, task->index, word, state, -err);
+    if (state != TASK_FAILED || !try_again(p, task, word))
+        task_end(p, task->index, word, state, -err);
 }
 
 /* False: the hint was stale. */
@@ -200,6 +220,8 @@ static bool run(struct wsched *p, uint64_t hint)
     uint64_t word;
 
     if (!future_look(p, task.future, &task.index, &word) || word_state(word) != TASK_PENDING)
+        return false;
+    if ((task_at(p, task.index)->kernel & KERNEL_TERMS) && !terms_may_start(p, task.index, word))
         return false;
     task.attempt = word_attempt(word);
     au64_store_relaxed(&s->running[depth], /* relaxed: W1 */

@@ -149,6 +149,31 @@ static struct wsched_future submit(struct wsched *pool, const char *kernel, long
     return f;
 }
 
+/* One that is late, and killed if it runs; one that fails three times. */
+static void submit_terms(struct wsched *pool, struct wsched_future f[2])
+{
+    long payload[2] = { 221, 0 };
+    struct wsched_spec s = kit_spec("stubborn", payload, sizeof payload);
+
+    s.deadline_ms = 1;
+    s.flags = WSCHED_KILL_LATE;
+    REQUIRE_OK(wsched_submit(pool, &s, &f[0]));
+    s = kit_spec("fails", payload, sizeof payload);
+    s.max_retries = 2;
+    s.flags = WSCHED_RETRY_ERRORS;
+    REQUIRE_OK(wsched_submit(pool, &s, &f[1]));
+}
+
+static void expect_terms(struct wsched *pool, const struct wsched_future f[2])
+{
+    CHECK_EQ(kit_wait(pool, f[0]), -ETIMEDOUT);
+    int err = kit_wait(pool, f[1]);
+    CHECK(err == -EDOM ||
+          err == -EOWNERDEAD); /* of the last attempt, which may be the killed one */
+    wsched_release(pool, f[0]);
+    wsched_release(pool, f[1]);
+}
+
 static void expect(struct wsched *pool, struct wsched_future f, long id, long value)
 {
     long result[2] = { 0, 0 };
@@ -176,6 +201,8 @@ static void run_job(struct wsched *pool, bool is_wide)
 
     struct wsched_future h = submit(pool, "orphans", 9, 90, NULL, 0);
     struct wsched_future k = submit(pool, "stubborn", 220, 0, NULL, 0);
+    struct wsched_future terms[2];
+    submit_terms(pool, terms);
     struct wsched_future i = submit(pool, "dies", 0, 0, NULL, 0);
     struct wsched_future j = submit(pool, "noted", 0, 0, &i, 1);
 
@@ -192,6 +219,7 @@ static void run_job(struct wsched *pool, bool is_wide)
     REQUIRE_OK(wsched_kill(pool, k, 0));
     CHECK_EQ(kit_wait(pool, k), -ECANCELED);
     wsched_release(pool, k);
+    expect_terms(pool, terms);
     CHECK_EQ(kit_wait(pool, e), -EDOM);
     CHECK_EQ(kit_wait(pool, g), -EDOM);
     CHECK_EQ(kit_wait(pool, d), -EDOM);

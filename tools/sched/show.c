@@ -118,6 +118,11 @@ void show_task(struct emit *e, const struct wsched_task_info *t, uint64_t now)
     emit_uint(e, "attempt", "attempt", t->attempt);
     emit_uint(e, "attempts_max", "of", t->attempts_max);
     emit_since(e, "age_seconds", "age", t->submitted_ns, now);
+    if (t->deadline_ns)
+        emit_duration(e, "deadline_seconds", "deadline",
+                      ((double)t->deadline_ns - (double)now) * 1e-9);
+    else
+        emit_string(e, NULL, "deadline", "");
     emit_size(e, "payload_bytes", "payload", t->payload_size);
     emit_size(e, "result_bytes", "result", t->result_size);
     emit_task_id(e, "parent", "parent", t->parent.v);
