@@ -77,9 +77,21 @@ static void write_meta(struct objstore *s, uint32_t index, const struct objstore
         au64_store_relaxed(&meta_at(s, index)->words[i], words[i]); /* relaxed: T2 publishes */
 }
 
+/*
+ * The clock ticks every few milliseconds; what one thread after the other makes between two ticks
+ * still gets its times in that order, which is that of evict.c's queue and so of spill files.
+ */
+static uint64_t time_of_making(struct cache *c)
+{
+    uint64_t now = (uint64_t)clock_ns(CLOCK_REALTIME_COARSE) & ~CREATED_FLAGS;
+
+    c->last_created = now > c->last_created ? now : c->last_created + CREATED_FLAGS + 1;
+    return c->last_created;
+}
+
 /* Fill in a slot that is ours, all but the bytes. */
-static int describe(struct objstore *s, uint32_t index, struct key key, size_t size,
-                    const struct objstore_meta *meta)
+static int describe(struct objstore *s, struct cache *c, uint32_t index, struct key key,
+                    size_t size, const struct objstore_meta *meta)
 {
     struct slot *slot = slot_at(s, index);
     bool has_meta = meta && !meta_is_zero(meta);
@@ -95,8 +107,7 @@ static int describe(struct objstore *s, uint32_t index, struct key key, size_t s
     au64_store_relaxed(&slot->id[0], key.id[0]);
     au64_store_relaxed(&slot->id[1], key.id[1]);
     au64_store_relaxed(&slot->size, size);
-    au64_store_relaxed(&slot->created,
-                       ((uint64_t)clock_ns(CLOCK_REALTIME_COARSE) & ~CREATED_FLAGS) | has_meta);
+    au64_store_relaxed(&slot->created, time_of_making(c) | has_meta);
     au64_store_relaxed(&slot->pinners, 0);
     return 0;
 }
@@ -133,7 +144,7 @@ static int try_begin(struct objstore *s, struct cache *c, struct key key, size_t
 
     if (err)
         return err;
-    err = describe(s, *index, key, size, meta);
+    err = describe(s, c, *index, key, size, meta);
     POINT("object: described, not entered");
     if (!err)
         err = index_insert(s, *index, key, &other, word); /* L1 */

@@ -104,23 +104,28 @@ static int open_file(const struct objstore *s, uint64_t number, int flags)
     if (fstat(s->fd, &st))
         return -errno;
     name_of(s, number, name);
-    flags |= O_CLOEXEC | O_NOFOLLOW;
-    int fd = openat(dir, name, flags | O_DIRECT, st.st_mode & 0666);
-    if (fd < 0 && errno == EINVAL) /* a file system without; it may have made the file, though */
+    flags |= O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK; /* opening a FIFO would wait for its other end */
+    int direct = O_DIRECT;
+    int fd = openat(dir, name, flags | direct, st.st_mode & 0666);
+    if (fd < 0 && errno == EINVAL) { /* a file system without; it may have made the file, though */
+        direct = 0;
         fd = openat(dir, name, flags & ~O_EXCL, st.st_mode & 0666);
-    return fd < 0 ? -errno : fd;
+    }
+    if (fd < 0)
+        return -errno;
+    /* From now on it may wait: io_uring would answer -EAGAIN where it can wait for the disk. */
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || fcntl(fd, F_SETFL, direct)) {
+        close(fd);
+        return -EBADMSG;
+    }
+    return fd;
 }
 
 int spill_file_open(const struct objstore *s, uint64_t number)
 {
-    int fd = open_file(s, number, O_RDONLY | O_NONBLOCK); /* a FIFO would not open else */
-    struct stat st;
+    int fd = open_file(s, number, O_RDONLY);
 
-    if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
-        close(fd);
-        return -EBADMSG;
-    }
-    /* Somebody took it away, or put a link, or a socket, in its place. */
+    /* Somebody took it away, or put a link or a socket in its place. */
     return fd == -ENOENT || fd == -ELOOP || fd == -ENXIO ? -EBADMSG : fd;
 }
 

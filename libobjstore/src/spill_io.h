@@ -44,22 +44,23 @@ void io_writer_end(struct io_writer *io);
 #define READ_FRAME_BYTES ((uint64_t)1 << 20)
 
 struct read_frame {
-    uint64_t at, bytes;
+    uint64_t number, at, bytes; /* of that file, from there on */
     int result;
     bool is_flying;
 };
 
-/* One process's window on the file it read last. Zero is a good beginning. */
+/* One process's window on the files it reads. Zero is a good beginning. */
 struct reader {
     struct au32 busy;
     struct au32 is_doubted; /* what the window holds was found to be wrong */
     bool is_up;
     struct io_uring ring;
     unsigned char *buffer;
-    uint64_t number;                         /* of the file in the window */
     struct read_frame frames[READ_FRAMES];   /* a ring, `count` from `head` on */
     uint32_t head, count, queued;            /* queued: the kernel has not taken them yet */
-    uint64_t end;                            /* of the window: where the next frame begins */
+    uint64_t number, end;                    /* the file and place where the next frame begins */
+    uint64_t file_bytes;                     /* of that file */
+    uint64_t missing;                        /* the number of one that was not there */
     uint64_t last_number, last_at, last_end; /* what was asked for */
     uint64_t ahead;                          /* how much is read besides: so much more, */
     bool is_local;                           /* or all around */

@@ -2,13 +2,13 @@
 /*
  * spill_read.c -- bytes from a spill file, read ahead.
  *
- * A process has a window on the file that it read last: up to four frames of 1 MiB, one behind the
- * other in the file, each full or on its way. An object's bytes are taken from the frames as
- * they land, and whoever takes them (to check and to copy them) works while the next are on their
- * way. Who reads objects in the order in which they lie in the file, as large ones do that are
- * asked for in the order in which they were made, finds the window growing ahead of him. Small ones
- * lie nearly so: who comes from near by gets the frame around, and they come many at a time. Who
- * reads here and there reads nothing but what he asks for.
+ * A process has a window on what it reads: up to four frames of 1 MiB, one behind the other in a
+ * file, or at the beginning of the next, each full or on its way. An object's bytes are taken from
+ * the frames as they land, and whoever takes them (to check and to copy them) works while the next
+ * are on their way. Who reads objects in the order in which they lie in the files, as they do that
+ * are asked for in the order in which they were made, finds the window growing ahead of him,
+ * over the end of a file, too. Who comes from near by gets the frame around. Who reads here and
+ * there reads nothing but what he asks for.
  *
  * Nothing in a window ever grows old: numbers of files are given once, and a file does not change
  * under an object that is in it. And what comes out is checked against the record's hash; if it
@@ -31,6 +31,7 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define AHEAD_MIN ((uint64_t)256 << 10)
@@ -148,21 +149,82 @@ static void empty(struct reader *rd)
     rd->count = 0;
 }
 
-/* More frames, until the window reaches `target`. */
-static void grow(struct reader *rd, int fd, uint64_t target)
+static int open_once(const struct objstore *s, uint64_t number, int *fd)
+{
+    if (*fd < 0)
+        *fd = spill_file_open(s, number);
+    return *fd < 0 ? *fd : 0;
+}
+
+/* More frames of the file that the window ends in, up to `target` of it. */
+static void add_frames(struct reader *rd, int fd, uint64_t target)
 {
     while (rd->count < READ_FRAMES && rd->end < target) {
         struct read_frame *f = frame_at(rd, rd->count);
         uint64_t n = target - rd->end < READ_FRAME_BYTES ? target - rd->end : READ_FRAME_BYTES;
         struct io_uring_sqe *sqe = io_uring_get_sqe(&rd->ring); /* as many as frames */
 
-        *f = (struct read_frame){ rd->end, n, 0, true };
+        *f = (struct read_frame){ rd->number, rd->end, n, 0, true };
         io_uring_prep_read(sqe, fd, bytes_of(rd, f), (unsigned)n, f->at);
         io_uring_sqe_set_data(sqe, f);
         rd->count++;
         rd->queued++;
         rd->end += n;
     }
+}
+
+/* What is in the window behind this place. */
+static uint64_t bytes_behind(struct reader *rd, uint64_t number, uint64_t at)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < rd->count; i++) {
+        const struct read_frame *f = frame_at(rd, i);
+
+        if (f->number > number || f->at >= at)
+            bytes += f->bytes;
+        else if (f->at + f->bytes > at)
+            bytes += f->at + f->bytes - at;
+    }
+    return bytes;
+}
+
+/*
+ * The window goes on into the files behind that of number `own`, as they are numbered, until there
+ * are `bytes` more in it. False: the ring is refused.
+ */
+static bool grow_beyond(const struct objstore *s, struct reader *rd, uint64_t own, uint64_t bytes)
+{
+    while (rd->count < READ_FRAMES && bytes) {
+        uint64_t number = rd->end < rd->file_bytes ? rd->number : rd->number + 1;
+        struct stat st;
+
+        if (number == own || number == rd->missing)
+            return true;
+        int fd = spill_file_open(s, number);
+        if (fd < 0) {
+            rd->missing = number; /* there is none yet, or no more */
+            return true;
+        }
+        bool is_ok = !fstat(fd, &st) && st.st_size > 0;
+        if (is_ok) {
+            uint64_t before = number == rd->number ? rd->end : 0;
+
+            rd->number = number;
+            rd->end = before;
+            rd->file_bytes = (uint64_t)st.st_size;
+            add_frames(rd, fd,
+                       rd->file_bytes - before < bytes ? rd->file_bytes : page_up(before + bytes));
+            bytes -= rd->end - before < bytes ? rd->end - before : bytes;
+            is_ok = rd->end > before && push(rd, 0);
+        }
+        close(fd); /* a request holds its file */
+        if (rd->queued)
+            return false;
+        if (!is_ok)
+            return true;
+    }
+    return true;
 }
 
 /*
@@ -198,37 +260,38 @@ static void aim(struct reader *rd, uint64_t number, uint64_t at, uint64_t end, u
         *target = page_up(end);
 }
 
-static int open_once(const struct objstore *s, uint64_t number, int *fd)
-{
-    if (*fd < 0)
-        *fd = spill_file_open(s, number);
-    return *fd < 0 ? *fd : 0;
-}
-
 /* Bytes up to `end` from the window while all goes well; *at: how far. False: no more of it. */
-static bool take(const struct objstore *s, struct reader *rd, uint64_t *at, uint64_t end,
-                 uint64_t target, int *fd, read_sink *sink, void *ctx)
+static bool take(const struct objstore *s, struct reader *rd, const struct spill_record *r,
+                 uint64_t *at, uint64_t target, int *fd, read_sink *sink, void *ctx)
 {
+    const uint64_t end = r->at + r->stored;
+
     for (;;) {
-        while (rd->count && !rd->frames[rd->head].is_flying &&
-               rd->frames[rd->head].at + rd->frames[rd->head].bytes <= *at) {
+        const struct read_frame *f = &rd->frames[rd->head];
+        while (rd->count && !f->is_flying &&
+               (f->number < r->number || (f->number == r->number && f->at + f->bytes <= *at))) {
             rd->head = (rd->head + 1) % READ_FRAMES;
             rd->count--;
+            f = &rd->frames[rd->head];
         }
-        if (rd->end < target && rd->count < READ_FRAMES) {
-            if (open_once(s, rd->number, fd))
+        if (rd->number == r->number && rd->end < target && rd->count < READ_FRAMES) {
+            if (open_once(s, r->number, fd))
                 return *at == end;
-            grow(rd, *fd, target);
+            add_frames(rd, *fd, target);
         }
         if (rd->queued && !push(rd, 0))
             return false;
+        uint64_t behind = rd->ahead ? bytes_behind(rd, r->number, end) : 0;
+        if (behind < rd->ahead / 2 && !grow_beyond(s, rd, r->number, rd->ahead - behind))
+            return false;
         if (*at == end)
             return true;
-        const struct read_frame *f = &rd->frames[rd->head];
         while (f->is_flying)
             if (!push(rd, 1))
                 return false;
-        if (f->result != (int)f->bytes)
+        if (rd->count && f->number < r->number)
+            continue;
+        if (!rd->count || f->number != r->number || f->at > *at || f->result != (int)f->bytes)
             return false;
         uint64_t to = f->at + f->bytes < end ? f->at + f->bytes : end;
         if (*at < to)
@@ -256,25 +319,37 @@ static bool start(struct reader *rd, struct au32 *kind)
     return true;
 }
 
+/* Does it begin in the window, or where that ends? */
+static bool is_in_window(struct reader *rd, const struct spill_record *r)
+{
+    for (uint32_t i = 0; i < rd->count; i++) {
+        const struct read_frame *f = frame_at(rd, i);
+
+        if (f->number == r->number && f->at <= r->at && r->at < f->at + f->bytes)
+            return true;
+    }
+    return rd->count && rd->number == r->number && r->at == rd->end;
+}
+
 static void through_window(const struct objstore *s, struct reader *rd,
                            const struct spill_record *r, uint64_t *at, int *fd, read_sink *sink,
                            void *ctx)
 {
-    uint64_t end = r->at + r->stored;
-    bool is_inside = !au32_xchg_acq_rel(&rd->is_doubted, 0) && rd->count &&
-                     rd->number == r->number && rd->frames[rd->head].at <= r->at &&
-                     r->at <= rd->end;
-    uint64_t start_at, target;
+    uint64_t end = r->at + r->stored, file_bytes = spill_file_bytes(s, r->file), start_at, target;
+    bool is_inside = !au32_xchg_acq_rel(&rd->is_doubted, 0) && is_in_window(rd, r);
 
-    aim(rd, r->number, r->at, end, spill_file_bytes(s, r->file), &start_at, &target);
+    aim(rd, r->number, r->at, end, file_bytes, &start_at, &target);
     if (!is_inside) {
         empty(rd);
         rd->number = r->number;
         rd->end = start_at;
-    } else if (rd->end >= page_up(end) && rd->end - r->at > rd->ahead / 2) {
+        rd->file_bytes = file_bytes;
+        rd->missing = 0;
+    } else if (rd->number == r->number && rd->end >= page_up(end) &&
+               rd->end - r->at > rd->ahead / 2) {
         target = rd->end; /* enough for now: in large steps */
     }
-    if (take(s, rd, at, end, target, fd, sink, ctx))
+    if (take(s, rd, r, at, target, fd, sink, ctx))
         return;
     bool is_refused = rd->queued > 0;
     empty(rd);

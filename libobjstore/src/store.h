@@ -45,6 +45,7 @@ struct cache {
     uint32_t run_cursor;   /* pages: where the last search ended */
     uint32_t block_cursor; /* blocks: likewise */
     uint32_t group_cursor; /* slot hint words: likewise */
+    uint64_t last_created; /* slot.created of what was made last */
     uint32_t cells_count[CELL_CLASSES];
     uint32_t slots[CACHE_SLOTS];
     struct run runs[CACHE_RUNS];
