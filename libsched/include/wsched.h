@@ -218,6 +218,9 @@ WSCHED_CHECKED int wsched_cancel(struct wsched *pool, struct wsched_future futur
 WSCHED_CHECKED int wsched_kill(struct wsched *pool, struct wsched_future future, int grace_ms);
 /* Give a future back, done or not (a task that is not done still runs). It is dead from here on. */
 WSCHED_API void wsched_release(struct wsched *pool, struct wsched_future future);
+/* As n releases, but faster. */
+WSCHED_API void wsched_release_many(struct wsched *pool, const struct wsched_future *futures,
+                                    size_t n);
 
 /* ---- inside a kernel --------------------------------------------------------------- */
 

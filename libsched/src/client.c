@@ -12,7 +12,7 @@
  * who then starts another supervisor. No timer ticks for this.
  */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "events.h"
 
 #include <string.h>
 
@@ -87,7 +87,7 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     }
 }
 
-/* Make and queue one task, under the lock. */
+/* Make and queue one task, under the lock; to be published and counted by the caller. */
 static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t kernel,
                         uint64_t ticks, struct wsched_future *out)
 {
@@ -107,7 +107,6 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
     hint_push_locked(p, future);
     if (spec_has_terms(s))
         terms_begin(p, index);
-    stat_add(&p->seats[p->seat].submitted, 1);
     out->v = future;
     return 0;
 }
@@ -147,7 +146,7 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
     err = deps_register(p, future, s->after, s->after_count);
     if (err) { /* nobody knows the future: cancelled or not, it goes */
         (void)!task_cancel(p, future);
-        task_release(p, future);
+        task_release(p, &(struct wsched_future){ future }, 1);
         return err;
     }
     out->v = future;
@@ -197,6 +196,44 @@ static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
     return err == -ETIMEDOUT ? 0 : err;
 }
 
+/* Of specs[0 .. n), those up to the first that fails or has dependencies: *done, and the error. */
+static int submit_plain_ones(struct wsched *p, const struct wsched_spec *specs, size_t n,
+                             uint64_t ticks, struct wsched_future *out, size_t *done)
+{
+    const char *name = NULL;
+    int kernel = 0, err = 0;
+    size_t i = 0;
+
+    pool_lock(p);
+    for (; i < n && !specs[i].after_count; i++) {
+        const struct wsched_spec *s = &specs[i];
+        if (s->kernel != name || !name)
+            kernel = kernel_number(p, s->kernel);
+        name = s->kernel;
+        err = kernel < 0 ? kernel : spec_check(p, s);
+        if (!err)
+            err = submit_plain(p, s, (uint32_t)kernel, ticks, &out[i]);
+        if (err)
+            break;
+    }
+    hint_publish_locked(p);
+    stat_add(&p->seats[p->seat].submitted, i);
+    pool_unlock(p);
+    *done = i;
+    return err;
+}
+
+static int submit_with_after(struct wsched *p, const struct wsched_spec *s, uint64_t ticks,
+                             struct wsched_future *out)
+{
+    pool_lock(p); /* of the name that was looked up last */
+    int kernel = kernel_number(p, s->kernel);
+    pool_unlock(p);
+    int err = kernel < 0 ? kernel : spec_check(p, s);
+
+    return err ? err : submit_after(p, s, (uint32_t)kernel, ticks, out);
+}
+
 int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t n,
                        struct wsched_future *out)
 {
@@ -211,26 +248,14 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
         return err;
     uint64_t ticks = n ? ticks_now(p) : 0;
     while (!err && i < n) {
-        bool is_locked = false;
-        for (; !err && i < n; i++) {
-            const struct wsched_spec *s = &specs[i];
-            if (!is_locked)
-                pool_lock(p);
-            is_locked = true;
-            int kernel = kernel_number(p, s->kernel);
-            err = kernel < 0 ? kernel : spec_check(p, s);
-            if (!err && s->after_count) {
-                pool_unlock(p);
-                is_locked = false;
-                err = submit_after(p, s, (uint32_t)kernel, ticks, &out[i]);
-            } else if (!err) {
-                err = submit_plain(p, s, (uint32_t)kernel, ticks, &out[i]);
-            }
-            if (err)
-                break;
+        size_t done = 0;
+        while (!err && i < n) {
+            if (specs[i].after_count)
+                err = submit_with_after(p, &specs[i], ticks, &out[i]), done = !err;
+            else
+                err = submit_plain_ones(p, &specs[i], n - i, ticks, &out[i], &done);
+            i += done;
         }
-        if (is_locked)
-            pool_unlock(p);
         if (i)
             au32_store_relaxed(&p->woke, park_wake_one(p)); /* relaxed: a hint for wsched_wait() */
         if (err == -ENOBUFS)                                /* of blocks */
@@ -478,5 +503,11 @@ int wsched_kill(struct wsched *p, struct wsched_future future, int grace_ms)
 void wsched_release(struct wsched *p, struct wsched_future future)
 {
     if (!pool_check_part(p))
-        task_release(p, future.v);
+        task_release(p, &future, 1);
+}
+
+void wsched_release_many(struct wsched *p, const struct wsched_future *futures, size_t n)
+{
+    if (!pool_check_part(p) && futures)
+        task_release(p, futures, n);
 }

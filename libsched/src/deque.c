@@ -74,6 +74,24 @@ bool deque_push(struct wsched *p, uint64_t hint)
     return true;
 }
 
+/* The last of them first: so the owner takes them in their order. How many found room. */
+uint32_t deque_push_reversed(struct wsched *p, const uint64_t *hints, uint32_t n)
+{
+    struct au64 *anchor = &p->seats[p->seat].anchor;
+    struct au64 *slots = slots_of(p, p->seat);
+    struct anchor a = unpack(au64_load_acquire(anchor));
+    uint32_t room = DEQUE_CAPACITY - a.size;
+
+    if (!n)
+        return 0;
+    room = n < room ? n : room;
+    for (uint32_t i = 0; i < room; i++) /* relaxed: Q1 */
+        au64_store_relaxed(&slots[(a.head + a.size + i) & HEAD_MASK], hints[n - 1 - i]);
+    POINT("deque: slots written, anchor not");
+    au64_store_release(anchor, pack(a.head, a.size + room, a.tag + 1)); /* Q1 */
+    return room;
+}
+
 bool deque_take(struct wsched *p, uint64_t *hint)
 {
     struct au64 *anchor = &p->seats[p->seat].anchor;

@@ -3,21 +3,20 @@
  * events.c -- what happened: a ring of events per seat, and the log of deaths.
  *
  * A ring is written by its seat's process only (the driver's threads hold the lock; the supervisor
- * writes to a dead worker's), and read by anybody at any time, also when all writers are dead. A
- * record carries its number: written as 0 before and as number + 1 after the rest, so that a
- * reader who finds the number it expects before and after its copy has a whole record (V1).
+ * writes to a dead worker's), and read by anybody at any time, also when all writers are dead.
+ * seat.events counts what was ever written, and is raised after the record: record n is whole as
+ * long as the count is over n, and is being overwritten, at most, once it is n + places. So a
+ * reader looks at the count before and after its copy (V1).
  *
  * Time is the time stamp counter where it is invariant (9 ns a stamp instead of 21), turned into
  * CLOCK_MONOTONIC by the reader: two moments read by both clocks give the rate, the opening of the
  * pool and now; the longer the pool has run, the more exact.
  */
-#include "pool.h"
+#include "events.h"
 
-#include <string.h>
 #include <sys/wait.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <x86intrin.h>
 #endif
 
 #define RATE_NEEDS_NS (5 * NS_PER_MS)
@@ -31,15 +30,6 @@ static bool has_invariant_tsc(void)
 #else
     return false;
 #endif
-}
-
-uint64_t ticks_now(const struct wsched *p)
-{
-#if defined(__x86_64__)
-    if (p->has_tsc)
-        return __rdtsc();
-#endif
-    return p->role >= ROLE_DRIVER ? (uint64_t)monotonic_ns() : 0;
 }
 
 void ticks_begin(struct wsched *p)
@@ -71,64 +61,20 @@ double tick_rate(const struct wsched *p)
                                   : 1;
 }
 
-/* A process goes through its own ring place by place, which saves a division. */
-static uint64_t place_of(struct wsched *p, uint32_t seat, uint64_t number)
-{
-    uint32_t place = p->event_place; /* event_number % event_capacity */
-
-    if (number != p->event_number)
-        place = (uint32_t)(number % p->event_capacity);
-    p->event_number = number + 1;
-    p->event_place = place + 1 < p->event_capacity ? place + 1 : 0;
-    return (uint64_t)seat * p->event_capacity + place;
-}
-
-static void label_put(struct event_label *to, const char *label)
-{
-    uint64_t words[NAME_BYTES / 8];
-
-    memcpy(words, label, sizeof words);
-    for (size_t i = 0; i < NAME_BYTES / 8; i++)
-        au64_store_relaxed(&to->words[i], words[i]); /* relaxed: V1 */
-}
-
-void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
-               uint64_t future, uint32_t attempt, uint32_t kernel, pid_t pid, const char *label)
-{
-    struct seat *s = &p->seats[seat];
-    uint64_t number = au64_load_relaxed(&s->events); /* relaxed: ours */
-    uint64_t at = place_of(p, seat, number);
-    struct event_record *r = &p->events[at];
-
-    au64_store_relaxed(&r->number, 0);
-    atomic_thread_fence(memory_order_release); /* V1: 0 before the rest; free on x86 */
-    au64_store_relaxed(&r->ticks, ticks);      /* relaxed: V1 */
-    au64_store_relaxed(&r->task, future);
-    au64_store_relaxed(&r->what, (uint64_t)(uint32_t)pid << 32 | (uint64_t)(kernel & 0xffff) << 16 |
-                                     (uint64_t)(attempt & 0xff) << 8 |
-                                     (label ? EVENT_LABELLED : 0) | (uint64_t)kind);
-    if (label)
-        label_put(&p->event_labels[at], label);
-    au64_store_release(&r->number, number + 1); /* V1 */
-    au64_store_release(&s->events, number + 1);
-}
-
 static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
                         struct wsched_event *e, uint64_t *ticks)
 {
-    uint64_t at = (uint64_t)seat * p->event_capacity + number % p->event_capacity;
+    uint64_t at = (uint64_t)seat * p->event_places + number % p->event_places;
     const struct event_record *r = &p->events[at];
     uint64_t words[NAME_BYTES / 8] = { 0 };
 
-    if (au64_load_acquire(&r->number) != number + 1) /* V1 */
-        return false;
     *ticks = au64_load_relaxed(&r->ticks); /* relaxed: V1 */
     e->task.v = au64_load_relaxed(&r->task);
     uint64_t what = au64_load_relaxed(&r->what);
     for (size_t i = 0; what & EVENT_LABELLED && i < NAME_BYTES / 8; i++)
         words[i] = au64_load_relaxed(&p->event_labels[at].words[i]);
     atomic_thread_fence(memory_order_acquire);
-    if (au64_load_relaxed(&r->number) != number + 1) /* V1 */
+    if (au64_load_relaxed(&p->seats[seat].events) - number >= p->event_places) /* V1 */
         return false;
     uint32_t kernel = (uint32_t)(what >> 16) & 0xffff;
     e->kind = (uint32_t)what & EVENT_KIND;
@@ -148,7 +94,7 @@ uint32_t event_last_kernel(const struct wsched *p, uint32_t seat)
 
     for (uint64_t i = end; i > 0 && i + LAST_EVENTS > end; i--) {
         uint64_t what = au64_load_relaxed(
-            &p->events[(uint64_t)seat * p->event_capacity + (i - 1) % p->event_capacity].what);
+            &p->events[(uint64_t)seat * p->event_places + (i - 1) % p->event_places].what);
         if ((what & EVENT_KIND) == WSCHED_EVENT_STARTED) /* relaxed: a hint for a name */
             return (uint32_t)(what >> 16) & 0xffff;
     }

@@ -187,8 +187,8 @@ struct death {
 struct event_record { /* words, so that a reader may race with the writer: events.c */
     struct au64 ticks;
     struct au64 task;
-    struct au64 what;   /* pid:32 | kernel:16 | attempt:8 | has a label:1 | kind:7 */
-    struct au64 number; /* of this event in its ring, + 1: a reader sees whether it was overtaken */
+    struct au64 what; /* pid:32 | kernel:16 | attempt:8 | has a label:1 | kind:7 */
+    struct au64 pad;
 };
 #define EVENT_LABELLED 0x80u
 #define EVENT_KIND 0x7fu

@@ -124,10 +124,17 @@ void hint_push_locked(struct wsched *p, uint64_t future)
         au32_store_release(&p->header->lost, 1); /* the table still knows it */
 }
 
+void hint_publish_locked(struct wsched *p)
+{
+    if (p->role != ROLE_WORKER)
+        queue_publish(p);
+}
+
 void hint_push(struct wsched *p, uint64_t future)
 {
     pool_lock(p);
     hint_push_locked(p, future);
+    hint_publish_locked(p);
     pool_unlock(p);
 }
 

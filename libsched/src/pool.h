@@ -35,12 +35,14 @@ struct wsched {
     struct au64 *deques;      /* DEQUE_CAPACITY each: the crew's, then the guests' */
     struct au64 *queues;      /* queue_capacity each, of client seats: queue.c */
     uint64_t queue_head_seen; /* the last look at the head of our own */
+    uint64_t queue_tail;      /* what was written to it, published or not; 0: ask the seat */
     struct event_record *events;
     struct event_label *event_labels;
     uint64_t event_number; /* of the event that is expected next, */
     uint32_t event_place;  /* and where in its ring it goes */
-    uint32_t workers, guests, seat_count, task_count, bytes_stride, block_count, event_capacity;
-    uint32_t queue_capacity; /* power of two */
+    uint32_t workers, guests, seat_count, task_count, bytes_stride, block_count;
+    uint32_t event_capacity, event_places; /* events kept; and one more: it is being written */
+    uint32_t queue_capacity;               /* power of two */
     uint32_t payload_max, result_max, kernel_count;
     uint64_t clock_ticks, clock_ns;
     bool has_tsc;
@@ -281,13 +283,48 @@ void name_remove(const char *where, int fd);
 int name_lock(int fd);     /* as long as a process has this open file description; -EAGAIN */
 bool name_is_used(int fd); /* by a process of the pool: somebody else has it locked */
 
+#define SLOTS_AHEAD 8u /* so far ahead are lines fetched that we are about to write */
+
 /* ---- task.c ------------------------------------------------------------------------------ */
 
-int task_take(struct wsched *p, uint32_t *index);   /* under the lock; -EAGAIN: none is free */
+int task_refill(struct wsched *p, uint32_t *index); /* of task_take() */
 void task_untake(struct wsched *p, uint32_t index); /* under the lock */
 void task_give(struct wsched *p, uint32_t index);   /* MAKING(self) -> FREE */
 void task_publish(struct wsched *p, uint32_t index, enum task_state state);
-bool task_claim(struct wsched *p, uint64_t future, uint32_t *index, uint64_t *word);
+/* A slot in MAKING(self); under the lock. -EAGAIN: none is free */
+static inline int task_take(struct wsched *p, uint32_t *index)
+{
+    if (!p->free_count)
+        return task_refill(p, index);
+    *index = p->free_slots[--p->free_count];
+    if (p->free_count >= SLOTS_AHEAD)
+        line_want(task_at(p, p->free_slots[p->free_count - SLOTS_AHEAD]));
+    uint64_t w = au64_load_relaxed(&task_at(p, *index)->word); /* relaxed: ours since T1 or T8 */
+    return word_state(w) == TASK_MAKING && word_seat(w) == p->seat ? 0 : task_refill(p, index);
+}
+/* T5 of task.c, from a look at the word; false: somebody else has it, or it was cancelled. */
+static inline bool task_claim(struct wsched *p, struct task *t, uint64_t *word)
+{
+    const uint32_t generation = word_generation(*word);
+
+    while (word_state(*word) == TASK_PENDING && word_generation(*word) == generation) {
+        uint64_t next = word_turn(*word, TASK_RUNNING, p->seat, 0);
+        if (au64_cas_acq_rel(&t->word, word, next)) { /* T5, E1 */
+            *word = next;
+            return true;
+        }
+    }
+    return false;
+}
+/* T6 and T7 of a task that is done, while nobody waits for it, has given it back or wants it to
+ * stop: most of them. False: task_end() has to. */
+static inline bool task_end_alone(struct wsched *p, struct task *t, uint64_t word)
+{
+    uint64_t over = word_turn(word, TASK_DONE, p->seat, 0) | WORD_TOLD;
+
+    return !(word & (WORD_WAITED | WORD_CANCEL | WORD_RELEASED)) &&
+           au64_cas_acq_rel(&t->word, &word, over);
+}
 /* A task that we alone may end (RUNNING or FAILING here, or a dead worker's) is over. */
 void task_end(struct wsched *p, uint32_t index, uint64_t word, enum task_state state, int error);
 /* For the supervisor: a task that a dead worker was running ends, or becomes PENDING again. */
@@ -295,7 +332,7 @@ void task_end_dead(struct wsched *p, uint32_t index, uint64_t word, enum task_st
                    int error);
 bool task_again(struct wsched *p, uint32_t index, uint64_t word);
 int task_cancel(struct wsched *p, uint64_t future);
-void task_release(struct wsched *p, uint64_t future);
+void task_release(struct wsched *p, const struct wsched_future *futures, size_t n);
 void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32_t culprit,
                          uint64_t culprit_word);
 void task_fail_late(struct wsched *p, uint32_t index, uint64_t word);
@@ -349,12 +386,14 @@ bool deps_have_room(struct wsched *p, const struct wsched_future *after, uint32_
 
 /* ---- deque.c, queue.c -------------------------------------------------------------------- */
 
-#define STEAL_MAX 16u
-bool deque_push(struct wsched *p, uint64_t hint);  /* false: full */
+#define STEAL_MAX 32u
+bool deque_push(struct wsched *p, uint64_t hint); /* false: full */
+uint32_t deque_push_reversed(struct wsched *p, const uint64_t *hints, uint32_t n);
 bool deque_take(struct wsched *p, uint64_t *hint); /* the newest */
 uint32_t deque_steal(struct wsched *p, uint32_t victim, uint32_t max, uint64_t hints[STEAL_MAX]);
 uint32_t deque_size(const struct wsched *p, uint32_t seat);
 bool queue_push(struct wsched *p, uint64_t hint); /* false: full */
+void queue_publish(struct wsched *p);             /* what was pushed; under the same lock */
 uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints[STEAL_MAX]);
 uint64_t queue_size(const struct wsched *p, uint32_t seat);
 bool queue_is_damaged(const struct wsched *p, uint32_t seat);
@@ -362,8 +401,9 @@ bool queue_is_damaged(const struct wsched *p, uint32_t seat);
 /* ---- park.c ------------------------------------------------------------------------------ */
 
 #define PARKED 1u
-void hint_push(struct wsched *p, uint64_t future); /* takes the driver's lock */
-void hint_push_locked(struct wsched *p, uint64_t future);
+void hint_push(struct wsched *p, uint64_t future);        /* takes the driver's lock */
+void hint_push_locked(struct wsched *p, uint64_t future); /* then hint_publish_locked() */
+void hint_publish_locked(struct wsched *p);
 bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 void park_wake_all(struct wsched *p);
 /* In a process whose death must not lose a wake: its own robust list, or that of the C library. */
@@ -424,15 +464,12 @@ void sweep_everything(struct wsched *p, const pid_t *pids);
 
 /* ---- events.c ---------------------------------------------------------------------------- */
 
-uint64_t ticks_now(const struct wsched *p);
 void ticks_begin(struct wsched *p);
 void ticks_look(struct wsched *p, uint64_t ticks, uint64_t ns); /* what the header says */
 double tick_rate(const struct wsched *p); /* nanoseconds a tick; may sleep some milliseconds */
 uint64_t ticks_to_ns(const struct wsched *p, uint64_t ticks, double rate); /* CLOCK_MONOTONIC */
 uint64_t event_started(const struct wsched *p, uint32_t seat, uint64_t future, uint32_t attempt);
 uint32_t event_last_kernel(const struct wsched *p, uint32_t seat);
-void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind, uint64_t ticks,
-               uint64_t future, uint32_t attempt, uint32_t kernel, pid_t pid, const char *label);
 void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const struct task *running);
 
 #endif

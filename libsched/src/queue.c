@@ -3,8 +3,9 @@
  * queue.c -- tasks from outside: a client (the driver, the supervisor, a guest) pushes into the
  *            queue of its seat, any worker pops, in order.
  *
- * One producer, many consumers: slot[tail % capacity] = hint, then tail + 1 by a plain store; a
- * consumer reads up to 16 hints from head on and takes them with one CAS of head. Producer and
+ * One producer, many consumers: slot[tail % capacity] = hint, then tail + 1 by a plain store, once
+ * for all that are pushed together; a consumer reads up to 32 hints from head on and takes them
+ * with one CAS of head. Producer and
  * consumers meet in the slots only, so a producer in full flight does not make thieves fail, as it
  * would in the deque. Head and tail only grow (64 bits), so a CAS of head that succeeds proves that
  * nobody popped meanwhile, and the producer does not overwrite what head has not passed.
@@ -20,6 +21,9 @@
  */
 #include "pool.h"
 
+#define LINE_SLOTS (CACHE_LINE / sizeof(struct au64))
+#define PUBLISH_EVERY 32u
+
 static struct au64 *slots_of(const struct wsched *p, uint32_t seat)
 {
     return &p->queues[(uint64_t)(seat - p->workers) * p->queue_capacity];
@@ -29,18 +33,34 @@ static struct au64 *slots_of(const struct wsched *p, uint32_t seat)
 bool queue_push(struct wsched *p, uint64_t hint)
 {
     struct seat *s = &p->seats[p->seat];
-    uint64_t tail = au64_load_relaxed(&s->tail); /* relaxed: ours */
+    struct au64 *slots = slots_of(p, p->seat);
+    const uint64_t mask = p->queue_capacity - 1;
+    uint64_t tail = p->queue_tail;
 
+    if (!tail) /* where the seat's process before us ended, if there was one; relaxed: ours */
+        tail = au64_load_relaxed(&s->tail);
     if (tail - p->queue_head_seen >= p->queue_capacity) {
         p->queue_head_seen = au64_load_acquire(&s->head); /* R2 */
         if (tail - p->queue_head_seen >= p->queue_capacity)
             return false;
     }
-    au64_store_relaxed(&slots_of(p, p->seat)[tail & (p->queue_capacity - 1)],
-                       hint); /* relaxed: R1 */
-    POINT("queue: slot written, tail not");
-    au64_store_release(&s->tail, tail + 1); /* R1 */
+    if (tail % LINE_SLOTS == 0)
+        line_want(&slots[(tail + 2 * LINE_SLOTS) & mask]);
+    au64_store_relaxed(&slots[tail & mask], hint); /* relaxed: R1 */
+    p->queue_tail = tail + 1;
+    if (p->queue_tail % PUBLISH_EVERY == 0) /* workers need not wait for the last of a million */
+        queue_publish(p);
     return true;
+}
+
+void queue_publish(struct wsched *p)
+{
+    struct au64 *tail = &p->seats[p->seat].tail;
+    uint64_t mine = p->queue_tail;
+
+    POINT("queue: slots written, tail not");
+    if (mine && au64_load_relaxed(tail) != mine) /* relaxed: ours */
+        au64_store_release(tail, mine);          /* R1 */
 }
 
 uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints[STEAL_MAX])

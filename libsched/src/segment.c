@@ -84,9 +84,9 @@ static struct places places_of(const struct wsched *p)
     at.queues = take(&end, (uint64_t)(p->seat_count - p->workers) * p->queue_capacity *
                                sizeof(struct au64));
     at.events =
-        take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_record));
+        take(&end, (uint64_t)p->seat_count * p->event_places * sizeof(struct event_record));
     at.labels =
-        take(&end, (uint64_t)p->seat_count * p->event_capacity * sizeof(struct event_label));
+        take(&end, (uint64_t)p->seat_count * p->event_places * sizeof(struct event_label));
     at.end = end;
     return at;
 }
@@ -151,6 +151,7 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     p->payload_max = o->payload_max ? o->payload_max : 64;
     p->result_max = o->result_max ? o->result_max : 64;
     p->event_capacity = o->event_capacity ? o->event_capacity : 65536;
+    p->event_places = p->event_capacity + 1;
     p->kernel_count = (uint32_t)kernel_count;
     size_tasks(p, o->task_capacity ? o->task_capacity : 65536);
     p->queue_capacity = power_of_two(p->task_count);
@@ -228,6 +229,7 @@ int segment_look(struct wsched *p)
     p->result_max = g->result_max;
     p->kernel_count = g->kernel_count;
     p->event_capacity = g->event_capacity;
+    p->event_places = p->event_capacity + 1;
     p->queue_capacity = g->queue_capacity;
     struct places at = places_of(p);
     if (at.end != g->bytes)

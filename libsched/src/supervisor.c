@@ -320,6 +320,7 @@ static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
     if (err)
         return err;
     p->role = ROLE_SUPERVISOR;
+    p->queue_tail = 0;
     p->seat = supervisor_seat(p);
     p->pid = getpid();
     p->free_count = p->free_max = 0;

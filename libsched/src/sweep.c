@@ -20,7 +20,7 @@
  * from the notes: an entry is marked "died" before its task is taken further, and stays until step
  * 4 has cancelled its children (W1).
  */
-#include "pool.h"
+#include "events.h"
 
 #include <string.h>
 #include <sys/wait.h>
@@ -169,7 +169,7 @@ static void cancel_orphan(struct wsched *p, const struct sweep *s, uint32_t inde
         if (s->dead[i].future == parent && s->dead[i].attempt == attempt) {
             (void)!task_cancel(p, future); /* -EALREADY: it is over */
             POINT("sweep: orphan cancelled, not released");
-            task_release(p, future);
+            task_release(p, &(struct wsched_future){ future }, 1);
             return;
         }
 }

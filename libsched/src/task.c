@@ -11,8 +11,8 @@
  *   T3  BLOCKED         -> PENDING          task_unblock()      all its dependencies are done
  *   T4  BLOCKED         -> FAILING(self)    task_fail_dependent()  one failed
  *       BLOCKED, PENDING -> FAILING(self)   task_fail_late()    its deadline has passed
- *   T5  PENDING         -> RUNNING(self)    task_claim()
- *   T6  RUNNING(self)   -> DONE, FAILED     task_end()          the "seal"
+ *   T5  PENDING         -> RUNNING(self)    task_claim()        pool.h
+ *   T6  RUNNING(self)   -> DONE, FAILED     task_end(), task_end_alone()  the "seal"
  *       FAILING(self)   -> FAILED           task_end()
  *       BLOCKED, PENDING -> CANCELLED       task_cancel()
  *   T7  over            -> over + TOLD      task_tell()         those who wait have been told
@@ -131,7 +131,8 @@ static void refill(struct wsched *p)
     }
 }
 
-int task_take(struct wsched *p, uint32_t *index)
+/* What is in our stock was ours when it came there; a sweep may have taken it from a dead us. */
+int task_refill(struct wsched *p, uint32_t *index)
 {
     while (p->free_count || (refill(p), p->free_count)) {
         uint32_t i = p->free_slots[--p->free_count];
@@ -173,12 +174,20 @@ void task_untake(struct wsched *p, uint32_t index)
     keep_slot(p, index);
 }
 
-void task_recycle(struct wsched *p, uint32_t index)
+/* Of the task that was in this slot before; most have none. */
+static void free_blocks(struct wsched *p, uint32_t index)
 {
-    uint64_t w = au64_load_relaxed(&task_at(p, index)->word); /* relaxed: ours */
+    struct task *t = task_at(p, index);
+    uint64_t w = au64_load_relaxed(&t->word); /* relaxed: ours */
 
     POINT("task: slot is ours again, its blocks are not free");
-    deps_free(p, index, (word_generation(w) - 1) & GENERATION_MASK);
+    if ((uint32_t)au64_load_relaxed(&t->successors) || t->kernel & KERNEL_AFTER)
+        deps_free(p, index, (word_generation(w) - 1) & GENERATION_MASK);
+}
+
+void task_recycle(struct wsched *p, uint32_t index)
+{
+    free_blocks(p, index);
     pool_lock(p);
     keep_slot(p, index);
     pool_unlock(p);
@@ -192,21 +201,6 @@ void task_publish(struct wsched *p, uint32_t index, enum task_state state)
     uint64_t w = au64_load_relaxed(&t->word); /* relaxed: ours */
 
     au64_store_release(&t->word, word_make(word_generation(w), state, 0, 1, 0)); /* T2, E1, E4 */
-}
-
-bool task_claim(struct wsched *p, uint64_t future, uint32_t *index, uint64_t *word)
-{
-    if (!future_look(p, future, index, word))
-        return false;
-    while (word_state(*word) == TASK_PENDING &&
-           word_generation(*word) == future_generation(future)) {
-        uint64_t next = word_turn(*word, TASK_RUNNING, p->seat, 0);
-        if (au64_cas_acq_rel(&task_at(p, *index)->word, word, next)) { /* T5, E1 */
-            *word = next;
-            return true;
-        }
-    }
-    return false;
 }
 
 void task_unblock(struct wsched *p, uint32_t index, uint64_t word)
@@ -391,20 +385,35 @@ int task_cancel(struct wsched *p, uint64_t future)
     }
 }
 
-void task_release(struct wsched *p, uint64_t future)
+/* T8 of one. False: it is not over, and goes when it is; or there is no such task. */
+static bool release(struct wsched *p, uint64_t future, uint32_t *index)
 {
-    uint32_t index;
     uint64_t word, next;
 
-    if (!future_look(p, future, &index, &word))
-        return;
+    if (!future_look(p, future, index, &word))
+        return false;
     do {
         if (word_generation(word) != future_generation(future))
-            return;
+            return false;
         next = word | WORD_RELEASED;
         if (word & WORD_TOLD)
             next = word_make(word_generation(word) + 1, TASK_MAKING, p->seat, 0, 0);
-    } while (!au64_cas_acq_rel(&task_at(p, index)->word, &word, next)); /* T8, E4 */
-    if (word_state(next) == TASK_MAKING)
-        task_recycle(p, index);
+    } while (!au64_cas_acq_rel(&task_at(p, *index)->word, &word, next)); /* T8, E4 */
+    return word_state(next) == TASK_MAKING;
+}
+
+void task_release(struct wsched *p, const struct wsched_future *futures, size_t n)
+{
+    pool_lock(p);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t index;
+        if (i + SLOTS_AHEAD < n &&
+            (index = future_index(futures[i + SLOTS_AHEAD].v)) < p->task_count)
+            line_want(task_at(p, index));
+        if (!release(p, futures[i].v, &index))
+            continue;
+        free_blocks(p, index);
+        keep_slot(p, index);
+    }
+    pool_unlock(p);
 }

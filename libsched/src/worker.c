@@ -19,6 +19,7 @@
  * once what a dead worker was at, and what was on top.
  */
 #define _GNU_SOURCE
+#include "events.h"
 #include "output.h"
 
 #include <string.h>
@@ -34,12 +35,17 @@
 /* ---- finding ----------------------------------------------------------------------------- */
 
 /* Keep the first hint, put the others where they can be stolen; the owner takes them in order. */
-static uint64_t keep_first(struct wsched *p, const uint64_t *hints, uint32_t n, uint64_t flag)
+static uint64_t keep_first(struct wsched *p, uint64_t *hints, uint32_t n, uint64_t flag)
 {
-    while (n > 1)
-        if (!deque_push(p, hints[--n] | flag))
-            au32_store_release(&p->header->lost, 1);
-    return hints[0] | flag;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t index = future_index(hints[i]);
+        if (index < p->task_count)
+            line_want(task_at(p, index));
+        hints[i] |= flag;
+    }
+    if (deque_push_reversed(p, hints + 1, n - 1) < n - 1)
+        au32_store_release(&p->header->lost, 1);
+    return hints[0];
 }
 
 static uint64_t next_random(struct wsched *p)
@@ -158,6 +164,19 @@ static bool try_again(struct wsched *p, const struct wsched_task *task, uint64_t
     return true;
 }
 
+static int call(struct wsched *p, struct wsched_task *task)
+{
+    int err = -EBADMSG;
+
+    if (p->options.output_fd && task->outer)
+        output_mark(p, task->outer->kernel);
+    if (task->kernel < p->kernel_count)
+        err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
+    if (p->options.output_fd)
+        output_mark(p, task->kernel);
+    return err > 0 || err < -(int)WORD_ERRNO_MASK ? -EPROTO : err;
+}
+
 static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t word, bool stolen)
 {
     struct task *t = task_at(p, task->index);
@@ -179,18 +198,21 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     event_put(p, p->seat, WSCHED_EVENT_STARTED, task->started, task->future, task->attempt,
               task->kernel, p->pid, label);
     p->current = task;
-    if (p->options.output_fd && task->outer)
-        output_mark(p, task->outer->kernel);
     POINT("worker: task claimed, kernel not started");
-    int err = -EBADMSG;
-    if (task->kernel < p->kernel_count)
-        err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
-    if (p->options.output_fd)
-        output_mark(p, task->kernel);
+    int err = call(p, task);
     POINT("worker: kernel finished, task not sealed");
     p->current = task->outer;
-    if (err > 0 || err < -(int)WORD_ERRNO_MASK)
-        err = -EPROTO;
+    uint64_t now = ticks_now(p);
+    p->last_end = now;
+    event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
+              task->attempt, task->kernel, p->pid, label);
+    p->batch = now - task->started > SHORT_TICKS ? 1
+               : p->batch < STEAL_MAX            ? p->batch * 2
+                                                 : STEAL_MAX;
+    if (!err && task_end_alone(p, t, word)) {
+        stat_add(&s->finished, 1);
+        return;
+    }
     enum task_state state = !err ? TASK_DONE : TASK_FAILED;
     enum late late = NOT_LATE;
     if (err == -ECANCELED && wsched_task_cancelled(task)) {
@@ -200,22 +222,22 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     }
     if (err)
         blame_kernel(p, t, task, late);
-    uint64_t now = ticks_now(p);
-    p->last_end = now;
-    event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
-              task->attempt, task->kernel, p->pid, label);
-    p->batch = now - task->started > SHORT_TICKS ? 1
-               : p->batch < STEAL_MAX            ? p->batch * 2
-                                                 : STEAL_MAX;
     if (state != TASK_FAILED || !try_again(p, task, word))
         task_end(p, task->index, word, state, -err);
+}
+
+static void note(struct wsched *p, uint32_t depth, const struct wsched_task *task)
+{
+    uint64_t entry = (uint64_t)future_generation(task->future) << 32 |
+                     (uint64_t)task->attempt << 21 | (task->index + 1);
+
+    au64_store_relaxed(&p->seats[p->seat].running[depth], entry); /* relaxed: W1 */
 }
 
 /* False: the hint was stale. */
 static bool run(struct wsched *p, uint64_t hint)
 {
     struct wsched_task task = { .pool = p, .outer = p->current, .future = hint & ~HINT_STOLEN };
-    struct seat *s = &p->seats[p->seat];
     uint32_t depth = p->depth;
     uint64_t word;
 
@@ -224,19 +246,15 @@ static bool run(struct wsched *p, uint64_t hint)
     if ((task_at(p, task.index)->kernel & KERNEL_TERMS) && !terms_may_start(p, task.index, word))
         return false;
     task.attempt = word_attempt(word);
-    au64_store_relaxed(&s->running[depth], /* relaxed: W1 */
-                       (uint64_t)word_generation(word) << 32 | (uint64_t)task.attempt << 21 |
-                           (task.index + 1));
+    note(p, depth, &task);
     set_depth(p, depth + 1);
     POINT("worker: task noted, not claimed");
-    bool is_mine = task_claim(p, task.future, &task.index, &word);
-    if (is_mine && word_attempt(word) == task.attempt) {
-        search_end(p);
-        run_claimed(p, &task, word, hint & HINT_STOLEN);
-    } else if (is_mine) { /* it died elsewhere between the two looks; note the right attempt */
-        task.attempt = word_attempt(word);
-        au64_store_relaxed(&s->running[depth], (uint64_t)word_generation(word) << 32 |
-                                                   (uint64_t)task.attempt << 21 | (task.index + 1));
+    bool is_mine = task_claim(p, task_at(p, task.index), &word);
+    if (is_mine) {
+        if (word_attempt(word) != task.attempt) { /* it died elsewhere between the two looks */
+            task.attempt = word_attempt(word);
+            note(p, depth, &task);
+        }
         search_end(p);
         run_claimed(p, &task, word, hint & HINT_STOLEN);
     }

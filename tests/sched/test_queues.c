@@ -77,6 +77,8 @@ static void own(struct shared *s, bool is_queue)
             i++;
         else
             sched_yield();
+        if (is_queue)
+            queue_publish(p);
         while (!is_queue && test_random(&random) % 3 == 0 && deque_take(p, &hint))
             note(s, hint);
     }
