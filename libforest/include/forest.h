@@ -73,6 +73,32 @@ static inline struct forest_matrix forest_matrix_rows(const void *data, uint64_t
 FOREST_CHECKED int forest_train_test_split(uint64_t rows, double test_size, uint32_t seed,
                                            uint32_t *order, uint64_t *test_count);
 
+/*
+ * Made data, as sklearn.datasets has them: the same numbers for the same seed (random_state).
+ * Friedman's first function (Annals of Statistics 19, 1991): x are `rows` rows of `features`
+ * numbers in [0, 1), y = 10 sin(pi x0 x1) + 20 (x2 - 0.5)^2 + 10 x3 + 5 x4 and `noise` times a
+ * normal number. x is make_friedman1()'s to the last bit, y up to the last digit of sin().
+ *   -EINVAL  no rows, 2^32 or more, less than 5 features, more cells than fit, `noise` not finite
+ *   -ENOMEM
+ */
+FOREST_CHECKED int forest_make_friedman1(uint64_t rows, uint64_t features, double noise,
+                                         uint32_t seed, double *x, double *y);
+/*
+ * Normal clouds around centres that lie anywhere in [-10, 10): make_blobs(rows, features,
+ * centers=centers, cluster_std=deviation, random_state=seed); y tells the centre, 0, 1, ...
+ *   -EINVAL  no rows, 2^32 or more, no features, no centre or more than rows, more cells than fit,
+ *            a deviation that is negative or not finite
+ *   -ENOMEM
+ */
+struct forest_blobs {
+    uint64_t rows;
+    uint64_t features;
+    double deviation;
+    uint32_t centers;
+    uint32_t seed;
+};
+FOREST_CHECKED int forest_make_blobs(const struct forest_blobs *blobs, double *x, double *y);
+
 /* ---- parameters: names, meanings and defaults of scikit-learn ---------------------- */
 
 enum forest_task {

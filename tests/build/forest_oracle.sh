@@ -8,5 +8,6 @@ case $BUILD_DIR in
 */address | */undefined | */thread) echo "Python cannot load a library built with a sanitizer"; exit 77 ;;
 esac
 oracle=tests/forest/oracle
+/usr/bin/python3 $oracle/synthetic.py compare "$BUILD_DIR" || exit
 /usr/bin/python3 $oracle/compare.py "$BUILD_DIR" "${ROUNDS:-100}" "${SEED:-1}" || exit
 [ "${SETS:-}" != all ] || exec /usr/bin/python3 $oracle/compare_sets.py "$BUILD_DIR"

@@ -85,10 +85,9 @@ static int write_answers(const char *path, const struct answers *a)
 {
     struct outfile out;
     struct diag diag;
-    size_t length = strlen(path);
     int err = outfile_open(&out, path, &diag);
     if (!err) {
-        if (length > 4 && !strcmp(path + length - 4, ".npy"))
+        if (npy_is_named(path))
             write_npy(out.stream, a);
         else
             write_csv(out.stream, a);

@@ -6,6 +6,7 @@
 int main(int argc, char **argv)
 {
     static const struct command commands[] = {
+        { "gen", "make data to try things with", cmd_gen },
         { "split", "split a CSV file into training and test rows", cmd_split },
         { "train", "train a random forest", cmd_train },
         { "predict", "predict with a trained forest", cmd_predict },

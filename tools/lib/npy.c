@@ -202,6 +202,13 @@ size_t npy_header(const struct npy_info *info, char header[NPY_HEADER_MAX])
     return total;
 }
 
+bool npy_is_named(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > 4 && !strcmp(path + length - 4, ".npy");
+}
+
 void npy_copy(const void *file, const struct npy_info *info, void *out)
 {
     const char *from = (const char *)file + info->data_offset;

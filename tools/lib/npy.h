@@ -36,6 +36,9 @@ int npy_parse(const void *file, size_t size, struct npy_info *info, struct diag 
 #define NPY_HEADER_MAX 1024
 size_t npy_header(const struct npy_info *info, char header[NPY_HEADER_MAX]);
 
+/* Does the name of a file say that it is one? */
+bool npy_is_named(const char *path);
+
 /* The elements in C order, whatever order the file has. `out` has room for data_size bytes. */
 void npy_copy(const void *file, const struct npy_info *info, void *out);
 
