@@ -37,10 +37,10 @@ endif
 
 OPT := -O2 -g
 ifeq ($(BUILD),debug)
-  OPT := -Og -g3 -DCHECK_LEVEL=2
+  OPT := -Og -g3 -DCHECK_LEVEL=2 -DXXH_NO_INLINE_HINTS=1
 endif
 ifeq ($(BUILD),coverage)
-  OPT := -Og -g -DCOVERAGE --coverage -fprofile-update=atomic
+  OPT := -Og -g -DCOVERAGE -DXXH_NO_INLINE_HINTS=1 --coverage -fprofile-update=atomic
   SAN_LD := --coverage
 endif
 ifneq ($(SAN),)

@@ -649,6 +649,16 @@ static int sync_read_only(void)
 {
     return objstore_sync(read_only, NULL);
 }
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* All that the limits allow, and what malloc() has kept of each size. */
+static void use_up_memory(void)
+{
+    for (size_t size = 1 << 20; size >= 16; size -= size > 2048 ? size / 2 : 16)
+        while (malloc(size))
+            ;
+}
+#endif
+
 /* In a child that has used up its memory. A sanitizer ends a program in which malloc() fails. */
 static int sync_no_memory(void)
 {
@@ -664,9 +674,7 @@ static int sync_no_memory(void)
         CHILD_CHECK(open_path(OBJSTORE_CREATE, 1 << 20) == 0);
         CHILD_CHECK(objstore_put(out, &sealed, "x", 1, NULL) == 0);
         CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0 && setrlimit(RLIMIT_DATA, &none) == 0);
-        for (size_t size = 1 << 20; size >= 16; size /= 2)
-            while (malloc(size))
-                ;
+        use_up_memory();
         int err = objstore_sync(out, NULL);
         CHILD_CHECK(objstore_destroy(path) == 0);
         _exit(err == -ENOMEM ? 0 : 1);
@@ -696,9 +704,7 @@ static int events_no_memory(void)
         CHILD_CHECK(getrlimit(RLIMIT_AS, &all) == 0);
         none = (struct rlimit){ 0, all.rlim_max };
         CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
-        for (size_t size = 1 << 20; size >= 16; size /= 2)
-            while (malloc(size))
-                ;
+        use_up_memory();
         int err = objstore_events_open(own, &events);
         setrlimit(RLIMIT_AS, &all);
         _exit(err == -ENOMEM ? 0 : 1);
