@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -85,6 +86,71 @@ static void by_path(void)
     CHECK_EQ(objstore_destroy(file), 0);
     CHECK_EQ(rmdir(dir), 0); /* nothing else was left in it */
     CHECK_EQ(objstore_open(file, &create, &a, NULL), -ENOENT);
+}
+
+/* What another user's process is told, in a child; 1000: it can get the object. */
+static int as_another_user(const char *file, uint32_t flags, gid_t group)
+{
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+        struct objstore_id id = help_id(1);
+        struct objstore *s = NULL;
+        char byte = 0;
+        size_t size;
+
+        o.flags = flags;
+        CHILD_CHECK(setgroups(0, NULL) == 0 && setgid(group) == 0 && setuid(65534) == 0);
+        int err = objstore_open(file, &o, &s, NULL);
+        if (err)
+            _exit(-err);
+        CHILD_CHECK(objstore_read(s, &id, &byte, 1, &size) == 0 && byte == 'x');
+        if (!(flags & OBJSTORE_READ_ONLY))
+            CHILD_CHECK(objstore_delete(s, &id) == 0);
+        else
+            CHILD_CHECK(objstore_delete(s, &id) == -EROFS);
+        _exit(200);
+    }
+    return help_wait(child);
+}
+
+static void by_others(void)
+{
+    enum { GROUP = 54321, CAN = 200 };
+    struct objstore_options create = options(OBJSTORE_CREATE);
+    char dir[] = "/tmp/objstore-test-XXXXXX", file[64];
+    struct objstore_id id = help_id(1);
+    struct objstore *s;
+
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    REQUIRE(mkdtemp(dir) != NULL);
+    REQUIRE(chmod(dir, 0755) == 0);
+    snprintf(file, sizeof file, "%s/store", dir);
+    REQUIRE_OK(objstore_open(file, &create, &s, NULL)); /* 0600 */
+    REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
+    CHECK_EQ(as_another_user(file, 0, GROUP), EACCES);
+    CHECK_EQ(as_another_user(file, OBJSTORE_READ_ONLY, GROUP), EACCES);
+    CHECK(objstore_contains(s, &id) && help_is_sound(s));
+    objstore_close(s);
+    CHECK_EQ(objstore_destroy(file), 0);
+
+    create.mode = 0640; /* its group may look, and disturb nobody */
+    REQUIRE_OK(objstore_open(file, &create, &s, NULL));
+    REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
+    REQUIRE(chown(file, 0, GROUP) == 0);
+    CHECK_EQ(as_another_user(file, 0, GROUP), EACCES);
+    CHECK_EQ(as_another_user(file, OBJSTORE_READ_ONLY, GROUP), CAN);
+    CHECK_EQ(as_another_user(file, OBJSTORE_READ_ONLY, GROUP + 1), EACCES);
+    REQUIRE(chmod(file, 0660) == 0); /* or take part */
+    CHECK(objstore_contains(s, &id));
+    CHECK_EQ(as_another_user(file, 0, GROUP), CAN);
+    CHECK(!objstore_contains(s, &id) && help_is_sound(s));
+    objstore_close(s);
+    CHECK_EQ(objstore_destroy(file), 0);
+    CHECK_EQ(rmdir(dir), 0);
 }
 
 static void bad_arguments(void)
@@ -369,6 +435,7 @@ static void makers_race(void)
 
 TESTS("open", { "by name: create, exclusive, attach, destroy", by_name },
       { "by path, with a mode, prefaulted", by_path },
+      { "another user can do what the mode says, and nothing else", by_others },
       { "bad names, options and descriptors", bad_arguments },
       { "what is not a store is refused and left alone", not_a_store },
       { "an ephemeral store goes with its last user, or at the next open", ephemeral },
