@@ -65,4 +65,15 @@ static inline int futex_add_and_wake(struct au32 *word, struct au32 *other, uint
     return r < 0 ? -errno : (int)r;
 }
 
+/*
+ * Set *word to 0 and wake all who sleep on it, in one step: a process is killed or stopped before
+ * it or after it, not in between. How many were woken, or a negative errno.
+ */
+static inline int futex_clear_and_wake(struct au32 *word)
+{
+    uint32_t op = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
+    long r = syscall(SYS_futex, &word->v, FUTEX_WAKE_OP, INT_MAX, 0L, &word->v, op);
+    return r < 0 ? -errno : (int)r;
+}
+
 #endif

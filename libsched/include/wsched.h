@@ -142,7 +142,8 @@ struct wsched_spec {
  */
 WSCHED_CHECKED int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,
                                size_t kernel_count, struct wsched **out);
-/* Stop: no more tasks start, kernels see wsched_task_cancelled(), workers end (those that do not
+/* Of a guest: leave the pool (wsched_join()). Of an observer: unmap it. Of the driver:
+ * Stop: no more tasks start, kernels see wsched_task_cancelled(), workers end (those that do not
  * within a second are killed), everything is given back. NULL is allowed. No other thread may
  * be inside a call on it. */
 WSCHED_API void wsched_close(struct wsched *pool);
@@ -150,6 +151,49 @@ WSCHED_API void wsched_close(struct wsched *pool);
 WSCHED_API uint32_t wsched_cpus(void);
 /* Workers the pool keeps alive. */
 WSCHED_API uint32_t wsched_workers(const struct wsched *pool);
+
+/* ---- guests --------------------------------------------------------------------------- */
+
+enum wsched_join_flag {
+    WSCHED_DETACHED = 1u << 0, /* what it submitted runs to its end without it */
+};
+
+/* Zero is the default of every field. */
+struct wsched_join_options {
+    uint32_t struct_size; /* sizeof(struct wsched_join_options) */
+    uint32_t flags;       /* enum wsched_join_flag */
+    uint32_t reserved[2];
+};
+#define WSCHED_JOIN_OPTIONS_INIT { sizeof(struct wsched_join_options), 0, { 0, 0 } }
+
+/*
+ * Become a guest of a pool that another process opened: submit, wait, take results, cancel and
+ * release as its driver does, also for futures that came from other processes. `where` is a name or
+ * a path (wsched_options.name), or the pid of one of its processes, as for wsched_look(). Nothing is
+ * shared with the pool but its memory, which may be mapped anywhere. A handle is one guest; its
+ * threads may all call. A process may have several.
+ *
+ * Futures belong to the guest that submitted, or adopted, them. When it leaves (wsched_close()), or
+ * dies, they are given back; tasks that are not over are cancelled, with WSCHED_DETACHED they run
+ * to their end. The supervisor of the pool learns of a guest's death at once. When the pool ends,
+ * calls answer -ESHUTDOWN, also those that sleep; results that are there can still be taken.
+ *
+ * Without kernels (NULL, 0) it is a client only. With them they must be the pool's, by name, in
+ * any order. The caller owns *out: wsched_close() it. `opts` may be NULL.
+ *   -EINVAL  no name, bad option or kernel table   -E2BIG   as wsched_open()
+ *   -ENOENT  no such pool           -EPROTO  not a pool, one of another layout version, or other kernels
+ *   -EUSERS  all its seats for guests are taken    -EBADMSG  its header is damaged
+ *   -ESHUTDOWN  it is closing, or its driver is dead
+ *   -EXDEV   it lives in another PID namespace: neither would know when the other dies
+ *   -ENOMEM, -EMFILE, -EPERM (another user's) and those of open(2) and mmap(2)
+ */
+WSCHED_CHECKED int wsched_join(const char *where, const struct wsched_kernel *kernels,
+                               size_t kernel_count, const struct wsched_join_options *opts,
+                               struct wsched **out);
+/* Take over a future that came from another process, while that still has it: it belongs to this
+ * handle from here on, whatever becomes of the other. -EINVAL: a future of no task, or one that
+ * goes with its owner at this moment. */
+WSCHED_CHECKED int wsched_adopt(struct wsched *pool, struct wsched_future future);
 
 /* ---- tasks ------------------------------------------------------------------------- */
 

@@ -78,6 +78,7 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     t->payload_size = s->payload_size;
     t->result_size = 0;
     t->born = ticks;
+    owner_set(p, t, generation);
     if (s->payload_size)
         memcpy(task_payload(p, t), s->payload, s->payload_size);
     if (s->label) {
@@ -242,7 +243,7 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
 
     if (!err && (!specs || !out || n > INT32_MAX))
         err = -EINVAL;
-    if (!err && p->role == ROLE_DRIVER)
+    if (!err && has_threads(p))
         err = supervisor_check(p);
     if (err)
         return err;
@@ -359,8 +360,9 @@ bool wanted_is_called(void *wanted)
 /* Sleep until woken, must_wake(), the deadline, or the supervisor's death. */
 static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline)
 {
+    if (p->role == ROLE_GUEST)
+        return guest_sleep(p, must_wake, arg, deadline);
     int err = supervisor_check(p);
-
     if (err)
         return err;
     struct park *park = &p->header->client_park[__builtin_ctzll(park_bit(p))];

@@ -80,7 +80,7 @@ static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
     e->kind = (uint32_t)what & EVENT_KIND;
     e->attempt = (uint32_t)(what >> 8) & 0xff;
     e->pid = (int32_t)(what >> 32);
-    e->worker = seat < p->workers ? seat : UINT32_MAX;
+    e->worker = worker_number(p, seat);
     e->kernel = kernel < p->kernel_count ? p->kernels[kernel].name : "";
     memcpy(e->label, words, sizeof e->label);
     e->label[sizeof e->label - 1] = 0;
@@ -161,7 +161,7 @@ void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const str
     atomic_thread_fence(memory_order_release); /* V2 */
     d->time_ns = (uint64_t)monotonic_ns();
     d->pid = pid;
-    d->worker = seat;
+    d->worker = worker_number(p, seat);
     d->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     d->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     memset(d->kernel, 0, sizeof d->kernel);

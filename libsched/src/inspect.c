@@ -12,11 +12,8 @@
 
 #include <string.h>
 
-#include "proc.h"
+#include "identity.h"
 
-#define PID_MASK ((1u << 22) - 1) /* as seat.identity is packed: supervisor.c */
-#define START_SHIFT 22
-#define START_MASK 0x3fffffful
 #define LOOKS 16 /* at a worker that starts the next task while we look */
 
 const char *wsched_kernel_name(const struct wsched *p, uint32_t index)
@@ -54,7 +51,7 @@ static bool task_look(const struct wsched *p, uint32_t index, double rate,
         .task = { future_make(index, word_generation(word)) },
         .parent = { au64_load_relaxed(&t->parent) }, /* relaxed: E1 */
         .state = public_state(word),
-        .worker = word_state(word) == TASK_RUNNING && seat < p->workers ? seat : UINT32_MAX,
+        .worker = word_state(word) == TASK_RUNNING ? worker_number(p, seat) : UINT32_MAX,
         .attempt = attempt,
         .attempts_max = t->attempts_max,
         .payload_size = t->payload_size,
@@ -175,11 +172,11 @@ static char process_state(uint64_t identity)
 {
     uint64_t start = 0;
     char state = 'R';
-    int err = proc_stat((pid_t)(identity & PID_MASK), &start, &state);
+    int err = proc_stat(identity_pid(identity), &start, &state);
 
     if (err)
         return err == -ESRCH ? 'X' : 'R'; /* cannot tell: assume it lives */
-    bool is_same = (start & START_MASK) == (identity >> START_SHIFT & START_MASK);
+    bool is_same = (start & IDENTITY_START_MASK) == identity_start(identity);
     return is_same && state != 'Z' ? state : 'X';
 }
 
@@ -216,7 +213,7 @@ static enum wsched_worker_state worker_state(const struct wsched *p, const struc
 {
     if (is_dead(p)) /* also one that nobody has entered, or whose process is still on its way out */
         return WSCHED_WORKER_DEAD;
-    if (!(identity & PID_MASK))
+    if (!(identity_pid(identity)))
         return WSCHED_WORKER_STARTING;
     char state = process_state(identity);
     if (state == 'X' || state == 'x')
@@ -240,7 +237,7 @@ int wsched_worker_info(struct wsched *p, uint32_t worker, struct wsched_worker_i
     uint64_t identity = au64_load_acquire(&s->identity);
     struct wsched_worker_info info = {
         .worker = worker,
-        .pid = (int32_t)(identity & PID_MASK),
+        .pid = identity_pid(identity),
         .queued = deque_size(p, worker),
         .submitted = au64_load_relaxed(&s->submitted), /* relaxed here and below: statistics */
         .finished = au64_load_relaxed(&s->finished),

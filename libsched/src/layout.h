@@ -114,7 +114,7 @@ struct task {
     uint8_t attempts_max;
     uint32_t payload_size;
     uint32_t result_size;
-    struct au32 owner; /* the guest that goes with its future: its seat + 1; 0: none */
+    struct au32 owner; /* the guest that its future belongs to: guest.c; 0: none */
     uint32_t pad[2];
 };
 
@@ -160,10 +160,12 @@ struct seat {
     struct au64 events;   /* ever written to this seat's ring */
     /* Statistics, by the seat's process alone. */
     struct au64 submitted, finished, failed, cancelled, retried, stolen;
-    struct au32 depth;   /* entries of `running` in use; may be stale by one after a death */
-    struct au32 ready;   /* the worker of this incarnation has started */
-    struct au32 reading; /* the supervisor reads what the worker prints: output.c */
-    uint32_t pad3[13];
+    struct au32 depth;       /* entries of `running` in use; may be stale by one after a death */
+    struct au32 ready;       /* the worker of this incarnation has started */
+    struct au32 reading;     /* the supervisor reads what the worker prints: output.c */
+    struct au32 is_detached; /* of a guest: what it submitted runs on without it */
+    struct au32 leaving;     /* a guest was asked to stop working: work.c */
+    uint32_t pad3[11];
     struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */
     struct au64 running[DEPTH_MAX];
@@ -204,8 +206,8 @@ struct geometry {
     uint32_t task_count, bytes_stride, block_count;
     uint32_t payload_max, result_max;
     uint32_t kernel_count, event_capacity;
-    uint32_t queue_capacity, guests;
-    uint32_t pad[5];
+    uint32_t queue_capacity, guests, guest_stock;
+    uint32_t pad[4];
 };
 
 struct header {
@@ -226,7 +228,9 @@ struct header {
     struct au32 guests_used; /* seats of guests from here on were never taken */
     struct au64 deaths;
     struct au64 wakes;
-    uint64_t pad3[2];
+    uint64_t pid_namespace;
+    struct au32 over; /* the driver is dead: nothing will run any more */
+    uint32_t pad3;
     struct au64 room_waiters; /* bits of park words that wait for a free slot */
     uint64_t pad4[7];
     struct park client_park[CLIENT_PARKS];

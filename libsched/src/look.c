@@ -65,6 +65,9 @@ static void describe(struct wsched_failure *f, bool is_dependency, enum late lat
         snprintf(f->text, sizeof f->text,
                  "%sworker exited with code %d while running %s, attempt %u of %u", before,
                  f->exit_code, f->kernel, f->attempts, f->attempts_max);
+    } else if (f->error == -EOWNERDEAD && f->attempts) {
+        snprintf(f->text, sizeof f->text, "%sits worker died while running %s, attempt %u of %u",
+                 before, f->kernel, f->attempts, f->attempts_max);
     } else if (f->error == -ECANCELED) {
         snprintf(f->text, sizeof f->text, "%s%s was cancelled", before, f->kernel);
     } else {

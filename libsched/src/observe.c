@@ -3,9 +3,10 @@
  * observe.c -- attaching to a pool to look at it: by name, by path, or by the pid of one of its
  * processes, among whose descriptors it is found.
  *
- * The mapping is read-only: an observer cannot disturb what it looks at, and needs no seat. What
- * the header says of sizes is checked once against the file, then copied; names of kernels are
- * copied too. All else is checked where it is read.
+ * An observer's mapping is read-only: it cannot disturb what it looks at, and needs no seat. Guests
+ * (guest.c) attach in the same way, but may write. What the header says of sizes is checked once
+ * against the file, then copied; names of kernels are copied too. All else is checked where it is
+ * read.
  */
 #define _GNU_SOURCE
 #include "pool.h"
@@ -34,7 +35,7 @@ static bool is_pool_memory(int folder, const char *name)
 }
 
 /* The first pool among the descriptors of a process. */
-static int open_of_process(const char *pid)
+static int open_of_process(const char *pid, int mode)
 {
     char path[64];
 
@@ -45,7 +46,7 @@ static int open_of_process(const char *pid)
     int fd = -ENOENT;
     for (const struct dirent *e; fd == -ENOENT && (e = readdir(folder));)
         if (is_pool_memory(dirfd(folder), e->d_name)) {
-            fd = openat(dirfd(folder), e->d_name, O_RDONLY | O_CLOEXEC);
+            fd = openat(dirfd(folder), e->d_name, mode | O_CLOEXEC);
             fd = fd < 0 ? -errno : fd;
         }
     closedir(folder);
@@ -60,15 +61,15 @@ static bool is_number(const char *where)
 }
 
 /* The descriptor, or an error. A pool may have a number for a name: it comes first. */
-static int open_where(const char *where)
+static int open_where(const char *where, int mode)
 {
     char path[NAME_PATH_MAX];
     int err = name_path(where, path);
-    int fd = err ? err : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = err ? err : open(path, mode | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0 && !err)
         fd = -errno;
-    return fd == -ENOENT && is_number(where) ? open_of_process(where) : fd;
+    return fd == -ENOENT && is_number(where) ? open_of_process(where, mode) : fd;
 }
 
 static int copy_kernels(struct wsched *p)
@@ -87,15 +88,14 @@ static int copy_kernels(struct wsched *p)
                NAME_BYTES - 1);
     }
     p->kernels = kernels; /* names go with kernels[0].name */
+    p->owns_kernels = true;
     return 0;
 }
 
-int wsched_look(const char *where, struct wsched **out)
+int pool_attach(const char *where, bool writable, struct wsched **out)
 {
-    if (!where || !out)
-        return -EINVAL;
     struct wsched *p;
-    int fd = open_where(where), err = fd < 0 ? fd : pool_new(&p);
+    int fd = open_where(where, writable ? O_RDWR : O_RDONLY), err = fd < 0 ? fd : pool_new(&p);
 
     if (err) {
         if (fd >= 0)
@@ -104,7 +104,7 @@ int wsched_look(const char *where, struct wsched **out)
     }
     p->role = ROLE_OBSERVER;
     p->fd = fd;
-    err = segment_look(p);
+    err = segment_look(p, writable);
     if (!err)
         err = copy_kernels(p);
     if (err) {
@@ -117,9 +117,15 @@ int wsched_look(const char *where, struct wsched **out)
     return 0;
 }
 
-void observer_free(struct wsched *p)
+int wsched_look(const char *where, struct wsched **out)
 {
-    if (p->kernels)
-        free((void *)(uintptr_t)p->kernels[0].name);
+    return where && out ? pool_attach(where, false, out) : -EINVAL;
+}
+
+void attached_free(struct wsched *p)
+{
+    if (!p->owns_kernels)
+        return;
+    free((void *)(uintptr_t)p->kernels[0].name);
     free((void *)(uintptr_t)p->kernels);
 }

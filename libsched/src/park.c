@@ -21,7 +21,8 @@
  * Death   A waker clears the word, then wakes. If it dies in between, the kernel wakes one sleeper
  *   in its place, because the word is the pending operation of the waker's robust list (the
  *   kernel's Documentation/locking/robust-futexes.rst, "list_op_pending"). It wakes one; threads
- *   of the driver that share a park word pass that on to the others, in client_sleep().
+ *   of the driver that share a park word pass that on to the others, in client_sleep(). A guest,
+ *   which may be stopped there without anybody's notice, does both in one system call.
  *
  * Ordering (Dekker: both sides write, then look at what the other writes, all seq_cst)
  *   P1  push, fence -> sleepers and searchers read   |  sleepers and searchers written, fence ->
@@ -93,12 +94,16 @@ struct park *park_of(const struct wsched *p, uint32_t seat)
                                   : &p->seats[seat].park;
 }
 
-static void unpark(struct park *park)
+static void unpark(const struct wsched *p, struct park *park)
 {
     struct robust_list_head *head = robust_head;
 
     if (!au32_load_seq_cst(&park->word)) /* P2 */
         return;
+    if (p->is_guest) { /* may be stopped anywhere, and nobody would know */
+        futex_clear_and_wake(&park->word);
+        return;
+    }
     if (head) {
         uintptr_t node = (uintptr_t)&park->word - (uintptr_t)head->futex_offset;
         head->list_op_pending = (struct robust_list *)node; /* only the kernel looks at it */
@@ -169,7 +174,7 @@ static int look_at_searchers(struct wsched *p)
             bool is_parked =
                 au32_load_relaxed(&p->seats[n].park.word); /* relaxed: unpark() looks */
             if (is_parked)
-                unpark(&p->seats[n].park);
+                unpark(p, &p->seats[n].park);
             found = found < 1 + is_parked ? 1 + is_parked : found;
         }
     }
@@ -197,7 +202,7 @@ bool park_wake_one(struct wsched *p)
                 continue;
             }
             POINT("park: sleeper chosen, not woken");
-            unpark(&p->seats[n].park);
+            unpark(p, &p->seats[n].park);
             au64_add_relaxed(&h->wakes, 1); /* relaxed: a statistic */
             return true;
         }
@@ -207,15 +212,15 @@ bool park_wake_one(struct wsched *p)
 
 void park_wake_seat(struct wsched *p, uint32_t seat)
 {
-    unpark(park_of(p, seat));
+    unpark(p, park_of(p, seat));
 }
 
 void park_wake_all(struct wsched *p)
 {
     for (uint32_t i = 0; i < p->seat_count; i++)
-        unpark(park_of(p, i));
+        unpark(p, park_of(p, i));
     for (uint32_t i = 0; i < CLIENT_PARKS; i++)
-        unpark(&p->header->client_park[i]);
+        unpark(p, &p->header->client_park[i]);
 }
 
 bool park_is_shared(void)
@@ -228,16 +233,16 @@ void park_wake_bits(struct wsched *p, uint64_t bits)
     for (; bits; bits &= bits - 1) {
         uint32_t bit = (uint32_t)__builtin_ctzll(bits);
         if (bit < CLIENT_PARKS)
-            unpark(&p->header->client_park[bit]);
+            unpark(p, &p->header->client_park[bit]);
         else
             for (uint32_t i = bit - CLIENT_PARKS; i < p->seat_count; i += SEAT_PARK_BITS)
-                unpark(park_of(p, i));
+                unpark(p, park_of(p, i));
     }
 }
 
 uint64_t park_bit(const struct wsched *p)
 {
-    if (p->role == ROLE_WORKER)
+    if (p->role == ROLE_WORKER || p->role == ROLE_GUEST)
         return 1ull << (CLIENT_PARKS + p->seat % SEAT_PARK_BITS);
     if (!thread_number)
         thread_number = au32_add_relaxed(&threads_seen, 1) + 1; /* relaxed: a number */

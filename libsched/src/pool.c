@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pool.c -- opening and closing a pool. */
 #define _GNU_SOURCE
+#include "identity.h"
 #include "pool.h"
 
 #include <fcntl.h>
@@ -26,7 +27,7 @@ static int check_options(const struct wsched_options *o)
     return o->output_fd && fcntl(o->output_fd, F_GETFD) < 0 ? -EBADF : 0;
 }
 
-static int check_kernels(const struct wsched_kernel *kernels, size_t count)
+int kernels_check(const struct wsched_kernel *kernels, size_t count)
 {
     if (!kernels || count == 0 || count > KERNELS_MAX)
         return -EINVAL;
@@ -43,8 +44,7 @@ static int check_kernels(const struct wsched_kernel *kernels, size_t count)
 
 void pool_free(struct wsched *p)
 {
-    if (p->role == ROLE_OBSERVER)
-        observer_free(p);
+    attached_free(p);
     segment_free(p);
     if (p->own)
         munmap(p->own, sizeof *p->own);
@@ -79,6 +79,17 @@ int pool_new(struct wsched **out)
     return err;
 }
 
+/* For guests: whose pool it is. */
+static int identity_note(struct wsched *p)
+{
+    uint64_t start = 0;
+    char state;
+    int err = proc_stat(p->pid, &start, &state);
+
+    au64_store_release(&p->seats[p->seat].identity, identity_make(1, start, p->pid));
+    return err;
+}
+
 int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,
                 size_t kernel_count, struct wsched **out)
 {
@@ -86,7 +97,7 @@ int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *k
     int err = out ? check_options(opts ? opts : &o) : -EINVAL;
 
     if (!err)
-        err = check_kernels(kernels, kernel_count);
+        err = kernels_check(kernels, kernel_count);
     struct wsched *p;
     if (!err)
         err = pool_new(&p);
@@ -107,6 +118,9 @@ int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *k
     if (!err) {
         *p->own = 1;
         p->seat = driver_seat(p);
+        err = identity_note(p);
+    }
+    if (!err) {
         au32_store_relaxed(&p->spin, 1000); /* relaxed: nobody else has it yet */
         err = o.name ? name_publish(o.name, p->fd) : 0;
     }
@@ -131,6 +145,10 @@ void wsched_close(struct wsched *p)
         return;
     if (p->role == ROLE_DRIVER)
         supervisor_close(p);
+    if (p->role == ROLE_GUEST) {
+        guest_leave(p);
+        guest_free(p);
+    }
     if (p->role == ROLE_DRIVER && p->options.name)
         name_remove(p->options.name, p->fd);
     pool_free(p);

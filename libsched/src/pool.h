@@ -14,7 +14,8 @@
 #include "point.h"
 #include "wsched.h"
 
-enum role { ROLE_DRIVER, ROLE_SUPERVISOR, ROLE_WORKER, ROLE_OBSERVER };
+/* ROLE_WORKER: also a guest, while it works. */
+enum role { ROLE_DRIVER, ROLE_GUEST, ROLE_SUPERVISOR, ROLE_WORKER, ROLE_OBSERVER };
 
 /* Sizes and places are private copies: what another process writes to the header moves nothing. */
 struct wsched {
@@ -50,6 +51,8 @@ struct wsched {
     enum role role;
     uint32_t seat;
     uint32_t *own; /* 1; the kernel empties this page in a child */
+    bool is_guest, has_kernels, owns_kernels;
+    struct au32 has_futures; /* a guest, that ever submitted or adopted one */
 
     /* Of the driver's threads: its free slots, the tail of its queue, its event ring. */
     pthread_mutex_t lock;
@@ -65,7 +68,7 @@ struct wsched {
     struct wsched_options options;
     pthread_mutex_t crew_lock; /* of the driver: starting a supervisor */
     pid_t supervisor;          /* its pid, 0: none */
-    int control;               /* eventfd: tells the supervisor to stop */
+    int control; /* eventfd: tells the supervisor to stop; a guest's: pidfd of the driver */
 
     struct wsched_task *current; /* in a worker: the task on top of its stack */
     uint32_t depth;
@@ -222,6 +225,18 @@ static inline uint32_t guests_used(const struct wsched *p)
 
     return n < p->guests ? n : p->guests;
 }
+/* As the API counts workers: the crew's, then guests. UINT32_MAX: none. */
+static inline uint32_t worker_number(const struct wsched *p, uint32_t seat)
+{
+    return seat_is_crew(p, seat)    ? seat
+           : seat_is_guest(p, seat) ? seat - guest_seat(p, 0) + p->workers
+                                    : UINT32_MAX;
+}
+/* Nothing is started any more. */
+static inline bool pool_is_over(const struct wsched *p)
+{
+    return au32_load_acquire(&p->header->stopping) || au32_load_acquire(&p->header->over);
+}
 /* A set of seats. */
 static inline bool seats_have(const uint64_t seats[MASK_WORDS], uint32_t seat)
 {
@@ -243,14 +258,19 @@ static inline int pool_check_part(const struct wsched *p)
 
     return !err && p->role == ROLE_OBSERVER ? -EROFS : err;
 }
+/* The others have one thread that calls. */
+static inline bool has_threads(const struct wsched *p)
+{
+    return p->role <= ROLE_GUEST;
+}
 static inline void pool_lock(struct wsched *p)
 {
-    if (p->role == ROLE_DRIVER) /* the others have one thread that calls */
+    if (has_threads(p))
         pthread_mutex_lock(&p->lock);
 }
 static inline void pool_unlock(struct wsched *p)
 {
-    if (p->role == ROLE_DRIVER)
+    if (has_threads(p))
         pthread_mutex_unlock(&p->lock);
 }
 /* A statistic with one writer. */
@@ -263,7 +283,7 @@ static inline void stat_add(struct au64 *s, uint64_t n)
 
 int segment_make(struct wsched *p, const struct wsched_options *o,
                  const struct wsched_kernel *kernels, size_t kernel_count);
-int segment_look(struct wsched *p); /* of p->fd, read-only; -EPROTO, -EBADMSG */
+int segment_look(struct wsched *p, bool writable); /* of p->fd; -EPROTO, -EBADMSG */
 void segment_free(struct wsched *p);
 
 /* ---- pool.c, observe.c ------------------------------------------------------------------- */
@@ -271,7 +291,20 @@ void segment_free(struct wsched *p);
 #define MEMORY_NAME "wsched" /* of the memfd */
 int pool_new(struct wsched **out);
 void pool_free(struct wsched *p);
-void observer_free(struct wsched *p);
+int kernels_check(const struct wsched_kernel *kernels, size_t count);
+/* A handle on another's pool, with names of kernels of its own. */
+int pool_attach(const char *where, bool writable, struct wsched **out);
+void attached_free(struct wsched *p);
+
+/* ---- guest.c ----------------------------------------------------------------------------- */
+
+void owner_set(struct wsched *p, struct task *t, uint32_t generation);
+void owner_settle(struct wsched *p, const uint64_t seats[MASK_WORDS], uint32_t index);
+bool guest_pool_is_over(const struct wsched *p);
+int guest_check(const struct wsched *p);
+int guest_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
+void guest_leave(struct wsched *p);
+void guest_free(struct wsched *p);
 
 /* ---- name.c ------------------------------------------------------------------------------ */
 
@@ -459,8 +492,10 @@ int supervisor_check(struct wsched *p);
 /* What a dead worker left. `status` as of waitpid(). `culprit`: the task for whose sake the
  * supervisor killed it, or 0. */
 void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t culprit);
+void sweep_guest(struct wsched *p, uint32_t seat, pid_t pid);
 void sweep_stopped(struct wsched *p, uint32_t seat);
-void sweep_everything(struct wsched *p, const pid_t *pids);
+/* The crew, whose workers had these pids, the supervisor, and guests. */
+void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests[MASK_WORDS]);
 
 /* ---- events.c ---------------------------------------------------------------------------- */
 

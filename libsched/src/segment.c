@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "pool.h"
 
 #define GUESTS_DEFAULT 16u
@@ -172,7 +173,9 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
                                              .kernel_count = p->kernel_count,
                                              .event_capacity = p->event_capacity,
                                              .queue_capacity = p->queue_capacity,
-                                             .guests = p->guests };
+                                             .guests = p->guests,
+                                             .guest_stock = p->guest_free_max };
+    p->header->pid_namespace = pid_namespace();
     for (size_t i = 0; i < kernel_count; i++)
         memcpy(p->kernel_names + i * NAME_BYTES, kernels[i].name, strlen(kernels[i].name) + 1);
     ticks_begin(p);
@@ -200,10 +203,11 @@ static bool is_sane(const struct header *h, uint64_t file_bytes)
            g->block_count <= 8 * (TASKS_MAX + 1) && g->kernel_count > 0 &&
            g->kernel_count <= KERNELS_MAX && g->event_capacity > 0 &&
            g->event_capacity <= EVENTS_MAX && is_power_of_two(g->queue_capacity) &&
-           g->queue_capacity <= 2 * TASKS_MAX && g->guests <= GUESTS_MAX;
+           g->queue_capacity <= 2 * TASKS_MAX && g->guests <= GUESTS_MAX &&
+           g->guest_stock <= STOCK_MAX;
 }
 
-int segment_look(struct wsched *p)
+int segment_look(struct wsched *p, bool writable)
 {
     struct header h; /* a copy: it may change under us */
     struct stat st;
@@ -231,10 +235,11 @@ int segment_look(struct wsched *p)
     p->event_capacity = g->event_capacity;
     p->event_places = p->event_capacity + 1;
     p->queue_capacity = g->queue_capacity;
+    p->guest_free_max = g->guest_stock;
     struct places at = places_of(p);
     if (at.end != g->bytes)
         return -EBADMSG;
-    void *base = mmap(NULL, at.end, PROT_READ, MAP_SHARED, p->fd, 0);
+    void *base = mmap(NULL, at.end, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, p->fd, 0);
     if (base == MAP_FAILED)
         return -errno;
     p->base = base;

@@ -9,8 +9,10 @@
  *   SIGCHLD (signalfd)  a worker died: waitpid() tells the true cause; sweep its seat, log the
  *                       death, fork another. A worker was stopped: others take over what it held.
  *                       Or somebody calls us about a task: terms.c. The timeout is timer.c's.
- *   pidfd of the driver the driver is gone, by whatever death: kill the workers, leave.
+ *   pidfd of the driver the driver is gone, by whatever death: tell guests, kill workers, leave.
  *   eventfd             wsched_close(): give workers a second, kill those that are left, leave.
+ *   SIGURG              a guest joined: guard.c looks through the guests' seats.
+ *   guests (epoll)      one of them died: guard.c sweeps its seat.
  *   output (epoll)      workers printed something: output.c, if it was asked for.
  *
  * Deaths
@@ -18,6 +20,7 @@
  *               starts, because worker_start fails, is declared broken.
  *   driver      pidfd, and PR_SET_PDEATHSIG where it is safe: that one is bound to the forking
  *               thread, so it is set only when the driver's main thread forked us.
+ *   guests      guard.c.
  *   supervisor  workers are killed by PR_SET_PDEATHSIG (it has one thread). The driver's sleeping
  *               threads are woken by the kernel: header.supervisor and the driver's park words,
  *               while threads sleep on them, hold the supervisor's thread id and stand in its
@@ -45,12 +48,11 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-#include "proc.h"
+#include "guard.h"
+#include "identity.h"
 
-#define PID_BITS 22
-#define START_MASK 0x3fffffful /* 26 bits of a start time */
-#define CLOSE_MS 1000          /* workers that do not end within it are killed */
-#define FAILS_BROKEN 8u        /* worker_start that fails so often in a row, in every seat */
+#define CLOSE_MS 1000   /* workers that do not end within it are killed */
+#define FAILS_BROKEN 8u /* worker_start that fails so often in a row, in every seat */
 #define FAILS_SLOW 3u
 #define FORK_AGAIN_MS 10
 #define START_TRIES 10
@@ -63,20 +65,8 @@ struct crew {
     pid_t parent;
     int signals, driver, control;
     struct output *output; /* NULL: not asked for */
+    struct guard guard;
 };
-
-static int pidfd_of(pid_t pid)
-{
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-    return fd < 0 ? -errno : fd;
-}
-
-static uint64_t identity_make(uint32_t crew, uint64_t start, pid_t pid)
-{
-    return (uint64_t)(crew & 0xffff) << 48 | (start & START_MASK) << PID_BITS |
-           (uint64_t)(uint32_t)pid;
-}
 
 /* ---- a worker ---------------------------------------------------------------------------- */
 
@@ -97,7 +87,7 @@ static void reset_signals(void)
     signal(SIGINT, SIG_IGN);
 }
 
-static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, const struct crew *crew,
+static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, struct crew *crew,
                          int output)
 {
     uint64_t start = 0, empty = identity_make(au32_load_relaxed(&p->header->crew), 0, 0);
@@ -109,6 +99,7 @@ static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, cons
     close(crew->signals);
     close(crew->driver);
     close(crew->control);
+    guard_end(&crew->guard);
     output_child(crew->output, output);
     p->role = ROLE_WORKER;
     p->seat = seat;
@@ -284,7 +275,7 @@ static void robust_begin(struct wsched *p)
     struct robust_list *last = &robust.head.list;
 
     robust.head.futex_offset = (long)((unsigned char *)p->header - robust.nodes);
-    for (uint32_t i = 0; i <= CLIENT_PARKS; i++) {
+    for (uint32_t i = 0; i <= CLIENT_PARKS + p->guests; i++) { /* clients' and guests' in a row */
         size_t at = i == 0 ? offsetof(struct header, supervisor)
                            : offsetof(struct header, client_park) + (i - 1) * sizeof(struct park);
         struct robust_list *node = (struct robust_list *)(void *)(robust.nodes + at);
@@ -312,11 +303,14 @@ static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
     reset_signals();
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
+    sigaddset(&child, SIGURG); /* of guests: look who is there */
     crew->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK); /* all signals are blocked */
     if (crew->signals < 0)
         return -errno;
     crew->control = p->control;
     int err = output_begin(p, &crew->output);
+    if (!err)
+        err = guard_begin(&crew->guard);
     if (err)
         return err;
     p->role = ROLE_SUPERVISOR;
@@ -329,23 +323,37 @@ static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
     return 0;
 }
 
+/* The driver is gone: so is all it wanted done. */
+static void end_pool(struct wsched *p, struct crew *crew)
+{
+    au32_store_release(&p->header->over, 1);
+    park_wake_all(p);
+    kill_workers(p, crew);
+}
+
 static void supervise(struct wsched *p, struct crew *crew)
 {
+    fence_seq_cst(); /* J5 of guest.c */
+    guard_scan(p, &crew->guard);
     for (;;) {
         struct pollfd fds[] = { { crew->signals, POLLIN, 0 },
                                 { crew->driver, POLLIN, 0 },
                                 { crew->control, POLLIN, 0 },
-                                { output_descriptor(crew->output), POLLIN, 0 } };
+                                { output_descriptor(crew->output), POLLIN, 0 },
+                                { crew->guard.epoll, POLLIN, 0 } };
         struct signalfd_siginfo info;
         int timeout = sooner(fork_due(p, crew), output_timeout_ms(crew->output));
-        poll(fds, 4, sooner(timeout, timer_serve(p, crew->pids)));
+        timeout = sooner(timeout, guard_timeout_ms(&crew->guard));
+        poll(fds, 5, sooner(timeout, timer_serve(p, crew->pids)));
         output_serve(crew->output);
         if (fds[1].revents)
-            return kill_workers(p, crew);
+            return end_pool(p, crew);
         if (fds[2].revents)
             return close_workers(p, crew);
         while (read(crew->signals, &info, sizeof info) > 0)
-            ;
+            if (info.ssi_signo == SIGURG)
+                guard_scan(p, &crew->guard);
+        guard_serve(p, &crew->guard);
         reap(p, crew, au32_load_acquire(&p->header->stopping)); /* they may know it before us */
     }
 }
@@ -357,7 +365,9 @@ static void supervisor_child(struct wsched *p, pid_t driver, int report, const p
 
     if (!err) {
         robust_begin(p);
-        sweep_everything(p, dead);
+        uint64_t guests[MASK_WORDS] = { 0 };
+        guard_find_dead(p, guests);
+        sweep_everything(p, dead, guests);
         err = timer_begin(p, crew.pids);
         POINT("supervisor: swept, no worker forked");
         for (uint32_t i = 0; i < p->workers && !err; i++)
@@ -413,21 +423,14 @@ static int supervisor_start(struct wsched *p, const pid_t *dead)
 /* Until the process of this identity is dead. */
 static void await_death(uint64_t identity)
 {
-    pid_t pid = (pid_t)(identity & ((1u << PID_BITS) - 1));
-    uint64_t start;
-    char state;
-    int fd = pid ? pidfd_of(pid) : -ESRCH;
+    int fd = identity_open(identity);
 
     if (fd < 0)
         return;
-    /* The descriptor is of whoever has the pid now; is it still the same? */
-    if (!proc_stat(pid, &start, &state) &&
-        (start & START_MASK) == (identity >> PID_BITS & START_MASK)) {
-        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-        struct pollfd f = { fd, POLLIN, 0 };
-        while (poll(&f, 1, -1) < 0 && errno == EINTR)
-            ;
-    }
+    syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+    struct pollfd f = { fd, POLLIN, 0 };
+    while (poll(&f, 1, -1) < 0 && errno == EINTR)
+        ;
     close(fd);
 }
 
@@ -438,7 +441,7 @@ static void dismiss_crew(struct wsched *p, pid_t *pids)
 
     for (uint32_t i = 0; i < p->workers; i++) {
         uint64_t old = au64_xchg_seq_cst(&p->seats[i].identity, identity_make(next, 0, 0));
-        pids[i] = (pid_t)(old & ((1u << PID_BITS) - 1));
+        pids[i] = identity_pid(old);
         await_death(old);
     }
     au32_store_release(&p->header->supervisor, 0);
@@ -469,7 +472,7 @@ int supervisor_check(struct wsched *p)
     int err = 0;
 
     if (p->role != ROLE_DRIVER)
-        return 0;
+        return p->role == ROLE_GUEST ? guest_check(p) : 0;
     if (au32_load_acquire(&p->header->broken))
         return -ESHUTDOWN;
     if (supervisor_lives(p))

@@ -25,6 +25,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "identity.h"
+
+#define UNKNOWN_STATUS (-1) /* of a process that is not our child: neither exit nor signal */
+
 struct casualty {
     uint64_t future;
     uint32_t attempt;
@@ -140,7 +144,7 @@ static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint
     }
     const struct task *running =
         top < s->count ? task_at(p, future_index(s->dead[top].future)) : NULL;
-    if (pid)
+    if (pid && (running || seat_is_crew(p, seat))) /* a guest that runs nothing is no worker */
         death_put(p, seat, pid, status, running);
     for (uint32_t i = first; i < s->count; i++) {
         struct casualty *c = &s->dead[i];
@@ -213,6 +217,7 @@ static void sweep_task(struct wsched *p, const struct sweep *s, uint32_t index, 
     word = au64_load_acquire(&t->word);
     if (s->count && word_state(word) > TASK_MAKING)
         cancel_orphan(p, s, index, word);
+    owner_settle(p, s->seats, index);
 }
 
 static void sweep_table(struct wsched *p, const struct sweep *s, int status)
@@ -263,28 +268,41 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t
         park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
 }
 
+void sweep_guest(struct wsched *p, uint32_t seat, pid_t pid)
+{
+    sweep_seat(p, seat, pid, UNKNOWN_STATUS, 0);
+}
+
 /* A supervisor died and all workers with it: `pids` of those, 0: none. */
-void sweep_everything(struct wsched *p, const pid_t *pids)
+void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests[MASK_WORDS])
 {
     static struct sweep s;
     const int status = 9; /* as of waitpid(): they are killed when their supervisor dies */
 
-    memset(s.seats, 0, sizeof s.seats);
+    memcpy(s.seats, guests, sizeof s.seats);
     seats_add(s.seats, supervisor_seat(p));
-    s.count = 0;
-    for (uint32_t seat = 0; seat < p->workers; seat++) {
-        uint32_t first = s.count;
+    for (uint32_t seat = 0; seat < p->workers; seat++)
         seats_add(s.seats, seat);
+    s.count = 0;
+    for (uint32_t seat = 0; seat < p->seat_count; seat++) {
+        uint32_t first = s.count;
+        bool is_crew = seat_is_crew(p, seat);
+        if (!seats_have(s.seats, seat) || !seat_can_run(p, seat))
+            continue;
         read_notes(p, &s, seat);
         park_forget(p, seat);
-        settle_notes(p, &s, first, seat, pids[seat], status, 0);
+        settle_notes(p, &s, first, seat,
+                     is_crew ? pids[seat]
+                             : identity_pid(au64_load_acquire(&p->seats[seat].identity)),
+                     is_crew ? status : UNKNOWN_STATUS, 0);
     }
     POINT("sweep: tasks settled, table not swept");
     deps_sweep(p, s.seats);
     POINT("sweep: blocks swept, table not");
     sweep_table(p, &s, status);
-    for (uint32_t seat = 0; seat < p->workers; seat++)
-        au32_store_release(&p->seats[seat].depth, 0);
+    for (uint32_t seat = 0; seat < p->seat_count; seat++)
+        if (seats_have(s.seats, seat))
+            au32_store_release(&p->seats[seat].depth, 0);
     wake_in_its_place(p);
     if (au64_load_seq_cst(&p->header->room_waiters)) /* P3 */
         park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));

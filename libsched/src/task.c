@@ -64,7 +64,7 @@ static void count(struct wsched *p, enum task_state state)
                      : state == TASK_FAILED ? &s->failed
                                             : &s->cancelled;
 
-    if (p->role == ROLE_DRIVER)
+    if (has_threads(p))
         au64_add_relaxed(c, 1); /* relaxed: a statistic, of several threads */
     else
         stat_add(c, 1);

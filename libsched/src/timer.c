@@ -188,7 +188,9 @@ static int64_t examine(struct wsched *p, const pid_t *pids, uint32_t slot, int64
     }
     if (kill_due == INT64_MAX || kill_due > now)
         return kill_due;
-    if (word_state(word) == TASK_RUNNING && word_seat(word) < p->workers)
+    if (word_state(word) == TASK_RUNNING && seat_is_guest(p, word_seat(word)))
+        return INT64_MAX; /* not our process to kill: it was asked to stop */
+    if (word_state(word) == TASK_RUNNING && seat_is_crew(p, word_seat(word)))
         aim(pids, word_seat(word), future_make(slot, word_generation(word)));
     return now + LOOK_AGAIN_NS;
 }
