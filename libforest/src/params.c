@@ -76,17 +76,19 @@ static bool read_criterion(struct forest_params *p)
     return p->criterion == FOREST_GINI || p->criterion == FOREST_ENTROPY;
 }
 
-static bool has_histograms(const struct forest_params *p)
+/* What the modes other than the exact one are for. */
+static bool mode_fits(const struct forest_params *p)
 {
-    return p->task == FOREST_REGRESSION && p->criterion == FOREST_SQUARED_ERROR &&
-           !p->extra_trees && !p->max_leaf_nodes;
+    return p->mode == FOREST_EXACT ||
+           (p->task == FOREST_REGRESSION && p->criterion == FOREST_SQUARED_ERROR &&
+            !p->extra_trees && !p->max_leaf_nodes);
 }
 
 /* Fields of the second version. Afterwards no_bootstrap says it all. */
 static bool read_later(struct forest_params *p)
 {
     if (p->extra_trees > 1 || p->bootstrap > 1 || (p->bootstrap && p->no_bootstrap) ||
-        p->mode > FOREST_HISTOGRAM || p->max_leaf_nodes == 1 || p->max_leaf_nodes > INT32_MAX ||
+        p->mode > FOREST_FAST || p->max_leaf_nodes == 1 || p->max_leaf_nodes > INT32_MAX ||
         !(p->min_samples_split_fraction >= 0.0 && p->min_samples_split_fraction <= 1.0) ||
         !(p->min_samples_leaf_fraction >= 0.0 && p->min_samples_leaf_fraction < 1.0) ||
         (p->min_samples_split_fraction > 0.0 && p->min_samples_split) ||
@@ -95,7 +97,7 @@ static bool read_later(struct forest_params *p)
         return false;
     if (p->extra_trees && !p->bootstrap)
         p->no_bootstrap = 1;
-    return read_criterion(p) && (p->mode != FOREST_HISTOGRAM || has_histograms(p));
+    return read_criterion(p) && mode_fits(p);
 }
 
 int params_read(const struct forest_params *params, struct stored_params *out)

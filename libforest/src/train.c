@@ -9,6 +9,7 @@
 #include <float.h>
 #include <stdlib.h>
 
+#include "fast.h"
 #include "flat.h"
 #include "general.h"
 #include "hist.h"
@@ -23,6 +24,7 @@ struct forest_scratch {
     struct tree tree;
     struct general *general;
     struct hist_scratch *hist;
+    struct fast_scratch *fast;
     struct grown grown;
     struct flat_buffer flat;
     struct tree_seeds seeds;
@@ -41,10 +43,12 @@ int forest_scratch_new(struct forest_scratch **out)
     scratch->grow = grow_scratch_new();
     scratch->general = general_new();
     scratch->hist = hist_scratch_new();
-    if (!scratch->grow || !scratch->general || !scratch->hist) {
+    scratch->fast = fast_scratch_new();
+    if (!scratch->grow || !scratch->general || !scratch->hist || !scratch->fast) {
         grow_scratch_free(scratch->grow);
         general_free(scratch->general);
         hist_scratch_free(scratch->hist);
+        fast_scratch_free(scratch->fast);
         free(scratch);
         return -ENOMEM;
     }
@@ -61,6 +65,7 @@ void forest_scratch_free(struct forest_scratch *scratch)
     tree_release(&scratch->tree);
     general_free(scratch->general);
     hist_scratch_free(scratch->hist);
+    fast_scratch_free(scratch->fast);
     grown_release(&scratch->grown);
     free(scratch->flat.block);
     free(scratch->weights);
@@ -172,6 +177,22 @@ static int finish(struct forest_scratch *scratch, double ccp_alpha,
     return err ? err : grown_flatten(&scratch->grown, identity, &scratch->flat, tree, bytes);
 }
 
+static int grow_common(const struct lesson *l, uint32_t seed, const struct grow_limits *limits,
+                       struct forest_scratch *scratch)
+{
+    switch (l->params->mode) {
+    case FOREST_HISTOGRAM:
+        return hist_grow(l->bins, l->y, scratch->weights, seed, limits, scratch->hist,
+                         &scratch->tree);
+    case FOREST_FAST:
+        return fast_grow(l->prep, l->y, scratch->weights, seed, limits, scratch->fast,
+                         &scratch->tree);
+    default:
+        return grow_exact(l->prep, l->y, scratch->weights, seed, limits, scratch->grow,
+                          &scratch->tree);
+    }
+}
+
 static int train_common(const struct lesson *l, struct forest_scratch *scratch,
                         const struct flat_identity *identity, const void **tree, size_t *bytes)
 {
@@ -180,10 +201,8 @@ static int train_common(const struct lesson *l, struct forest_scratch *scratch,
 
     limits.keep_stats = is_pruned || identity->flags & HAS_STATS;
     uint32_t seed = tree_splitter_seed(l->seed);
-    int err = l->bins ? hist_grow(l->bins, l->y, scratch->weights, seed, &limits, scratch->hist,
-                                  &scratch->tree)
-                      : grow_exact(l->prep, l->y, scratch->weights, seed, &limits, scratch->grow,
-                                   &scratch->tree);
+    int err = grow_common(l, seed, &limits, scratch);
+
     if (err)
         return err;
     if (!is_pruned) {

@@ -24,12 +24,15 @@ for w in 1 2 3; do
     [[ $(cat "$work/stderr") == "$out/$w.forest: 9 trees on 480 rows of 10 features"* ]] || fail "summary: $(cat "$work/stderr")"
     cmp "$out/1.forest" "$out/$w.forest" || fail "$w workers train another model"
 done
-for w in 1 2 3; do
-    "$forest" train --data "$out/d.a" --target y --mode hist -n 9 --seed 3 -w $w -q -o "$out/hist.$w" || fail "train --mode hist -w $w"
-    cmp "$out/hist.1" "$out/hist.$w" || fail "$w workers train another model from histograms"
+for mode in hist fast; do
+    for w in 1 2 3; do
+        "$forest" train --data "$out/d.a" --target y --mode $mode -n 9 --seed 3 -w $w -q -o "$out/$mode.$w" || fail "train --mode $mode -w $w"
+        cmp "$out/$mode.1" "$out/$mode.$w" || fail "$w workers train another model in mode $mode"
+    done
+    cmp -s "$out/1.forest" "$out/$mode.1" && fail "mode $mode makes no difference"
+    "$forest" info --model "$out/$mode.1" | grep -qE "^mode +$mode\$" || fail "info does not tell the mode: $("$forest" info --model "$out/$mode.1")"
 done
-cmp -s "$out/1.forest" "$out/hist.1" && fail "the mode makes no difference"
-"$forest" info --model "$out/hist.1" | grep -qE '^mode +hist$' || fail "info does not tell the mode: $("$forest" info --model "$out/hist.1")"
+cmp -s "$out/hist.1" "$out/fast.1" && fail "modes hist and fast make no difference"
 "$forest" train --data - --target y -n 9 --seed 3 -w 1 -q -o - <"$out/d.a" | cmp - "$out/1.forest" || fail "pipes"
 "$forest" train --data "$out/d.a" --target y -n 9 --seed 4 -w 1 -q -o "$out/4.forest"
 cmp -s "$out/1.forest" "$out/4.forest" && fail "the seed makes no difference"

@@ -558,8 +558,6 @@ static void tells_modes_apart(void)
     p.criterion = FOREST_FRIEDMAN_MSE;
     CHECK_EQ(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes), -EINVAL);
     p.criterion = 0;
-    p.mode = 2;
-    CHECK_EQ(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes), -EINVAL);
     forest_scratch_free(s);
     release(&d);
 }

@@ -125,7 +125,7 @@ static int use(const struct table *t, const struct table *rows, const struct for
 }
 
 /* The kinds of forests that go different ways. */
-enum { KINDS = 6 };
+enum { KINDS = 7 };
 
 static struct forest_params kind_params(int kind, struct table *t)
 {
@@ -138,8 +138,8 @@ static struct forest_params kind_params(int kind, struct table *t)
         params.max_leaf_nodes = 30;
         params.keep_stats = 1;
     }
-    if (kind == 5)
-        params.mode = FOREST_HISTOGRAM;
+    if (kind >= 5)
+        params.mode = kind == 5 ? FOREST_HISTOGRAM : FOREST_FAST;
     if (kind == 3 || kind == 4) {
         table_classes(t, 3);
         params.task = FOREST_CLASSIFICATION;
@@ -255,6 +255,10 @@ static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
 
     if (mode == FOREST_HISTOGRAM)
         return (long)(40 * rows + 40 * cols + tree + (40 << 20));
+    if (mode == FOREST_FAST) {
+        uint64_t again = rows < 65536 ? 0 : 65536;
+        return (long)((4 * cols + 50) * (rows + again) * 65 / 64 + 700 * cols + tree + (64 << 10));
+    }
     return (long)(50 * rows + 1300 * cols + (block < most ? block : most) + tree + (64 << 10));
 }
 
@@ -300,6 +304,10 @@ static void a_scratch_is_small_beside_the_data(void)
     check_scratch(140000, 5, false, FOREST_EXACT); /* from here on feature by feature at the top */
     check_scratch(20000, 200, false, FOREST_EXACT);
     check_scratch(3000, 2500, true, FOREST_EXACT);
+    check_scratch(400, 3, true, FOREST_FAST);
+    check_scratch(30000, 8, false, FOREST_FAST);
+    check_scratch(140000, 5, false, FOREST_FAST);
+    check_scratch(1000, 3000, false, FOREST_FAST);
     check_scratch(400, 3, true, FOREST_HISTOGRAM);
     check_scratch(140000, 5, false, FOREST_HISTOGRAM);
     check_scratch(20000, 200, false, FOREST_HISTOGRAM);

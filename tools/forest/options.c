@@ -21,7 +21,7 @@ static bool parse_count_or_fraction(const char *text, double *value, bool *is_fr
     return *is_fraction ? *value <= 1 : *value <= UINT32_MAX;
 }
 
-const char *const option_modes[] = { "exact", "hist", NULL };
+const char *const option_modes[] = { "exact", "hist", "fast", NULL };
 const char *const option_tasks[] = { "regression", "classification", NULL };
 const char *const option_criteria[] = { "default", "squared_error", "friedman_mse",
                                         "gini",    "entropy",       "log_loss",
@@ -88,9 +88,10 @@ static int check(const struct forest_options *o)
                              option_tasks[o->task]);
     if (o->class_weight && !is_class)
         return args_complain("--class-weight makes no sense without --task classification");
-    if (o->mode == FOREST_HISTOGRAM && (is_class || o->criterion == FOREST_FRIEDMAN_MSE ||
-                                        o->extra_trees || o->params.max_leaf_nodes))
-        return args_complain("--mode: hist is for regression by squared error, depth first");
+    if (o->mode != FOREST_EXACT && (is_class || o->criterion == FOREST_FRIEDMAN_MSE ||
+                                    o->extra_trees || o->params.max_leaf_nodes))
+        return args_complain("--mode: %s is for regression by squared error, depth first",
+                             option_modes[o->mode]);
     if (o->bootstrap && o->no_bootstrap)
         return args_complain("--bootstrap and --no-bootstrap exclude each other");
     if (!(o->params.min_weight_fraction_leaf >= 0 && o->params.min_weight_fraction_leaf <= 0.5))

@@ -47,8 +47,8 @@ extern const char *const option_modes[], *const option_tasks[], *const option_cr
         name, 0, ARG_CHOICE, out, value, help, 0, 0, words, false \
     }
 #define FOREST_OPTION_ROWS(o)                                                                  \
-    FOREST_WORD("mode", &(o)->mode, "exact|hist",                                              \
-                "scikit-learn's trees, or fast ones from histograms (exact)", option_modes),   \
+    FOREST_WORD("mode", &(o)->mode, "exact|hist|fast",                                         \
+                "scikit-learn's trees; from histograms; as good, sooner (exact)", option_modes), \
     FOREST_WORD("task", &(o)->task, "regression|classification", "what to learn (regression)", \
                 option_tasks),                                                                 \
         FOREST_WORD("criterion", &(o)->criterion,                                              \

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* fast_block.c -- the subtree of a block, node by node, the left child first. */
+#include <errno.h>
+#include <string.h>
+
+#include "fast_grower.h"
+#include "fast_leaf.h"
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
+/* Cut the next array out of the arena; with a null base, only its size is counted. */
+static void *take(char *base, size_t *used, size_t bytes)
+{
+    void *at = base ? base + *used : NULL;
+    *used += (bytes + 63) & ~(size_t)63;
+    return at;
+}
+
+static size_t lay_out(struct fast_block *b, char *base, size_t tiny)
+{
+    size_t used = 0, per = b->stride;
+    b->order = take(base, &used, per * sizeof *b->order);
+    b->spare = take(base, &used, per * sizeof *b->spare);
+    b->lists = take(base, &used, b->features * per * sizeof *b->lists);
+    b->side = take(base, &used, per * sizeof *b->side);
+    b->worth = take(base, &used, per * sizeof *b->worth);
+    b->y = take(base, &used, per * sizeof *b->y);
+    b->w = take(base, &used, per * sizeof *b->w);
+    b->row = take(base, &used, per * sizeof *b->row);
+    b->tiny = take(base, &used, tiny);
+    return used;
+}
+
+int fast_block_reserve(struct fast_grower *g, uint32_t rows, struct fast_block *b)
+{
+    uint32_t features = g->g.features_count;
+    size_t tiny = g->kernels->tiny_bytes(features);
+    *b = (struct fast_block){ .rows = rows, .features = features };
+    b->stride = ((size_t)rows + FAST_PAD + 15) & ~(size_t)15;
+    if (arena_reserve(&g->scratch->block, lay_out(b, NULL, tiny)))
+        return -ENOMEM;
+    lay_out(b, g->scratch->block.memory, tiny);
+    return 0;
+}
+
+/* Four sums side by side, for additions to one wait for each other. */
+struct four {
+    double of[4];
+};
+
+static double add_up(const struct four *f)
+{
+    return (f->of[0] + f->of[1]) + (f->of[2] + f->of[3]);
+}
+
+void fast_block_measure(const struct fast_grower *g, struct fast_block *b)
+{
+    struct fast_extent e = { .rows = b->rows, .least = b->y[0], .most = b->y[0] };
+    struct four weight = { { 0.0 } }, deviation = { { 0.0 } };
+    for (uint32_t i = 0; i < b->rows; i++) {
+        e.least = b->y[i] < e.least ? b->y[i] : e.least;
+        e.most = b->y[i] > e.most ? b->y[i] : e.most;
+    }
+    double centre = fast_centre(e.least, e.most);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        weight.of[i % 4] += b->w[i];
+        deviation.of[i % 4] += b->w[i] * __builtin_fabs(b->y[i] - centre);
+    }
+    e.weight = add_up(&weight);
+    e.deviation = add_up(&deviation);
+    b->units = fast_units_of(&e, g->whole);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        double units = fast_weight(&b->units, b->w[i]);
+        b->worth[i] = fast_pack(fast_sum(&b->units, b->y[i], b->w[i]), units, b->units.bits);
+    }
+    b->weight_least = g->weight_least / b->units.weight;
+    b->weight_all = g->weight_all / b->units.weight;
+}
+
+/* ---- a node ------------------------------------------------------------------------------ */
+
+struct range {
+    const struct fast_block *b;
+    uint32_t start, end;
+};
+
+static uint32_t *list_of(const struct range *r, uint32_t feature)
+{
+    return r->b->lists + (size_t)feature * r->b->stride + r->start;
+}
+
+static bool is_constant(void *context, uint32_t feature)
+{
+    const struct range *r = context;
+    const uint32_t *list = list_of(r, feature);
+    return list[0] >> 16 == list[r->end - r->start - 1] >> 16;
+}
+
+/* All targets are equal. Mostly the second differs from the first. */
+static bool is_pure(const struct range *r)
+{
+    const uint32_t *order = r->b->order;
+    for (uint32_t i = r->start + 1; i < r->end; i++)
+        if (r->b->y[order[i]] != r->b->y[order[r->start]])
+            return false;
+    return true;
+}
+
+static bool search(const struct fast_grower *g, const struct range *r, const struct drawn *d,
+                   const struct fast_node *node, struct fast_cut *cut, uint32_t *feature)
+{
+    struct fast_search s = { .n = r->end - r->start,
+                             .min_rows = g->g.limits->min_samples_leaf,
+                             .bits = r->b->units.bits,
+                             .all = node->all,
+                             .weight_least = r->b->weight_least };
+    *cut = (struct fast_cut){ 0.0, 0, 0 };
+    for (uint32_t i = 0; i < d->scanned; i++)
+        if (g->kernels->scan(list_of(r, g->g.scanned[i]), r->b->worth, &s, cut))
+            *feature = g->g.scanned[i];
+    double weight = fast_packed_weight(node->all, s.bits);
+    return cut->pos > 0 && fast_is_worth_it(g, &r->b->units, r->b->weight_all, weight, cut->gain);
+}
+
+static void part(const struct fast_grower *g, const struct range *r, uint32_t feature,
+                 uint32_t left)
+{
+    struct range whole = *r;
+    const uint32_t *list = list_of(r, feature);
+    uint32_t n = r->end - r->start;
+    for (uint32_t i = 0; i < n; i++)
+        r->b->side[list[i] & FAST_SLOTS] = i < left;
+    for (uint32_t f = 0; f < r->b->features; f++)
+        if (f != feature && !is_constant(&whole, f))
+            g->kernels->part(list_of(r, f), n, FAST_SLOTS, r->b->side, r->b->spare);
+    g->kernels->part(r->b->order + r->start, n, FAST_SLOTS, r->b->side, r->b->spare);
+}
+
+struct fast_node fast_child(const struct fast_grower *g, const struct fast_block *b, uint32_t start,
+                            uint32_t end, uint32_t depth, fast_worth all)
+{
+    struct fast_node c = { .start = start, .end = end, .depth = depth, .all = all };
+    double weight = fast_packed_weight(all, b->units.bits);
+    c.is_leaf = fast_is_leaf(g->g.limits, end - start, depth, weight, b->weight_least);
+    return c;
+}
+
+struct fast_node fast_root(const struct fast_grower *g, const struct fast_block *b)
+{
+    fast_worth all = 0;
+    for (uint32_t i = 0; i < b->rows; i++)
+        all += b->worth[i];
+    struct fast_node root = fast_child(g, b, 0, b->rows, 0, all);
+    root.parent = -1;
+    return root;
+}
+
+/* Split the node, if a split is worth it. */
+static bool split(struct fast_grower *g, const struct fast_block *b, const struct fast_node *node,
+                  uint32_t id, struct fast_node *left, struct fast_node *right)
+{
+    struct range r = { b, node->start, node->end };
+    struct fast_cut cut;
+    uint32_t feature = 0;
+    if (is_pure(&r))
+        return false;
+    struct drawn d = draw_features(&g->g, node->constants, is_constant, &r);
+    if (!search(g, &r, &d, node, &cut, &feature))
+        return false;
+    const uint32_t *list = list_of(&r, feature);
+    const float *column = prep_column(g->g.prep, feature);
+    split_node(g->g.out, id, feature, column[b->row[list[cut.pos - 1] & FAST_SLOTS]],
+               column[b->row[list[cut.pos] & FAST_SLOTS]]);
+    uint32_t middle = node->start + cut.pos, depth = node->depth + 1;
+    *left = fast_child(g, b, node->start, middle, depth, cut.left);
+    *right = fast_child(g, b, middle, node->end, depth, node->all - cut.left);
+    left->is_left = true;
+    left->parent = right->parent = (int32_t)id;
+    left->constants = right->constants = d.constants;
+    part(g, &r, feature, cut.pos);
+    return true;
+}
+
+/* One node, or a whole tiny subtree. Returns whether it has children; < 0: error. */
+static int grow_node(struct fast_grower *g, const struct fast_block *b,
+                     const struct fast_node *node, struct fast_node *left, struct fast_node *right)
+{
+    struct tree *out = g->g.out;
+    uint32_t n = node->end - node->start;
+    if (!node->is_leaf && n <= FAST_TINY_ROWS)
+        return g->kernels->grow_tiny(g, b, node);
+    if (reserve_nodes(out, 1))
+        return -ENOMEM;
+    struct node_stats stats = { .rows = n };
+    if (node->is_leaf || out->stats)
+        stats = fast_stats(g, b->y, b->w, b->order + node->start, n, out->stats != NULL);
+    uint32_t id = fast_add_node(out, node->depth, node->parent, node->is_left, &stats);
+    if (node->is_leaf)
+        return 0;
+    if (split(g, b, node, id, left, right))
+        return 1;
+    if (!out->stats)
+        out->nodes[id].number = fast_stats(g, b->y, b->w, b->order + node->start, n, false).value;
+    return 0;
+}
+
+int fast_grow_block(struct fast_grower *g, const struct fast_block *b, const struct fast_node *root,
+                    size_t bottom)
+{
+    struct fast_node node = *root, *nodes;
+    size_t top = bottom;
+    for (;;) {
+        struct fast_node left, right;
+        int parted = grow_node(g, b, &node, &left, &right);
+        if (parted < 0)
+            return parted;
+        if (fast_reserve_nodes(g->scratch, top + 1, &nodes))
+            return -ENOMEM;
+        if (parted) {
+            nodes[top++] = right;
+            node = left;
+        } else if (top > bottom) {
+            node = nodes[--top];
+        } else {
+            return 0;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* fast_plain.c -- the inner loops of the fast mode in plain C. */
+#include <string.h>
+
+#include "fast_grower.h"
+#include "kernels.h"
+
+/* Ranks count the values that have rows here, so that they are as many as slots at most. */
+void fast_fill_list_plain(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
+                          uint32_t *list)
+{
+    const uint32_t *order = prep_order(prep, feature);
+    uint32_t count = 0, rank = UINT32_MAX, fresh = 0;
+    for (uint32_t i = 0; i < prep->rows; i++) {
+        uint32_t slot = slot_of[order[i] & PREP_ROW], is_active = slot != NO_SLOT;
+        fresh |= order[i] < PREP_TIE;
+        rank += fresh & is_active;
+        fresh &= !is_active;
+        list[count] = rank << 16 | slot;
+        count += is_active;
+    }
+    memset(list + count, 0, FAST_PAD * sizeof *list);
+}
+
+bool fast_scan_plain(const uint32_t *list, const fast_worth *worth, const struct fast_search *s,
+                     struct fast_cut *best)
+{
+    double sum = fast_packed_sum(s->all, s->bits), weight = fast_packed_weight(s->all, s->bits);
+    double enough = best->gain * (1.0 - 0x1p-50);
+    uint32_t last = s->n - s->min_rows;
+    fast_worth left = 0;
+    bool found = false;
+    for (uint32_t p = 1; p <= last; p++) {
+        double top, bottom;
+        left += worth[list[p - 1] & FAST_SLOTS];
+        double wl = fast_packed_weight(left, s->bits);
+        fast_gain(sum, weight, fast_packed_sum(left, s->bits), wl, &top, &bottom);
+        if (top < enough * bottom || p < s->min_rows || (list[p] ^ list[p - 1]) < 0x10000 ||
+            wl < s->weight_least || weight - wl < s->weight_least)
+            continue;
+        double gain = top / bottom;
+        if (gain > best->gain) {
+            *best = (struct fast_cut){ gain, p, left };
+            enough = gain * (1.0 - 0x1p-50);
+            found = true;
+        }
+    }
+    return found;
+}
+
+static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side, uint32_t *spare)
+{
+    uint32_t left = 0, right = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = list[i], is_left = side[at & slots];
+        list[left] = at;
+        spare[right] = at;
+        left += is_left;
+        right += !is_left;
+    }
+    memcpy(list + left, spare, right * sizeof *list);
+}
+
+const struct fast_kernels fast_kernels_plain = {
+    .fill_list = fast_fill_list_plain,
+    .scan = fast_scan_plain,
+    .part = part,
+    .tiny_bytes = fast_tiny_bytes_plain,
+    .grow_tiny = fast_grow_tiny_plain,
+};
+
+#ifdef HAVE_AVX2
+const struct fast_kernels fast_kernels_avx2 = {
+    .fill_list = fast_fill_list_plain,
+    .scan = fast_scan_plain,
+    .part = part,
+    .tiny_bytes = fast_tiny_bytes_plain,
+    .grow_tiny = fast_grow_tiny_plain,
+};
+#endif
