@@ -294,16 +294,28 @@ int futures_count(const struct wsched *p, const struct wsched_future *futures, s
     return 0;
 }
 
-bool wanted_is_satisfied(const struct wanted *w)
+struct wanted wanted_make(struct wsched *p, const struct wsched_future *futures, size_t n,
+                          size_t need)
 {
-    size_t count;
-
-    return futures_count(w->p, w->futures, w->n, NULL, &count) || count >= w->need;
+    return (struct wanted){ .p = p, .futures = futures, .n = n, .need = need, .left = n };
 }
 
 static bool is_pending(const struct wanted *w, size_t i, uint32_t *index, uint64_t *word)
 {
     return future_look(w->p, w->futures[i].v, index, word) && !word_is_over(*word);
+}
+
+bool wanted_look(struct wanted *w)
+{
+    uint64_t word;
+    uint32_t index;
+
+    while (w->left && !is_pending(w, w->left - 1, &index, &word))
+        w->left--;
+    size_t over = w->n - w->left;
+    for (size_t i = 0; w->need < w->n && over < w->need && i < w->left; i++)
+        over += !is_pending(w, i, &index, &word);
+    return over >= w->need;
 }
 
 static void mark(struct wanted *w, uint32_t index, uint64_t word)
@@ -320,19 +332,30 @@ static void mark(struct wanted *w, uint32_t index, uint64_t word)
             break;
 }
 
-void wanted_register(struct wanted *w)
+/* How many of those that are not over must be marked; 0: there are enough that are. */
+static size_t marks_needed(struct wanted *w)
 {
     uint64_t word;
     uint32_t index;
     size_t pending = 0;
 
-    for (size_t i = 0; i < w->n; i++)
+    if (w->need == w->n)
+        return !wanted_look(w);
+    for (size_t i = 0; i < w->left; i++)
         pending += is_pending(w, i, &index, &word);
-    size_t over = w->n - pending, marks = w->need > over ? pending - (w->need - over) + 1 : 0;
+    size_t over = w->n - pending;
+    return w->need > over ? pending - (w->need - over) + 1 : 0;
+}
+
+void wanted_register(struct wanted *w)
+{
+    size_t marks = marks_needed(w);
     bool is_reached = !marks;
+    uint64_t word;
+    uint32_t index;
 
     POINT("wait: counted, none marked");
-    w->from = w->n;
+    w->from = w->left;
     w->over = 0;
     while (marks && w->from > 0)
         if (is_pending(w, --w->from, &index, &word)) {
@@ -352,7 +375,7 @@ bool wanted_is_called(void *wanted)
     uint32_t index;
     size_t over = 0;
 
-    for (size_t i = w->from; i < w->n; i++)
+    for (size_t i = w->from; i < w->left; i++)
         over += !is_pending(w, i, &index, &word);
     return over != w->over;
 }
@@ -385,14 +408,15 @@ static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, 
 
 static bool client_spin(struct wsched *p, struct wanted *w)
 {
-    uint32_t rounds = au32_load_relaxed(&p->spin),
-             cost = 1 + (uint32_t)(w->n / 16); /* relaxed: a hint */
+    uint32_t rounds = au32_load_relaxed(&p->spin); /* relaxed: a hint */
+    uint32_t cost = 1 + (w->need < w->n ? (uint32_t)(w->n / 16) : 0);
 
     if (p->cpus < 2 || au32_load_relaxed(&p->woke)) /* relaxed: a hint */
         rounds = 0;
     for (uint32_t i = 0; i < rounds; i += cost) {
-        if (wanted_is_satisfied(w)) {
-            au32_store_relaxed(&p->spin, CLIENT_SPIN_MAX);
+        if (wanted_look(w)) {
+            if (rounds != CLIENT_SPIN_MAX)
+                au32_store_relaxed(&p->spin, CLIENT_SPIN_MAX);
             return true;
         }
         cpu_pause();
@@ -406,28 +430,25 @@ static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
 {
     bool may_spin = true;
 
-    for (;;) {
-        size_t count;
-        int err = futures_count(p, w->futures, w->n, NULL, &count);
-        if (err || count >= w->need)
-            return err;
-        if (deadline != INT64_MAX && monotonic_ns() >= deadline)
-            return -ETIMEDOUT;
+    while (!wanted_look(w)) {
         if (may_spin && client_spin(p, w))
             continue;
         may_spin = false;
+        if (deadline != INT64_MAX && monotonic_ns() >= deadline)
+            return -ETIMEDOUT;
         wanted_register(w);
-        err = client_sleep(p, wanted_is_called, w, deadline);
+        int err = client_sleep(p, wanted_is_called, w, deadline);
         if (err && err != -ETIMEDOUT)
             return err;
     }
+    return 0;
 }
 
 int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
                 int timeout_ms, bool *done)
 {
     int err = pool_check_part(p);
-    size_t count;
+    size_t count = 0;
 
     if (!err && ((n && !futures) || need > n || n > INT32_MAX))
         err = -EINVAL;
@@ -436,16 +457,19 @@ int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
     if (err)
         return err;
     if (count < need) {
-        struct wanted w = { p, futures, n, need, 0, 0 };
+        struct wanted w = wanted_make(p, futures, n, need);
         int64_t deadline = deadline_from_ms(timeout_ms);
         if (timeout_ms == 0)
             err = -ETIMEDOUT;
         else if (p->role == ROLE_WORKER)
-            err = worker_wait(p, futures, n, need, deadline);
+            err = worker_wait(&w, deadline);
         else
             err = client_wait(p, &w, deadline);
+    } else if (!done) {
+        return (int)count;
     }
-    au32_store_relaxed(&p->woke, 0); /* relaxed: a hint */
+    if (au32_load_relaxed(&p->woke)) /* relaxed: a hint */
+        au32_store_relaxed(&p->woke, 0);
     if (err && err != -ETIMEDOUT)
         return err;
     int again = futures_count(p, futures, n, done, &count);

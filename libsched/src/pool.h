@@ -460,8 +460,8 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
 
 int worker_main(struct wsched *p);
 bool worker_help(struct wsched *p); /* run one task from anywhere; false: found none */
-int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
-                int64_t deadline);
+struct wanted;
+int worker_wait(struct wanted *w, int64_t deadline);
 
 /* ---- client.c ---------------------------------------------------------------------------- */
 
@@ -474,9 +474,13 @@ struct wanted {
     struct wsched *p;
     const struct wsched_future *futures;
     size_t n, need;
+    size_t left;       /* futures[left .. n) are over: not looked at again */
     size_t from, over; /* of futures[from .. n), `over` were so when the rest were marked */
 };
-bool wanted_is_satisfied(const struct wanted *w);
+struct wanted wanted_make(struct wsched *p, const struct wsched_future *futures, size_t n,
+                          size_t need);
+/* Are enough of them over? Waiting for all looks at one at a time. */
+bool wanted_look(struct wanted *w);
 /* Mark so many futures as waited for that `need` cannot be reached without one of them. */
 void wanted_register(struct wanted *w);
 /* Has one of them ended since? To be asked after the park word was set (P2); a struct wanted. */

@@ -294,7 +294,7 @@ static void rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
 /* Run one of those we wait for, the newest first. *blocked: one of them is. */
 static bool run_awaited(struct wsched *p, const struct wanted *w, bool *blocked)
 {
-    for (size_t i = w->n; i-- > 0;) {
+    for (size_t i = w->left; i-- > 0;) {
         uint32_t index;
         uint64_t word;
         if (!future_look(p, w->futures[i].v, &index, &word))
@@ -338,21 +338,16 @@ static bool has_older(struct wsched *p, const struct wanted *w)
     return false;
 }
 
-int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
-                int64_t deadline)
+int worker_wait(struct wanted *w, int64_t deadline)
 {
-    struct wanted w = { p, futures, n, need, 0, 0 };
+    struct wsched *p = w->p;
     int err = 0;
 
-    if (has_older(p, &w))
+    if (has_older(p, w))
         return -EDEADLK;
     p->last_end = 0;
-    for (;;) {
-        size_t done;
+    while (!wanted_look(w)) {
         bool blocked = false;
-        err = futures_count(p, futures, n, NULL, &done);
-        if (err || done >= need)
-            break;
         if (au32_load_acquire(&p->header->stopping))
             err = -ESHUTDOWN;
         else if (p->depth >= DEPTH_MAX)
@@ -361,13 +356,13 @@ int worker_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
             err = -ETIMEDOUT;
         if (err)
             break;
-        if (run_own(p) || run_awaited(p, &w, &blocked))
+        if (run_own(p) || run_awaited(p, w, &blocked))
             continue;
         bool wants_work = p->depth < HELP_DEPTH || blocked;
         if (wants_work && worker_help(p))
             continue;
-        wanted_register(&w);
-        rest(p, wants_work, wanted_is_called, &w, deadline);
+        wanted_register(w);
+        rest(p, wants_work, wanted_is_called, w, deadline);
     }
     search_end(p);
     return err;
