@@ -62,7 +62,7 @@ $(foreach lib,$(LIBS_ALL),$(eval $(call library,$(lib))))
 
 TOOL_LIB := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tools/lib/*.c))
 OBJS += $(TOOL_LIB)
-# $(call tool,name,libraries)
+# $(call tool,name,libraries,what else it links)
 define tool
 $(1).obj := $$(patsubst %.c,$(O)/obj/%.o,$$(wildcard tools/$(1)/*.c))
 OBJS += $$($(1).obj)
@@ -72,11 +72,11 @@ endif
 $(O)/bin/$(1): $$($(1).obj) $(TOOL_LIB) $(foreach l,$(2),$(O)/lib/$(l).a)
 	@mkdir -p $$(@D)
 	$$(say) LD $$@
-	$$(Q)$(CC) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) $(foreach l,$(2),$$($(l).libs)) -lm
+	$$(Q)$(CC) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) $(foreach l,$(2),$$($(l).libs)) $(3) -lm
 endef
 $(eval $(call tool,objstore,libobjstore))
 $(eval $(call tool,sched,libsched))
-$(eval $(call tool,forest,libobjstore libsched libforest))
+$(eval $(call tool,forest,libobjstore libsched libforest,-llz4 -lz))
 
 $(O)/obj/tools/%.o: tools/%.c
 	@mkdir -p $(@D)

@@ -9,7 +9,7 @@ generate 300 >"$work/good.csv"
 
 # --- the command line ---
 refused 2 "no command 'fly'" fly
-refused 2 "--data FILE.csv is missing" train --target y -o "$out/m"
+refused 2 "--data FILE is missing" train --target y -o "$out/m"
 refused 2 "unknown option '--dat'" train --dat x
 refused 2 "--n-estimators: 0 is not between" train --n-estimators 0
 refused 2 "--n-estimators: 99999999999 is not between" train --n-estimators 99999999999

@@ -14,6 +14,16 @@ static void same(const char *text)
     char *end;
     double want = strtod(text, &end), got = 0;
     const char *stop = number_parse(text, text + strlen(text), &got);
+    /* The same with more behind it, as in a row. */
+    char row[400];
+    double again = 0;
+    int size = snprintf(row, sizeof row, "%s,98765432.1", text);
+    if (size < (int)sizeof row) {
+        const char *there = number_parse(row, row + size, &again);
+        if ((there ? there - row : -1) != (stop ? stop - text : -1) ||
+            memcmp(&got, &again, sizeof got))
+            stop = NULL;
+    }
     if (stop == end && !memcmp(&got, &want, sizeof got))
         return;
     if (failures++ < 10)

@@ -6,10 +6,12 @@
 #include "commands.h"
 #include "emit.h"
 #include "model.h"
+#include "options.h"
 #include "tool.h"
 
 struct eval {
     const char *model, *data, *target;
+    int missing;
     bool json;
 };
 
@@ -17,8 +19,11 @@ static int parse(int argc, char **argv, struct eval *e)
 {
     const struct arg_option options[] = {
         { "model", 'm', ARG_TEXT, &e->model, "FILE.forest", "the forest", 0, 0, NULL, true },
-        { "data", 0, ARG_TEXT, &e->data, "FILE.csv", "rows with known targets", 0, 0, NULL, true },
+        { "data", 0, ARG_TEXT, &e->data, "FILE", "rows with known targets", 0, 0, NULL, true },
         { "target", 0, ARG_TEXT, &e->target, "COL", "the column to predict", 0, 0, NULL, true },
+        { "missing", 0, ARG_CHOICE, &e->missing, "error|nan",
+          "missing features are an error, or go right at every split", 0, 0, option_missing,
+          false },
         { "json", 0, ARG_FLAG, &e->json, NULL, "one JSON object", 0, 0, NULL, false },
         { .kind = ARG_END },
     };
@@ -84,7 +89,7 @@ int cmd_eval(int argc, char **argv)
         return code;
     if (model_open(&model, e.model))
         return EXIT_CANNOT;
-    int err = dataset_read(&data, e.data, e.target, false);
+    int err = dataset_read(&data, e.data, e.target, e.missing == 1);
     if (!err) {
         err = model_predict(&model, &data, e.data, false, &prediction);
         if (!err)

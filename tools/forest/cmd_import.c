@@ -4,10 +4,10 @@
 
 #include "args.h"
 #include "commands.h"
-#include "filemap.h"
 #include "model.h"
 #include "tool.h"
 #include "treeio.h"
+#include "unpack.h"
 
 struct import {
     const char *json, *out;
@@ -46,7 +46,7 @@ int cmd_import(int argc, char **argv)
     int code = parse(argc, argv, &i);
     if (code != ARGS_RUN)
         return code;
-    int err = filemap_open(&map, i.json, &diag);
+    int err = unpack_open(&map, i.json, &diag);
     if (!err) {
         err = treeio_read_json(map.data, map.size, &block, &bytes, &diag);
         filemap_close(&map);

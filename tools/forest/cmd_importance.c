@@ -16,11 +16,13 @@
 #include "commands.h"
 #include "emit.h"
 #include "model.h"
+#include "options.h"
 #include "tool.h"
 
 struct importance {
     const char *model, *data, *target, *svg;
     uint32_t repeats, seed, top;
+    int missing;
     bool permutation, json;
     struct bar *bars;
     uint32_t count;
@@ -40,6 +42,9 @@ static int parse(int argc, char **argv, struct importance *m)
         { "seed", 0, ARG_U32, &m->seed, "N", "its random_state (0)", 0, 0, NULL, false },
         { "top", 0, ARG_U32, &m->top, "N", "only the N most important (all)", 1, 0, NULL, false },
         { "svg", 0, ARG_TEXT, &m->svg, "FILE.svg", "draw a chart", 0, 0, NULL, false },
+        { "missing", 0, ARG_CHOICE, &m->missing, "error|nan",
+          "missing features are an error, or go right at every split", 0, 0, option_missing,
+          false },
         { "json", 0, ARG_FLAG, &m->json, NULL, "one JSON object", 0, 0, NULL, false },
         { .kind = ARG_END },
     };
@@ -191,7 +196,7 @@ int cmd_importance(int argc, char **argv)
         return code;
     if (model_open(&model, m.model))
         return EXIT_CANNOT;
-    int err = m.data ? dataset_read(&data, m.data, m.target, false) : 0;
+    int err = m.data ? dataset_read(&data, m.data, m.target, m.missing == 1) : 0;
     if (!err) {
         err = run(&m, &model, m.data ? &data : NULL);
         if (m.data)

@@ -28,7 +28,7 @@ static int parse(int argc, char **argv, struct info *i)
         { "tree", 0, ARG_U32, &i->tree, "N", "show this tree, from 0", 0, 0, NULL, false },
         { "depth", 0, ARG_U32, &i->depth, "N", "its nodes down to this level (4)", 0, 0, NULL,
           false },
-        { "data", 0, ARG_TEXT, &i->data, "FILE.csv", "gives the features their names", 0, 0, NULL,
+        { "data", 0, ARG_TEXT, &i->data, "FILE", "gives the features their names", 0, 0, NULL,
           false },
         { "target", 0, ARG_TEXT, &i->target, "COL", "the column that is no feature", 0, 0, NULL,
           false },

@@ -8,6 +8,7 @@
 #include "emit.h"
 #include "model.h"
 #include "npy.h"
+#include "options.h"
 #include "outfile.h"
 #include "tool.h"
 
@@ -19,16 +20,16 @@ struct predict {
 
 static int parse(int argc, char **argv, struct predict *p)
 {
-    static const char *const missing[] = { "error", "nan", NULL };
     const struct arg_option options[] = {
         { "model", 'm', ARG_TEXT, &p->model, "FILE.forest", "the forest", 0, 0, NULL, true },
-        { "data", 0, ARG_TEXT, &p->data, "FILE.csv", "the rows to predict for", 0, 0, NULL, true },
+        { "data", 0, ARG_TEXT, &p->data, "FILE", "the rows to predict for", 0, 0, NULL, true },
         { "target", 0, ARG_TEXT, &p->target, "COL", "a column that is no feature: ignored", 0, 0,
           NULL, false },
         { "output", 'o', ARG_TEXT, &p->out, "FILE",
           "predictions, .csv or .npy (- for standard output)", 0, 0, NULL, true },
         { "missing", 0, ARG_CHOICE, &p->missing, "error|nan",
-          "missing values are an error, or go right at every split", 0, 0, missing, false },
+          "missing features are an error, or go right at every split", 0, 0, option_missing,
+          false },
         { "proba", 0, ARG_FLAG, &p->proba, NULL, "the probability of each class", 0, 0, NULL,
           false },
         { .kind = ARG_END },

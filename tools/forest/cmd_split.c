@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,8 +7,10 @@
 #include "commands.h"
 #include "csv.h"
 #include "forest.h"
+#include "npy.h"
 #include "outfile.h"
 #include "tool.h"
+#include "unpack.h"
 
 struct split {
     const char *data, *target, *train_out, *test_out;
@@ -18,7 +21,7 @@ struct split {
 static int parse(int argc, char **argv, struct split *s)
 {
     const struct arg_option options[] = {
-        { "data", 0, ARG_TEXT, &s->data, "FILE.csv", "the rows to split", 0, 0, NULL, true },
+        { "data", 0, ARG_TEXT, &s->data, "FILE", "the rows to split", 0, 0, NULL, true },
         { "target", 0, ARG_TEXT, &s->target, "COL", "check that there is such a column", 0, 0, NULL,
           false },
         { "test-size", 0, ARG_DOUBLE, &s->test_size, "X",
@@ -33,7 +36,7 @@ static int parse(int argc, char **argv, struct split *s)
     struct arg_command command = {
         "--data FILE.csv --target COL --train-out FILE.csv --test-out FILE.csv [options]",
         "The rows, in the order, that scikit-learn's train_test_split gives for the same seed.\n"
-        "Every row is copied as it stands in the file.\n",
+        "Every row is copied as it stands in the file; a .npy file gives .npy files.\n",
         options,
         NULL,
         0,
@@ -48,7 +51,87 @@ static int parse(int argc, char **argv, struct split *s)
     return code;
 }
 
-static int open_part(struct outfile *out, const char *path, const struct csv *csv,
+/* What is split: the rows of a CSV file, or of an array. */
+struct rows {
+    struct csv csv;
+    struct filemap map; /* of an array */
+    struct npy_info array;
+    char *elements; /* its, in C order */
+    uint64_t count;
+};
+
+static int read_csv(struct rows *r, const char *target, struct diag *diag)
+{
+    struct csv_options options = { .text_only = true };
+    uint32_t column;
+    int err = csv_parse(&r->csv, &r->map, &options, diag);
+    r->count = r->csv.rows;
+    return err || !target ? err : csv_find(&r->csv, target, &column, diag);
+}
+
+static int read_array(struct rows *r, const char *target, struct diag *diag)
+{
+    int err = npy_parse(r->map.data, r->map.size, &r->array, diag);
+    if (err)
+        return err;
+    const struct npy_info *a = &r->array;
+    char *end;
+    if (a->ndim < 1 || a->ndim > 2 || a->data_size == 0)
+        return diag_set(diag, -EINVAL, "an array of rows is needed, of one or two dimensions");
+    uint64_t cols = a->ndim == 2 ? a->dims[1] : 1;
+    if (target && (strtoull(target, &end, 10) >= cols || *end || end == target))
+        return diag_set(diag, -EINVAL, "no column '%s'; there are %llu, from 0 on", target,
+                        (unsigned long long)cols);
+    r->elements = malloc(a->data_size);
+    if (!r->elements)
+        return diag_set(diag, -ENOMEM, "not enough memory");
+    npy_copy(r->map.data, a, r->elements);
+    r->count = a->dims[0];
+    return 0;
+}
+
+static int rows_read(struct rows *r, const char *path, const char *target, struct diag *diag)
+{
+    int err = unpack_open(&r->map, path, diag);
+    if (err)
+        return err;
+    return npy_is(r->map.data, r->map.size) ? read_array(r, target, diag)
+                                            : read_csv(r, target, diag);
+}
+
+static void rows_free(struct rows *r)
+{
+    csv_free(&r->csv);
+    filemap_close(&r->map);
+    free(r->elements);
+}
+
+static void write_array(FILE *out, const struct rows *r, const uint32_t *order, uint64_t count)
+{
+    char header[NPY_HEADER_MAX];
+    struct npy_info info = r->array;
+    size_t row = info.data_size / info.dims[0];
+    info.dims[0] = count;
+    fwrite(header, 1, npy_header(&info, header), out);
+    for (uint64_t i = 0; i < count; i++)
+        fwrite(r->elements + order[i] * row, 1, row, out);
+}
+
+static void write_csv(FILE *out, const struct csv *csv, const uint32_t *order, uint64_t count)
+{
+    if (csv->has_header) {
+        fwrite(csv->map.data + csv->header_start, 1, csv->header_end - csv->header_start, out);
+        putc('\n', out);
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        size_t size;
+        const char *text = csv_row_text(csv, order[i], &size);
+        fwrite(text, 1, size, out);
+        putc('\n', out);
+    }
+}
+
+static int open_part(struct outfile *out, const char *path, const struct rows *r,
                      const uint32_t *order, uint64_t count)
 {
     struct diag diag;
@@ -57,17 +140,10 @@ static int open_part(struct outfile *out, const char *path, const struct csv *cs
         complain(path, "%s", diag.text);
         return err;
     }
-    if (csv->has_header) {
-        fwrite(csv->map.data + csv->header_start, 1, csv->header_end - csv->header_start,
-               out->stream);
-        putc('\n', out->stream);
-    }
-    for (uint64_t i = 0; i < count; i++) {
-        size_t size;
-        const char *text = csv_row_text(csv, order[i], &size);
-        fwrite(text, 1, size, out->stream);
-        putc('\n', out->stream);
-    }
+    if (r->elements)
+        write_array(out->stream, r, order, count);
+    else
+        write_csv(out->stream, &r->csv, order, count);
     /* All errors but that of a rename come now, before either file has its name. */
     err = outfile_flush(out, &diag);
     if (err)
@@ -84,13 +160,13 @@ static int commit(struct outfile *out, const char *path)
     return err;
 }
 
-static int write_parts(const struct split *s, const struct csv *csv, const uint32_t *order,
+static int write_parts(const struct split *s, const struct rows *r, const uint32_t *order,
                        uint64_t test_count)
 {
     struct outfile train = { .fd = -1 }, test = { .fd = -1 };
-    int err = open_part(&train, s->train_out, csv, order + test_count, csv->rows - test_count);
+    int err = open_part(&train, s->train_out, r, order + test_count, r->count - test_count);
     if (!err)
-        err = open_part(&test, s->test_out, csv, order, test_count);
+        err = open_part(&test, s->test_out, r, order, test_count);
     if (!err)
         err = commit(&train, s->train_out);
     if (!err)
@@ -103,31 +179,27 @@ static int write_parts(const struct split *s, const struct csv *csv, const uint3
 int cmd_split(int argc, char **argv)
 {
     struct split s = { .test_size = 0.25 };
-    struct csv csv;
-    struct csv_options options = { .text_only = true };
+    struct rows rows = { .count = 0 };
     struct diag diag;
     uint64_t test_count;
-    uint32_t column;
     int code = parse(argc, argv, &s);
     if (code != ARGS_RUN)
         return code;
-    int err = csv_read(&csv, s.data, &options, &diag);
-    if (!err && s.target)
-        err = csv_find(&csv, s.target, &column, &diag);
-    uint32_t *order = err ? NULL : malloc(csv.rows * sizeof *order);
+    int err = rows_read(&rows, s.data, s.target, &diag);
+    uint32_t *order = err ? NULL : malloc(rows.count * sizeof *order);
     if (!err && !order)
-        err = diag_set(&diag, -1, "not enough memory");
+        err = diag_set(&diag, -ENOMEM, "not enough memory");
     if (!err) {
-        err = forest_train_test_split(csv.rows, s.test_size, s.seed, order, &test_count);
+        err = forest_train_test_split(rows.count, s.test_size, s.seed, order, &test_count);
         if (err)
-            diag_set(&diag, err, "cannot split %llu rows (%s)", (unsigned long long)csv.rows,
+            diag_set(&diag, err, "cannot split %llu rows (%s)", (unsigned long long)rows.count,
                      forest_strerror(err));
     }
     if (err)
         complain(s.data, "%s", diag.text);
     else
-        err = write_parts(&s, &csv, order, test_count);
+        err = write_parts(&s, &rows, order, test_count);
     free(order);
-    csv_free(&csv);
+    rows_free(&rows);
     return err ? EXIT_CANNOT : EXIT_OK;
 }

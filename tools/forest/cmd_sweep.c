@@ -68,7 +68,7 @@ static int check(struct sweep *s)
 static int parse(int argc, char **argv, struct sweep *s)
 {
     const struct arg_option options[] = {
-        { "data", 0, ARG_TEXT, &s->data, "FILE.csv", "the rows", 0, 0, NULL, true },
+        { "data", 0, ARG_TEXT, &s->data, "FILE", "the rows", 0, 0, NULL, true },
         { "target", 0, ARG_TEXT, &s->target, "COL",
           "the column to predict; all others are features", 0, 0, NULL, true },
         { "seed", 0, ARG_U32, &s->seed, "N", "random_state of the split and of every forest (0)", 0,
@@ -130,7 +130,7 @@ static int load(struct sweep *s)
 {
     struct dataset data;
     uint64_t test_count;
-    int err = dataset_read(&data, s->data, s->target, false);
+    int err = dataset_read(&data, s->data, s->target, s->forest.missing == 1);
     if (!err && s->forest.params.task == FOREST_CLASSIFICATION) {
         double *labels;
         err = dataset_encode(&data, s->data, &labels, &s->classes);
@@ -150,7 +150,8 @@ static int load(struct sweep *s)
         if (!room)
             room = sweep_window(s) *
                    crew_tree_bytes_max(&s->forest.params, data.rows - test_count, s->classes);
-        err = share_open(&s->share, s->store, room, &data, s->forest.params.mode, order, test_count);
+        err =
+            share_open(&s->share, s->store, room, &data, s->forest.params.mode, order, test_count);
         if (!err && s->reuse_trees)
             share_reuse_trees(&s->share, &s->model[0].params);
     }

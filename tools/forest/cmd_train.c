@@ -29,7 +29,7 @@ struct train {
 static int parse(int argc, char **argv, struct train *t)
 {
     const struct arg_option options[] = {
-        { "data", 0, ARG_TEXT, &t->data, "FILE.csv", "training rows", 0, 0, NULL, true },
+        { "data", 0, ARG_TEXT, &t->data, "FILE", "training rows", 0, 0, NULL, true },
         { "target", 0, ARG_TEXT, &t->target, "COL",
           "the column to predict; all others are features", 0, 0, NULL, true },
         { "output", 'o', ARG_TEXT, &t->out, "FILE.forest", "where the model goes", 0, 0, NULL,
@@ -177,7 +177,7 @@ static int train(struct train *t, struct dataset *data)
     size_t bytes = 0;
     char took[HUMAN_TEXT], size[HUMAN_TEXT];
     double start = now();
-    int err = dataset_read(data, t->data, t->target, false);
+    int err = dataset_read(data, t->data, t->target, t->forest.missing == 1);
     if (!err && t->forest.params.task == FOREST_CLASSIFICATION)
         err = dataset_encode(data, t->data, &t->labels, &t->classes);
     if (err)

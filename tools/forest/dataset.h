@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dataset.h -- a CSV file as features and a target: every column but the target is a feature, in
- * the order of the file.
+ * dataset.h -- a table in a file as features and a target: every column but the target is a
+ * feature, in the order of the file. A file is CSV, or numpy's .npy of one or two dimensions, whose
+ * columns are called "0", "1", ...; either may be compressed by gzip or lz4. What it is is told by
+ * how it starts, not by its name.
  */
 #ifndef DATASET_H
 #define DATASET_H
@@ -21,7 +23,8 @@ struct dataset {
 
 /*
  * Read `path`; `target` is a column's name, or NULL: all columns are features. Complains on
- * stderr. Missing values become NaN if asked, else they are errors, as is a number beyond float32.
+ * stderr. Missing values become NaN if asked, else they are errors, as are a number beyond float32
+ * and always a missing target.
  */
 int dataset_read(struct dataset *data, const char *path, const char *target, bool missing_is_nan);
 void dataset_free(struct dataset *data);

@@ -21,6 +21,7 @@ static bool parse_count_or_fraction(const char *text, double *value, bool *is_fr
     return *is_fraction ? *value <= 1 : *value <= UINT32_MAX;
 }
 
+const char *const option_missing[] = { "error", "nan", NULL };
 const char *const option_modes[] = { "exact", "hist", "fast", NULL };
 const char *const option_tasks[] = { "regression", "classification", NULL };
 const char *const option_criteria[] = { "default", "squared_error", "friedman_mse",
@@ -92,6 +93,8 @@ static int check(const struct forest_options *o)
                                     o->extra_trees || o->params.max_leaf_nodes))
         return args_complain("--mode: %s is for regression by squared error, depth first",
                              option_modes[o->mode]);
+    if (o->missing && o->mode != FOREST_HISTOGRAM)
+        return args_complain("--missing: nan is for --mode hist");
     if (o->bootstrap && o->no_bootstrap)
         return args_complain("--bootstrap and --no-bootstrap exclude each other");
     if (!(o->params.min_weight_fraction_leaf >= 0 && o->params.min_weight_fraction_leaf <= 0.5))

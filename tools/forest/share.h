@@ -25,7 +25,7 @@ struct share {
     struct objstore_id id[ARRAYS];
     struct objstore_meta meta[ARRAYS];
     struct objstore_view view[ARRAYS];
-    unsigned present; /* bit i: array i is in the store */
+    unsigned present;                /* bit i: array i is in the store */
     char tree_key[OBJSTORE_ID_TEXT]; /* "": trees belong to one model; see share_reuse_trees() */
     uint64_t train_rows, test_rows;
     uint32_t mode; /* enum forest_mode: what `prepared` is for */

@@ -345,12 +345,20 @@ static int read_all(struct reader *r)
 int csv_read(struct csv *csv, const char *path, const struct csv_options *options,
              struct diag *diag)
 {
+    struct filemap map;
     memset(csv, 0, sizeof *csv);
-    int err = filemap_open(&csv->map, path, diag);
-    if (err)
-        return err;
+    int err = filemap_open(&map, path, diag);
+    return err ? err : csv_parse(csv, &map, options, diag);
+}
+
+int csv_parse(struct csv *csv, struct filemap *map, const struct csv_options *options,
+              struct diag *diag)
+{
+    memset(csv, 0, sizeof *csv);
+    csv->map = *map;
+    *map = (struct filemap){ NULL, 0, false };
     struct reader r = { csv, options, diag, csv->map.data, csv->map.data + csv->map.size, 1 };
-    err = read_all(&r);
+    int err = read_all(&r);
     if (err) {
         csv_free(csv);
     } else if (!options->text_only) {

@@ -48,6 +48,9 @@ struct csv {
  */
 int csv_read(struct csv *csv, const char *path, const struct csv_options *options,
              struct diag *diag);
+/* The same of bytes that are there already; they are csv's from now on, also after an error. */
+int csv_parse(struct csv *csv, struct filemap *map, const struct csv_options *options,
+              struct diag *diag);
 void csv_free(struct csv *csv);
 
 static inline const double *csv_column(const struct csv *csv, uint32_t column)

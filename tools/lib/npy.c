@@ -202,6 +202,11 @@ size_t npy_header(const struct npy_info *info, char header[NPY_HEADER_MAX])
     return total;
 }
 
+bool npy_is(const void *file, size_t size)
+{
+    return size >= MAGIC_SIZE && !memcmp(file, MAGIC, MAGIC_SIZE);
+}
+
 bool npy_is_named(const char *path)
 {
     size_t length = strlen(path);

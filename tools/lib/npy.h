@@ -36,6 +36,8 @@ int npy_parse(const void *file, size_t size, struct npy_info *info, struct diag 
 #define NPY_HEADER_MAX 1024
 size_t npy_header(const struct npy_info *info, char header[NPY_HEADER_MAX]);
 
+/* Do the bytes start like one? */
+bool npy_is(const void *file, size_t size);
 /* Does the name of a file say that it is one? */
 bool npy_is_named(const char *path);
 

@@ -36,10 +36,59 @@ struct decimal {
     bool is_negative;
 };
 
-static inline const char *read_digits(const char *p, const char *end, struct decimal *d,
-                                      bool is_fraction)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/*
+ * How many of the 8 bytes at p are digits, up to the first that is none, and the number that they
+ * make: bytes in parallel within a word, then pairs, fours and eights of digits by a multiplication
+ * each. `zeros` is how many of them lead without a meaning.
+ */
+static inline unsigned eight_digits(const char *p, uint64_t *number, unsigned *zeros)
 {
+    uint64_t v;
+
+    memcpy(&v, p, sizeof v);
+    v ^= 0x3030303030303030u; /* digits are 0..9 now, the rest is more */
+    /* Sums may carry, but only from beyond the first byte that is no digit. */
+    uint64_t others = ((v + 0x7676767676767676u) | v) & 0x8080808080808080u;
+    unsigned n = others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
+    if (n == 0)
+        return 0;
+    v <<= 8 * (8 - n); /* zeros in front */
+    *zeros = v ? (unsigned)__builtin_ctzll(v) / 8 - (8 - n) : n;
+    v = (v * 10 + (v >> 8)) & 0x00ff00ff00ff00ffu;
+    v = (v * 100 + (v >> 16)) & 0x0000ffff0000ffffu;
+    *number = (v * 10000 + (v >> 32)) & 0xffffffffu;
+    return n;
+}
+#else
+static inline unsigned eight_digits(const char *p, uint64_t *number, unsigned *zeros)
+{
+    (void)p, (void)number, (void)zeros;
+    return 0;
+}
+#endif
+
+/* Always inlined, and nothing else gets its address: so that *d lives in registers. */
+static inline __attribute__((always_inline)) const char *
+read_digits(const char *p, const char *end, struct decimal *d, bool is_fraction)
+{
+    static const uint32_t power[] = {
+        1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000
+    };
     const char *start = p;
+    unsigned n = 8;
+
+    while (is_fraction && n == 8 && end - p >= 8 && d->digits + 8 <= DIGITS_MAX) {
+        uint64_t number;
+        unsigned zeros;
+        n = eight_digits(p, &number, &zeros);
+        if (n == 0)
+            break;
+        d->digits += (int)(d->w ? n : n - zeros);
+        d->w = d->w * power[n] + number;
+        d->e -= is_fraction ? (int64_t)n : 0;
+        p += n;
+    }
     for (; p < end; p++) {
         unsigned digit = (unsigned char)*p - (unsigned)'0';
         if (digit > 9)
@@ -57,7 +106,7 @@ static inline const char *read_digits(const char *p, const char *end, struct dec
 }
 
 /* "e+12" at p. Without a digit it does not belong to the number, as for strtod(). */
-static const char *read_exponent(const char *p, const char *end, struct decimal *d)
+static const char *read_exponent(const char *p, const char *end, int64_t *exponent)
 {
     const char *q = p + 1;
     bool is_negative = q < end && *q == '-';
@@ -69,18 +118,18 @@ static const char *read_exponent(const char *p, const char *end, struct decimal 
     for (; q < end && *q >= '0' && *q <= '9'; q++)
         if (e < 1000000)
             e = e * 10 + (*q - '0');
-    d->e += is_negative ? -e : e;
+    *exponent = is_negative ? -e : e;
     return q;
 }
 
 #if LDBL_MANT_DIG == 64
 /* Way 2. False: q is a midpoint. */
-static bool by_long_double(const struct decimal *d, double *out)
+static bool by_long_double(uint64_t w, int64_t e, double *out)
 {
     static const long double big[] = { 1e23L, 1e24L, 1e25L, 1e26L, 1e27L };
-    uint64_t a = (uint64_t)(d->e < 0 ? -d->e : d->e);
+    uint64_t a = (uint64_t)(e < 0 ? -e : e);
     long double power = a <= 22 ? (long double)powers[a] : big[a - 23];
-    long double q = d->e < 0 ? (long double)d->w / power : (long double)d->w * power;
+    long double q = e < 0 ? (long double)w / power : (long double)w * power;
     uint64_t mantissa;
     memcpy(&mantissa, &q, sizeof mantissa);
     if ((mantissa & 0x7ff) == 0x400)
@@ -89,9 +138,9 @@ static bool by_long_double(const struct decimal *d, double *out)
     return true;
 }
 #else
-static bool by_long_double(const struct decimal *d, double *out)
+static bool by_long_double(uint64_t w, int64_t e, double *out)
 {
-    (void)d, (void)out;
+    (void)w, (void)e, (void)out;
     return false;
 }
 #endif
@@ -123,8 +172,11 @@ const char *number_parse(const char *p, const char *end, double *out)
         p = read_digits(p + 1, end, &d, true);
     if (!d.has_digits)
         return NULL;
-    if (p < end && (*p == 'e' || *p == 'E'))
-        p = read_exponent(p, end, &d);
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        int64_t e = 0;
+        p = read_exponent(p, end, &e);
+        d.e += e;
+    }
     int64_t a = d.e < 0 ? -d.e : d.e;
     double x;
     if (d.is_cut)
@@ -133,7 +185,7 @@ const char *number_parse(const char *p, const char *end, double *out)
         x = 0;
     else if (d.w <= (uint64_t)1 << 53 && a <= 22)
         x = d.e < 0 ? (double)d.w / powers[a] : (double)d.w * powers[a];
-    else if (a > 27 || !by_long_double(&d, &x))
+    else if (a > 27 || !by_long_double(d.w, d.e, &x))
         return by_strtod(start, p, out) ? p : NULL;
     *out = d.is_negative ? -x : x;
     return p;
