@@ -217,8 +217,9 @@ FOREST_CHECKED int forest_bin_size(const struct forest_matrix *x, size_t *bytes)
 FOREST_CHECKED int forest_bin(const struct forest_matrix *x, void *block, size_t bytes);
 
 /*
- * A checked view of a block of either kind, which must outlive it. Free with forest_prepared_close().
- * Exact classifiers make it keep a byte for each row and column of at most 64 different values.
+ * A checked view of a block of either kind, which must outlive it. Free with
+ * forest_prepared_close(). Exact classifiers make it keep a byte for each row and column of at most
+ * 64 different values.
  */
 struct forest_prepared;
 FOREST_CHECKED int forest_prepared_open(const void *block, size_t bytes,
@@ -393,19 +394,52 @@ FOREST_CHECKED int forest_tree_make(const struct forest_params *params, uint64_t
  * Predict each row of x: out[i] is the mean over the trees, in tree order. Rows are rounded
  * to float32 as in training. A NaN goes right at every split; infinities compare as they do.
  * No rows are no error. In classification out[i] is the label of the class with the greatest
- * probability, the first of equals. Does not allocate for small tables in regression.
+ * probability, the first of equals. With an executor (NULL: none) large tables are predicted in
+ * pieces, to the same bits. A few rows of not too wide a table are predicted without allocating.
  *   -EINVAL  x has another number of columns than the model     -ENOMEM
+ *   and the executor's own
  */
 FOREST_CHECKED int forest_predict(const struct forest *model, const struct forest_matrix *x,
                                   double *out);
+FOREST_CHECKED int forest_predict_with(const struct forest *model, const struct forest_matrix *x,
+                                       const struct forest_executor *executor, double *out);
 
 /*
  * The probability of each class for each row: out[i * classes + k], the mean over the trees of the
  * share of class k among the training rows of row i's leaf.
  *   -EINVAL  as forest_predict(); a regression forest     -ENOMEM
+ *   and the executor's own
  */
 FOREST_CHECKED int forest_predict_proba(const struct forest *model, const struct forest_matrix *x,
                                         double *out);
+FOREST_CHECKED int forest_predict_proba_with(const struct forest *model,
+                                             const struct forest_matrix *x,
+                                             const struct forest_executor *executor, double *out);
+
+/*
+ * What each tree predicts for each row: out[i * trees + t], in classification a label. Errors as
+ * forest_predict_with().
+ */
+FOREST_CHECKED int forest_predict_trees(const struct forest *model, const struct forest_matrix *x,
+                                        const struct forest_executor *executor, double *out);
+
+/*
+ * Conditional quantiles, out[i * count + k] for row i and quantiles[k], 0 to 1. As a model holds
+ * only the means of its leaves, the training rows and targets (or other rows like them) are given
+ * again: `sample` and y. For row i, a row of the sample weighs the mean over the trees of 1 / (rows
+ * of the sample in the leaf) where both are in the same leaf, else 0; the answer is the least
+ * target that, with all smaller ones, has that share of the weight. Every row of the sample counts
+ * once in each tree, drawn for it or not. A row whose leaves hold none of the sample gets NaN.
+ * Takes 4 bytes a node, and 8 a tree and row of the sample. Source: N. Meinshausen, "Quantile
+ * Regression Forests", JMLR 7, 2006. -EINVAL  a classification forest; another number of columns;
+ * no sample, or 2^31 rows; y not finite; a quantile out of range, or none     -ENOMEM     and the
+ * executor's own
+ */
+FOREST_CHECKED int forest_predict_quantiles(const struct forest *model,
+                                            const struct forest_matrix *sample, const double *y,
+                                            const struct forest_matrix *x, const double *quantiles,
+                                            uint32_t count, const struct forest_executor *executor,
+                                            double *out);
 
 /*
  * The leaf that each row ends in: leaves[i * trees + t] is scikit-learn's number (`id`) of a node

@@ -5,6 +5,7 @@
 
 #include "frame.h"
 #include "leaf.h"
+#include "lockstep.h"
 #include "matrix.h"
 #include "model.h"
 
@@ -33,11 +34,9 @@ int forest_apply(const struct forest *model, const struct forest_matrix *x, uint
         return -ENOMEM;
     for (uint64_t i = 0; i < x->rows; i++) {
         matrix_read(x, i, 1, row);
-        for (uint32_t t = 0; t < trees; t++) {
-            const uint32_t *id = numbers_of(model, t);
-            uint32_t at = leaf_of(forest_nodes(model, t), row);
-            leaves[i * trees + t] = id ? id[at] : at;
-        }
+        leaves_of_row(model, row, leaves + i * trees);
+        for (uint32_t t = 0; model->header->flags & HAS_IDS && t < trees; t++)
+            leaves[i * trees + t] = numbers_of(model, t)[leaves[i * trees + t]];
     }
     free(row);
     return 0;

@@ -148,18 +148,6 @@ static double label_of(const struct forest *model, double code)
     return exists ? model_labels(model->header)[(uint32_t)code] : (double)NAN;
 }
 
-/* What a leaf of a classifier predicts. */
-static double leaf_label(const struct forest *model, uint32_t tree, double number,
-                         const struct body *body)
-{
-    const double *shares = model_part(model, tree, body->shares);
-    uint32_t code = (uint32_t)number, classes = body->classes;
-
-    if (code >= classes)
-        code = first_maximum(shares + (size_t)(code - classes) * classes, classes);
-    return model_labels(model->header)[code];
-}
-
 int forest_tree_node(const struct forest *model, uint32_t tree, uint64_t node,
                      struct forest_node *out)
 {
@@ -180,7 +168,7 @@ int forest_tree_node(const struct forest *model, uint32_t tree, uint64_t node,
         .id = node,
     };
     if (is_leaf && body.classes)
-        out->value = leaf_label(model, tree, n->number, &body);
+        out->value = model_answer(model, tree, n->number);
     if (body.flags & HAS_IDS)
         out->id = ((const uint32_t *)model_part(model, tree, body.ids))[node];
     if (body.flags & HAS_STATS) {

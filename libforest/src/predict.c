@@ -11,6 +11,8 @@
  *           pass: independent of each other, in a part of the tree that fits the nearest cache.
  * What the next tree needs is fetched meanwhile.
  *
+ * A few rows go one by one, each down many trees at once: see lockstep.h.
+ *
  * Each row's sum runs over the trees in order, from 0.0: its bits depend neither on chunks nor on
  * blocks.
  */
@@ -19,7 +21,9 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "lockstep.h"
 #include "matrix.h"
 #include "model.h"
 #include "shares.h"
@@ -28,8 +32,18 @@
 #define CHUNK_FLOATS (1u << 17) /* values of a chunk of rows: 512 KiB */
 #define CHUNK_ROWS_MIN 16
 #define CHUNK_ROWS_MAX 16384
-#define SMALL_FLOATS 4096 /* so little needs no malloc() */
+#define FEW_ROWS 4       /* go down all trees one by one */
+#define SMALL_BYTES 8192 /* so little needs no malloc() */
+#define PIECE_ROWS 1024u /* at least, of what an executor does at once */
+#define PIECES_MAX 64u
 #define PENDING_MAX (CHUNK_ROWS_MAX / TOGETHER + 1)
+
+/* What is asked for. */
+enum answer {
+    NUMBERS, /* one a row: the mean, or the label of the most probable class */
+    SHARES,  /* one a row and class */
+    TREES,   /* one a row and tree */
+};
 
 /* A chunk of rows and the lists of those on their way. */
 struct chunk {
@@ -39,8 +53,8 @@ struct chunk {
     uint32_t *row;     /* numbers of the rows, reordered per tree */
     uint32_t *at;      /* the node where row[k] is */
     uint32_t *spare;
-    double *answers; /* classification: one a row, */
-    double *shares;  /* and one a row and class if labels are asked for, else NULL */
+    double *answers; /* of one tree, one a row; NULL: not needed */
+    double *shares;  /* one a row and class, to find the most probable; NULL: not needed */
 };
 
 /* The rows row[from..to) are at `node`. */
@@ -54,8 +68,12 @@ struct range {
 static float round_down(double threshold)
 {
     float f = (float)threshold;
+    uint32_t bits;
 
-    return (double)f > threshold ? nextafterf(f, -INFINITY) : f;
+    memcpy(&bits, &f, sizeof bits);
+    bits += ((bits >> 31) * 2 - 1) & -(uint32_t)((double)f > threshold);
+    memcpy(&f, &bits, sizeof f);
+    return f;
 }
 
 /*
@@ -115,11 +133,8 @@ static void walk_tree(const struct forest *model, uint32_t t, const struct chunk
     size_t next_bytes = next > t && chunk->columns ? model->trees[next].nodes * sizeof *tree : 0;
 
     spread(tree, chunk, kernels);
-    for (uint32_t i = 0; i < chunk->count; i += WALK_BLOCK) {
-        uint32_t n = chunk->count - i < WALK_BLOCK ? chunk->count - i : WALK_BLOCK;
-        fetch(next_tree, next_bytes, chunk, i, i + n);
-        kernels->walk(tree, chunk->rows, features, chunk->row + i, chunk->at + i, n, sums);
-    }
+    fetch(next_tree, next_bytes, chunk, 0, chunk->count);
+    kernels->walk(tree, chunk->rows, features, chunk->row, chunk->at, chunk->count, sums);
 }
 
 static void predict_numbers(const struct forest *model, const struct chunk *chunk,
@@ -156,20 +171,40 @@ static void predict_shares(const struct forest *model, const struct chunk *chunk
         out[i] /= (double)trees;
 }
 
-/* Numbers, shares or labels, whatever is asked for. */
+static void predict_trees(const struct forest *model, const struct chunk *chunk,
+                          const struct predict_kernels *kernels, double *out)
+{
+    uint32_t trees = model->header->trees;
+
+    for (uint32_t t = 0; t < trees; t++) {
+        for (uint32_t i = 0; i < chunk->count; i++)
+            chunk->answers[i] = 0.0;
+        walk_tree(model, t, chunk, kernels, chunk->answers);
+        for (uint32_t i = 0; i < chunk->count; i++)
+            out[(size_t)i * trees + t] = model_answer(model, t, chunk->answers[i]);
+    }
+}
+
+static uint32_t answer_width(const struct forest *model, enum answer what)
+{
+    return what == NUMBERS ? 1 : what == SHARES ? model->header->classes : model->header->trees;
+}
+
 static void predict_chunk(const struct forest *model, const struct chunk *chunk,
-                          const struct predict_kernels *kernels, uint64_t first, double *out)
+                          const struct predict_kernels *kernels, enum answer what, double *out)
 {
     uint32_t classes = model->header->classes;
 
-    if (!classes) {
-        predict_numbers(model, chunk, kernels, out + first);
-    } else if (!chunk->shares) {
-        predict_shares(model, chunk, kernels, out + first * classes);
+    if (what == TREES) {
+        predict_trees(model, chunk, kernels, out);
+    } else if (what == SHARES) {
+        predict_shares(model, chunk, kernels, out);
+    } else if (!classes) {
+        predict_numbers(model, chunk, kernels, out);
     } else {
         predict_shares(model, chunk, kernels, chunk->shares);
         for (uint32_t i = 0; i < chunk->count; i++)
-            out[first + i] = model_labels(
+            out[i] = model_labels(
                 model->header)[first_maximum(chunk->shares + (size_t)i * classes, classes)];
     }
 }
@@ -194,22 +229,21 @@ static const struct predict_kernels *choose_kernels(const struct forest *model, 
     return fast;
 }
 
-static uint32_t chunk_rows(const struct forest_matrix *x, uint32_t classes)
+static uint32_t chunk_rows(const struct forest_matrix *x, uint32_t width)
 {
-    uint64_t rows = CHUNK_FLOATS / (x->cols > classes ? x->cols : classes);
+    uint64_t rows = CHUNK_FLOATS / (x->cols > width ? x->cols : width);
 
     rows = rows < CHUNK_ROWS_MIN ? CHUNK_ROWS_MIN : rows;
     rows = rows > CHUNK_ROWS_MAX ? CHUNK_ROWS_MAX : rows;
     return (uint32_t)(rows < x->rows ? rows : x->rows);
 }
 
-/* Predict chunk by chunk. `values` has room for one chunk's rows; columns may be NULL, as in struct
- * chunk. */
-static void predict_all(const struct forest *model, const struct forest_matrix *x, uint32_t most,
-                        struct chunk chunk, float *values, double *out)
+/* Predict chunk by chunk, of so many rows at most. `values` has room for the rows of one. */
+static void predict_chunks(const struct forest *model, const struct forest_matrix *x, uint32_t most,
+                           enum answer what, struct chunk chunk, float *values, double *out)
 {
     const struct predict_kernels *kernels = choose_kernels(model, most);
-    bool has_columns = chunk.columns != NULL;
+    uint32_t width = answer_width(model, what);
     float *columns = chunk.columns;
 
     for (uint64_t i = 0; i < x->rows; i += most) {
@@ -219,63 +253,160 @@ static void predict_all(const struct forest *model, const struct forest_matrix *
             matrix_read(x, i, chunk.count, values);
             chunk.rows = values;
         }
-        chunk.columns = has_columns && chunk.count > TOGETHER ? columns : NULL;
+        chunk.columns = chunk.count > TOGETHER ? columns : NULL;
         if (chunk.columns)
             transpose(chunk.rows, chunk.count, x->cols, columns);
-        predict_chunk(model, &chunk, kernels, i, out);
+        predict_chunk(model, &chunk, kernels, what, out + i * width);
     }
 }
 
-/* `shares` instead of labels, in classification. */
-static int predict(const struct forest *model, const struct forest_matrix *x, bool shares,
-                   double *out)
+static int predict_many(const struct forest *model, const struct forest_matrix *x, enum answer what,
+                        double *out)
 {
-    uint32_t classes = model->header->classes, most = chunk_rows(x, classes);
-    size_t values = (size_t)most * x->cols;
-
-    if (most <= TOGETHER && values <= SMALL_FLOATS && !classes) {
-        float small[SMALL_FLOATS];
-        uint32_t row[TOGETHER + PREDICT_SLACK], at[TOGETHER + PREDICT_SLACK];
-        predict_all(model, x, most, (struct chunk){ .row = row, .at = at }, small, out);
-        return 0;
-    }
-    size_t list = most + PREDICT_SLACK, answers = classes ? most : 0;
-    size_t cells = shares ? 0 : answers * classes;
+    uint32_t classes = model->header->classes;
+    uint32_t most = chunk_rows(x, what == TREES ? 1 : classes);
+    size_t values = (size_t)most * x->cols, list = most + PREDICT_SLACK;
+    size_t answers = classes || what == TREES ? most : 0;
+    size_t cells = classes && what == NUMBERS ? (size_t)most * classes : 0;
     double *memory = malloc((answers + cells) * sizeof(double) + 2 * values * sizeof(float) +
                             3 * list * sizeof(uint32_t));
+
     if (!memory)
         return -ENOMEM;
     float *floats = (float *)(memory + answers + cells);
     uint32_t *lists = (uint32_t *)(floats + 2 * values);
-    predict_all(model, x, most,
-                (struct chunk){ .columns = floats + values,
-                                .row = lists,
-                                .at = lists + list,
-                                .spare = lists + 2 * list,
-                                .answers = memory,
-                                .shares = shares || !classes ? NULL : memory + answers },
-                floats, out);
+    predict_chunks(model, x, most, what,
+                   (struct chunk){ .columns = floats + values,
+                                   .row = lists,
+                                   .at = lists + list,
+                                   .spare = lists + 2 * list,
+                                   .answers = answers ? memory : NULL,
+                                   .shares = cells ? memory + answers : NULL },
+                   floats, out);
     free(memory);
     return 0;
 }
 
-static int check(const struct forest *model, const struct forest_matrix *x, const void *out)
+/* A row that has arrived in all trees. */
+static void answer_row(const struct forest *model, const uint32_t *leaves, enum answer what,
+                       double *shares, double *out)
 {
+    uint32_t trees = model->header->trees, classes = model->header->classes;
+    double *sums = what == SHARES ? out : classes ? shares : out;
+
+    for (uint32_t k = 0; what != TREES && k < (classes ? classes : 1); k++)
+        sums[k] = 0.0;
+    for (uint32_t t = 0; t < trees; t++) {
+        double number = forest_nodes(model, t)[leaves[t]].number;
+        if (what == TREES) {
+            out[t] = model_answer(model, t, number);
+        } else if (classes) {
+            struct shares s = model_shares(model, t);
+            shares_add(&s, number, sums);
+        } else {
+            sums[0] += number;
+        }
+    }
+    for (uint32_t k = 0; what != TREES && k < (classes ? classes : 1); k++)
+        sums[k] /= (double)trees;
+    if (classes && what == NUMBERS)
+        out[0] = model_labels(model->header)[first_maximum(sums, classes)];
+}
+
+/* One row after the other, each down many trees at once. */
+static int predict_few(const struct forest *model, const struct forest_matrix *x, enum answer what,
+                       double *out)
+{
+    uint32_t classes = what == NUMBERS ? model->header->classes : 0, trees = model->header->trees;
+    size_t bytes = classes * sizeof(double) + x->cols * sizeof(float) + trees * sizeof(uint32_t);
+    double small[SMALL_BYTES / sizeof(double)];
+    double *memory = bytes <= sizeof small ? small : malloc(bytes);
+
+    if (!memory)
+        return -ENOMEM;
+    float *row = (float *)(memory + classes);
+    uint32_t *leaves = (uint32_t *)(row + x->cols);
+    for (uint64_t i = 0; i < x->rows; i++) {
+        matrix_read(x, i, 1, row);
+        leaves_of_row(model, row, leaves);
+        answer_row(model, leaves, what, memory, out + i * answer_width(model, what));
+    }
+    if (memory != small)
+        free(memory);
+    return 0;
+}
+
+static int predict_rows(const struct forest *model, const struct forest_matrix *x, enum answer what,
+                        double *out)
+{
+    if (x->rows <= FEW_ROWS)
+        return predict_few(model, x, what, out);
+    return predict_many(model, x, what, out);
+}
+
+/* ---- in parallel -------------------------------------------------------------------------- */
+
+struct pieces {
+    const struct forest *model;
+    const struct forest_matrix *x;
+    enum answer what;
+    double *out;
+    uint64_t rows; /* of a piece */
+};
+
+static int predict_piece(void *arg, uint32_t i)
+{
+    const struct pieces *p = arg;
+    uint64_t first = i * p->rows;
+    struct forest_matrix part = *p->x;
+
+    part.data = (const char *)part.data + (int64_t)first * part.row_stride;
+    part.rows = part.rows - first < p->rows ? part.rows - first : p->rows;
+    return predict_rows(p->model, &part, p->what, p->out + first * answer_width(p->model, p->what));
+}
+
+static int predict(const struct forest *model, const struct forest_matrix *x,
+                   const struct forest_executor *executor, enum answer what, double *out)
+{
+    struct pieces p = { model, x, what, out, PIECE_ROWS };
     int err = matrix_check(x);
 
-    return err || x->cols != model->header->features || (!out && x->rows) ? -EINVAL : 0;
+    if (err || x->cols != model->header->features || (!out && x->rows))
+        return -EINVAL;
+    if (!executor || x->rows < 2 * PIECE_ROWS)
+        return predict_rows(model, x, what, out);
+    while (x->rows / p.rows > PIECES_MAX)
+        p.rows *= 2;
+    uint64_t count = x->rows / p.rows; /* spread evenly */
+    p.rows = (x->rows + count - 1) / count;
+    count = (x->rows + p.rows - 1) / p.rows;
+    return executor->for_each(executor->ctx, (uint32_t)count, predict_piece, &p);
 }
 
 int forest_predict(const struct forest *model, const struct forest_matrix *x, double *out)
 {
-    int err = check(model, x, out);
+    return predict(model, x, NULL, NUMBERS, out);
+}
 
-    return err ? err : predict(model, x, false, out);
+int forest_predict_with(const struct forest *model, const struct forest_matrix *x,
+                        const struct forest_executor *executor, double *out)
+{
+    return predict(model, x, executor, NUMBERS, out);
 }
 
 int forest_predict_proba(const struct forest *model, const struct forest_matrix *x, double *out)
 {
-    int err = model->header->classes ? check(model, x, out) : -EINVAL;
+    return forest_predict_proba_with(model, x, NULL, out);
+}
 
-    return err ? err : predict(model, x, true, out);
+int forest_predict_proba_with(const struct forest *model, const struct forest_matrix *x,
+                              const struct forest_executor *executor, double *out)
+{
+    return model->header->classes ? predict(model, x, executor, SHARES, out) : -EINVAL;
+}
+
+int forest_predict_trees(const struct forest *model, const struct forest_matrix *x,
+                         const struct forest_executor *executor, double *out)
+{
+    return predict(model, x, executor, TREES, out);
 }

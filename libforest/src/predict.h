@@ -7,7 +7,7 @@
 
 #include "layout.h"
 
-#define WALK_BLOCK 256 /* rows that walk together */
+#define WALK_ROWS 256 /* that walk together */
 
 /* Room that the vector loops may use behind an array's end. */
 #define PREDICT_SLACK 16
@@ -20,11 +20,11 @@ struct predict_kernels {
     uint32_t (*split)(const float *column, float threshold, uint32_t *row, uint32_t n,
                       uint32_t *spare);
     /*
-     * Walk n <= WALK_BLOCK rows down from the nodes `at`, and add the leaves' numbers to
-     * sums[row]. Row r's values are at rows + r * features. Destroys row and at.
+     * Walk n rows, no two of them the same, down from the nodes `at`, and add the leaves' numbers
+     * to sums[row]. Row r's values are at rows + r * features.
      */
-    void (*walk)(const struct node *tree, const float *rows, uint64_t features, uint32_t *row,
-                 uint32_t *at, uint32_t n, double *sums);
+    void (*walk)(const struct node *tree, const float *rows, uint64_t features, const uint32_t *row,
+                 const uint32_t *at, uint32_t n, double *sums);
 };
 
 extern const struct predict_kernels predict_plain;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -47,6 +48,12 @@ AVX512 static inline __m256 gather_floats(__m256i at, const float *from)
     return _mm256_mmask_i32gather_ps(_mm256_setzero_ps(), (__mmask8)all_lanes(), at, from, 4);
 }
 
+/* The largest floats that are not above the numbers: the same floats are <= to both. */
+AVX512 static inline __m256 round_down(__m512d number)
+{
+    return _mm512_cvt_roundpd_ps(number, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
 AVX512 static uint32_t split(const float *column, float threshold, uint32_t *row, uint32_t n,
                              uint32_t *spare)
 {
@@ -70,44 +77,90 @@ AVX512 static uint32_t split(const float *column, float threshold, uint32_t *row
     return left;
 }
 
-AVX512 static void walk(const struct node *tree, const float *rows, uint64_t features,
-                        uint32_t *row, uint32_t *at, uint32_t n, double *sums)
-{
-    const __m256i width = _mm256_set1_epi32((int)features), one = _mm256_set1_epi32(1);
-    const char *links = (const char *)tree + offsetof(struct node, right);
-    uint32_t arrived[WALK_BLOCK + 8], arrivals = 0, left = n;
-    double number[WALK_BLOCK + 8];
+/* A list of those on their way. */
+struct list {
+    uint32_t n;
+    uint32_t row[WALK_ROWS + 16], at[WALK_ROWS + 16];
+};
 
-    while (left) {
-        uint32_t kept = 0;
-        for (uint32_t k = 0; k < left; k += 8) {
-            __mmask8 used = (__mmask8)(lanes(left - k) & 0xff);
-            __m256i here = _mm256_maskz_loadu_epi32(used, at + k);
-            __m256i r = _mm256_maskz_loadu_epi32(used, row + k);
-            __m256i index = _mm256_slli_epi32(here, 1); /* a node is two units of eight bytes */
-            __m512d limit = gather_doubles(index, tree);
-            __m512i link = gather_longs(index, links);
-            __m256i right = _mm512_cvtepi64_epi32(link);
-            __m256i feature = _mm512_cvtepi64_epi32(_mm512_srli_epi64(link, 32));
-            __m256i cell = _mm256_add_epi32(_mm256_mullo_epi32(r, width), feature);
-            __m512d value = _mm512_cvtps_pd(gather_floats(cell, rows));
-            __mmask8 to_left = _mm512_cmp_pd_mask(value, limit, _CMP_LE_OQ);
-            __m256i next = _mm256_mask_add_epi32(right, to_left, here, one);
-            __mmask8 inner = _mm256_mask_test_epi32_mask(used, right, right);
-            __mmask8 leaf = (__mmask8)(used & ~inner);
-            uint32_t count = (uint32_t)__builtin_popcount(inner);
-            __mmask8 stay = (__mmask8)(lanes(count) & 0xff);
-            _mm256_mask_storeu_epi32(row + kept, stay, _mm256_maskz_compress_epi32(inner, r));
-            _mm256_mask_storeu_epi32(at + kept, stay, _mm256_maskz_compress_epi32(inner, next));
-            kept += count;
-            _mm256_storeu_epi32(arrived + arrivals, _mm256_maskz_compress_epi32(leaf, r));
-            _mm512_storeu_pd(number + arrivals, _mm512_maskz_compress_pd(leaf, limit));
-            arrivals += (uint32_t)__builtin_popcount(leaf);
-        }
-        left = kept;
+/* Those who have arrived. */
+struct arrivals {
+    uint32_t n;
+    uint32_t row[2 * WALK_ROWS + 16];
+    double number[2 * WALK_ROWS + 16];
+};
+
+/*
+ * Sixteen rows take a step each. The lists that are written are none of those that are read: a load
+ * that overlaps a store before it, even if only with what that leaves alone, would have to wait.
+ */
+AVX512 static inline void step(const struct node *tree, const float *rows, __m512i width,
+                               const struct list *from, uint32_t k, struct list *to,
+                               struct arrivals *arrivals)
+{
+    const char *links = (const char *)tree + offsetof(struct node, right);
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i one = _mm512_set1_epi32(1), odd = _mm512_add_epi32(even, one);
+    __mmask16 used = lanes(from->n - k);
+    __m512i here = _mm512_maskz_loadu_epi32(used, from->at + k);
+    __m512i r = _mm512_maskz_loadu_epi32(used, from->row + k);
+    __m512i index = _mm512_add_epi32(here, here); /* a node is two units of eight bytes */
+    __m256i low = _mm512_castsi512_si256(index), high = _mm512_extracti64x4_epi64(index, 1);
+    __m512d number0 = gather_doubles(low, tree), number1 = gather_doubles(high, tree);
+    __m512i link0 = gather_longs(low, links), link1 = gather_longs(high, links);
+    __m512i right = _mm512_permutex2var_epi32(link0, even, link1);
+    __m512i feature = _mm512_permutex2var_epi32(link0, odd, link1);
+    __m512i cell = _mm512_add_epi32(_mm512_mullo_epi32(r, width), feature);
+    __m512 value = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), all_lanes(), cell, rows, 4);
+    __m512 limit =
+        _mm512_insertf32x8(_mm512_castps256_ps512(round_down(number0)), round_down(number1), 1);
+    __mmask16 to_left = _mm512_cmp_ps_mask(value, limit, _CMP_LE_OQ);
+    __m512i next = _mm512_mask_add_epi32(right, to_left, here, one);
+    __mmask16 inner = _mm512_mask_test_epi32_mask(used, right, right);
+    uint32_t leaf = used & ~(uint32_t)inner, leaf0 = leaf & 0xff;
+    _mm512_storeu_si512(to->row + to->n, _mm512_maskz_compress_epi32(inner, r));
+    _mm512_storeu_si512(to->at + to->n, _mm512_maskz_compress_epi32(inner, next));
+    to->n += (uint32_t)__builtin_popcount(inner);
+    if (!leaf)
+        return;
+    _mm512_storeu_si512(arrivals->row + arrivals->n,
+                        _mm512_maskz_compress_epi32((__mmask16)leaf, r));
+    _mm512_storeu_pd(arrivals->number + arrivals->n,
+                     _mm512_maskz_compress_pd((__mmask8)leaf0, number0));
+    _mm512_storeu_pd(arrivals->number + arrivals->n + __builtin_popcount(leaf0),
+                     _mm512_maskz_compress_pd((__mmask8)(leaf >> 8), number1));
+    arrivals->n += (uint32_t)__builtin_popcount(leaf);
+}
+
+/* Whoever arrives makes room for another: so there are always many, up to the last. */
+AVX512 static void walk(const struct node *tree, const float *rows, uint64_t features,
+                        const uint32_t *row, const uint32_t *at, uint32_t n, double *sums)
+{
+    const __m512i width = _mm512_set1_epi32((int)features);
+    uint32_t started = 0;
+    struct list lists[2], *from = &lists[0], *to = &lists[1];
+    struct arrivals arrivals;
+
+    from->n = arrivals.n = 0;
+    while (from->n || started < n) {
+        uint32_t more = n - started < WALK_ROWS - from->n ? n - started : WALK_ROWS - from->n;
+        memcpy(from->row + from->n, row + started, more * sizeof *row);
+        memcpy(from->at + from->n, at + started, more * sizeof *at);
+        from->n += more;
+        started += more;
+        to->n = 0;
+        for (uint32_t k = 0; k < from->n; k += 16)
+            step(tree, rows, width, from, k, to, &arrivals);
+        struct list *empty = from;
+        from = to;
+        to = empty;
+        if (arrivals.n < WALK_ROWS && from->n)
+            continue;
+        for (uint32_t i = 0; i < arrivals.n; i++)
+            sums[arrivals.row[i]] += arrivals.number[i];
+        arrivals.n = 0;
     }
-    for (uint32_t i = 0; i < n; i++)
-        sums[arrived[i]] += number[i];
 }
 
 static const struct predict_kernels kernels = { split, walk };

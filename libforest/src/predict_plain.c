@@ -23,30 +23,32 @@ static uint32_t split(const float *column, float threshold, uint32_t *row, uint3
     return left;
 }
 
-static void walk(const struct node *tree, const float *rows, uint64_t features, uint32_t *row,
-                 uint32_t *at, uint32_t n, double *sums)
+/* Whoever arrives makes room for another: so there are always many, up to the last. */
+static void walk(const struct node *tree, const float *rows, uint64_t features, const uint32_t *row,
+                 const uint32_t *at, uint32_t n, double *sums)
 {
-    uint32_t number[WALK_BLOCK], last[WALK_BLOCK], left = n;
+    uint32_t rows_of[WALK_ROWS], here_of[WALK_ROWS], left = 0, started = 0;
 
-    for (uint32_t i = 0; i < n; i++)
-        number[i] = i;
-    while (left) {
+    while (left || started < n) {
+        uint32_t more = n - started < WALK_ROWS - left ? n - started : WALK_ROWS - left;
+        memcpy(rows_of + left, row + started, more * sizeof *row);
+        memcpy(here_of + left, at + started, more * sizeof *at);
+        left += more;
+        started += more;
         uint32_t kept = 0;
         for (uint32_t k = 0; k < left; k++) {
-            uint32_t i = number[k], here = at[k];
+            uint32_t r = rows_of[k], here = here_of[k];
             const struct node *node = &tree[here];
-            float value = rows[row[i] * features + node->feature];
+            float value = rows[r * features + node->feature];
             uint32_t is_left = -(uint32_t)((double)value <= node->number);
             uint32_t right = node->right;
-            last[i] = here;
-            number[kept] = i;
-            at[kept] = right ^ ((right ^ (here + 1)) & is_left);
+            rows_of[kept] = r;
+            here_of[kept] = right ^ ((right ^ (here + 1)) & is_left);
             kept += right != 0;
+            sums[r] += right ? 0.0 : node->number;
         }
         left = kept;
     }
-    for (uint32_t i = 0; i < n; i++)
-        sums[row[i]] += tree[last[i]].number;
 }
 
 const struct predict_kernels predict_plain = { split, walk };

@@ -45,4 +45,18 @@ static inline uint32_t first_maximum(const double *x, uint32_t n)
     return best;
 }
 
+/* What a leaf's number says: the number itself, or the label of its most probable class. */
+static inline double model_answer(const struct forest *model, uint32_t tree, double number)
+{
+    uint32_t classes = model->header->classes;
+
+    if (!classes)
+        return number;
+    uint32_t code = (uint32_t)number;
+    if (code >= classes)
+        code = first_maximum(model_shares(model, tree).table + (size_t)(code - classes) * classes,
+                             classes);
+    return model_labels(model->header)[code];
+}
+
 #endif

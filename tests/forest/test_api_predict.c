@@ -128,6 +128,10 @@ static void strides_are_followed(void)
         REQUIRE_OK(forest_predict(m.forest, &x, p));
         for (int i = 0; i < ROWS; i++)
             CHECK(p[i] == expected[rs ? i : 0]);
+        x.rows = 3; /* so few go another way */
+        REQUIRE_OK(forest_predict(m.forest, &x, p));
+        for (int i = 0; i < 3; i++)
+            CHECK(p[i] == expected[rs ? i : 0]);
     }
     trained_free(&m);
     table_free(&t);
@@ -150,9 +154,216 @@ static void no_rows_are_no_error(void)
     table_free(&t);
 }
 
+/* An executor that goes from the last to the first, and can fail. */
+struct backwards {
+    uint32_t calls, most;
+};
+
+static int run_backwards(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), void *arg)
+{
+    struct backwards *b = ctx;
+
+    b->calls += n;
+    for (uint32_t i = n; i--;) {
+        int err = n > b->most ? -ECANCELED : body(arg, i);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static struct trained train_task(const struct table *t, enum forest_task task)
+{
+    struct forest_params params = FOREST_PARAMS_INIT;
+
+    params.task = task;
+    params.n_estimators = 9;
+    params.max_depth = 6;
+    return train_on(t, false, &params);
+}
+
+static void pieces_do_not_matter(void)
+{
+    enum { ROWS = 5000, COLS = 4, CLASSES = 3 };
+    struct table t = table_mixed(36, 500, COLS), test = table_mixed(37, ROWS, COLS);
+    static double expected[ROWS * CLASSES], p[ROWS * CLASSES];
+
+    table_classes(&t, CLASSES);
+    for (int task = FOREST_REGRESSION; task <= FOREST_CLASSIFICATION; task++) {
+        struct trained m = train_task(&t, task);
+        struct backwards b = { 0, UINT32_MAX };
+        struct forest_executor executor = { run_backwards, &b };
+        struct forest_matrix x = table_matrix(&test);
+        REQUIRE_OK(forest_predict(m.forest, &x, expected));
+        REQUIRE_OK(forest_predict_with(m.forest, &x, &executor, p));
+        CHECK(b.calls > 1);
+        CHECK(memcmp(p, expected, ROWS * sizeof *p) == 0);
+        if (task == FOREST_CLASSIFICATION) {
+            REQUIRE_OK(forest_predict_proba(m.forest, &x, expected));
+            REQUIRE_OK(forest_predict_proba_with(m.forest, &x, &executor, p));
+            CHECK(memcmp(p, expected, sizeof p) == 0);
+            x.rows = 2;
+            REQUIRE_OK(forest_predict_proba(m.forest, &x, p));
+            CHECK(memcmp(p, expected, 2 * CLASSES * sizeof *p) == 0);
+            x.rows = ROWS;
+        } else {
+            CHECK_EQ(forest_predict_proba_with(m.forest, &x, &executor, p), -EINVAL);
+        }
+        b.most = 0;
+        CHECK_EQ(forest_predict_with(m.forest, &x, &executor, p), -ECANCELED);
+        x.cols--;
+        CHECK_EQ(forest_predict_with(m.forest, &x, &executor, p), -EINVAL);
+        trained_free(&m);
+    }
+    table_free(&t);
+    table_free(&test);
+}
+
+/* What a tree says of a row, by the nodes that the row passes. */
+static double tree_says(const struct forest *forest, uint32_t tree, const double *row)
+{
+    struct forest_node n = { .left = 0 };
+
+    REQUIRE_OK(forest_tree_node(forest, tree, 0, &n));
+    while (n.left >= 0)
+        REQUIRE_OK(forest_tree_node(
+            forest, tree,
+            (uint64_t)((double)(float)row[n.feature] <= n.threshold ? n.left : n.right), &n));
+    return n.value;
+}
+
+static void each_tree_answers(void)
+{
+    enum { ROWS = 3000, COLS = 4, TREES = 9 };
+    struct table t = table_mixed(38, 500, COLS), test = table_mixed(39, ROWS, COLS);
+    static double p[ROWS * TREES];
+
+    table_classes(&t, 3);
+    for (int task = FOREST_REGRESSION; task <= FOREST_CLASSIFICATION; task++) {
+        struct trained m = train_task(&t, task);
+        for (int few = 0; few <= 1; few++) {
+            struct forest_matrix x = table_matrix(&test);
+            x.rows = few ? 3 : ROWS;
+            REQUIRE_OK(forest_predict_trees(m.forest, &x, NULL, p));
+            for (uint64_t i = 0; i < x.rows; i++)
+                for (uint32_t k = 0; k < TREES; k++)
+                    CHECK(p[i * TREES + k] == tree_says(m.forest, k, test.x + i * COLS));
+        }
+        trained_free(&m);
+    }
+    table_free(&t);
+    table_free(&test);
+}
+
+/* Meinshausen's weights as he writes them: rows of the sample, one by one. */
+static void naive_weights(const uint32_t *leaves, const uint32_t *of_sample, uint32_t rows,
+                          uint32_t trees, double *weight)
+{
+    for (uint32_t r = 0; r < rows; r++)
+        weight[r] = 0.0;
+    for (uint32_t k = 0; k < trees; k++) {
+        uint32_t together = 0;
+        for (uint32_t r = 0; r < rows; r++)
+            together += of_sample[r * trees + k] == leaves[k];
+        for (uint32_t r = 0; r < rows; r++)
+            if (of_sample[r * trees + k] == leaves[k])
+                weight[r] += 1.0 / together / trees;
+    }
+}
+
+static void quantiles_are_those_of_the_weighted_sample(void)
+{
+    enum { SAMPLE = 300, ROWS = 130, COLS = 4, TREES = 9, COUNT = 5 };
+    const double quantiles[COUNT] = { 0.9, 0.0, 0.5, 0.05, 1.0 };
+    struct table t = table_mixed(40, SAMPLE, COLS), test = table_mixed(41, ROWS, COLS);
+    struct trained m = train_task(&t, FOREST_REGRESSION);
+    struct backwards b = { 0, UINT32_MAX };
+    struct forest_executor executor = { run_backwards, &b };
+    struct forest_matrix sample = table_matrix(&t), x = table_matrix(&test);
+    static uint32_t of_sample[SAMPLE * TREES], leaves[ROWS * TREES];
+    static double out[ROWS * COUNT], again[ROWS * COUNT];
+    double weight[SAMPLE];
+
+    REQUIRE_OK(forest_apply(m.forest, &sample, of_sample));
+    REQUIRE_OK(forest_apply(m.forest, &x, leaves));
+    REQUIRE_OK(forest_predict_quantiles(m.forest, &sample, t.y, &x, quantiles, COUNT, NULL, out));
+    for (int i = 0; i < ROWS; i++) {
+        naive_weights(leaves + i * TREES, of_sample, SAMPLE, TREES, weight);
+        for (int k = 0; k < COUNT; k++) {
+            double answer = out[i * COUNT + k], below = 0.0, up_to = 0.0;
+            for (int r = 0; r < SAMPLE; r++) {
+                below += t.y[r] < answer ? weight[r] : 0.0;
+                up_to += t.y[r] <= answer ? weight[r] : 0.0;
+            }
+            CHECK(up_to > below && up_to >= quantiles[k] - 1e-9);
+            CHECK(below < quantiles[k] + 1e-9 || quantiles[k] == 0.0);
+            CHECK(quantiles[k] > 0.0 || below == 0.0);
+        }
+    }
+    REQUIRE_OK(
+        forest_predict_quantiles(m.forest, &sample, t.y, &x, quantiles, COUNT, &executor, again));
+    CHECK(memcmp(out, again, sizeof out) == 0);
+    CHECK(b.calls > 1);
+    b.most = 0;
+    CHECK_EQ(
+        forest_predict_quantiles(m.forest, &sample, t.y, &x, quantiles, COUNT, &executor, again),
+        -ECANCELED);
+    trained_free(&m);
+    table_free(&t);
+    table_free(&test);
+}
+
+static void quantiles_refuse_what_makes_no_sense(void)
+{
+    struct table t = table_mixed(42, 100, 3);
+    struct trained m = train_task(&t, FOREST_REGRESSION);
+    struct forest_matrix x = table_matrix(&t), other = x, none = x;
+    const double half = 0.5, odd[] = { -0.1, 1.1, (double)NAN };
+    double out[100], y = t.y[5];
+
+    other.cols--;
+    none.rows = 0;
+#define QUANTILES(sample, x, q, count) \
+    forest_predict_quantiles(m.forest, sample, t.y, x, q, count, NULL, out)
+    CHECK_EQ(QUANTILES(&x, &x, &half, 1), 0);
+    CHECK_EQ(QUANTILES(&x, &none, &half, 1), 0);
+    CHECK_EQ(QUANTILES(&none, &x, &half, 1), -EINVAL);
+    CHECK_EQ(QUANTILES(&other, &x, &half, 1), -EINVAL);
+    CHECK_EQ(QUANTILES(&x, &other, &half, 1), -EINVAL);
+    CHECK_EQ(QUANTILES(&x, &x, &half, 0), -EINVAL);
+    CHECK_EQ(QUANTILES(&x, &x, NULL, 1), -EINVAL);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(QUANTILES(&x, &x, &odd[i], 1), -EINVAL);
+    t.y[5] = (double)NAN;
+    CHECK_EQ(QUANTILES(&x, &x, &half, 1), -EINVAL);
+    t.y[5] = y;
+    /* one row as the sample: those who share no leaf with it get no answer */
+    struct forest_matrix one = x;
+    one.rows = 1;
+    CHECK_EQ(QUANTILES(&one, &x, &half, 1), 0);
+    int answered = 0;
+    for (int i = 0; i < 100; i++) {
+        CHECK(isnan(out[i]) || out[i] == t.y[0]);
+        answered += !isnan(out[i]);
+    }
+    CHECK(answered > 0 && answered < 100 && out[0] == t.y[0]);
+    trained_free(&m);
+    table_classes(&t, 3);
+    m = train_task(&t, FOREST_CLASSIFICATION);
+    CHECK_EQ(QUANTILES(&x, &x, &half, 1), -EINVAL);
+#undef QUANTILES
+    trained_free(&m);
+    table_free(&t);
+}
+
 TESTS("predict",
       { "any number of rows and columns gives what a naive walk gives", batches_do_not_matter },
       { "NaN, infinities, zeros and denormals go where they should",
         odd_values_go_where_they_should },
       { "any strides are followed", strides_are_followed },
+      { "an executor's pieces give the same bits", pieces_do_not_matter },
+      { "each tree answers for itself", each_tree_answers },
+      { "quantiles are those of the sample under the forest's weights",
+        quantiles_are_those_of_the_weighted_sample },
+      { "quantiles refuse what makes no sense", quantiles_refuse_what_makes_no_sense },
       { "no rows are no error", no_rows_are_no_error })
