@@ -125,11 +125,11 @@ enum forest_class_weight {
  * EXACT is scikit-learn's forest, bit for bit. FAST looks at all thresholds like it, with the same
  * draws, but adds up whole numbers of small units, so that no order of rows matters, and of equal
  * cuts takes the first drawn feature's lowest: as good a forest, another one, and the same on every
- * machine. Values are told apart wherever they differ. HISTOGRAM looks for thresholds among the edges of
- * up to 255 bins a feature, which is many times faster and about as good; its forests are equal on
- * every machine, but not scikit-learn's. A NaN in the training rows is a value of its own, larger
- * than all others. FAST and HISTOGRAM are only for regression by squared error, depth first, so far:
- * anything else is -EINVAL.
+ * machine. Values are told apart wherever they differ. HISTOGRAM looks for thresholds among the
+ * edges of up to 255 bins a feature, which is many times faster and about as good; its forests are
+ * equal on every machine, but not scikit-learn's. A NaN in the training rows is a value of its own,
+ * larger than all others. FAST and HISTOGRAM are only for regression by squared error, depth first,
+ * so far: anything else is -EINVAL.
  */
 enum forest_mode {
     FOREST_EXACT = 0,
@@ -232,11 +232,11 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
  * Work space of one thread, grown on demand and kept from tree to tree. Beside the tree itself
  * (16 bytes a node, 48 with keep_stats) it takes at most 50 bytes a row and 1,300 bytes a column,
  * and 8 MiB and two bytes a cell, or 32 MiB if that is less. That is RandomForestRegressor with
- * squared error; other kinds take 80 bytes a row, with entropy 8 for each unit of weight up to 2^24,
- * 150 bytes a node, and a number for each class of a node whose rows are of several, or of each node
- * with keep_stats, max_leaf_nodes or ccp_alpha. Histogram mode takes 40 bytes a row, 40 a column,
- * and up to 40 MiB. Fast mode takes 4 bytes a cell of the rows drawn, 50 a row and 700 a column; of
- * more than 65,536 rows as much again, but of so many rows at most.
+ * squared error; other kinds take 80 bytes a row, with entropy 8 for each unit of weight up to
+ * 2^24, 150 bytes a node, and a number for each class of a node whose rows are of several, or of
+ * each node with keep_stats, max_leaf_nodes or ccp_alpha. Histogram mode takes 40 bytes a row, 40 a
+ * column, and up to 40 MiB. Fast mode takes 4 bytes a cell of the rows drawn, 50 a row and 700 a
+ * column; of more than 65,536 rows as much again, but of so many rows at most.
  */
 struct forest_scratch;
 FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */
