@@ -195,6 +195,21 @@ WSCHED_CHECKED int wsched_join(const char *where, const struct wsched_kernel *ke
  * goes with its owner at this moment. */
 WSCHED_CHECKED int wsched_adopt(struct wsched *pool, struct wsched_future future);
 
+/*
+ * Be a worker: the calling thread runs and steals the pool's tasks, beside those of the crew and
+ * other guests, until wsched_leave() is asked for (0), there was nothing to run for `timeout_ms`
+ * (-ETIMEDOUT; 0: at once, -1: never), or the pool ends (-ESHUTDOWN). Meanwhile only its kernels
+ * use the handle, and wsched_leave(). Several threads, each with a handle of its own, may work. What
+ * the process inherits and prints is its own affair: worker_start, output_fd and replacement after a
+ * death are the crew's. If it dies, what it ran runs again elsewhere, as with any worker. A task it
+ * runs that is to be stopped by force is only asked to.
+ *   -EINVAL  not a guest, or one without kernels    -EDEADLK  inside a kernel
+ */
+WSCHED_CHECKED int wsched_work(struct wsched *pool, int timeout_ms);
+/* Ask the thread in wsched_work() on this handle, or that comes there next, to return after its
+ * task; from any thread, or a signal handler. -EINVAL: not a guest */
+WSCHED_API int wsched_leave(struct wsched *pool);
+
 /* ---- tasks ------------------------------------------------------------------------- */
 
 /*
@@ -276,7 +291,7 @@ WSCHED_API struct wsched_future wsched_task_future(const struct wsched_task *tas
 /* 1 the first time, 2 after one death, ...: a key to make effects idempotent. */
 WSCHED_API uint32_t wsched_task_attempt(const struct wsched_task *task);
 WSCHED_API bool wsched_task_cancelled(const struct wsched_task *task);
-/* Number of the worker that runs us, 0 .. workers - 1. */
+/* Number of the worker that runs us: 0 .. workers - 1, guests from there on. */
 WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
 
 /* ---- looking ------------------------------------------------------------------------- */

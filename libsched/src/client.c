@@ -154,16 +154,7 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
     return 0;
 }
 
-static bool has_room(void *arg)
-{
-    struct wsched *p = arg;
-
-    return !au64_load_seq_cst(&p->header->room_waiters); /* P3 */
-}
-
 static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
-
-#define LOOK_NS 10000000
 
 static bool has_slot(struct wsched *p)
 {
@@ -176,6 +167,15 @@ static bool has_slot(struct wsched *p)
     pool_unlock(p);
     return !err;
 }
+
+static bool has_room(void *arg)
+{
+    struct wsched *p = arg;
+
+    return !au64_load_seq_cst(&p->header->room_waiters) || has_slot(p); /* P3 */
+}
+
+#define LOOK_NS 10000000
 
 /*
  * The pool is full: wait until there may be a slot, and blocks for its dependencies. When one of

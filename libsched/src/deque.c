@@ -92,6 +92,34 @@ uint32_t deque_push_reversed(struct wsched *p, const uint64_t *hints, uint32_t n
     return room;
 }
 
+/* What deque_take() will take; it may be gone by then, as another may have taken it. */
+bool deque_newest(struct wsched *p, uint64_t *hint)
+{
+    struct anchor a = unpack(au64_load_acquire(&p->seats[p->seat].anchor));
+
+    if (a.size) /* relaxed: our own store */
+        *hint = au64_load_relaxed(&slots_of(p, p->seat)[(a.head + a.size - 1) & HEAD_MASK]);
+    return a.size != 0;
+}
+
+/* The victim's oldest hint, and what deque_drop() needs to take just that. */
+bool deque_peek(struct wsched *p, uint32_t victim, uint64_t *hint, uint64_t *seen)
+{
+    *seen = au64_load_acquire(&p->seats[victim].anchor); /* Q1 */
+    struct anchor a = unpack(*seen);
+
+    if (a.size) /* relaxed: a hint, and the CAS says whether it was still there */
+        *hint = au64_load_relaxed(&slots_of(p, victim)[a.head & HEAD_MASK]);
+    return a.size != 0;
+}
+
+void deque_drop(struct wsched *p, uint32_t victim, uint64_t seen)
+{
+    struct anchor a = unpack(seen);
+
+    au64_cas_acq_rel(&p->seats[victim].anchor, &seen, pack(a.head + 1, a.size - 1, a.tag)); /* Q1 */
+}
+
 bool deque_take(struct wsched *p, uint64_t *hint)
 {
     struct au64 *anchor = &p->seats[p->seat].anchor;

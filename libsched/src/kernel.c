@@ -47,10 +47,10 @@ bool wsched_task_cancelled(const struct wsched_task *task)
 {
     uint64_t word = au64_load_acquire(&task_at(task->pool, task->index)->word);
 
-    return word & WORD_CANCEL || au32_load_acquire(&task->pool->header->stopping);
+    return word & WORD_CANCEL || pool_is_over(task->pool);
 }
 
 uint32_t wsched_task_worker(const struct wsched_task *task)
 {
-    return task->pool->seat;
+    return worker_number(task->pool, task->pool->seat);
 }

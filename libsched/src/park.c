@@ -4,7 +4,8 @@
  *
  * Waking a sleeping worker costs the waker some microseconds, so it is done when it must be:
  *
- *   push      wake one, if somebody sleeps and nobody searches           park_wake_one()
+ *   push      wake one, if somebody sleeps and nobody searches; a guest only if no worker of the
+ *             crew sleeps                                               park_wake_one()
  *   search    at most half of the workers spin at a time                 search_begin()
  *   found     who stops searching wakes another, if a queue is still not empty and nobody
  *             else searches                                               search_end()
@@ -34,6 +35,8 @@
 #include "pool.h"
 
 #include <string.h>
+
+#include "identity.h"
 
 /* Threads of this process that ever slept, or asked for their bit. */
 static struct au32 threads_seen;
@@ -146,7 +149,7 @@ void hint_push(struct wsched *p, uint64_t future)
 bool work_is_visible(const struct wsched *p)
 {
     if (queue_size(p, driver_seat(p)) || queue_size(p, supervisor_seat(p)) ||
-        au32_load_acquire(&p->header->lost))
+        (!p->is_guest && au32_load_acquire(&p->header->lost)))
         return true;
     for (uint32_t i = 0, used = guests_used(p); i < used; i++)
         if (queue_size(p, guest_seat(p, i)) || deque_size(p, guest_seat(p, i)))
@@ -181,6 +184,35 @@ static int look_at_searchers(struct wsched *p)
     return found;
 }
 
+#define PROCESSES_SEEN 8u
+
+/*
+ * The crew is busy: wake a sleeping guest, one of each process, for a process may be stopped and
+ * nobody would know. They do not count as searchers.
+ */
+static bool wake_guests(struct wsched *p)
+{
+    pid_t woken[PROCESSES_SEEN];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0, used = guests_used(p); i < used; i++) {
+        uint32_t seat = guest_seat(p, i), k = 0;
+        if (!bit_get(p->header->sleepers, seat)) /* relaxed there: the fence before it, P1 */
+            continue;
+        pid_t pid = identity_pid(au64_load_acquire(&p->seats[seat].identity));
+        while (k < count && woken[k] != pid)
+            k++;
+        if (k < count || !bit_clear(p->header->sleepers, seat))
+            continue;
+        POINT("park: sleeping guest chosen, not woken");
+        unpark(p, park_of(p, seat));
+        au64_add_relaxed(&p->header->wakes, 1); /* relaxed: a statistic */
+        if (count < PROCESSES_SEEN)
+            woken[count++] = pid;
+    }
+    return count > 0;
+}
+
 bool park_wake_one(struct wsched *p)
 {
     struct header *h = p->header;
@@ -207,7 +239,7 @@ bool park_wake_one(struct wsched *p)
             return true;
         }
     }
-    return false;
+    return wake_guests(p);
 }
 
 void park_wake_seat(struct wsched *p, uint32_t seat)
@@ -221,6 +253,25 @@ void park_wake_all(struct wsched *p)
         unpark(p, park_of(p, i));
     for (uint32_t i = 0; i < CLIENT_PARKS; i++)
         unpark(p, &p->header->client_park[i]);
+}
+
+/*
+ * A guest may be stopped between taking the bits and waking: so it wakes who sleeps already, takes
+ * the bits, and wakes who came meanwhile. Who waits for room looks for a slot before it sleeps.
+ */
+void park_wake_room(struct wsched *p)
+{
+    if (p->is_guest)
+        park_wake_bits(p, au64_load_seq_cst(&p->header->room_waiters));
+    park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0)); /* P3 */
+}
+
+void park_say_asleep(struct wsched *p, bool is_asleep)
+{
+    if (is_asleep)
+        bit_set(p->header->sleepers, p->seat);
+    else
+        bit_clear(p->header->sleepers, p->seat);
 }
 
 bool park_is_shared(void)
@@ -292,7 +343,7 @@ static void give_room(struct wsched *p)
         return;
     while (p->free_count)
         task_give(p, p->free_slots[--p->free_count]);
-    park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
+    park_wake_room(p);
 }
 
 void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,

@@ -304,6 +304,10 @@ bool guest_pool_is_over(const struct wsched *p);
 int guest_check(const struct wsched *p);
 int guest_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
 void guest_leave(struct wsched *p);
+/* work.c: as worker_help() and rest() of worker.c, in a guest. */
+bool guest_help(struct wsched *p);
+int guest_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
+               int64_t deadline);
 void guest_free(struct wsched *p);
 
 /* ---- name.c ------------------------------------------------------------------------------ */
@@ -420,6 +424,12 @@ bool deps_have_room(struct wsched *p, const struct wsched_future *after, uint32_
 /* ---- deque.c, queue.c -------------------------------------------------------------------- */
 
 #define STEAL_MAX 32u
+#define HINT_STOLEN (1ull << 31) /* somebody took it from another's deque */
+bool deque_newest(struct wsched *p, uint64_t *hint);
+bool deque_peek(struct wsched *p, uint32_t victim, uint64_t *hint, uint64_t *seen);
+void deque_drop(struct wsched *p, uint32_t victim, uint64_t seen);
+bool queue_peek(struct wsched *p, uint32_t seat, uint64_t *hint, uint64_t *head);
+void queue_drop(struct wsched *p, uint32_t seat, uint64_t head);
 bool deque_push(struct wsched *p, uint64_t hint); /* false: full */
 uint32_t deque_push_reversed(struct wsched *p, const uint64_t *hints, uint32_t n);
 bool deque_take(struct wsched *p, uint64_t *hint); /* the newest */
@@ -439,6 +449,8 @@ void hint_push_locked(struct wsched *p, uint64_t future); /* then hint_publish_l
 void hint_publish_locked(struct wsched *p);
 bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 void park_wake_all(struct wsched *p);
+void park_wake_room(struct wsched *p); /* there are free slots */
+void park_say_asleep(struct wsched *p, bool is_asleep);
 /* In a process whose death must not lose a wake: its own robust list, or that of the C library. */
 void park_set_robust(struct robust_list_head *head);
 void park_find_robust(void);
@@ -458,7 +470,14 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
 
 /* ---- worker.c ---------------------------------------------------------------------------- */
 
+/* Where a hint stands, for who leaves it there until it has the task. */
+struct source {
+    enum { FROM_OWN, FROM_DEQUE, FROM_QUEUE } kind;
+    uint32_t seat;
+    uint64_t at; /* as of deque_peek(), queue_peek() */
+};
 int worker_main(struct wsched *p);
+bool worker_run(struct wsched *p, uint64_t hint, const struct source *from);
 bool worker_help(struct wsched *p); /* run one task from anywhere; false: found none */
 struct wanted;
 int worker_wait(struct wanted *w, int64_t deadline);

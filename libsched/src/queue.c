@@ -84,6 +84,24 @@ uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints
     return (uint32_t)n;
 }
 
+/* The oldest hint, and what queue_drop() needs to take just that. */
+bool queue_peek(struct wsched *p, uint32_t seat, uint64_t *hint, uint64_t *head)
+{
+    *head = au64_load_acquire(&p->seats[seat].head);
+    uint64_t n = au64_load_acquire(&p->seats[seat].tail) - *head; /* R1 */
+
+    if (n == 0 || n > p->queue_capacity) /* empty; damaged */
+        return false;
+    /* relaxed: R1; a hint, which somebody may have taken */
+    *hint = au64_load_relaxed(&slots_of(p, seat)[*head & (p->queue_capacity - 1)]);
+    return true;
+}
+
+void queue_drop(struct wsched *p, uint32_t seat, uint64_t head)
+{
+    au64_cas_acq_rel(&p->seats[seat].head, &head, head + 1); /* R2 */
+}
+
 uint64_t queue_size(const struct wsched *p, uint32_t seat)
 {
     uint64_t head = au64_load_acquire(&p->seats[seat].head);

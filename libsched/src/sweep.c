@@ -265,7 +265,7 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t
     sweep_table(p, &s, status);
     au32_store_release(&p->seats[seat].depth, 0);
     if (au64_load_seq_cst(&p->header->room_waiters)) /* P3: slots came back */
-        park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
+        park_wake_room(p);
 }
 
 void sweep_guest(struct wsched *p, uint32_t seat, pid_t pid)
@@ -305,5 +305,5 @@ void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests
             au32_store_release(&p->seats[seat].depth, 0);
     wake_in_its_place(p);
     if (au64_load_seq_cst(&p->header->room_waiters)) /* P3 */
-        park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
+        park_wake_room(p);
 }

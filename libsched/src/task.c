@@ -166,7 +166,7 @@ static void keep_slot(struct wsched *p, uint32_t index)
     }
     task_give(p, index);
     if (is_wanted)
-        park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0));
+        park_wake_room(p);
 }
 
 void task_untake(struct wsched *p, uint32_t index)

@@ -25,7 +25,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HINT_STOLEN (1ull << 31)
 #define HELP_DEPTH 64u
 #define SPIN_MAX 1500u /* rounds of about 30 ns: twice what waking a sleeper costs */
 #define SPIN_MIN 32u
@@ -234,22 +233,44 @@ static void note(struct wsched *p, uint32_t depth, const struct wsched_task *tas
     au64_store_relaxed(&p->seats[p->seat].running[depth], entry); /* relaxed: W1 */
 }
 
+/* A guest takes the hint from where it stands after the task, or when it is stale: so it never has
+ * in its hands alone what others could run (guest.c). */
+static void hint_drop(struct wsched *p, const struct source *from)
+{
+    uint64_t hint;
+
+    if (!from)
+        return;
+    POINT("worker: task claimed, its hint not taken");
+    if (from->kind == FROM_OWN)
+        (void)deque_take(p, &hint);
+    else if (from->kind == FROM_DEQUE)
+        deque_drop(p, from->seat, from->at);
+    else
+        queue_drop(p, from->seat, from->at);
+}
+
 /* False: the hint was stale. */
-static bool run(struct wsched *p, uint64_t hint)
+bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
 {
     struct wsched_task task = { .pool = p, .outer = p->current, .future = hint & ~HINT_STOLEN };
     uint32_t depth = p->depth;
     uint64_t word;
 
-    if (!future_look(p, task.future, &task.index, &word) || word_state(word) != TASK_PENDING)
+    if (!future_look(p, task.future, &task.index, &word) || word_state(word) != TASK_PENDING) {
+        hint_drop(p, from);
         return false;
-    if ((task_at(p, task.index)->kernel & KERNEL_TERMS) && !terms_may_start(p, task.index, word))
+    }
+    if ((task_at(p, task.index)->kernel & KERNEL_TERMS) && !terms_may_start(p, task.index, word)) {
+        hint_drop(p, from);
         return false;
+    }
     task.attempt = word_attempt(word);
     note(p, depth, &task);
     set_depth(p, depth + 1);
     POINT("worker: task noted, not claimed");
     bool is_mine = task_claim(p, task_at(p, task.index), &word);
+    hint_drop(p, from);
     if (is_mine) {
         if (word_attempt(word) != task.attempt) { /* it died elsewhere between the two looks */
             task.attempt = word_attempt(word);
@@ -266,8 +287,10 @@ bool worker_help(struct wsched *p)
 {
     uint64_t hint;
 
+    if (p->is_guest)
+        return p->depth < DEPTH_MAX && !pool_is_over(p) && guest_help(p);
     return p->depth < DEPTH_MAX && !au32_load_acquire(&p->header->stopping) && find(p, &hint) &&
-           (run(p, hint), true);
+           (worker_run(p, hint, NULL), true);
 }
 
 /* ---- having nothing to do ---------------------------------------------------------------- */
@@ -277,6 +300,10 @@ static void rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
                  int64_t deadline)
 {
     p->last_end = 0;
+    if (p->is_guest) {
+        (void)guest_rest(p, wants_work, must_wake, arg, deadline); /* the caller looks again */
+        return;
+    }
     if (p->cpus > 1 && (p->is_searching || search_begin(p))) {
         for (uint32_t i = 0; i < p->spin_rounds; i++) {
             if ((wants_work && work_is_visible(p)) || (must_wake && must_wake(arg)) ||
@@ -299,7 +326,7 @@ static bool run_awaited(struct wsched *p, const struct wanted *w, bool *blocked)
         uint64_t word;
         if (!future_look(p, w->futures[i].v, &index, &word))
             continue;
-        if (word_state(word) == TASK_PENDING && run(p, w->futures[i].v))
+        if (word_state(word) == TASK_PENDING && worker_run(p, w->futures[i].v, NULL))
             return true;
         *blocked |= word_state(word) == TASK_BLOCKED;
     }
@@ -309,18 +336,19 @@ static bool run_awaited(struct wsched *p, const struct wanted *w, bool *blocked)
 /* From our own deque: above HELP_DEPTH anything, below it only what the current task submitted. */
 static bool run_own(struct wsched *p)
 {
+    const struct source own = { FROM_OWN, p->seat, 0 };
     uint64_t hint, word;
     uint32_t index;
 
-    while (deque_take(p, &hint)) {
-        if (!future_look(p, hint & ~HINT_STOLEN, &index, &word) || word_state(word) != TASK_PENDING)
-            continue;
-        if (p->depth >= HELP_DEPTH &&
-            au64_load_relaxed(&task_at(p, index)->parent) != p->current->future) {
-            deque_push(p, hint); /* relaxed: E1 */
+    while (deque_newest(p, &hint)) {
+        bool is_pending =
+            future_look(p, hint & ~HINT_STOLEN, &index, &word) && word_state(word) == TASK_PENDING;
+        if (is_pending && p->depth >= HELP_DEPTH && /* relaxed: E1 */
+            au64_load_relaxed(&task_at(p, index)->parent) != p->current->future)
             return false;
-        }
-        if (run(p, hint))
+        if (!p->is_guest && !deque_take(p, &hint))
+            return false;
+        if (worker_run(p, hint, p->is_guest ? &own : NULL))
             return true;
     }
     return false;
@@ -348,7 +376,7 @@ int worker_wait(struct wanted *w, int64_t deadline)
     p->last_end = 0;
     while (!wanted_look(w)) {
         bool blocked = false;
-        if (au32_load_acquire(&p->header->stopping))
+        if (p->is_guest ? guest_pool_is_over(p) : au32_load_acquire(&p->header->stopping) != 0)
             err = -ESHUTDOWN;
         else if (p->depth >= DEPTH_MAX)
             err = -EDEADLK;
