@@ -167,39 +167,52 @@ static bool claim(struct objstore *s, const struct candidate *c)
     return false;
 }
 
-/* What the hand comes to: give those who were used another round, and take the others. */
+/* The hand on its way through a queue. */
+struct hand {
+    struct objstore *s;
+    const struct queue *q;
+    uint32_t at;
+};
+
+/* The next that makes room; who was used gets another round. NULL: the hand is through. */
+static const struct candidate *hand_next(struct hand *h)
+{
+    while (h->at < h->q->count) {
+        const struct candidate *c = &h->q->heap[h->at++];
+
+        if (c->bytes)
+            return c;
+        au64_and_acq_rel(&slot_at(h->s, c->slot)->created, ~(CREATED_USED | CREATED_CLAIMED));
+    }
+    return NULL;
+}
+
+static uint32_t hand_claim(void *ctx, struct victim victims[SPILL_BATCH])
+{
+    struct hand *h = ctx;
+    const struct candidate *c;
+    uint32_t count = 0;
+
+    while (count < SPILL_BATCH && (c = hand_next(h)))
+        if (claim(h->s, c))
+            victims[count++] = (struct victim){ c->slot, c->word };
+    return count;
+}
+
+/* What the hand comes to makes room. */
 static int64_t sweep(struct objstore *s, const struct queue *q)
 {
-    struct victim batch[SPILL_BATCH];
-    uint32_t count = 0;
-    int64_t freed = 0;
+    struct hand h = { s, q, 0 };
+    const struct candidate *c;
+    uint64_t freed = 0;
     int err = 0;
 
-    for (uint32_t i = 0; i < q->count && !err; i++) {
-        const struct candidate *c = &q->heap[i];
-
-        if (c->bytes == 0) {
-            au64_and_acq_rel(&slot_at(s, c->slot)->created, ~(CREATED_USED | CREATED_CLAIMED));
-        } else if (s->spill->mode == SPILL_EVICT) {
-            freed += evict_one(s, c) ? (int64_t)c->bytes * 64 : 0;
-        } else if (claim(s, c)) {
-            batch[count++] = (struct victim){ c->slot, c->word };
-        }
-        if (count && (count == SPILL_BATCH || i + 1 == q->count)) {
-            uint64_t some;
-
-            err = spill_batch(s, batch, count, &some);
-            freed += (int64_t)some;
-            count = 0;
-        }
-    }
-    if (count) { /* the last candidate was none */
-        uint64_t some;
-
-        err = spill_batch(s, batch, count, &some);
-        freed += (int64_t)some;
-    }
-    return freed ? freed : err;
+    if (s->spill->mode == SPILL_TO_FILES)
+        err = spill_move(s, hand_claim, &h, &freed);
+    else
+        while ((c = hand_next(&h)))
+            freed += evict_one(s, c) ? (uint64_t)c->bytes * 64 : 0;
+    return freed ? (int64_t)freed : err;
 }
 
 /* A little ahead, so that the look at all slots is paid for by many objects. */

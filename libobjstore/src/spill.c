@@ -87,9 +87,13 @@ struct item {
     bool has_pages;
 };
 
+/* What goes into one file. */
 struct batch {
     struct item items[SPILL_BATCH];
     uint32_t count;
+    uint32_t file; /* its slot, ours in WRITING */
+    uint64_t number;
+    int fd;
     uint64_t file_bytes;
     unsigned char *buffer; /* for what is not written in place, from buffer_at on */
     uint64_t buffer_at, buffer_bytes;
@@ -246,56 +250,45 @@ static int fill_buffer(struct batch *b)
     return 0;
 }
 
-/* The hash of what is written in place is taken on the way, while the last of it is written. */
-struct hashing {
-    struct batch *b;
+/*
+ * Files are written one after the other. While the disk has one, the objects of the one before go
+ * over to their heirs, and those of the next are packed: the disk waits for nobody.
+ */
+struct mover {
+    struct objstore *s;
+    spill_source *source;
+    void *source_ctx;
+    struct batch *before, *now, *next;
+    uint64_t freed;
+    int err; /* the first */
+    /* The hash of what is written in place is taken on the way, while the last of it is written. */
     XXH3_state_t state;
-    uint64_t left; /* of the item; behind it is the rest of its last page */
+    uint64_t left; /* to hash, of an object; behind it is the rest of its last page */
 };
 
 static void hash_written(void *ctx, size_t piece, const unsigned char *data, uint64_t bytes)
 {
-    struct hashing *h = ctx;
-    uint32_t which = h->b->item_of[piece];
+    struct mover *m = ctx;
+    uint32_t which = m->now->item_of[piece];
 
     if (which == NONE)
         return;
-    struct item *item = &h->b->items[which];
+    struct item *item = &m->now->items[which];
     if (data == item->bytes) {
-        XXH3_64bits_reset(&h->state);
-        h->left = item->size;
+        XXH3_64bits_reset(&m->state);
+        m->left = item->size;
     }
-    if (!h->left)
+    if (!m->left)
         return;
-    uint64_t n = bytes < h->left ? bytes : h->left;
-    XXH3_64bits_update(&h->state, data, n);
-    h->left -= n;
-    if (!h->left)
-        item->record.hash = XXH3_64bits_digest(&h->state);
-}
-
-static int write_out(struct objstore *s, struct batch *b, int fd)
-{
-    struct hashing h = { .b = b };
-    size_t count = 0;
-
-    for (uint32_t i = 0; i < b->count; i++) {
-        const struct item *item = &b->items[i];
-
-        if (goes_through_buffer(item))
-            continue;
-        b->item_of[count] = i;
-        b->pieces[count++] =
-            (struct io_piece){ item->bytes, whole_pages(item->size), item->record.at };
-    }
-    b->item_of[count] = NONE;
-    if (b->buffer_bytes)
-        b->pieces[count++] = (struct io_piece){ b->buffer, b->buffer_bytes, b->buffer_at };
-    return io_write(&s->spill->writer, &s->spill->io_kind, fd, b->pieces, count, hash_written, &h);
+    uint64_t n = bytes < m->left ? bytes : m->left;
+    XXH3_64bits_update(&m->state, data, n);
+    m->left -= n;
+    if (!m->left)
+        item->record.hash = XXH3_64bits_digest(&m->state);
 }
 
 /* An heir for each, with its record. Those that get none stay in memory. */
-static uint32_t make_heirs(struct objstore *s, struct batch *b, uint32_t file, uint64_t number)
+static uint32_t make_heirs(struct objstore *s, struct batch *b)
 {
     struct cache *c = cache_take(s);
     uint32_t bits = 0;
@@ -307,8 +300,8 @@ static uint32_t make_heirs(struct objstore *s, struct batch *b, uint32_t file, u
             item->heir = NONE;
             continue;
         }
-        item->record.file = file;
-        item->record.number = number;
+        item->record.file = b->file;
+        item->record.number = b->number;
         item->record.bit = bits++;
         spill_record_write(s, item->heir, &item->record);
     }
@@ -335,44 +328,8 @@ static void take_over(struct objstore *s, struct batch *b, uint64_t *freed)
     }
 }
 
-static int write_batch(struct objstore *s, struct batch *b, uint64_t *freed)
+static void batch_free(struct objstore *s, struct batch *b)
 {
-    uint32_t file;
-    uint64_t number;
-    int fd, err;
-
-    lay_out(s, b);
-    err = fill_buffer(b);
-    if (!err)
-        err = spill_file_make(s, b->file_bytes, &file, &number, &fd);
-    if (err)
-        return err;
-    err = write_out(s, b, fd);
-    POINT("spill: written, no heirs");
-    close(fd);
-    uint32_t bits = err ? 0 : make_heirs(s, b, file, number);
-    if (bits == 0) {
-        spill_file_abandon(s, file);
-        return err;
-    }
-    spill_file_keep(s, file, bits);
-    take_over(s, b, freed);
-    return 0;
-}
-
-int spill_batch(struct objstore *s, const struct victim *victims, uint32_t count, uint64_t *freed)
-{
-    struct batch *b = calloc(1, sizeof *b);
-    int err = 0;
-
-    *freed = 0;
-    if (!b)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < count && b->count < SPILL_BATCH; i++)
-        b->count += hold(s, &victims[i], &b->items[b->count]);
-    POINT("spill: all held");
-    if (b->count)
-        err = write_batch(s, b, freed);
     for (uint32_t i = 0; i < b->count; i++) {
         free(b->items[i].packed);
         let_go(s, &b->items[i]);
@@ -380,7 +337,112 @@ int spill_batch(struct objstore *s, const struct victim *victims, uint32_t count
     if (b->buffer)
         munmap(b->buffer, b->buffer_bytes);
     free(b);
-    return err;
+}
+
+/* It is not written: all stays as it was. */
+static void batch_abandon(struct objstore *s, struct batch *b)
+{
+    close(b->fd);
+    spill_file_abandon(s, b->file);
+    batch_free(s, b);
+}
+
+/* It is written: its objects are in the file from now on. */
+static void batch_finish(struct objstore *s, struct batch *b, uint64_t *freed)
+{
+    close(b->fd);
+    uint32_t bits = make_heirs(s, b);
+    if (bits == 0) {
+        spill_file_abandon(s, b->file);
+    } else {
+        spill_file_keep(s, b->file, bits);
+        take_over(s, b, freed);
+    }
+    batch_free(s, b);
+}
+
+/* The next objects that are to be had, packed, and their file made. NULL: no more, or an error. */
+static struct batch *batch_prepare(struct mover *m)
+{
+    struct victim victims[SPILL_BATCH];
+    struct batch *b = calloc(1, sizeof *b);
+    uint32_t count;
+
+    if (!b)
+        m->err = -ENOMEM;
+    while (b && !b->count && (count = m->source(m->source_ctx, victims)) > 0)
+        for (uint32_t i = 0; i < count; i++)
+            b->count += hold(m->s, &victims[i], &b->items[b->count]);
+    if (!b || !b->count) {
+        free(b);
+        return NULL;
+    }
+    POINT("spill: all held");
+    lay_out(m->s, b);
+    m->err = fill_buffer(b);
+    if (!m->err)
+        m->err = spill_file_make(m->s, b->file_bytes, &b->file, &b->number, &b->fd);
+    if (!m->err)
+        return b;
+    batch_free(m->s, b);
+    return NULL;
+}
+
+static void work_meanwhile(void *ctx)
+{
+    struct mover *m = ctx;
+
+    if (m->before)
+        batch_finish(m->s, m->before, &m->freed);
+    m->before = NULL;
+    m->next = batch_prepare(m);
+}
+
+static int write_out(struct mover *m)
+{
+    struct batch *b = m->now;
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct item *item = &b->items[i];
+
+        if (goes_through_buffer(item))
+            continue;
+        b->item_of[count] = i;
+        b->pieces[count++] =
+            (struct io_piece){ item->bytes, whole_pages(item->size), item->record.at };
+    }
+    b->item_of[count] = NONE;
+    if (b->buffer_bytes)
+        b->pieces[count++] = (struct io_piece){ b->buffer, b->buffer_bytes, b->buffer_at };
+    const struct io_job job = { b->fd, b->pieces, count, hash_written, work_meanwhile, m };
+    return io_write(&m->s->spill->writer, &m->s->spill->io_kind, &job);
+}
+
+int spill_move(struct objstore *s, spill_source *source, void *ctx, uint64_t *freed)
+{
+    struct mover m = { .s = s, .source = source, .source_ctx = ctx };
+
+    m.now = batch_prepare(&m);
+    while (m.now) {
+        int err = write_out(&m);
+
+        POINT("spill: written, no heirs");
+        if (err) {
+            batch_abandon(s, m.now);
+            if (m.next)
+                batch_abandon(s, m.next);
+            m.next = NULL;
+            m.err = err;
+        } else {
+            m.before = m.now;
+        }
+        m.now = m.next;
+    }
+    if (m.before)
+        batch_finish(s, m.before, &m.freed);
+    *freed = m.freed;
+    return m.err;
 }
 
 /* ---- bringing back ------------------------------------------------------------------------- */

@@ -58,12 +58,14 @@ struct victim {
     uint32_t slot;
     uint64_t word;
 };
+/* Gives up to SPILL_BATCH objects to be moved next; 0: there are no more. */
+typedef uint32_t spill_source(void *ctx, struct victim victims[SPILL_BATCH]);
 /*
- * Move up to SPILL_BATCH sealed objects into one file; *freed: bytes of memory that came free.
- * Those that are gone, or that somebody else moved, are left out. 0, or an error if the file
- * could not be written: then nothing has changed.
+ * Move sealed objects into files, as many at a time as the source gives; *freed: bytes of memory
+ * that came free. Those that are gone, or that somebody else moved, are left out. 0, or an error
+ * if a file could not be written: its objects stay, and no more are asked for.
  */
-int spill_batch(struct objstore *s, const struct victim *victims, uint32_t count, uint64_t *freed);
+int spill_move(struct objstore *s, spill_source *source, void *ctx, uint64_t *freed);
 /*
  * Bring an object back, whose slot was read as `word` (SPILLED), and borrow it. -EAGAIN: look it up
  * again. -EBADMSG: its file is damaged. -ENOSPC. Those of open(2) and pread(2).

@@ -34,12 +34,9 @@ struct chunk {
 
 /* What is left to hand out. */
 struct cutter {
-    int fd;
-    const struct io_piece *pieces;
-    size_t count, piece;
+    struct io_job job;
+    size_t piece;
     uint64_t done; /* of pieces[piece] */
-    io_seen *seen;
-    void *ctx;
 };
 
 /* The next chunk: parts that follow each other in the file. */
@@ -48,8 +45,8 @@ static bool cut(struct cutter *c, struct chunk *out)
     uint64_t bytes = 0;
 
     out->first = out->count = 0;
-    while (c->piece < c->count && out->count < PARTS && bytes < CHUNK) {
-        const struct io_piece *p = &c->pieces[c->piece];
+    while (c->piece < c->job.count && out->count < PARTS && bytes < CHUNK) {
+        const struct io_piece *p = &c->job.pieces[c->piece];
         uint64_t n = p->bytes - c->done < CHUNK - bytes ? p->bytes - c->done : CHUNK - bytes;
 
         if (out->count && p->at + c->done != out->at + bytes)
@@ -59,8 +56,8 @@ static bool cut(struct cutter *c, struct chunk *out)
         if (n) {
             out->parts[out->count++] =
                 (struct iovec){ (unsigned char *)(uintptr_t)p->data + c->done, n };
-            if (c->seen)
-                c->seen(c->ctx, c->piece, p->data + c->done, n);
+            if (c->job.seen)
+                c->job.seen(c->job.ctx, c->piece, p->data + c->done, n);
         }
         bytes += n;
         c->done += n;
@@ -70,6 +67,14 @@ static bool cut(struct cutter *c, struct chunk *out)
         }
     }
     return out->count > 0;
+}
+
+/* The caller's other work, once. */
+static void do_other_work(struct cutter *c)
+{
+    if (c->job.meanwhile)
+        c->job.meanwhile(c->job.ctx);
+    c->job.meanwhile = NULL;
 }
 
 /* `n` bytes of the chunk are done, or n is an error. 0: go on with what is left; 1: all done. */
@@ -111,7 +116,7 @@ static int run_plain(struct cutter *c)
     int err = 0;
 
     while (!err && cut(c, &chunk))
-        err = chunk_plain(c->fd, &chunk);
+        err = chunk_plain(c->job.fd, &chunk);
     return err;
 }
 
@@ -157,12 +162,12 @@ static void land(struct io_uring *ring, struct flight *f, int fd, bool may_submi
 static int finish_plain(struct io_uring *ring, struct flight *f, struct cutter *c)
 {
     while (f->taken) {
-        land(ring, f, c->fd, false);
+        land(ring, f, c->job.fd, false);
         sched_yield(); /* there is nothing left to wait with; bounded by the disk */
     }
     for (unsigned i = 0; i < DEPTH && !f->err; i++)
         if (f->chunks[i].is_used)
-            f->err = chunk_plain(c->fd, &f->chunks[i]);
+            f->err = chunk_plain(c->job.fd, &f->chunks[i]);
     return f->err ? f->err : run_plain(c);
 }
 
@@ -172,7 +177,7 @@ static int run_ring(struct io_uring *ring, struct flight *f, struct cutter *c, b
     for (;;) {
         for (unsigned i = 0; i < DEPTH && !f->err; i++)
             if (!f->chunks[i].is_used && cut(c, &f->chunks[i])) {
-                submit(ring, c->fd, &f->chunks[i]);
+                submit(ring, c->job.fd, &f->chunks[i]);
                 f->count++;
                 if (i + 1 < DEPTH) { /* on its way while the next one is looked at */
                     int n = io_uring_submit(ring);
@@ -181,25 +186,28 @@ static int run_ring(struct io_uring *ring, struct flight *f, struct cutter *c, b
             }
         if (f->count == 0)
             return f->err;
+        if (c->piece == c->job.count && c->job.meanwhile) {
+            int n = io_uring_submit(ring);
+            f->taken += n > 0 ? (unsigned)n : 0;
+            do_other_work(c);
+        }
         int n = io_uring_submit_and_wait(ring, 1);
         if (n > 0)
             f->taken += (unsigned)n;
         *is_refused = n < 0 && n != -EINTR && n != -EAGAIN && n != -EBUSY;
         if (*is_refused)
             return finish_plain(ring, f, c);
-        land(ring, f, c->fd, true);
+        land(ring, f, c->job.fd, true);
     }
 }
 
-int io_write(struct io_writer *io, struct au32 *kind, int fd, const struct io_piece *pieces,
-             size_t count, io_seen *seen, void *ctx)
+static int write_all(struct io_writer *io, struct au32 *kind, struct cutter *c)
 {
-    struct cutter c = { fd, pieces, count, 0, 0, seen, ctx };
     bool is_refused = false;
     int err;
 
     if (au32_load_acquire(kind) == IO_PLAIN || au32_xchg_acq_rel(&io->busy, 1))
-        return run_plain(&c);
+        return run_plain(c);
     if (!io->is_up) {
         io->is_up = !io_uring_queue_init(DEPTH, &io->ring, 0);
         au32_store_release(kind, io->is_up ? IO_URING : IO_PLAIN);
@@ -211,15 +219,24 @@ int io_write(struct io_writer *io, struct au32 *kind, int fd, const struct io_pi
         f.err = 0;
         for (unsigned i = 0; i < DEPTH; i++)
             f.chunks[i].is_used = false;
-        err = run_ring(&io->ring, &f, &c, &is_refused);
+        err = run_ring(&io->ring, &f, c, &is_refused);
     } else {
-        err = run_plain(&c);
+        err = run_plain(c);
     }
     if (is_refused) {
         au32_store_release(kind, IO_PLAIN);
         io_writer_end(io);
     }
     au32_store_release(&io->busy, 0);
+    return err;
+}
+
+int io_write(struct io_writer *io, struct au32 *kind, const struct io_job *job)
+{
+    struct cutter c = { *job, 0, 0 };
+    int err = write_all(io, kind, &c);
+
+    do_other_work(&c);
     return err;
 }
 

@@ -30,12 +30,20 @@ struct io_writer {
     struct io_uring ring;
 };
 
+struct io_job {
+    int fd;
+    const struct io_piece *pieces;
+    size_t count;
+    io_seen *seen;                /* may be NULL */
+    void (*meanwhile)(void *ctx); /* called once, when all is on its way or done; may be NULL */
+    void *ctx;
+};
+
 /*
  * Write all pieces. 0, or the error of one of them, when none is in flight any more: -ENODATA
  * for a file that takes no more, and those of pwrite(2).
  */
-int io_write(struct io_writer *io, struct au32 *kind, int fd, const struct io_piece *pieces,
-             size_t count, io_seen *seen, void *ctx);
+int io_write(struct io_writer *io, struct au32 *kind, const struct io_job *job);
 void io_writer_end(struct io_writer *io);
 
 /* ---- spill_read.c: reading ----------------------------------------------------------------- */
