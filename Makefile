@@ -122,6 +122,16 @@ $(eval $(call test_folder,sched,$(O)/lib/libsched-test.a,libsched))
 $(eval $(call test_folder,forest,$(O)/lib/libforest-test.a,libforest))
 $(eval $(call test_folder,tools,$(TOOL_LIB),))
 
+# Fuzzing of all that libforest and its tool read; what the tool reads is in its objects.
+FUZZ_FOREST_PARTS := read_json write_json write_c paramtext options
+FUZZ_FOREST := $(O)/tests/fuzz/forest_fuzz
+TESTS += $(FUZZ_FOREST)
+OBJS += $(O)/obj/tests/fuzz/forest_fuzz.o
+$(FUZZ_FOREST): $(O)/obj/tests/fuzz/forest_fuzz.o $(FUZZ_FOREST_PARTS:%=$(O)/obj/tools/forest/%.o) $(TOOL_LIB) $(O)/lib/libforest-test.a
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) -o $@ $^ $(BASE_LDFLAGS) $(LDFLAGS) -lm
+
 $(O)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(say) CC $<
@@ -158,7 +168,7 @@ include bench/store/module.mk
 
 # ---- what people call ---------------------------------------------------------------------------
 
-.PHONY: all demo test deps install uninstall clean help check-layers coverage run-coverage bench chart bench-sched bench-forest programs run-tests run-demo
+.PHONY: all demo test deps fuzz-forest install uninstall clean help check-layers coverage run-coverage bench chart bench-sched bench-forest programs run-tests run-demo
 
 all: $(foreach l,$(LIBS_ALL),$($(l).a) $($(l).so)) $(TOOLS) ## Build the libraries and the tools (build/lib, build/bin)
 
@@ -186,6 +196,14 @@ run-coverage: programs
 	@find $(O) -name '*.gcda' -delete
 	@tests/support/run.sh $(O) '$(TEST)' $(TESTS) $(EXAMPLES) || echo 'coverage of a run that failed:'
 	@scripts/coverage $(O) $(LIBS_ALL)
+
+# With clang: libFuzzer makes the inputs. Ends at the first finding, or after FUZZ seconds (600).
+fuzz-forest: $(FUZZ_FOREST) ## Fuzz what libforest and its tool read, with clang's libFuzzer (FUZZ=seconds)
+	@mkdir -p build/fuzz/corpus && $(FUZZ_FOREST) --corpus build/fuzz/corpus
+	clang -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -DLIBFUZZER -ffp-contract=off \
+	  -w -pthread -Icommon -Itools/lib $(foreach l,$(LIBS_ALL),-I$(l)/include) -Ilibforest/src -o build/fuzz/forest tests/fuzz/forest_fuzz.c \
+	  libforest/src/*.c $(filter-out tools/lib/timeline%,$(wildcard tools/lib/*.c)) $(FUZZ_FOREST_PARTS:%=tools/forest/%.c) -lm
+	build/fuzz/forest -max_total_time=$${FUZZ:-600} -max_len=65536 build/fuzz/corpus
 
 check-layers: ## Check that the libraries do not know each other
 	@scripts/check-layers
