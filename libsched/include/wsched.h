@@ -56,6 +56,11 @@ struct wsched_future {
     uint64_t v;
 };
 
+/* An actor, see below; plain bytes like a future. All zero: none. */
+struct wsched_actor {
+    uint64_t v;
+};
+
 /*
  * A kernel runs in a worker. It returns 0, or a negative errno value that fails the
  * task with it (-ECANCELED after a wsched_cancel(): the task counts as cancelled).
@@ -80,7 +85,7 @@ struct wsched_options {
     uint32_t result_max;    /* bytes; 0: 64; to 1 MiB */
     uint32_t event_capacity; /* events kept per worker for the timeline; 0: 65,536 */
     uint32_t guests;         /* handles that may join at once; 0: 16; to 64 */
-    uint32_t reserved[1];
+    uint32_t actors;         /* that may live at once; 0: 16; to 128 */
     /* Called in each worker before its first task (non-zero: it does not start) and in its
      * orderly end; may be NULL. */
     int (*worker_start)(void *ctx);
@@ -105,7 +110,7 @@ struct wsched_options {
      */
     const char *name;
 };
-#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, { 0 }, NULL, NULL, NULL, 0, 0, NULL }
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL }
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
@@ -127,6 +132,8 @@ struct wsched_spec {
      * not started never runs, one that runs is asked to stop (and is done if it ends well all the same). */
     uint32_t deadline_ms;
     uint32_t grace_ms; /* with WSCHED_KILL_LATE: as of wsched_kill() */
+    /* Not zero: a call of this actor. Then max_retries 0 means: never run again. */
+    struct wsched_actor actor;
 };
 
 /* ---- a pool ------------------------------------------------------------------------ */
@@ -291,8 +298,124 @@ WSCHED_API struct wsched_future wsched_task_future(const struct wsched_task *tas
 /* 1 the first time, 2 after one death, ...: a key to make effects idempotent. */
 WSCHED_API uint32_t wsched_task_attempt(const struct wsched_task *task);
 WSCHED_API bool wsched_task_cancelled(const struct wsched_task *task);
-/* Number of the worker that runs us: 0 .. workers - 1, guests from there on. */
+/* Number of the worker that runs us: 0 .. workers - 1, guests from there on; UINT32_MAX: an actor does. */
 WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
+
+/* ---- actors ------------------------------------------------------------------------------ */
+
+/*
+ * An actor is a process of its own that keeps a state and serves calls one after the other.
+ *
+ *     new (the constructor kernel builds the state) -> call, call, ... -> stop
+ *
+ * A call is a task whose kernel runs in the actor's process: wsched_wait(), wsched_result(),
+ * wsched_failure(), wsched_cancel(), labels, deadlines and dependencies are those of tasks.
+ *
+ * Order     Calls made by one thread are run in the order in which it made them (a call with
+ *           dependencies stands in line when these are done); those of several in some order.
+ * Once      A call is not run again, unless its max_retries says so: then it is, as the first, when
+ *           the actor has its next process. wsched_task_attempt() tells it.
+ * Deaths    An actor whose process dies gets another, up to max_restarts times, whose state is built
+ *           by the constructor; soon at first, then after longer and longer pauses if it dies
+ *           without having served a call. The call that it ran fails with the cause, -EOWNERDEAD,
+ *           or runs again; calls that wait stay as they are. When it may not be restarted, all its
+ *           calls fail with the cause ("actor counter: killed by signal 9 (Killed) while running
+ *           add, restart 2 of 2"), and the name is free. When the supervisor dies, all actors die.
+ * Waiting   A call may submit tasks, call other actors, and wait. Meanwhile the actor runs what it
+ *           waits for, if nobody else does, and nothing else: never another call. Waiting that could
+ *           not end, as an actor waits for a call of itself, directly or by others who wait, is
+ *           answered with -EDEADLK. At its base a call may wait for tasks older than itself.
+ * Process   Forked from the pool's supervisor like a worker; worker_start and worker_stop are
+ *           called in it. It holds no worker's place. Idle, it sleeps.
+ */
+enum wsched_actor_flag {
+    WSCHED_ACTOR_WITH_CREATOR = 1u << 0, /* is killed when the process dies that made it */
+};
+struct wsched_actor_spec {
+    const char *name;        /* 1 .. 31 bytes, of at most one actor at a time; NULL: none */
+    const char *constructor; /* a kernel that is called with the payload before the first call; it
+                              * keeps the state by wsched_task_set_actor_state(). If it returns an
+                              * error the actor ends, and its calls fail with that. NULL: none */
+    const void *payload;     /* copied */
+    uint32_t payload_size;
+    uint32_t mailbox_capacity; /* calls that wait for it; 0: 1,024; to 2,048 */
+    int32_t max_restarts;      /* -1: any number; to 250 */
+    uint32_t flags;            /* enum wsched_actor_flag */
+};
+
+/*
+ * Make an actor; returns at once, calls may follow at once. In the driver and inside kernels. It
+ * lives until it is stopped, or may not be restarted, or the pool is closed.
+ *   -EEXIST  an actor of that name lives    -ENOENT  no such kernel    -ENOSPC  wsched_options.actors
+ *   -E2BIG   payload over payload_max       -EINVAL  a bad value       -ESHUTDOWN
+ */
+WSCHED_CHECKED int wsched_actor_new(struct wsched *pool, const struct wsched_actor_spec *spec,
+                                    struct wsched_actor *out);
+/* The living actor of that name, from any process of the pool. -ENOENT: none. */
+WSCHED_CHECKED int wsched_actor_find(struct wsched *pool, const char *name, struct wsched_actor *out);
+/*
+ * Call an actor: wsched_submit() with spec->actor set. *out is the call's future. Many calls, with
+ * one wake for each actor in a row: wsched_submit_many().
+ * When its mailbox is full, waits, or with WSCHED_NO_WAIT answers -EAGAIN. (A mailbox may hold as
+ * many calls more as there are threads that call at the same moment, and calls that had to wait for
+ * dependencies.)
+ *   -EOWNERDEAD  it has ended, or was asked to    -EINVAL  no actor
+ *   -EDEADLK     inside a kernel: the mailbox is full, and its actor waits for us
+ *   and those of wsched_submit()
+ */
+WSCHED_CHECKED int wsched_actor_call(struct wsched *pool, struct wsched_actor actor,
+                                     const struct wsched_spec *spec, struct wsched_future *out);
+
+enum wsched_actor_how {
+    WSCHED_ACTOR_FINISH = 1, /* takes no more calls; ends when it has served those it has */
+    WSCHED_ACTOR_LEAVE,      /* ends after the call it runs; those that wait fail: -EOWNERDEAD */
+    WSCHED_ACTOR_KILL,       /* is killed; all its calls fail: -EOWNERDEAD */
+};
+/*
+ * Let it end; returns at once. From anywhere, also from its own kernels (wsched_task_actor()). One
+ * that dies before it has ended is not restarted. Calls that are made in the same moment by others
+ * may be accepted, and fail.
+ *   -EOWNERDEAD  it has ended    -EINVAL  no actor, no such `how`    -ESHUTDOWN
+ */
+WSCHED_CHECKED int wsched_actor_stop(struct wsched *pool, struct wsched_actor actor, uint32_t how);
+
+/* In a constructor, or any kernel in an actor: its state. -EINVAL: not in an actor. */
+WSCHED_CHECKED int wsched_task_set_actor_state(struct wsched_task *task, void *state);
+/* NULL: none was set, or not in an actor. */
+WSCHED_API void *wsched_task_actor_state(const struct wsched_task *task);
+/* The actor that this runs in; all zero: none. */
+WSCHED_API struct wsched_actor wsched_task_actor(const struct wsched_task *task);
+
+enum wsched_actor_state {
+    WSCHED_ACTOR_STARTING = 1, /* no process yet, or again; or in its constructor */
+    WSCHED_ACTOR_IDLE,
+    WSCHED_ACTOR_RUNNING, /* a call */
+    WSCHED_ACTOR_ENDED,
+};
+struct wsched_actor_info {
+    struct wsched_actor actor;
+    uint32_t state;      /* enum wsched_actor_state */
+    int32_t pid;         /* 0: none yet; of one that ended, the last */
+    uint32_t restarts;   /* so far */
+    int32_t max_restarts;
+    uint32_t queued;     /* calls in its mailbox, with the one it runs */
+    uint32_t mailbox_capacity;
+    bool is_stopping;    /* by wsched_actor_stop() */
+    uint64_t served;     /* calls that it ran to their end */
+    uint64_t created_ns; /* CLOCK_MONOTONIC */
+    struct wsched_future task; /* the call that it runs, or 0 */
+    const char *kernel;        /* of `task`, or ""; valid until the pool is closed */
+    char name[WSCHED_KERNEL_NAME_MAX + 1];
+    char cause[192]; /* of its last death or its end, or "" */
+};
+/* One actor, also one that has ended, until its record is used for another: -EOWNERDEAD. */
+WSCHED_CHECKED int wsched_actor_info(struct wsched *pool, struct wsched_actor actor,
+                                     struct wsched_actor_info *out);
+/* Call `visit` for every actor that lives, and of those that ended for as many as are remembered.
+ * A non-zero return of visit stops and is returned. Works on a pool whose processes are dead. */
+WSCHED_CHECKED int wsched_actors(struct wsched *pool,
+                                 int (*visit)(const struct wsched_actor_info *actor, void *ctx),
+                                 void *ctx);
 
 /* ---- looking ------------------------------------------------------------------------- */
 

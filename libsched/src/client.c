@@ -12,6 +12,7 @@
  * who then starts another supervisor. No timer ticks for this.
  */
 #define _GNU_SOURCE
+#include "actor.h"
 #include "events.h"
 
 #include <string.h>
@@ -60,9 +61,12 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     struct task *t = task_at(p, index);
     uint32_t generation = word_generation(au64_load_relaxed(&t->word)); /* relaxed: ours */
     const struct wsched_task *parent = p->current;
-    uint32_t attempts = s->max_retries == 0    ? WSCHED_RETRIES_DEFAULT + 1
+    uint32_t attempts = s->max_retries == 0    ? (s->actor.v ? 1 : WSCHED_RETRIES_DEFAULT + 1)
                         : s->max_retries == -1 ? 1
                                                : (uint32_t)s->max_retries + 1;
+
+    t->place = (uint32_t)s->actor.v; /* call_check() */
+    t->place_generation = (uint32_t)(s->actor.v >> 32);
 
     au64_store_relaxed(&t->waiters, 0); /* relaxed here and below: E1 of task.c */
     au64_store_relaxed(&t->successors, (uint64_t)generation << 32);
@@ -70,6 +74,8 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     t->parent_attempt = parent ? (uint8_t)parent->attempt : 0;
     t->kernel =
         (uint16_t)(kernel | (s->label ? KERNEL_LABELLED : 0) | (s->after_count ? KERNEL_AFTER : 0));
+    if (parent && call_holds(p, parent))
+        t->kernel |= KERNEL_HELD;
     if (spec_has_terms(s)) {
         t->kernel |= KERNEL_TERMS;
         terms_fill(p, index, s);
@@ -105,7 +111,10 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
               task_label(p, t));
     task_publish(p, index, TASK_PENDING);
     POINT("submit: published, not queued");
-    hint_push_locked(p, future);
+    if (s->actor.v)
+        call_push(p, index, future);
+    else
+        hint_push_locked(p, future);
     if (spec_has_terms(s))
         terms_begin(p, index);
     out->v = future;
@@ -128,7 +137,7 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
     uint32_t generation = word_generation(au64_load_relaxed(&t->word)); /* relaxed: ours */
     uint64_t future = future_make(index, generation);
     task_detail(p, t)->cause =
-        (struct cause){ .exit_code = -1, .kernel = (uint16_t)kernel, .is_dependency = 1 };
+        (struct cause){ .exit_code = -1, .kernel = (uint16_t)kernel, .flags = CAUSE_DEPENDENCY };
     err = deps_prepare(p, index, generation, s->after_count);
     pool_lock(p);
     if (err)
@@ -154,7 +163,6 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
     return 0;
 }
 
-static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
 
 static bool has_slot(struct wsched *p)
 {
@@ -206,7 +214,7 @@ static int submit_plain_ones(struct wsched *p, const struct wsched_spec *specs, 
     size_t i = 0;
 
     pool_lock(p);
-    for (; i < n && !specs[i].after_count; i++) {
+    for (; i < n && !specs[i].after_count && !specs[i].actor.v; i++) {
         const struct wsched_spec *s = &specs[i];
         if (s->kernel != name || !name)
             kernel = kernel_number(p, s->kernel);
@@ -224,6 +232,33 @@ static int submit_plain_ones(struct wsched *p, const struct wsched_spec *specs, 
     return err;
 }
 
+/* As submit_plain_ones(), of specs[0 .. n) those at the front that are calls of one actor. */
+static int submit_calls(struct wsched *p, const struct wsched_spec *specs, size_t n, uint64_t ticks,
+                        struct wsched_future *out, size_t *done)
+{
+    int err = call_check(p, specs[0].actor);
+    size_t i = 0;
+
+    pool_lock(p);
+    for (; !err && i < n && !specs[i].after_count && specs[i].actor.v == specs[0].actor.v; i++) {
+        const struct wsched_spec *s = &specs[i];
+        int kernel = kernel_number(p, s->kernel);
+        err = kernel < 0 ? kernel : spec_check(p, s);
+        if (!err && !call_has_room(p, (uint32_t)s->actor.v))
+            err = -EXFULL;
+        if (!err)
+            err = submit_plain(p, s, (uint32_t)kernel, ticks, &out[i]);
+        if (err)
+            break;
+    }
+    stat_add(&p->seats[p->seat].submitted, i);
+    pool_unlock(p);
+    if (i)
+        call_wake(p, specs[0].actor, out, i);
+    *done = i;
+    return err;
+}
+
 static int submit_with_after(struct wsched *p, const struct wsched_spec *s, uint64_t ticks,
                              struct wsched_future *out)
 {
@@ -232,6 +267,8 @@ static int submit_with_after(struct wsched *p, const struct wsched_spec *s, uint
     pool_unlock(p);
     int err = kernel < 0 ? kernel : spec_check(p, s);
 
+    if (!err && s->actor.v)
+        err = call_check(p, s->actor);
     return err ? err : submit_after(p, s, (uint32_t)kernel, ticks, out);
 }
 
@@ -249,20 +286,24 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
         return err;
     uint64_t ticks = n ? ticks_now(p) : 0;
     while (!err && i < n) {
-        size_t done = 0;
+        size_t done = 0, calls = 0;
         while (!err && i < n) {
             if (specs[i].after_count)
                 err = submit_with_after(p, &specs[i], ticks, &out[i]), done = !err;
+            else if (specs[i].actor.v)
+                err = submit_calls(p, &specs[i], n - i, ticks, &out[i], &done), calls += done;
             else
                 err = submit_plain_ones(p, &specs[i], n - i, ticks, &out[i], &done);
             i += done;
         }
-        if (i)
+        if (i > calls)
             au32_store_relaxed(&p->woke, park_wake_one(p)); /* relaxed: a hint for wsched_wait() */
         if (err == -ENOBUFS)                                /* of blocks */
             err = -EAGAIN;
         if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))
             err = wait_for_room(p, &specs[i]);
+        if (err == -EXFULL)
+            err = specs[i].flags & WSCHED_NO_WAIT ? -EAGAIN : call_wait_for_room(p, specs[i].actor);
     }
     return i ? (int)i : err;
 }
@@ -380,8 +421,7 @@ bool wanted_is_called(void *wanted)
     return over != w->over;
 }
 
-/* Sleep until woken, must_wake(), the deadline, or the supervisor's death. */
-static int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline)
+int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline)
 {
     if (p->role == ROLE_GUEST)
         return guest_sleep(p, must_wake, arg, deadline);

@@ -55,7 +55,8 @@ static uint64_t pack(uint32_t head, uint32_t size, uint64_t tag)
 
 static struct au64 *slots_of(const struct wsched *p, uint32_t seat)
 {
-    uint32_t n = seat_is_crew(p, seat) ? seat : seat - guest_seat(p, 0) + p->workers;
+    uint32_t n =
+        seat_is_crew(p, seat) ? seat : seat - guest_seat(p, 0) + p->workers; /* actors too */
 
     return &p->deques[(uint64_t)n * DEQUE_CAPACITY];
 }

@@ -180,7 +180,7 @@ int guest_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t 
 
 /* Let the supervisor look at the guests' seats. Signals of a PID that is somebody else's by now
  * are not sent: it was alive when we had the descriptor. */
-static int tell_supervisor(struct wsched *p)
+int supervisor_tell(struct wsched *p)
 {
     fence_seq_cst(); /* J5 */
     uint32_t supervisor = au32_load_acquire(&p->header->supervisor);
@@ -233,11 +233,11 @@ static int guest_enter(struct wsched *p, uint32_t flags)
     if (!err)
         err = seat_take(p, start, getpid());
     if (err == -EUSERS) /* perhaps by one that died before it said that it was there */
-        (void)tell_supervisor(p);
+        (void)supervisor_tell(p);
     if (err)
         return err;
     POINT("join: seat taken, supervisor not told");
-    err = tell_supervisor(p); /* J2 */
+    err = supervisor_tell(p); /* J2 */
     if (err) {
         seat_give(p);
         return err;

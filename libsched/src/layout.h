@@ -92,14 +92,19 @@ struct cause { /* of a failure; written by the word's exclusive owner */
     uint16_t kernel;   /* that failed: the task's, or that of the one it was to follow */
     uint8_t attempts;
     uint8_t attempts_max;
-    uint16_t is_dependency;
-    uint16_t late; /* enum late */
+    uint8_t late;     /* enum late */
+    uint8_t flags;    /* CAUSE_* */
+    uint8_t actor;    /* in which it ran, or was to run: index + 1; 0: in none */
+    uint8_t restarts; /* that this actor has had, of attempts_max, with CAUSE_ACTOR_ENDED */
 };
+#define CAUSE_DEPENDENCY 1u  /* of a task that it was to follow */
+#define CAUSE_ACTOR_ENDED 2u /* the actor has ended, and of this */
 
 /* Flags in task.kernel */
 #define KERNEL_LABELLED 0x8000u /* there is a label */
 #define KERNEL_AFTER 0x4000u /* it has dependencies: detail.deps and .dep_blocks mean something */
 #define KERNEL_TERMS 0x2000u /* it has terms */
+#define KERNEL_HELD 0x1000u  /* an actor's call waits for it, perhaps: it comes from one */
 #define KERNEL_NUMBER 0x0fffu
 
 /* What every task needs. */
@@ -115,7 +120,8 @@ struct task {
     uint32_t payload_size;
     uint32_t result_size;
     struct au32 owner; /* the guest that its future belongs to: guest.c; 0: none */
-    uint32_t pad[2];
+    uint32_t place;    /* the actor that it is a call of: index + 1; 0: any worker runs it */
+    uint32_t place_generation; /* of that actor */
 };
 
 /* What few need. */
@@ -129,7 +135,7 @@ struct detail {
 
 /* What fewer need: terms.c. Words with a generation are valid if it is the task's. */
 struct terms {
-    struct au64 stop; /* generation:29 << 33 | late:1 << 32 | when to kill:32 */
+    struct au64 stop;        /* generation:29 << 33 | late:1 << 32 | when to kill:32 */
     struct au64 deadline_ns; /* CLOCK_MONOTONIC; 0: none */
     uint32_t grace_ms;
     uint32_t flags; /* enum wsched_submit_flag */
@@ -165,7 +171,9 @@ struct seat {
     struct au32 reading;     /* the supervisor reads what the worker prints: output.c */
     struct au32 is_detached; /* of a guest: what it submitted runs on without it */
     struct au32 leaving;     /* a guest was asked to stop working: work.c */
-    uint32_t pad3[11];
+    uint32_t pad3;
+    struct au64 awaits; /* what it sleeps for: call.c */
+    uint64_t pad4[4];
     struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */
     struct au64 running[DEPTH_MAX];
@@ -198,6 +206,67 @@ struct event_label { /* in another ring, as most events have none */
     struct au64 words[NAME_BYTES / 8];
 };
 
+/* ---- actors: actor.c, mailbox.c ---------------------------------------------------------- */
+
+#define ACTORS_MAX 128u
+#define RESTARTS_LIMIT 250
+#define MAILBOX_SLOTS 4096u /* power of two */
+#define MAILBOX_MAX                                                            \
+    (MAILBOX_SLOTS / 2) /* calls that are taken; the other slots are for those \
+                         * that cannot be refused any more */
+
+enum actor_state {
+    ACTOR_FREE = 0,
+    ACTOR_MAKING = 1,  /* seat: who fills the record in */
+    ACTOR_NAMING = 2,  /* seat: who looks whether the name is taken */
+    ACTOR_REFUSED = 3, /* seat: who has lost the name to another */
+    ACTOR_ALIVE = 4,   /* has, or will have, a process */
+    ACTOR_ENDING = 5,  /* has none and will have none; the supervisor fails its calls */
+    ACTOR_DEAD = 6,    /* all is told; the record is kept until another needs it */
+};
+
+/* generation:32 | seat:16 | flags:8 | state:8 */
+#define ACTOR_STATE 0xffull
+#define ACTOR_STOP (1ull << 8)     /* takes no more calls; ends when those it has are served */
+#define ACTOR_STOP_NOW (1ull << 9) /* ends after the running one; the others fail */
+#define ACTOR_KILL (1ull << 10)    /* is to be killed */
+#define ACTOR_FAILED (1ull << 11)  /* its constructor said no: actor.error */
+#define ACTOR_STOPPING (ACTOR_STOP | ACTOR_STOP_NOW | ACTOR_KILL)
+#define ACTOR_SEAT_SHIFT 16
+#define ACTOR_GENERATION_SHIFT 32
+
+/* An actor's handle: generation in the high half, index + 1 in the low half. */
+
+struct mailbox_ends {
+    struct au64 head; /* by the actor's process */
+    uint64_t pad0[7];
+    struct au64 tail; /* by all who push, by CAS */
+    uint64_t pad1[7];
+};
+
+struct actor {
+    /* Read by every call. */
+    struct au64 word;
+    struct au64 room_waiters; /* bits of park words that wait for room in the mailbox */
+    struct au32 lost;         /* there may be a PENDING call in no mailbox */
+    uint32_t capacity;        /* of the mailbox */
+    uint32_t flags;           /* enum wsched_actor_flag */
+    int32_t max_restarts;     /* -1: any number */
+    uint64_t born;            /* ticks */
+    uint64_t creator;         /* identity of the process that made it */
+    struct au32 error;        /* of a constructor that failed */
+    uint16_t creator_seat;
+    uint16_t kernel; /* the constructor; UINT16_MAX: none */
+    uint32_t payload_size;
+    struct au32 restarts; /* by the supervisor */
+    /* Rest. */
+    struct au64 name[NAME_BYTES / 8]; /* "": none */
+    struct cause cause;               /* of the last death; by the supervisor */
+    struct au64 ended;                /* ticks; when it became ENDING */
+    struct au64 served;               /* calls that ended in its process, in all its lives */
+    struct mailbox_ends mailbox;
+};
+
 /* ---- header ------------------------------------------------------------------------------ */
 
 /* What sizes follow from; for those who did not make the pool. */
@@ -206,8 +275,8 @@ struct geometry {
     uint32_t task_count, bytes_stride, block_count;
     uint32_t payload_max, result_max;
     uint32_t kernel_count, event_capacity;
-    uint32_t queue_capacity, guests, guest_stock;
-    uint32_t pad[4];
+    uint32_t queue_capacity, guests, guest_stock, actors;
+    uint32_t pad[3];
 };
 
 struct header {
@@ -229,8 +298,8 @@ struct header {
     struct au64 deaths;
     struct au64 wakes;
     uint64_t pid_namespace;
-    struct au32 over; /* the driver is dead: nothing will run any more */
-    uint32_t pad3;
+    struct au32 over;         /* the driver is dead: nothing will run any more */
+    struct au32 actors_used;  /* records of actors from here on were never taken */
     struct au64 room_waiters; /* bits of park words that wait for a free slot */
     uint64_t pad4[7];
     struct park client_park[CLIENT_PARKS];
@@ -255,7 +324,9 @@ _Static_assert(sizeof(struct event_record) == CACHE_LINE / 2, "layout");
 _Static_assert(offsetof(struct header, sleepers) == 64, "layout");
 _Static_assert(offsetof(struct header, client_park) % CACHE_LINE == 0, "layout");
 _Static_assert(sizeof(struct geometry) == CACHE_LINE, "layout");
+_Static_assert(offsetof(struct actor, name) == CACHE_LINE, "what a call reads is one line");
+_Static_assert(offsetof(struct actor, mailbox) % CACHE_LINE == 0, "layout");
 _Static_assert(SEATS_MAX <= WORD_SEAT_MASK + 1, "a seat fits the word");
-_Static_assert(WORKERS_MAX + 2 + GUESTS_MAX <= SEATS_MAX, "a seat for everybody");
+_Static_assert(WORKERS_MAX + 2 + GUESTS_MAX + ACTORS_MAX <= SEATS_MAX, "a seat for everybody");
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* look.c -- what one can see of a pool: statistics, causes of failures, its health. */
 #define _GNU_SOURCE /* strsignal, strerrordesc_np */
-#include "pool.h"
+#include "actor.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,47 +32,83 @@ int wsched_stats(struct wsched *p, struct wsched_stats *out)
 
 /* ---- failures ---------------------------------------------------------------------------- */
 
-/* What is said of a task that failed by itself. */
-static void describe_error(struct wsched_failure *f, const char *before, enum late late)
+static const char *kernel_or(const struct wsched *p, const struct cause *c, const char *other)
+{
+    return c->kernel < p->kernel_count ? p->kernels[c->kernel].name : other;
+}
+
+/* "actor counter: ". The record may be another's by now: then it is younger than the task. */
+static void actor_prefix(const struct wsched *p, const struct cause *c, uint64_t born,
+                         char text[NAME_BYTES + 16])
+{
+    char name[NAME_BYTES] = "";
+
+    text[0] = 0;
+    if (!c->actor || c->actor > p->actors_max)
+        return;
+    if (actor_at(p, c->actor - 1u)->born <= born)
+        actor_name(actor_at(p, c->actor - 1u), name);
+    snprintf(text, NAME_BYTES + 16, "actor%s%s: ", name[0] ? " " : "", name);
+}
+
+/* ", attempt 2 of 3", ", restart 1 of 2"; only from the `from`th attempt on. */
+static void count_suffix(const struct cause *c, uint32_t from, char text[48])
+{
+    text[0] = 0;
+    if (!(c->flags & CAUSE_ACTOR_ENDED) && c->attempts >= from)
+        snprintf(text, 48, ", attempt %u of %u", c->attempts, c->attempts_max);
+    if ((c->flags & CAUSE_ACTOR_ENDED) && c->attempts_max)
+        snprintf(text, 48, ", restart %u of %u", c->restarts, c->attempts_max);
+}
+
+/* What is said of a task that failed by itself, or was never run. */
+static void describe_error(const struct wsched *p, const struct cause *c, int error,
+                           const char *before, char text[FAILURE_TEXT])
 {
     static const char *const words[] = { "", "had not started by its deadline",
                                          "was stopped at its deadline",
                                          "did not stop at its deadline and was killed" };
-    char again[48] = "";
+    const char *kernel = kernel_or(p, c, NULL);
+    char again[48];
 
-    if (f->attempts > 1)
-        snprintf(again, sizeof again, ", attempt %u of %u", f->attempts, f->attempts_max);
-    if (late)
-        snprintf(f->text, sizeof f->text, "%s%s %s%s", before, f->kernel, words[late], again);
+    count_suffix(c, 2, again);
+    if (c->flags &
+        CAUSE_ACTOR_ENDED) /* a constructor said no: that has nothing to do with restarts */
+        again[0] = 0;
+    if (!kernel && (c->flags & CAUSE_ACTOR_ENDED))
+        snprintf(text, FAILURE_TEXT, "%shas ended", before);
+    else if (c->late > NOT_LATE && c->late <= LATE_KILLED)
+        snprintf(text, FAILURE_TEXT, "%s%s %s%s", before, kernel ? kernel : "", words[c->late],
+                 again);
     else
-        snprintf(f->text, sizeof f->text, "%s%s failed: %s%s", before, f->kernel,
-                 wsched_strerror(f->error), again);
+        snprintf(text, FAILURE_TEXT, "%s%s failed: %s%s", before, kernel ? kernel : "",
+                 wsched_strerror(error), again);
 }
 
-static void describe(struct wsched_failure *f, bool is_dependency, enum late late)
+void cause_describe(const struct wsched *p, const struct cause *c, int error, uint64_t born,
+                    char text[FAILURE_TEXT])
 {
-    const char *before = is_dependency ? "a task it depends on: " : "";
+    const char *kernel = kernel_or(p, c, "");
+    const char *running = kernel[0] ? " while running " : "";
+    const char *name = c->signal ? sigdescr_np(c->signal) : NULL;
+    char before[NAME_BYTES + 48], actor[NAME_BYTES + 16], count[48];
 
-    late = late > LATE_KILLED ? NOT_LATE : late; /* damaged */
-    if (late) {
-        describe_error(f, before, late);
-    } else if (f->signal) {
-        const char *name = sigdescr_np(f->signal);
-        snprintf(f->text, sizeof f->text,
-                 "%skilled by signal %d (%s) while running %s, attempt %u of %u", before, f->signal,
-                 name ? name : "?", f->kernel, f->attempts, f->attempts_max);
-    } else if (f->exit_code >= 0) {
-        snprintf(f->text, sizeof f->text,
-                 "%sworker exited with code %d while running %s, attempt %u of %u", before,
-                 f->exit_code, f->kernel, f->attempts, f->attempts_max);
-    } else if (f->error == -EOWNERDEAD && f->attempts) {
-        snprintf(f->text, sizeof f->text, "%sits worker died while running %s, attempt %u of %u",
-                 before, f->kernel, f->attempts, f->attempts_max);
-    } else if (f->error == -ECANCELED) {
-        snprintf(f->text, sizeof f->text, "%s%s was cancelled", before, f->kernel);
-    } else {
-        describe_error(f, before, NOT_LATE);
-    }
+    actor_prefix(p, c, born, actor);
+    snprintf(before, sizeof before, "%s%s",
+             c->flags & CAUSE_DEPENDENCY ? "a task it depends on: " : "", actor);
+    count_suffix(c, 0, count);
+    if (error == -EOWNERDEAD && !c->signal && c->exit_code < 0 && c->attempts && !c->flags)
+        snprintf(text, FAILURE_TEXT, "%sits worker died while running %s%s", before, kernel, count);
+    else if (c->late || (!c->signal && c->exit_code < 0 && error != -ECANCELED))
+        describe_error(p, c, error, before, text);
+    else if (c->signal)
+        snprintf(text, FAILURE_TEXT, "%skilled by signal %d (%s)%s%s%s", before, c->signal,
+                 name ? name : "?", running, kernel, count);
+    else if (c->exit_code >= 0)
+        snprintf(text, FAILURE_TEXT, "%s%sexited with code %d%s%s%s", before,
+                 actor[0] ? "" : "worker ", c->exit_code, running, kernel, count);
+    else
+        snprintf(text, FAILURE_TEXT, "%s%s was cancelled", before, kernel);
 }
 
 int wsched_failure(struct wsched *p, struct wsched_future future, struct wsched_failure *out)
@@ -96,12 +132,12 @@ int wsched_failure(struct wsched *p, struct wsched_future future, struct wsched_
         .pid = c.pid,
         .signal = c.signal,
         .exit_code = c.exit_code,
-        .attempts = c.attempts,
-        .attempts_max = c.attempts_max,
+        .attempts = c.flags & CAUSE_ACTOR_ENDED ? 0 : c.attempts,
+        .attempts_max = c.flags & CAUSE_ACTOR_ENDED ? 0 : c.attempts_max,
     };
     if (c.kernel < p->kernel_count)
         snprintf(f.kernel, sizeof f.kernel, "%s", p->kernels[c.kernel].name);
-    describe(&f, c.is_dependency, (enum late)c.late);
+    cause_describe(p, &c, f.error, t->born, f.text);
     *out = f;
     return 0;
 }

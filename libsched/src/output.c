@@ -81,7 +81,7 @@ struct output {
     uint64_t dropped;
     uint32_t pending_size;
     struct fold folds[FOLDS];
-    struct stream streams[WORKERS_MAX];
+    struct stream streams[SEATS_MAX];
     char pending[PENDING_BYTES];
     char bytes[2 * PIPE_BYTES]; /* what was read and is nobody's yet */
 };
@@ -396,7 +396,7 @@ int output_begin(struct wsched *p, struct output **out)
     if (o == MAP_FAILED)
         return -ENOMEM;
     o->p = p;
-    for (uint32_t i = 0; i < WORKERS_MAX; i++)
+    for (uint32_t i = 0; i < SEATS_MAX; i++)
         o->streams[i].fd = -1;
     int err = open_out(o, p->options.output_fd);
     o->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -475,7 +475,7 @@ void output_finish(struct output *o)
 {
     if (!o)
         return;
-    for (uint32_t i = 0; i < WORKERS_MAX; i++)
+    for (uint32_t i = 0; i < SEATS_MAX; i++)
         output_ended(o, i, false);
     for (uint32_t i = 0; i < FOLDS; i++)
         fold_tell(o, &o->folds[i]);
@@ -496,7 +496,7 @@ void output_child(struct output *o, int fd)
 {
     if (!o)
         return;
-    for (uint32_t i = 0; i < WORKERS_MAX; i++) /* the others' */
+    for (uint32_t i = 0; i < SEATS_MAX; i++) /* the others' */
         if (o->streams[i].fd >= 0)
             close(o->streams[i].fd);
     close(o->epoll);

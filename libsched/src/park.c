@@ -32,7 +32,7 @@
  *   P3  slot recycled -> room_waiters read            |  room_waiters written -> free slots looked
  *       at. A worker with free slots in stock gives them back before it sleeps if somebody waits.
  */
-#include "pool.h"
+#include "actor.h"
 
 #include <string.h>
 
@@ -140,6 +140,12 @@ void hint_publish_locked(struct wsched *p)
 
 void hint_push(struct wsched *p, uint64_t future)
 {
+    uint32_t index = future_index(future);
+
+    if (index < p->task_count && task_at(p, index)->place) {
+        call_deliver(p, index, future);
+        return;
+    }
     pool_lock(p);
     hint_push_locked(p, future);
     hint_publish_locked(p);
@@ -153,6 +159,9 @@ bool work_is_visible(const struct wsched *p)
         return true;
     for (uint32_t i = 0, used = guests_used(p); i < used; i++)
         if (queue_size(p, guest_seat(p, i)) || deque_size(p, guest_seat(p, i)))
+            return true;
+    for (uint32_t i = 0, used = actors_used(p); i < used; i++)
+        if (deque_size(p, actor_seat(p, i)))
             return true;
     for (uint32_t i = 0; i < p->workers; i++)
         if (deque_size(p, i))

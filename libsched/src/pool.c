@@ -22,7 +22,7 @@ static int check_options(const struct wsched_options *o)
             return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
         o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->guests > GUESTS_MAX ||
-        o->reserved[0] || o->output_fd < 0 || o->reserved_too)
+        o->actors > ACTORS_MAX || o->output_fd < 0 || o->reserved_too)
         return -EINVAL;
     return o->output_fd && fcntl(o->output_fd, F_GETFD) < 0 ? -EBADF : 0;
 }
@@ -49,6 +49,7 @@ void pool_free(struct wsched *p)
     if (p->own)
         munmap(p->own, sizeof *p->own);
     free(p->free_slots);
+    free(p->heads_seen);
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->crew_lock);
     free(p);
@@ -65,9 +66,11 @@ int pool_new(struct wsched **out)
     p->fd = p->control = -1;
     pthread_mutex_init(&p->lock, NULL);
     pthread_mutex_init(&p->crew_lock, NULL);
+    p->heads_seen = calloc(ACTORS_MAX, sizeof *p->heads_seen);
     p->own = mmap(NULL, sizeof *p->own, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p->own == MAP_FAILED) {
+    if (p->own == MAP_FAILED)
         p->own = NULL;
+    if (!p->own || !p->heads_seen) {
         err = -ENOMEM;
     } else if (madvise(p->own, sizeof *p->own, MADV_WIPEONFORK)) {
         err = -errno;

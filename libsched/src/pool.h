@@ -39,12 +39,16 @@ struct wsched {
     uint64_t queue_tail;      /* what was written to it, published or not; 0: ask the seat */
     struct event_record *events;
     struct event_label *event_labels;
-    uint64_t event_number; /* of the event that is expected next, */
-    uint32_t event_place;  /* and where in its ring it goes */
+    struct actor *actors;
+    struct au64 *mailboxes; /* MAILBOX_SLOTS each */
+    unsigned char *actor_payloads;
+    struct au64 *heads_seen; /* of this process: of each mailbox, the head that it saw last */
+    uint64_t event_number;   /* of the event that is expected next, */
+    uint32_t event_place;    /* and where in its ring it goes */
     uint32_t workers, guests, seat_count, task_count, bytes_stride, block_count;
     uint32_t event_capacity, event_places; /* events kept; and one more: it is being written */
     uint32_t queue_capacity;               /* power of two */
-    uint32_t payload_max, result_max, kernel_count;
+    uint32_t payload_max, result_max, kernel_count, actors_max;
     uint64_t clock_ticks, clock_ns;
     bool has_tsc;
 
@@ -70,6 +74,8 @@ struct wsched {
     pid_t supervisor;          /* its pid, 0: none */
     int control; /* eventfd: tells the supervisor to stop; a guest's: pidfd of the driver */
 
+    uint32_t place;              /* in an actor's process: its index + 1 */
+    void *actor_state;           /* what its constructor set */
     struct wsched_task *current; /* in a worker: the task on top of its stack */
     uint32_t depth;
     uint32_t batch;    /* how many hints to steal at once */
@@ -213,10 +219,34 @@ static inline bool seat_is_guest(const struct wsched *p, uint32_t seat)
 {
     return seat >= guest_seat(p, 0) && seat < guest_seat(p, p->guests);
 }
+static inline uint32_t actor_seat(const struct wsched *p, uint32_t actor)
+{
+    return guest_seat(p, p->guests) + actor;
+}
+static inline bool seat_is_actor(const struct wsched *p, uint32_t seat)
+{
+    return seat >= actor_seat(p, 0) && seat < actor_seat(p, p->actors_max);
+}
+/* Is who sits there a child of the supervisor? */
+static inline bool seat_is_forked(const struct wsched *p, uint32_t seat)
+{
+    return seat_is_crew(p, seat) || seat_is_actor(p, seat);
+}
 /* Does it ever run tasks, and so have a deque, a park word and notes of what it runs? */
 static inline bool seat_can_run(const struct wsched *p, uint32_t seat)
 {
-    return seat_is_crew(p, seat) || seat_is_guest(p, seat);
+    return seat_is_crew(p, seat) || seat_is_guest(p, seat) || seat_is_actor(p, seat);
+}
+static inline uint32_t actor_payload_stride(const struct wsched *p)
+{
+    return (p->payload_max + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+/* Records of actors that were ever taken. */
+static inline uint32_t actors_used(const struct wsched *p)
+{
+    uint32_t n = au32_load_acquire(&p->header->actors_used);
+
+    return n < p->actors_max ? n : p->actors_max;
 }
 /* Seats of guests that were ever taken: only there is anything to find. */
 static inline uint32_t guests_used(const struct wsched *p)
@@ -370,6 +400,9 @@ void task_end_dead(struct wsched *p, uint32_t index, uint64_t word, enum task_st
 bool task_again(struct wsched *p, uint32_t index, uint64_t word);
 int task_cancel(struct wsched *p, uint64_t future);
 void task_release(struct wsched *p, const struct wsched_future *futures, size_t n);
+/* T4. A task fails that has not started; `is_blocked`: only if it is BLOCKED. */
+void task_fail_unstarted(struct wsched *p, uint32_t index, uint64_t word, bool is_blocked,
+                         int error, const struct cause *cause);
 void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32_t culprit,
                          uint64_t culprit_word);
 void task_fail_late(struct wsched *p, uint32_t index, uint64_t word);
@@ -477,6 +510,8 @@ struct source {
     uint64_t at; /* as of deque_peek(), queue_peek() */
 };
 int worker_main(struct wsched *p);
+void worker_begin(struct wsched *p); /* of an actor's process, too */
+/* Run this task here and now; false: it is not there to be run, or not here. */
 bool worker_run(struct wsched *p, uint64_t hint, const struct source *from);
 bool worker_help(struct wsched *p); /* run one task from anywhere; false: found none */
 struct wanted;
@@ -504,6 +539,8 @@ bool wanted_look(struct wanted *w);
 void wanted_register(struct wanted *w);
 /* Has one of them ended since? To be asked after the park word was set (P2); a struct wanted. */
 bool wanted_is_called(void *wanted);
+/* Sleep until woken, must_wake(), the deadline, or the supervisor's death. */
+int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
 
 /* ---- supervisor.c, sweep.c --------------------------------------------------------------- */
 
@@ -512,6 +549,7 @@ void supervisor_close(struct wsched *p);
 /* The driver looks after its supervisor: when it has died it starts another. -ESHUTDOWN: it cannot.
  */
 int supervisor_check(struct wsched *p);
+int supervisor_tell(struct wsched *p); /* to look at the seats of guests and at actors */
 /* What a dead worker left. `status` as of waitpid(). `culprit`: the task for whose sake the
  * supervisor killed it, or 0. */
 void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t culprit);

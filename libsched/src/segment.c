@@ -17,6 +17,7 @@
 #include "pool.h"
 
 #define GUESTS_DEFAULT 16u
+#define ACTORS_DEFAULT 16u
 #define STOCK_MAX 256u /* of free slots that a worker or a guest keeps at hand */
 
 static uint64_t take(uint64_t *at, uint64_t bytes)
@@ -61,7 +62,7 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
 
 struct places {
     uint64_t free_map, names, seats, deaths, tasks, details, call_map, terms, bytes, blocks, deques,
-        queues, events, labels, end;
+        queues, events, labels, actors, mailboxes, payloads, end;
 };
 
 static struct places places_of(const struct wsched *p)
@@ -80,14 +81,13 @@ static struct places places_of(const struct wsched *p)
     at.terms = take(&end, p->task_count * sizeof(struct terms));
     at.bytes = take(&end, (uint64_t)p->task_count * p->bytes_stride);
     at.blocks = take(&end, p->block_count * sizeof(struct block));
-    at.deques =
-        take(&end, (uint64_t)(p->workers + p->guests) * DEQUE_CAPACITY * sizeof(struct au64));
-    at.queues = take(&end, (uint64_t)(p->seat_count - p->workers) * p->queue_capacity *
-                               sizeof(struct au64));
-    at.events =
-        take(&end, (uint64_t)p->seat_count * p->event_places * sizeof(struct event_record));
-    at.labels =
-        take(&end, (uint64_t)p->seat_count * p->event_places * sizeof(struct event_label));
+    at.deques = take(&end, (uint64_t)(p->seat_count - 2) * DEQUE_CAPACITY * sizeof(struct au64));
+    at.queues = take(&end, (uint64_t)(2 + p->guests) * p->queue_capacity * sizeof(struct au64));
+    at.events = take(&end, (uint64_t)p->seat_count * p->event_places * sizeof(struct event_record));
+    at.labels = take(&end, (uint64_t)p->seat_count * p->event_places * sizeof(struct event_label));
+    at.actors = take(&end, p->actors_max * sizeof(struct actor));
+    at.mailboxes = take(&end, (uint64_t)p->actors_max * MAILBOX_SLOTS * sizeof(struct au64));
+    at.payloads = take(&end, (uint64_t)p->actors_max * actor_payload_stride(p));
     at.end = end;
     return at;
 }
@@ -109,6 +109,9 @@ static void place(struct wsched *p, const struct places *at)
     p->queues = (struct au64 *)(void *)(p->base + at->queues);
     p->events = (struct event_record *)(void *)(p->base + at->events);
     p->event_labels = (struct event_label *)(void *)(p->base + at->labels);
+    p->actors = (struct actor *)(void *)(p->base + at->actors);
+    p->mailboxes = (struct au64 *)(void *)(p->base + at->mailboxes);
+    p->actor_payloads = p->base + at->payloads;
 }
 
 static int make_memory(struct wsched *p)
@@ -148,7 +151,8 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     if (p->workers > WORKERS_MAX)
         p->workers = WORKERS_MAX;
     p->guests = o->guests ? o->guests : GUESTS_DEFAULT;
-    p->seat_count = guest_seat(p, p->guests);
+    p->actors_max = o->actors ? o->actors : ACTORS_DEFAULT;
+    p->seat_count = actor_seat(p, p->actors_max);
     p->payload_max = o->payload_max ? o->payload_max : 64;
     p->result_max = o->result_max ? o->result_max : 64;
     p->event_capacity = o->event_capacity ? o->event_capacity : 65536;
@@ -174,7 +178,8 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
                                              .event_capacity = p->event_capacity,
                                              .queue_capacity = p->queue_capacity,
                                              .guests = p->guests,
-                                             .guest_stock = p->guest_free_max };
+                                             .guest_stock = p->guest_free_max,
+                                             .actors = p->actors_max };
     p->header->pid_namespace = pid_namespace();
     for (size_t i = 0; i < kernel_count; i++)
         memcpy(p->kernel_names + i * NAME_BYTES, kernels[i].name, strlen(kernels[i].name) + 1);
@@ -204,7 +209,7 @@ static bool is_sane(const struct header *h, uint64_t file_bytes)
            g->kernel_count <= KERNELS_MAX && g->event_capacity > 0 &&
            g->event_capacity <= EVENTS_MAX && is_power_of_two(g->queue_capacity) &&
            g->queue_capacity <= 2 * TASKS_MAX && g->guests <= GUESTS_MAX &&
-           g->guest_stock <= STOCK_MAX;
+           g->guest_stock <= STOCK_MAX && g->actors <= ACTORS_MAX;
 }
 
 int segment_look(struct wsched *p, bool writable)
@@ -225,7 +230,8 @@ int segment_look(struct wsched *p, bool writable)
     const struct geometry *g = &h.geometry;
     p->workers = h.workers;
     p->guests = g->guests;
-    p->seat_count = guest_seat(p, p->guests);
+    p->actors_max = g->actors;
+    p->seat_count = actor_seat(p, p->actors_max);
     p->task_count = g->task_count;
     p->bytes_stride = g->bytes_stride;
     p->block_count = g->block_count;

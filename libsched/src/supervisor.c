@@ -11,7 +11,8 @@
  *                       Or somebody calls us about a task: terms.c. The timeout is timer.c's.
  *   pidfd of the driver the driver is gone, by whatever death: tell guests, kill workers, leave.
  *   eventfd             wsched_close(): give workers a second, kill those that are left, leave.
- *   SIGURG              a guest joined: guard.c looks through the guests' seats.
+ *   SIGURG              a guest joined: guard.c looks through the guests' seats. Or there is
+ *                       something to do for an actor: actor.c.
  *   guests (epoll)      one of them died: guard.c sweeps its seat.
  *   output (epoll)      workers printed something: output.c, if it was asked for.
  *
@@ -36,6 +37,7 @@
  *   driver had installed do not act in them, but for those of faults (SIGSEGV, ...).
  */
 #define _GNU_SOURCE
+#include "actor.h"
 #include "output.h"
 
 #include <fcntl.h>
@@ -58,10 +60,10 @@
 #define START_TRIES 10
 
 struct crew {
-    pid_t pids[WORKERS_MAX];
-    uint32_t fails[WORKERS_MAX];    /* deaths in a row before it was ready */
-    bool fails_itself[WORKERS_MAX]; /* the last one was worker_start's doing */
-    int64_t due[WORKERS_MAX];       /* when to fork again; 0: runs */
+    pid_t pids[SEATS_MAX];        /* of workers and actors; 0: none */
+    uint32_t fails[SEATS_MAX];    /* deaths in a row before it was ready */
+    bool fails_itself[SEATS_MAX]; /* the last one was worker_start's doing */
+    int64_t due[SEATS_MAX];       /* when to fork again; 0: runs, or is not to run */
     pid_t parent;
     int signals, driver, control;
     struct output *output; /* NULL: not asked for */
@@ -111,7 +113,7 @@ static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, stru
                           empty | identity_make(0, start, getpid())))
         _exit(0);
     pthread_sigmask(SIG_SETMASK, &p->mask, NULL);
-    int code = worker_main(p);
+    int code = seat_is_actor(p, seat) ? actor_main(p) : worker_main(p);
     output_child_end(crew->output);
     _exit(code);
 }
@@ -148,6 +150,37 @@ static bool is_broken(const struct wsched *p, const struct crew *crew)
     return true;
 }
 
+/* Again, soon or, if it only ever fails, later. */
+static void fork_again(struct wsched *p, struct crew *crew, uint32_t seat)
+{
+    uint32_t fails = crew->fails[seat] > 10 ? 10 : crew->fails[seat];
+
+    crew->due[seat] = monotonic_ns() + (fails > FAILS_SLOW ? NS_PER_MS << fails : 0);
+    if (fails <= FAILS_SLOW && worker_fork(p, crew, seat))
+        crew->due[seat] = monotonic_ns() + FORK_AGAIN_MS * NS_PER_MS;
+}
+
+/* The process of an actor ended; `culprit` as in sweep_seat(). */
+static void actor_died(struct wsched *p, struct crew *crew, uint32_t seat, pid_t pid, int status,
+                       uint64_t culprit)
+{
+    uint32_t index = actor_of_seat(p, seat);
+
+    actor_has_died(p, index, pid, status);
+    POINT("supervisor: an actor died, nothing swept");
+    sweep_seat(p, seat, pid, status, culprit);
+    POINT("supervisor: actor swept, not restarted");
+    au64_store_release(&p->seats[seat].identity,
+                       identity_make(au32_load_relaxed(&p->header->crew), 0, 0));
+    if (actor_restart(p, index)) {
+        fork_again(p, crew, seat);
+    } else {
+        crew->fails[seat] = 0;
+        crew->due[seat] = 0;
+        actor_end(p, index);
+    }
+}
+
 static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int status,
                         bool stopping)
 {
@@ -160,19 +193,37 @@ static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int 
     if (stopping)
         return;
     POINT("supervisor: a worker died, nothing swept");
-    sweep_seat(p, seat, pid, status,
-               WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? culprit : 0);
+    culprit = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? culprit : 0;
     crew->fails[seat] = was_ready ? 0 : crew->fails[seat] + 1;
     crew->fails_itself[seat] = !was_ready && WIFEXITED(status);
+    if (seat_is_actor(p, seat))
+        return actor_died(p, crew, seat, pid, status, culprit);
+    sweep_seat(p, seat, pid, status, culprit);
     if (is_broken(p, crew)) {
         au32_store_release(&p->header->broken, ESHUTDOWN);
         park_wake_all(p);
         return;
     }
-    uint32_t fails = crew->fails[seat] > 10 ? 10 : crew->fails[seat];
-    crew->due[seat] = monotonic_ns() + (fails > FAILS_SLOW ? NS_PER_MS << fails : 0);
-    if (fails <= FAILS_SLOW && worker_fork(p, crew, seat))
-        crew->due[seat] = monotonic_ns() + FORK_AGAIN_MS * NS_PER_MS;
+    fork_again(p, crew, seat);
+}
+
+/* Fork for actors that have no process, kill those that are to be killed. */
+static void serve_actors(struct wsched *p, struct crew *crew)
+{
+    for (uint32_t i = 0; i < actors_used(p); i++) {
+        uint32_t seat = actor_seat(p, i);
+        uint64_t word = au64_load_acquire(&actor_at(p, i)->word); /* E4 of actor.c */
+        if (actor_state(word) != ACTOR_ALIVE)
+            continue;
+        if (crew->pids[seat] && (word & ACTOR_KILL)) {
+            kill(crew->pids[seat], SIGKILL);
+        } else if (!crew->pids[seat] && (word & ACTOR_STOPPING)) {
+            crew->due[seat] = 0;
+            actor_end(p, i);
+        } else if (!crew->pids[seat] && !crew->due[seat] && worker_fork(p, crew, seat)) {
+            crew->due[seat] = monotonic_ns() + FORK_AGAIN_MS * NS_PER_MS;
+        }
+    }
 }
 
 static void reap(struct wsched *p, struct crew *crew, bool stopping)
@@ -181,7 +232,7 @@ static void reap(struct wsched *p, struct crew *crew, bool stopping)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0)
-        for (uint32_t i = 0; i < p->workers; i++) {
+        for (uint32_t i = 0; i < p->seat_count; i++) {
             if (crew->pids[i] != pid)
                 continue;
             if (WIFEXITED(status) || WIFSIGNALED(status))
@@ -198,7 +249,7 @@ static int fork_due(struct wsched *p, struct crew *crew) /* ms until the next is
 {
     int64_t now = monotonic_ns(), next = INT64_MAX;
 
-    for (uint32_t i = 0; i < p->workers; i++) {
+    for (uint32_t i = 0; i < p->seat_count; i++) {
         if (!crew->due[i])
             continue;
         if (crew->due[i] <= now && worker_fork(p, crew, i))
@@ -211,10 +262,10 @@ static int fork_due(struct wsched *p, struct crew *crew) /* ms until the next is
 
 static void kill_workers(struct wsched *p, struct crew *crew)
 {
-    for (uint32_t i = 0; i < p->workers; i++)
+    for (uint32_t i = 0; i < p->seat_count; i++)
         if (crew->pids[i])
             kill(crew->pids[i], SIGKILL); /* our child, not yet reaped: the pid is its */
-    for (uint32_t i = 0; i < p->workers; i++)
+    for (uint32_t i = 0; i < p->seat_count; i++)
         while (crew->pids[i] && waitpid(crew->pids[i], NULL, 0) < 0 && errno == EINTR)
             ;
     output_finish(crew->output);
@@ -222,7 +273,7 @@ static void kill_workers(struct wsched *p, struct crew *crew)
 
 static bool any_alive(const struct wsched *p, const struct crew *crew)
 {
-    for (uint32_t i = 0; i < p->workers; i++)
+    for (uint32_t i = 0; i < p->seat_count; i++)
         if (crew->pids[i])
             return true;
     return false;
@@ -335,6 +386,7 @@ static void supervise(struct wsched *p, struct crew *crew)
 {
     fence_seq_cst(); /* J5 of guest.c */
     guard_scan(p, &crew->guard);
+    serve_actors(p, crew);
     for (;;) {
         struct pollfd fds[] = { { crew->signals, POLLIN, 0 },
                                 { crew->driver, POLLIN, 0 },
@@ -354,7 +406,10 @@ static void supervise(struct wsched *p, struct crew *crew)
             if (info.ssi_signo == SIGURG)
                 guard_scan(p, &crew->guard);
         guard_serve(p, &crew->guard);
-        reap(p, crew, au32_load_acquire(&p->header->stopping)); /* they may know it before us */
+        bool stopping = au32_load_acquire(&p->header->stopping); /* they may know it before us */
+        reap(p, crew, stopping);
+        if (!stopping)
+            serve_actors(p, crew);
     }
 }
 
@@ -439,7 +494,10 @@ static void dismiss_crew(struct wsched *p, pid_t *pids)
 {
     uint32_t next = au32_add_acq_rel(&p->header->crew, 1) + 1;
 
-    for (uint32_t i = 0; i < p->workers; i++) {
+    for (uint32_t i = 0; i < p->seat_count; i++) {
+        pids[i] = 0;
+        if (!seat_is_forked(p, i))
+            continue;
         uint64_t old = au64_xchg_seq_cst(&p->seats[i].identity, identity_make(next, 0, 0));
         pids[i] = identity_pid(old);
         await_death(old);
@@ -457,7 +515,7 @@ static bool supervisor_lives(const struct wsched *p)
 /* A supervisor that is killed before it has said that all is well gets a successor, too. */
 static int crew_start(struct wsched *p)
 {
-    pid_t dead[WORKERS_MAX];
+    pid_t dead[SEATS_MAX];
     int err = -EOWNERDEAD;
 
     for (int i = 0; i < START_TRIES && err == -EOWNERDEAD; i++) {
@@ -498,7 +556,7 @@ int supervisor_open(struct wsched *p)
 
 void supervisor_close(struct wsched *p)
 {
-    pid_t dead[WORKERS_MAX];
+    pid_t dead[SEATS_MAX];
     uint64_t one = 1;
     int fd = p->supervisor ? pidfd_of(p->supervisor) : -1;
 

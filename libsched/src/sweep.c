@@ -20,6 +20,7 @@
  * from the notes: an entry is marked "died" before its task is taken further, and stays until step
  * 4 has cancelled its children (W1).
  */
+#include "actor.h"
 #include "events.h"
 
 #include <string.h>
@@ -52,7 +53,10 @@ static void fill_cause(struct wsched *p, struct task *t, uint64_t word, pid_t pi
         .kernel = (uint16_t)task_kernel(t),
         .attempts = (uint8_t)word_attempt(word),
         .attempts_max = t->attempts_max,
+        .actor = (uint8_t)t->place,
     };
+    if (t->place && !actor_will_restart(p, t->place - 1))
+        call_blame(p, t);
 }
 
 /* A task that the dead seat was running goes on: again, or not. */
@@ -65,7 +69,7 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
 
     event_put(p, seat_can_run(p, seat) ? seat : p->seat, WSCHED_EVENT_DIED, ticks_now(p), future,
               attempt, task_kernel(t), pid, task_label(p, t));
-    if (!is_charged && t->attempts_max > 1 && t->attempts_max < ATTEMPT_LIMIT)
+    if (!is_charged && !t->place && t->attempts_max > 1 && t->attempts_max < ATTEMPT_LIMIT)
         t->attempts_max++;
     POINT("sweep: about to settle a task");
     if ((word & WORD_CANCEL) && terms_are_late(p, index, word)) {
@@ -74,7 +78,7 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
         task_end_dead(p, index, word, TASK_FAILED, ETIMEDOUT);
     } else if (word & WORD_CANCEL) {
         task_end_dead(p, index, word, TASK_CANCELLED, ECANCELED);
-    } else if (attempt < t->attempts_max) {
+    } else if (attempt < t->attempts_max && (!t->place || actor_will_restart(p, t->place - 1))) {
         if (!task_again(p, index, word)) {
             settle(p, index, au64_load_acquire(&t->word), true, pid,
                    status); /* cancelled meanwhile */
@@ -82,7 +86,8 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
         }
         stat_add(&p->seats[p->seat].retried, 1);
         POINT("sweep: pending again, no hint pushed");
-        hint_push(p, future);
+        if (!t->place) /* a call is still the first in its mailbox */
+            hint_push(p, future);
     } else {
         fill_cause(p, t, word, pid, status);
         POINT("sweep: cause written, task not failed");
@@ -198,6 +203,8 @@ static void sweep_task(struct wsched *p, const struct sweep *s, uint32_t index, 
             settle(p, index, word, true, 0, status);
         break;
     case TASK_FAILING:
+        if (is_dead && t->place && !(task_detail(p, t)->cause.flags & CAUSE_DEPENDENCY))
+            call_blame(p, t);
         if (is_dead)
             task_end(p, index, word, TASK_FAILED, word_errno(word));
         break;
@@ -264,6 +271,8 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t
     POINT("sweep: blocks swept, table not");
     sweep_table(p, &s, status);
     au32_store_release(&p->seats[seat].depth, 0);
+    actors_sweep_seat(p, seat, pid);
+    actors_look_for_lost(p);
     if (au64_load_seq_cst(&p->header->room_waiters)) /* P3: slots came back */
         park_wake_room(p);
 }
@@ -283,10 +292,15 @@ void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests
     seats_add(s.seats, supervisor_seat(p));
     for (uint32_t seat = 0; seat < p->workers; seat++)
         seats_add(s.seats, seat);
+    for (uint32_t i = 0; i < actors_used(p); i++) {
+        seats_add(s.seats, actor_seat(p, i));
+        if (pids[actor_seat(p, i)])
+            actor_has_died(p, i, pids[actor_seat(p, i)], status);
+    }
     s.count = 0;
     for (uint32_t seat = 0; seat < p->seat_count; seat++) {
         uint32_t first = s.count;
-        bool is_crew = seat_is_crew(p, seat);
+        bool is_crew = seat_is_forked(p, seat);
         if (!seats_have(s.seats, seat) || !seat_can_run(p, seat))
             continue;
         read_notes(p, &s, seat);
@@ -301,8 +315,18 @@ void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests
     POINT("sweep: blocks swept, table not");
     sweep_table(p, &s, status);
     for (uint32_t seat = 0; seat < p->seat_count; seat++)
-        if (seats_have(s.seats, seat))
+        if (seats_have(s.seats, seat)) {
             au32_store_release(&p->seats[seat].depth, 0);
+            actors_sweep_seat(p, seat,
+                              seat_is_forked(p, seat)
+                                  ? pids[seat]
+                                  : identity_pid(au64_load_acquire(&p->seats[seat].identity)));
+        }
+    for (uint32_t i = 0; i < actors_used(p); i++)
+        if (actor_state(au64_load_acquire(&actor_at(p, i)->word)) == ACTOR_ENDING ||
+            (pids[actor_seat(p, i)] && !actor_restart(p, i)))
+            actor_end(p, i);
+    actors_look_for_lost(p);
     wake_in_its_place(p);
     if (au64_load_seq_cst(&p->header->room_waiters)) /* P3 */
         park_wake_room(p);

@@ -320,9 +320,8 @@ void task_tell(struct wsched *p, uint32_t index)
         task_recycle(p, index);
 }
 
-/* T4. A task fails that has not started. */
-static void fail_unstarted(struct wsched *p, uint32_t index, uint64_t word, bool is_blocked,
-                           int error, const struct cause *cause)
+void task_fail_unstarted(struct wsched *p, uint32_t index, uint64_t word, bool is_blocked,
+                         int error, const struct cause *cause)
 {
     struct task *t = task_at(p, index);
     uint32_t generation = word_generation(word);
@@ -350,8 +349,8 @@ void task_fail_dependent(struct wsched *p, uint32_t index, uint64_t word, uint32
 
     if (word_state(culprit_word) == TASK_FAILED)
         cause = task_detail(p, c)->cause;
-    cause.is_dependency = 1;
-    fail_unstarted(p, index, word, true, error, &cause);
+    cause.flags |= CAUSE_DEPENDENCY;
+    task_fail_unstarted(p, index, word, true, error, &cause);
 }
 
 void task_fail_late(struct wsched *p, uint32_t index, uint64_t word)
@@ -363,7 +362,7 @@ void task_fail_late(struct wsched *p, uint32_t index, uint64_t word)
                            .attempts_max = t->attempts_max,
                            .late = LATE_UNSTARTED };
 
-    fail_unstarted(p, index, word, false, ETIMEDOUT, &cause);
+    task_fail_unstarted(p, index, word, false, ETIMEDOUT, &cause);
 }
 
 int task_cancel(struct wsched *p, uint64_t future)

@@ -46,7 +46,7 @@ static struct {
     struct due *heap; /* heap[0] is the soonest */
     uint32_t *place;  /* of a slot: index in the heap + 1, or 0 */
     uint32_t count;
-    struct aim aims[WORKERS_MAX];
+    struct aim aims[SEATS_MAX];
     uint32_t aim_count;
 } timer;
 
@@ -142,7 +142,7 @@ static void let_go(const pid_t *pids, uint32_t seat)
 
 static void look_at_aims(struct wsched *p, const pid_t *pids)
 {
-    for (uint32_t seat = 0; timer.aim_count && seat < p->workers; seat++) {
+    for (uint32_t seat = 0; timer.aim_count && seat < p->seat_count; seat++) {
         struct aim *a = &timer.aims[seat];
         if (!a->future || a->is_killed || !pids[seat] || !stands_still(pids[seat]))
             continue;
@@ -167,7 +167,7 @@ uint64_t timer_worker_died(uint32_t seat)
 
 void timer_end(struct wsched *p, const pid_t *pids)
 {
-    for (uint32_t seat = 0; seat < p->workers; seat++)
+    for (uint32_t seat = 0; seat < p->seat_count; seat++)
         let_go(pids, seat);
 }
 
@@ -190,7 +190,7 @@ static int64_t examine(struct wsched *p, const pid_t *pids, uint32_t slot, int64
         return kill_due;
     if (word_state(word) == TASK_RUNNING && seat_is_guest(p, word_seat(word)))
         return INT64_MAX; /* not our process to kill: it was asked to stop */
-    if (word_state(word) == TASK_RUNNING && seat_is_crew(p, word_seat(word)))
+    if (word_state(word) == TASK_RUNNING && seat_is_forked(p, word_seat(word)))
         aim(pids, word_seat(word), future_make(slot, word_generation(word)));
     return now + LOOK_AGAIN_NS;
 }

@@ -20,6 +20,7 @@
  */
 #define _GNU_SOURCE
 #include "events.h"
+#include "actor.h"
 #include "output.h"
 
 #include <string.h>
@@ -100,6 +101,19 @@ static bool from_guests(struct wsched *p, uint64_t *hint)
     return false;
 }
 
+static bool from_actors(struct wsched *p, uint64_t *hint)
+{
+    for (uint32_t i = 0, used = actors_used(p); i < used; i++) {
+        uint64_t hints[STEAL_MAX];
+        uint32_t n = deque_steal(p, actor_seat(p, i), p->batch, hints);
+        if (n) {
+            *hint = keep_first(p, hints, n, HINT_STOLEN);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The queues may have lost something: look through the table. */
 static bool from_table(struct wsched *p, uint64_t *hint)
 {
@@ -111,7 +125,7 @@ static bool from_table(struct wsched *p, uint64_t *hint)
     POINT("worker: looking for lost tasks");
     for (uint32_t i = 0; i < used && i < p->task_count; i++) {
         uint64_t w = au64_load_acquire(&task_at(p, i)->word);
-        if (word_state(w) != TASK_PENDING)
+        if (word_state(w) != TASK_PENDING || task_at(p, i)->place)
             continue;
         uint64_t h = future_make(i, word_generation(w));
         if (!found)
@@ -130,7 +144,7 @@ static bool find(struct wsched *p, uint64_t *hint)
     if (++p->tick % OUTER_FIRST_EVERY == 0 && (from_queues(p, hint) || from_table(p, hint)))
         return true;
     return deque_take(p, hint) || from_queues(p, hint) || from_others(p, hint) ||
-           from_guests(p, hint) || from_table(p, hint);
+           from_guests(p, hint) || from_actors(p, hint) || from_table(p, hint);
 }
 
 /* ---- running ----------------------------------------------------------------------------- */
@@ -149,7 +163,8 @@ static void blame_kernel(struct wsched *p, struct task *t, const struct wsched_t
                                                .kernel = task->kernel,
                                                .attempts = (uint8_t)task->attempt,
                                                .attempts_max = t->attempts_max,
-                                               .late = (uint16_t)late };
+                                               .late = (uint8_t)late,
+                                               .actor = (uint8_t)t->place };
 }
 
 /* The kernel failed, but may be run again: then the task is anybody's. */
@@ -159,7 +174,8 @@ static bool try_again(struct wsched *p, const struct wsched_task *task, uint64_t
         return false; /* or it was asked to stop meanwhile */
     POINT("worker: failed, pending again, no hint pushed");
     stat_add(&p->seats[p->seat].retried, 1);
-    hint_push(p, task->future);
+    if (!task_at(p, task->index)->place) /* a call is still the first in its mailbox */
+        hint_push(p, task->future);
     return true;
 }
 
@@ -265,6 +281,11 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
         hint_drop(p, from);
         return false;
     }
+    /* An actor takes its calls at the base, and above that what is not one; workers only that. */
+    if (task_at(p, task.index)->place != (p->current ? 0 : p->place)) {
+        hint_drop(p, from);
+        return false;
+    }
     task.attempt = word_attempt(word);
     note(p, depth, &task);
     set_depth(p, depth + 1);
@@ -289,8 +310,8 @@ bool worker_help(struct wsched *p)
 
     if (p->is_guest)
         return p->depth < DEPTH_MAX && !pool_is_over(p) && guest_help(p);
-    return p->depth < DEPTH_MAX && !au32_load_acquire(&p->header->stopping) && find(p, &hint) &&
-           (worker_run(p, hint, NULL), true);
+    return !p->place && p->depth < DEPTH_MAX && !au32_load_acquire(&p->header->stopping) &&
+           find(p, &hint) && (worker_run(p, hint, NULL), true);
 }
 
 /* ---- having nothing to do ---------------------------------------------------------------- */
@@ -304,7 +325,7 @@ static void rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
         (void)guest_rest(p, wants_work, must_wake, arg, deadline); /* the caller looks again */
         return;
     }
-    if (p->cpus > 1 && (p->is_searching || search_begin(p))) {
+    if (p->cpus > 1 && (p->place || p->is_searching || search_begin(p))) {
         for (uint32_t i = 0; i < p->spin_rounds; i++) {
             if ((wants_work && work_is_visible(p)) || (must_wake && must_wake(arg)) ||
                 au32_load_relaxed(&p->header->stopping)) { /* relaxed: looked at again */
@@ -328,7 +349,8 @@ static bool run_awaited(struct wsched *p, const struct wanted *w, bool *blocked)
             continue;
         if (word_state(word) == TASK_PENDING && worker_run(p, w->futures[i].v, NULL))
             return true;
-        *blocked |= word_state(word) == TASK_BLOCKED;
+        *blocked |= word_state(word) == TASK_BLOCKED ||
+                    (task_at(p, index)->place && !call_holds(p, p->current));
     }
     return false;
 }
@@ -343,7 +365,7 @@ static bool run_own(struct wsched *p)
     while (deque_newest(p, &hint)) {
         bool is_pending =
             future_look(p, hint & ~HINT_STOLEN, &index, &word) && word_state(word) == TASK_PENDING;
-        if (is_pending && p->depth >= HELP_DEPTH && /* relaxed: E1 */
+        if (is_pending && (p->depth >= HELP_DEPTH || call_holds(p, p->current)) && /* relaxed: E1 */
             au64_load_relaxed(&task_at(p, index)->parent) != p->current->future)
             return false;
         if (!p->is_guest && !deque_take(p, &hint))
@@ -371,7 +393,7 @@ int worker_wait(struct wanted *w, int64_t deadline)
     struct wsched *p = w->p;
     int err = 0;
 
-    if (has_older(p, w))
+    if (has_older(p, w) && !(p->place && p->depth <= 1)) /* nothing lies under an actor's call */
         return -EDEADLK;
     p->last_end = 0;
     while (!wanted_look(w)) {
@@ -386,11 +408,16 @@ int worker_wait(struct wanted *w, int64_t deadline)
             break;
         if (run_own(p) || run_awaited(p, w, &blocked))
             continue;
-        bool wants_work = p->depth < HELP_DEPTH || blocked;
+        bool wants_work =
+            !p->place && ((p->depth < HELP_DEPTH && !call_holds(p, p->current)) || blocked);
         if (wants_work && worker_help(p))
             continue;
         wanted_register(w);
+        err = call_await(p, w);
+        if (err)
+            break;
         rest(p, wants_work, wanted_is_called, w, deadline);
+        call_await(p, NULL);
     }
     search_end(p);
     return err;
@@ -398,8 +425,7 @@ int worker_wait(struct wanted *w, int64_t deadline)
 
 /* ---- a worker's life --------------------------------------------------------------------- */
 
-/* Returns the exit code. */
-int worker_main(struct wsched *p)
+void worker_begin(struct wsched *p)
 {
     p->pid = getpid();
     p->free_count = 0;
@@ -410,7 +436,15 @@ int worker_main(struct wsched *p)
     p->cpus = wsched_cpus();
     p->random = (uint64_t)p->pid * 0x9e3779b97f4a7c15u | 1;
     p->map_cursor = p->seat * 7;
+    p->place = 0;
+    call_await(p, NULL);
     set_depth(p, 0);
+}
+
+/* Returns the exit code. */
+int worker_main(struct wsched *p)
+{
+    worker_begin(p);
     if (p->options.worker_start && p->options.worker_start(p->options.worker_ctx))
         return 1;
     au32_store_release(&p->seats[p->seat].ready, 1); /* W2: pairs with supervisor.c */
