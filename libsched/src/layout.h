@@ -23,7 +23,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 4u
+#define LAYOUT_VERSION 5u
 
 #define WORKERS_MAX 256u
 #define GUESTS_MAX 64u
