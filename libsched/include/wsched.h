@@ -118,6 +118,16 @@ enum wsched_submit_flag {
     WSCHED_RETRY_ERRORS = 1u << 2, /* max_retries counts also after errors of the kernel */
 };
 
+/*
+ * Higher ones start first, in order; one time in 61 the others have precedence, so that none starves.
+ * A task lends its priority to those that it waits for inside its kernel, or is to follow.
+ */
+enum wsched_priority {
+    WSCHED_PRIORITY_LOW = -1,
+    WSCHED_PRIORITY_NORMAL = 0,
+    WSCHED_PRIORITY_HIGH = 1,
+};
+
 #define WSCHED_RETRIES_DEFAULT 3
 struct wsched_spec {
     const char *kernel;
@@ -131,6 +141,7 @@ struct wsched_spec {
     /* From now, up to 24 days; 0: none. If it is not over by then it fails with -ETIMEDOUT: one that has
      * not started never runs, one that runs is asked to stop (and is done if it ends well all the same). */
     uint32_t deadline_ms;
+    int32_t priority;  /* enum wsched_priority */
     uint32_t grace_ms; /* with WSCHED_KILL_LATE: as of wsched_kill() */
     /* Not zero: a call of this actor. Then max_retries 0 means: never run again. */
     struct wsched_actor actor;
@@ -508,6 +519,7 @@ struct wsched_task_info {
     bool is_released;      /* its future was given back */
     uint64_t submitted_ns; /* CLOCK_MONOTONIC */
     uint64_t deadline_ns;  /* or 0 */
+    int32_t priority;      /* enum wsched_priority; with what was lent */
     const char *kernel;    /* valid until the pool is closed */
     char label[32];
 };

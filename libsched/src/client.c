@@ -44,6 +44,7 @@ static int spec_check(struct wsched *p, const struct wsched_spec *s)
         return -E2BIG;
     if (s->max_retries < -1 || (s->after_count && !s->after) || s->after_count > AFTER_MAX ||
         (s->flags & ~(uint32_t)(WSCHED_NO_WAIT | WSCHED_KILL_LATE | WSCHED_RETRY_ERRORS)) ||
+        s->priority < WSCHED_PRIORITY_LOW || s->priority > WSCHED_PRIORITY_HIGH ||
         s->deadline_ms > INT32_MAX || s->grace_ms > INT32_MAX)
         return -EINVAL;
     for (uint32_t i = 0; i < s->after_count; i++) {
@@ -159,6 +160,8 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
         task_release(p, &(struct wsched_future){ future }, 1);
         return err;
     }
+    for (uint32_t i = 0; levels_used(p) && i < s->after_count; i++)
+        level_lend(p, s->after[i].v, (enum level_name)(s->priority + LEVEL_NORMAL));
     out->v = future;
     return 0;
 }

@@ -62,6 +62,7 @@ static bool task_look(const struct wsched *p, uint32_t index, double rate,
         .submitted_ns = ticks_to_ns(p, t->born, rate),
         .kernel = kernel_of(p, t->kernel),
     };
+    out->priority = (int32_t)level_of(p, index, word_generation(word)) - LEVEL_NORMAL;
     if (terms_deadline(p, index) != INT64_MAX)
         out->deadline_ns = (uint64_t)terms_deadline(p, index);
     if (t->kernel & KERNEL_LABELLED)
@@ -158,6 +159,7 @@ int wsched_info(struct wsched *p, struct wsched_info *out)
         .bytes = p->bytes,
     };
     count_tasks(p, &info);
+    info.queued = level_size(p, LEVEL_LOW) + level_size(p, LEVEL_HIGH);
     for (uint32_t i = 0; i < p->seat_count; i++)
         info.queued += (seat_can_run(p, i) ? deque_size(p, i) : 0) +
                        (seat_is_crew(p, i) ? 0 : queue_size(p, i));

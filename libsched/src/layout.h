@@ -2,7 +2,7 @@
 /*
  * layout.h -- every byte that the processes of a pool share: one memfd, or file, mapped by all.
  *
- *     header | free map | kernels | seats | deaths | tasks | details | call map | terms |
+ *     header | free map | kernels | seats | deaths | tasks | details | call map | terms | levels |
  *     payloads and results | blocks | queues | event rings
  *
  * The task table is the truth; queues, the free map and caches are hints to it. Everything is an
@@ -133,13 +133,18 @@ struct detail {
     char label[NAME_BYTES];
 };
 
+enum level_name { LEVEL_LOW, LEVEL_NORMAL, LEVEL_HIGH };
+
 /* What fewer need: terms.c. Words with a generation are valid if it is the task's. */
 struct terms {
     struct au64 stop;        /* generation:29 << 33 | late:1 << 32 | when to kill:32 */
     struct au64 deadline_ns; /* CLOCK_MONOTONIC; 0: none */
     uint32_t grace_ms;
-    uint32_t flags; /* enum wsched_submit_flag */
-    uint64_t pad[5];
+    uint32_t flags;   /* enum wsched_submit_flag */
+    struct au64 lent; /* generation << 32 | level: levels.c */
+    uint32_t level;   /* enum level_name */
+    uint32_t pad0;
+    uint64_t pad[3];
 };
 
 /* ---- blocks: deps.c ---------------------------------------------------------------------- */
@@ -279,6 +284,13 @@ struct geometry {
     uint32_t pad[3];
 };
 
+struct level { /* the ends of a ring of levels.c */
+    struct au64 head;
+    uint64_t pad0[7];
+    struct au64 tail;
+    uint64_t pad1[7];
+};
+
 struct header {
     uint64_t magic;
     uint32_t layout_version;
@@ -307,8 +319,9 @@ struct header {
     struct geometry geometry;
     struct au64 next_due; /* ns: when the supervisor will look at the call map by itself: terms.c */
     struct au32 called;   /* there is a bit in the call map */
-    uint32_t pad5;
+    struct au32 levels;   /* some task ever had another level than the normal one: levels.c */
     uint64_t pad6[6];
+    struct level level[2]; /* low, high */
 };
 
 _Static_assert(sizeof(struct park) == CACHE_LINE, "layout");

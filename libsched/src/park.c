@@ -126,6 +126,8 @@ static void unpark(const struct wsched *p, struct park *park)
 
 void hint_push_locked(struct wsched *p, uint64_t future)
 {
+    if (level_push(p, future))
+        return;
     bool ok = p->role == ROLE_WORKER ? deque_push(p, future) : queue_push(p, future);
 
     if (!ok)
@@ -154,6 +156,8 @@ void hint_push(struct wsched *p, uint64_t future)
 
 bool work_is_visible(const struct wsched *p)
 {
+    if (levels_used(p) && (level_size(p, LEVEL_HIGH) || level_size(p, LEVEL_LOW)))
+        return true;
     if (queue_size(p, driver_seat(p)) || queue_size(p, supervisor_seat(p)) ||
         (!p->is_guest && au32_load_acquire(&p->header->lost)))
         return true;

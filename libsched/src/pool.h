@@ -31,6 +31,8 @@ struct wsched {
     struct task *tasks;
     struct detail *details;
     struct terms *terms;
+    struct au64 *level_cells; /* level_capacity of the low level, as many of the high one */
+    uint32_t level_capacity;
     unsigned char *bytes_of_tasks; /* bytes_stride each: the payload, then the result */
     struct block *blocks;
     struct au64 *deques;      /* DEQUE_CAPACITY each: the crew's, then the guests' */
@@ -439,6 +441,20 @@ int timer_begin(struct wsched *p, const pid_t *pids);
 int timer_serve(struct wsched *p, const pid_t *pids); /* ms until it must be called again, or -1 */
 uint64_t timer_worker_died(uint32_t seat); /* the task for whose sake we killed it, or 0 */
 void timer_end(struct wsched *p, const pid_t *pids);
+
+/* ---- levels.c ---------------------------------------------------------------------------- */
+
+static inline bool levels_used(const struct wsched *p)
+{
+    return au32_load_relaxed(&p->header->levels); /* relaxed: a hint */
+}
+void levels_begin(struct wsched *p);
+enum level_name level_of(const struct wsched *p, uint32_t index, uint32_t generation);
+bool level_push(struct wsched *p, uint64_t future); /* false: it is of the normal level */
+bool level_pop(struct wsched *p, enum level_name level, uint64_t *future);
+uint64_t level_size(const struct wsched *p, enum level_name level);
+/* Whoever waits for the task is of this level. */
+void level_lend(struct wsched *p, uint64_t future, enum level_name level);
 
 /* ---- deps.c ------------------------------------------------------------------------------ */
 

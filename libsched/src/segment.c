@@ -61,15 +61,16 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
 }
 
 struct places {
-    uint64_t free_map, names, seats, deaths, tasks, details, call_map, terms, bytes, blocks, deques,
-        queues, events, labels, actors, mailboxes, payloads, end;
+    uint64_t free_map, names, seats, deaths, tasks, details, call_map, terms, levels, bytes, blocks,
+        deques, queues, events, labels, actors, mailboxes, payloads, end;
 };
 
-static struct places places_of(const struct wsched *p)
+static struct places places_of(struct wsched *p)
 {
     struct places at;
     uint64_t end = 0;
 
+    p->level_capacity = power_of_two(p->task_count);
     take(&end, sizeof(struct header));
     at.free_map = take(&end, (p->task_count + 63) / 64 * sizeof(struct au64));
     at.names = take(&end, (uint64_t)p->kernel_count * NAME_BYTES);
@@ -79,6 +80,7 @@ static struct places places_of(const struct wsched *p)
     at.details = take(&end, p->task_count * sizeof(struct detail));
     at.call_map = take(&end, (p->task_count + 63) / 64 * sizeof(struct au64));
     at.terms = take(&end, p->task_count * sizeof(struct terms));
+    at.levels = take(&end, 2ull * p->level_capacity * sizeof(struct au64));
     at.bytes = take(&end, (uint64_t)p->task_count * p->bytes_stride);
     at.blocks = take(&end, p->block_count * sizeof(struct block));
     at.deques = take(&end, (uint64_t)(p->seat_count - 2) * DEQUE_CAPACITY * sizeof(struct au64));
@@ -103,6 +105,7 @@ static void place(struct wsched *p, const struct places *at)
     p->tasks = (struct task *)(void *)(p->base + at->tasks);
     p->details = (struct detail *)(void *)(p->base + at->details);
     p->terms = (struct terms *)(void *)(p->base + at->terms);
+    p->level_cells = (struct au64 *)(void *)(p->base + at->levels);
     p->bytes_of_tasks = p->base + at->bytes;
     p->blocks = (struct block *)(void *)(p->base + at->blocks);
     p->deques = (struct au64 *)(void *)(p->base + at->deques);

@@ -96,7 +96,7 @@ bool terms_are_late(const struct wsched *p, uint32_t index, uint64_t word)
 
 bool spec_has_terms(const struct wsched_spec *s)
 {
-    return s->deadline_ms || (s->flags & WSCHED_RETRY_ERRORS);
+    return s->deadline_ms || s->priority || (s->flags & WSCHED_RETRY_ERRORS);
 }
 
 void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s)
@@ -107,6 +107,9 @@ void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s)
     au64_store_relaxed(&t->deadline_ns, (uint64_t)deadline); /* relaxed: E1 of task.c */
     t->grace_ms = s->grace_ms;
     t->flags = s->flags;
+    t->level = (uint32_t)(s->priority + LEVEL_NORMAL);
+    if (s->priority)
+        levels_begin(p);
 }
 
 int64_t terms_deadline(const struct wsched *p, uint32_t index) /* INT64_MAX: none */

@@ -130,6 +130,8 @@ static bool from_table(struct wsched *p, uint64_t *hint)
         uint64_t h = future_make(i, word_generation(w));
         if (!found)
             *hint = h;
+        else if (level_push(p, h))
+            continue;
         else if (!deque_push(p, h)) {
             au32_store_release(&p->header->lost, 1); /* more than fit: look again later */
             break;
@@ -141,10 +143,17 @@ static bool from_table(struct wsched *p, uint64_t *hint)
 
 static bool find(struct wsched *p, uint64_t *hint)
 {
-    if (++p->tick % OUTER_FIRST_EVERY == 0 && (from_queues(p, hint) || from_table(p, hint)))
+    const bool levels = levels_used(p);
+    uint32_t turn = ++p->tick % OUTER_FIRST_EVERY;
+
+    if (turn == 0 &&
+        ((levels && level_pop(p, LEVEL_LOW, hint)) || from_queues(p, hint) || from_table(p, hint)))
+        return true;
+    if (levels && turn != 1 && level_pop(p, LEVEL_HIGH, hint))
         return true;
     return deque_take(p, hint) || from_queues(p, hint) || from_others(p, hint) ||
-           from_guests(p, hint) || from_actors(p, hint) || from_table(p, hint);
+           from_guests(p, hint) || from_actors(p, hint) || from_table(p, hint) ||
+           (levels && (level_pop(p, LEVEL_HIGH, hint) || level_pop(p, LEVEL_LOW, hint)));
 }
 
 /* ---- running ----------------------------------------------------------------------------- */
@@ -388,6 +397,15 @@ static bool has_older(struct wsched *p, const struct wanted *w)
     return false;
 }
 
+/* What we wait for is as urgent as we are. */
+static void lend_level(struct wsched *p, const struct wanted *w)
+{
+    uint64_t own = p->current->future;
+
+    for (size_t i = 0; levels_used(p) && i < w->n; i++)
+        level_lend(p, w->futures[i].v, level_of(p, future_index(own), future_generation(own)));
+}
+
 int worker_wait(struct wanted *w, int64_t deadline)
 {
     struct wsched *p = w->p;
@@ -396,6 +414,7 @@ int worker_wait(struct wanted *w, int64_t deadline)
     if (has_older(p, w) && !(p->place && p->depth <= 1)) /* nothing lies under an actor's call */
         return -EDEADLK;
     p->last_end = 0;
+    lend_level(p, w);
     while (!wanted_look(w)) {
         bool blocked = false;
         if (p->is_guest ? guest_pool_is_over(p) : au32_load_acquire(&p->header->stopping) != 0)

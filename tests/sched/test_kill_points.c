@@ -73,6 +73,7 @@ static int family(struct wsched_task *task, void *ctx)
         long payload[2] = { 200 + i, v[1] + i };
         struct wsched_spec s = kit_spec("noted", payload, sizeof payload);
         s.max_retries = 100;
+        s.priority = i % 3 - 1;
         s.after = f;
         s.after_count = i == 2 ? 2 : 0;
         err = wsched_submit(pool, &s, &f[i]);
@@ -143,6 +144,7 @@ static struct wsched_future submit(struct wsched *pool, const char *kernel, long
     struct wsched_future f = { 0 };
 
     s.max_retries = !strcmp(kernel, "dies") ? 1 : 100;
+    s.priority = (int32_t)(id % 3) - 1;
     s.after = after;
     s.after_count = count;
     REQUIRE_OK(wsched_submit(pool, &s, &f));

@@ -54,6 +54,8 @@ struct expected {
     long value;
 };
 
+static uint32_t submissions;
+
 static struct wsched_future submit(struct wsched *pool, const char *kernel, const void *v,
                                    size_t size, const struct wsched_future *after)
 {
@@ -61,6 +63,7 @@ static struct wsched_future submit(struct wsched *pool, const char *kernel, cons
     struct wsched_future f = { 0 };
 
     s.max_retries = 249;
+    s.priority = (int32_t)(++submissions % 3) - 1;
     s.after = after;
     s.after_count = after != NULL;
     REQUIRE_OK(wsched_submit(pool, &s, &f));

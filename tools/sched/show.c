@@ -118,6 +118,10 @@ void show_task(struct emit *e, const struct wsched_task_info *t, uint64_t now)
     emit_uint(e, "attempt", "attempt", t->attempt);
     emit_uint(e, "attempts_max", "of", t->attempts_max);
     emit_since(e, "age_seconds", "age", t->submitted_ns, now);
+    emit_string(e, "priority", "priority",
+                t->priority > 0   ? "high"
+                : t->priority < 0 ? "low"
+                                  : "normal");
     if (t->deadline_ns)
         emit_duration(e, "deadline_seconds", "deadline",
                       ((double)t->deadline_ns - (double)now) * 1e-9);
