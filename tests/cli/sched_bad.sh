@@ -70,9 +70,9 @@ import struct, sys
 d = open(sys.argv[1], "rb").read()
 geometry, header, seat, death = map(int, sys.argv[2:])
 workers = struct.unpack_from("<I", d, 12)[0]
-tasks, stride, blocks, payload, result, kernels, events, queue, guests = struct.unpack_from("<9I", d, geometry + 8)
+tasks, stride, blocks, payload, result, kernels, events, queue, guests, stock, actors = struct.unpack_from("<11I", d, geometry + 8)
 up = lambda n: (n + 63) // 64 * 64
-print(header + up((tasks + 63) // 64 * 8) + up(kernels * 32) + (workers + 2 + guests) * seat + 1024 * death)' \
+print(header + up((tasks + 63) // 64 * 8) + up(kernels * 32) + (workers + 2 + guests + actors) * seat + 1024 * death)' \
     "$work/damaged" "$geometry" "$header" "$seat" "$death") || fail "where is the table?"
 fresh
 poke "$word" '\017'
