@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kit.h"
+#include "pool.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -274,4 +275,13 @@ long kit_long(struct wsched *pool, struct wsched_future f)
 long kit_fib(int n)
 {
     return n < 2 ? n : kit_fib(n - 1) + kit_fib(n - 2);
+}
+
+pid_t kit_worker_pid(const struct wsched *pool, uint32_t seat)
+{
+    pid_t pid;
+
+    while (!(pid = (pid_t)(au64_load_acquire(&pool->seats[seat].identity) & 0x3fffff)))
+        sched_yield();
+    return pid;
 }

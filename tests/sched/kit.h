@@ -41,5 +41,7 @@ struct wsched_future kit_submit_after(struct wsched *pool, const char *kernel, c
 int kit_wait(struct wsched *pool, struct wsched_future f);  /* for ever; its wsched_result() */
 long kit_long(struct wsched *pool, struct wsched_future f); /* waits; the result; releases */
 long kit_fib(int n);
+/* The pid of the worker in a seat, when it is in it: never 0, which kill() takes for all of us. */
+pid_t kit_worker_pid(const struct wsched *pool, uint32_t seat);
 
 #endif

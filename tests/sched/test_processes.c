@@ -11,15 +11,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-static pid_t worker_pid(struct wsched *p, uint32_t seat)
-{
-    pid_t pid;
-
-    while (!(pid = (pid_t)(au64_load_acquire(&p->seats[seat].identity) & 0x3fffff)))
-        sched_yield();
-    return pid;
-}
-
 static void await_state(pid_t pid, char wanted, bool is_wanted)
 {
     uint64_t start;
@@ -126,7 +117,7 @@ static void interrupted(void)
         gate_open();
         CHILD_CHECK(kit_long(pool, f) == 1);
         CHILD_CHECK(!wsched_stats(pool, &stats) && stats.worker_deaths == 0);
-        kill(worker_pid(pool, 0), SIGTERM);
+        kill(kit_worker_pid(pool, 0), SIGTERM);
         do
             CHILD_CHECK(!wsched_stats(pool, &stats));
         while (stats.worker_deaths == 0 && !sched_yield());
@@ -209,7 +200,7 @@ static void idle_workers_killed(void)
         uint32_t seat = (uint32_t)deaths % 2;
         pid_t pid;
         await_parked(pool);
-        while ((pid = worker_pid(pool, seat)) == killed[seat]) /* not replaced yet */
+        while ((pid = kit_worker_pid(pool, seat)) == killed[seat]) /* not replaced yet */
             sched_yield();
         kill(pid, SIGKILL);
         killed[seat] = pid;
@@ -254,7 +245,7 @@ static void stopped_while_idle(void)
     struct wsched *pool = kit_open(2, 0);
 
     for (uint32_t i = 0; i < 40; i++) {
-        pid_t worker = worker_pid(pool, i / 2 % 2);
+        pid_t worker = kit_worker_pid(pool, i / 2 % 2);
         if (i % 3)
             await_parked(pool); /* else it may be stopped while it searches */
         kill(worker, SIGSTOP);
@@ -367,7 +358,7 @@ static void idle_pool_sleeps(void)
     CHECK_EQ(kit_long(pool, kit_submit(pool, "add", NULL, 0)), 0);
     await_parked(pool);
     for (uint32_t i = 0; i < 3; i++)
-        pids[i] = i < 2 ? worker_pid(pool, i) : pool->supervisor;
+        pids[i] = i < 2 ? kit_worker_pid(pool, i) : pool->supervisor;
     for (uint32_t i = 0; i < 3; i++)
         await_state(pids[i], 'S', true);
     for (uint32_t i = 0; i < 3; i++)

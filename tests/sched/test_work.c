@@ -130,12 +130,13 @@ static void errors(void)
     CHECK_EQ(wsched_leave(worker), 0); /* before it works: the next call returns */
     CHECK_EQ(wsched_work(worker, -1), 0);
     /* In a kernel: by the crew it is no guest's handle, by a guest it works already. */
+    pid_t crew = kit_worker_pid(pool, 0);
     kill(pool->supervisor, SIGSTOP);
-    kill((pid_t)(au64_load_acquire(&pool->seats[0].identity) & 0x3fffff), SIGSTOP);
+    kill(crew, SIGSTOP);
     struct wsched_future f = kit_submit(client, "inside", NULL, 0);
     CHECK_EQ(wsched_work(worker, 0), -ETIMEDOUT);
     CHECK_EQ(kit_wait(client, f), -EDEADLK);
-    kill((pid_t)(au64_load_acquire(&pool->seats[0].identity) & 0x3fffff), SIGCONT);
+    kill(crew, SIGCONT);
     kill(pool->supervisor, SIGCONT);
     wsched_release(client, f);
     wsched_close(worker);
