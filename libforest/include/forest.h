@@ -128,8 +128,8 @@ enum forest_class_weight {
  * machine. Values are told apart wherever they differ. HISTOGRAM looks for thresholds among the
  * edges of up to 255 bins a feature, which is many times faster and about as good; its forests are
  * equal on every machine, but not scikit-learn's. A NaN in the training rows is a value of its own,
- * larger than all others. FAST and HISTOGRAM are only for regression by squared error, depth first,
- * so far: anything else is -EINVAL.
+ * larger than all others. HISTOGRAM does not go with extra_trees, and FAST is only for regression
+ * by squared error, depth first, so far: anything else is -EINVAL.
  */
 enum forest_mode {
     FOREST_EXACT = 0,
@@ -234,9 +234,10 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
  * and 8 MiB and two bytes a cell, or 32 MiB if that is less. That is RandomForestRegressor with
  * squared error; other kinds take 80 bytes a row, with entropy 8 for each unit of weight up to
  * 2^24, 150 bytes a node, and a number for each class of a node whose rows are of several, or of
- * each node with keep_stats, max_leaf_nodes or ccp_alpha. Histogram mode takes 40 bytes a row, 40 a
- * column, and up to 40 MiB. Fast mode takes 4 bytes a cell of the rows drawn, 50 a row and 700 a
- * column; of more than 65,536 rows as much again, but of so many rows at most.
+ * each node with keep_stats, max_leaf_nodes or ccp_alpha; from bins up to 64 bytes a row more.
+ * Otherwise histogram mode takes 40 bytes a row, 40 a column, and up to 40 MiB. Fast mode takes 4
+ * bytes a cell of the rows drawn, 50 a row and 700 a column; of more than 65,536 rows as much
+ * again, but of so many rows at most.
  */
 struct forest_scratch;
 FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */

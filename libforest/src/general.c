@@ -110,6 +110,15 @@ static void examine(struct growth *t, struct waiting *node)
                     node->cut.improvement + EPSILON < t->params->limits.min_impurity_decrease;
 }
 
+/* With bins: the edge of the last one that goes left. NaNs are parted from everything else. */
+static double threshold_of(const struct splitter *s, const struct cut *cut)
+{
+    if (!s->bins)
+        return cut->threshold;
+    uint32_t code = (uint32_t)cut->threshold;
+    return bins_edge(s->bins, cut->feature, code);
+}
+
 static int add_node(struct growth *t, struct waiting *node, bool keep_weights)
 {
     const struct criterion *c = &t->s->criterion;
@@ -128,7 +137,7 @@ static int add_node(struct growth *t, struct waiting *node, bool keep_weights)
     }
     if (!node->is_leaf) {
         n->feature = node->cut.feature;
-        n->threshold = node->cut.threshold;
+        n->threshold = threshold_of(t->s, &node->cut);
     }
     return c->classes && keep_weights ? grown_keep_weights(t->out, node->id, c->total) : 0;
 }
@@ -290,14 +299,17 @@ static void *allot(char **at, size_t bytes)
     return here;
 }
 
-static int make_arrays(struct general *g, uint32_t n, uint32_t features, uint32_t classes)
+/* `bins`: how many a feature has, or 0. */
+static int make_arrays(struct general *g, uint32_t n, uint32_t features, uint32_t classes,
+                       size_t bins)
 {
     struct splitter *s = &g->splitter;
     struct criterion *c = &s->criterion;
     size_t keys = ((size_t)n + SORT_KEYS_SLACK) * sizeof(uint64_t);
     size_t width = (classes ? classes : 1) * sizeof(double);
     size_t bytes = (size_t)n * (2 * sizeof(uint32_t) + sizeof(float)) + 2 * keys +
-                   2 * features * sizeof(uint32_t) + 5 * width + 16 * 64;
+                   2 * features * sizeof(uint32_t) + (5 + bins) * width +
+                   bins * (sizeof(uint32_t) + sizeof(double)) + 20 * 64;
 
     if (bytes > g->memory_bytes) {
         char *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
@@ -318,6 +330,12 @@ static int make_arrays(struct general *g, uint32_t n, uint32_t features, uint32_
     c->total = allot(&at, width);
     c->left = allot(&at, width);
     c->right = allot(&at, width);
+    s->bin_rows = allot(&at, bins * sizeof(uint32_t));
+    s->bin_weights = allot(&at, bins * sizeof(double));
+    s->bin_sums = allot(&at, bins * width);
+    memset(s->bin_rows, 0, bins * sizeof(uint32_t));
+    memset(s->bin_weights, 0, bins * sizeof(double));
+    memset(s->bin_sums, 0, bins * width);
     s->left = allot(&at, width);
     s->right = allot(&at, width);
     return 0;
@@ -373,9 +391,10 @@ int general_grow(struct general *g, const struct prep *prep, const double *y, co
     double weight;
 
     bool whole = can_count(w, prep->rows, &count, &weight);
+    bool has_bins = params->bins && (size_t)params->classes * SPLIT_ROWS_PER_CLASS <= count;
     if (bad_limits(prep, &params->limits) || !count)
         return -EINVAL;
-    int err = make_arrays(g, count, prep->features, params->classes);
+    int err = make_arrays(g, count, prep->features, params->classes, has_bins ? BINS_MAX : 0);
     bool needs_logs = params->criterion == FOREST_ENTROPY && !params->is_random;
     s->counts =
         whole && params->classes && !g->sorts_always && (!needs_logs || weight <= LOGS_MOST);
@@ -388,7 +407,10 @@ int general_grow(struct general *g, const struct prep *prep, const double *y, co
     s->prep = prep;
     s->limits = &params->limits;
     s->is_random = params->is_random;
-    if (s->is_random)
+    s->bins = params->bins;
+    if (s->bins)
+        s->look = look_bins;
+    else if (s->is_random)
         s->look = s->counts ? look_random_counts : look_random;
     else
         s->look = s->counts ? look_counts : look_sorted;

@@ -3,11 +3,12 @@
  * general.h -- trees of every kind: any criterion, best or random thresholds, depth or best first.
  *
  * grow.h has one kind, the commonest in regression, and is many times faster at it; this is for the
- * rest. Trees are scikit-learn's, bit for bit.
+ * rest. Trees are scikit-learn's, bit for bit; or grown from bins (thresholds are not drawn then).
  */
 #ifndef GENERAL_H
 #define GENERAL_H
 
+#include "bins.h"
 #include "grow.h"
 #include "grown.h"
 #include "levels.h"
@@ -20,6 +21,7 @@ struct general_params {
     bool keep_all;               /* the classes' weights of inner nodes, too */
     const struct levels *levels; /* by feature, or NULL */
     uint32_t max_leaf_nodes;     /* 0: depth first, without a limit */
+    const struct bins *bins;     /* in histogram mode, else NULL */
 };
 
 struct general; /* memory that one caller's trees use again and again */
@@ -31,7 +33,8 @@ void general_free(struct general *g);
 void general_sort_always(struct general *g, bool always);
 
 /*
- * Grow one tree into `out`, replacing what it held. `y` (in regression) or `code` (the rows'
+ * Grow one tree into `out`, replacing what it held. Of `prep` only rows and features count if there
+ * are bins. `y` (in regression) or `code` (the rows'
  * classes) and `w` have one entry a row; a row of weight 0 takes no part. Weights are finite and
  * not negative. -EINVAL  limits out of range, no row of positive weight      -ENOMEM
  */

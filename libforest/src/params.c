@@ -79,7 +79,7 @@ static bool read_criterion(struct forest_params *p)
 /* What the modes other than the exact one are for. */
 static bool mode_fits(const struct forest_params *p)
 {
-    return p->mode == FOREST_EXACT ||
+    return p->mode == FOREST_EXACT || (p->mode == FOREST_HISTOGRAM && !p->extra_trees) ||
            (p->task == FOREST_REGRESSION && p->criterion == FOREST_SQUARED_ERROR &&
             !p->extra_trees && !p->max_leaf_nodes);
 }

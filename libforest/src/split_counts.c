@@ -121,7 +121,7 @@ static inline __attribute__((always_inline)) void consider(const struct passing 
     best->proxy = proxy;
     best->feature = p->feature;
     best->pos = p->s->criterion.start + rows;
-    best->threshold = cut_between(below, above);
+    best->threshold = splitter_between(p->s, below, above);
 }
 
 /* Pass over all rows; inlined once per criterion. */
@@ -250,14 +250,14 @@ static bool look_cells(struct splitter *s, uint32_t feature, struct cut *best)
 bool look_counts(struct splitter *s, uint32_t feature, struct cut *best)
 {
     const struct criterion *c = &s->criterion;
-    const float *column = prep_column(s->prep, feature);
+    const struct column column = splitter_column(s, feature);
     const uint32_t *samples = s->samples + c->start, *tags = s->tags + c->start;
     uint32_t n = c->end - c->start, least = UINT32_MAX, most = 0, any = 0, all = UINT32_MAX;
 
     if (has_few_levels(s, feature, n))
         return look_cells(s, feature, best);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t key = sort_key(column[samples[i]]);
+        uint32_t key = sort_key(column_value(&column, samples[i]));
         s->keys[i] = (uint64_t)key << 32 | tags[i];
         least = key < least ? key : least;
         most = key > most ? key : most;

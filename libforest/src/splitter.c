@@ -18,11 +18,11 @@ static void swap(uint32_t *a, uint32_t i, uint32_t j)
 /* samples[start..end): those that go left first. */
 static void part(struct splitter *s, const struct cut *cut)
 {
-    const float *column = prep_column(s->prep, cut->feature);
+    const struct column column = splitter_column(s, cut->feature);
     uint32_t p = s->criterion.start, end = s->criterion.end;
 
     while (p < end) {
-        if ((double)column[s->samples[p]] <= cut->threshold)
+        if ((double)column_value(&column, s->samples[p]) <= cut->threshold)
             p++;
         else
             swap(s->samples, p, --end);
@@ -35,14 +35,14 @@ static void part(struct splitter *s, const struct cut *cut)
  */
 static void part_counted(struct splitter *s, const struct cut *cut)
 {
-    const float *column = prep_column(s->prep, cut->feature);
+    const struct column column = splitter_column(s, cut->feature);
     uint32_t *samples = s->samples, *tags = s->tags, left = s->criterion.start, right = 0;
     uint32_t *spare_samples = (uint32_t *)s->keys, *spare_tags = (uint32_t *)s->spare_keys;
 
     memset(s->left, 0, s->criterion.classes * sizeof *s->left);
     for (uint32_t i = s->criterion.start; i < s->criterion.end; i++) {
         uint32_t sample = samples[i], tag = tags[i];
-        uint32_t is_left = (double)column[sample] <= cut->threshold;
+        uint32_t is_left = (double)column_value(&column, sample) <= cut->threshold;
         samples[left] = spare_samples[right] = sample;
         tags[left] = spare_tags[right] = tag;
         s->left[tag & 0xffff] += (tag >> 16) & -is_left;
@@ -136,20 +136,6 @@ uint32_t splitter_split(struct splitter *s, double impurity, uint32_t known, str
     return constants;
 }
 
-/* Is the cut where the criterion has it better than the best? */
-static void compare(struct splitter *s, uint32_t feature, double threshold, struct cut *best)
-{
-    double proxy = criterion_proxy(&s->criterion);
-
-    if (!(proxy > best->proxy))
-        return;
-    best->found = true;
-    best->proxy = proxy;
-    best->feature = feature;
-    best->pos = s->criterion.pos;
-    best->threshold = threshold;
-}
-
 static bool too_few(const struct splitter *s, uint32_t pos)
 {
     uint32_t least = s->limits->min_samples_leaf;
@@ -163,15 +149,29 @@ static bool too_light(const struct splitter *s)
            s->criterion.weight_right < s->limits->min_weight_leaf;
 }
 
+void splitter_compare(struct splitter *s, uint32_t feature, double threshold, struct cut *best)
+{
+    if (too_few(s, s->criterion.pos) || too_light(s))
+        return;
+    double proxy = criterion_proxy(&s->criterion);
+    if (!(proxy > best->proxy))
+        return;
+    best->found = true;
+    best->proxy = proxy;
+    best->feature = feature;
+    best->pos = s->criterion.pos;
+    best->threshold = threshold;
+}
+
 bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
 {
     struct criterion *c = &s->criterion;
-    const float *column = prep_column(s->prep, feature);
+    const struct column column = splitter_column(s, feature);
     uint32_t n = c->end - c->start;
     float *v = s->values;
 
     for (uint32_t i = 0; i < n; i++)
-        v[i] = column[s->samples[c->start + i]];
+        v[i] = column_value(&column, s->samples[c->start + i]);
     sort_exact(s->sort, v, s->samples + c->start, n);
     if (v[n - 1] <= v[0] + PREP_APART)
         return true;
@@ -180,8 +180,7 @@ bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
         if (v[i] <= v[i - 1] + PREP_APART || too_few(s, c->start + i))
             continue;
         criterion_update(c, c->start + i);
-        if (!too_light(s))
-            compare(s, feature, cut_between(v[i - 1], v[i]), best);
+        splitter_compare(s, feature, splitter_between(s, v[i - 1], v[i]), best);
     }
     return false;
 }
@@ -244,8 +243,7 @@ bool look_random(struct splitter *s, uint32_t feature, struct cut *best)
         return false;
     criterion_reset(c);
     criterion_update(c, pos);
-    if (!too_light(s))
-        compare(s, feature, threshold, best);
+    splitter_compare(s, feature, threshold, best);
     return false;
 }
 
@@ -267,7 +265,6 @@ bool look_random_counts(struct splitter *s, uint32_t feature, struct cut *best)
     if (too_few(s, c->start + rows))
         return false;
     set_left(c, s->left, c->start + rows);
-    if (!too_light(s))
-        compare(s, feature, threshold, best);
+    splitter_compare(s, feature, threshold, best);
     return false;
 }

@@ -6,6 +6,10 @@
  * own unstable sort, for sums of fractions depend on the order of rows (look_sorted), or one
  * threshold drawn at random (look_random). Where the sums are of whole numbers no order matters,
  * and classes are just counted (look_counts, look_random_counts).
+ *
+ * In histogram mode values are numbers of bins, and a cut's threshold lies between two of these
+ * until its node is written. Nodes of many rows add up their bins (look_bins, split_bins.c); in
+ * others the bins are values like any.
  */
 #ifndef SPLITTER_H
 #define SPLITTER_H
@@ -13,10 +17,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bins.h"
 #include "criterion.h"
 #include "grow.h"
 #include "levels.h"
 #include "prep.h"
+
+/* Nodes of fewer rows are not added up by bin: all classes are looked at for each of them. */
+#define SPLIT_ROWS_PER_CLASS 32u
 
 struct cut {
     bool found;
@@ -27,7 +35,8 @@ struct cut {
 };
 
 struct splitter {
-    const struct prep *prep;
+    const struct prep *prep; /* with bins only its rows and features */
+    const struct bins *bins; /* NULL: not in histogram mode */
     const struct grow_limits *limits;
     struct criterion criterion;
     bool is_random;
@@ -47,9 +56,32 @@ struct splitter {
     const struct levels *levels; /* by feature, or NULL */
     int64_t *left;               /* class counts; and of both sides, or one */
     int64_t *right;
+    /* look_bins() only, of each bin, if the tree has so many rows; all zero */
+    uint32_t *bin_rows;
+    double *bin_sums; /* of each class, or one */
+    double *bin_weights;
     double *logs; /* n * log2(n), up to logs_count */
     uint32_t logs_count;
 };
+
+/* A feature's values, or numbers of bins, by row. */
+struct column {
+    const float *value;
+    const uint8_t *code; /* NULL: values */
+    size_t stride;
+};
+
+static inline struct column splitter_column(const struct splitter *s, uint32_t feature)
+{
+    if (s->bins)
+        return (struct column){ NULL, s->bins->codes + feature, s->bins->stride };
+    return (struct column){ prep_column(s->prep, feature), NULL, 0 };
+}
+
+static inline float column_value(const struct column *c, uint32_t row)
+{
+    return c->code ? (float)c->code[row * c->stride] : c->value[row];
+}
 
 /* Sum up samples[start..end): the node at hand. */
 void splitter_node(struct splitter *s, uint32_t start, uint32_t end);
@@ -66,6 +98,11 @@ bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best);
 bool look_random(struct splitter *s, uint32_t feature, struct cut *best);
 bool look_counts(struct splitter *s, uint32_t feature, struct cut *best);
 bool look_random_counts(struct splitter *s, uint32_t feature, struct cut *best);
+
+bool look_bins(struct splitter *s, uint32_t feature, struct cut *best);
+
+/* If the criterion is where a cut is allowed, and better than the best, it is that from now on. */
+void splitter_compare(struct splitter *s, uint32_t feature, double threshold, struct cut *best);
 
 /* The next draw of the small generator, 0..2^31 - 1. */
 static inline uint32_t splitter_draw(struct splitter *s)
@@ -85,6 +122,12 @@ static inline double cut_between(float below, float above)
     double t = (double)below / 2.0 + (double)above / 2.0;
 
     return t == (double)above || __builtin_isinf(t) ? (double)below : t;
+}
+
+/* The same for a cut: between bins it parts NaNs from everything else. */
+static inline double splitter_between(const struct splitter *s, float below, float above)
+{
+    return s->bins && above == (float)BIN_NAN ? BIN_NAN - 1.0 : cut_between(below, above);
 }
 
 #endif

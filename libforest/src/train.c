@@ -222,8 +222,9 @@ static int train_general(const struct lesson *l, struct forest_scratch *scratch,
         .classes = l->classes,
         .is_random = l->params->extra_trees,
         .keep_all = identity->flags & HAS_STATS || l->params->ccp_alpha > 0.0,
-        .levels = l->classes && !l->params->extra_trees ? prepared_levels(l->x) : NULL,
+        .levels = l->classes && !l->bins && !l->params->extra_trees ? prepared_levels(l->x) : NULL,
         .max_leaf_nodes = l->params->max_leaf_nodes,
+        .bins = l->bins,
     };
     int err = general_grow(scratch->general, l->prep, l->y, l->codes, scratch->weights,
                            tree_splitter_seed(l->seed), &params, &scratch->grown);

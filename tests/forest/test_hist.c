@@ -550,14 +550,6 @@ static void tells_modes_apart(void)
         forest_prepared_close(prepared);
         free(block);
     }
-    p.mode = FOREST_HISTOGRAM;
-    void *model;
-    p.max_leaf_nodes = 5;
-    CHECK_EQ(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes), -EINVAL);
-    p.max_leaf_nodes = 0;
-    p.criterion = FOREST_FRIEDMAN_MSE;
-    CHECK_EQ(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes), -EINVAL);
-    p.criterion = 0;
     forest_scratch_free(s);
     release(&d);
 }
