@@ -40,11 +40,103 @@ static void fill_list(const struct prep *prep, uint32_t feature, const uint32_t 
 
 /* ---- the search ---------------------------------------------------------------------------- */
 
+#define LANES_LEAST 5u /* so many features pay */
+
+/* One feature a lane: a sum waits for the one before, but eight do not wait for each other. */
 struct scan {
+    const struct fast_block *b;
+    const struct fast_search *s;
+    const uint32_t *list[8]; /* of each lane; those without a feature have that of lane 0 */
+    __mmask8 lanes;
+};
+
+struct bests {
+    __m512d top, bottom;
+    __m512i left, pos;
+};
+
+/* Places p..p+7 of the lists, those of one place in each row. */
+static inline __attribute__((always_inline)) void load_rows(const struct scan *c, uint32_t p,
+                                                            __m256i row[8])
+{
+    __m256i a[8], t[8];
+    for (int i = 0; i < 8; i++)
+        a[i] = _mm256_loadu_si256((const __m256i *)(const void *)(c->list[i] + p));
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
+        t[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        a[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
+        a[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
+        a[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
+        a[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        row[i] = _mm256_permute2x128_si256(a[i], a[i + 4], 0x20);
+        row[i + 4] = _mm256_permute2x128_si256(a[i], a[i + 4], 0x31);
+    }
+}
+
+static inline __attribute__((always_inline)) struct bests scan_lanes(const struct scan *c,
+                                                                     bool weighted)
+{
+    const struct fast_search *s = c->s;
+    double weight = fast_packed_weight(s->all, s->bits);
+    __m512d all_sum = _mm512_set1_pd(fast_packed_sum(s->all, s->bits));
+    __m512d all_weight = _mm512_set1_pd(weight), least = _mm512_set1_pd(s->weight_least);
+    __m512i weight_bits = _mm512_set1_epi64(((int64_t)1 << s->bits) - 1);
+    __m256i slots = _mm256_set1_epi32((int)FAST_SLOTS), before = _mm256_setzero_si256();
+    __m128i shift = _mm_cvtsi32_si128((int)s->bits);
+    __m512i left = _mm512_setzero_si512();
+    struct bests best = { _mm512_setzero_pd(), _mm512_set1_pd(1.0), left, left };
+    uint32_t first = s->min_rows, last = s->n - first;
+    for (uint32_t block = 0; block <= last; block += 8) {
+        __m256i row[8];
+        load_rows(c, block, row);
+#pragma GCC unroll 8
+        for (uint32_t i = 0; i < 8; i++) {
+            uint32_t p = block + i;
+            __mmask8 cut = p >= first && p <= last ? c->lanes : 0;
+            __m512d sl = _mm512_cvtepi64_pd(_mm512_sra_epi64(left, shift));
+            __m512d wl = _mm512_cvtepi64_pd(_mm512_and_si512(left, weight_bits));
+            __m512d wr = _mm512_sub_pd(all_weight, wl);
+            __m512d d = _mm512_sub_pd(_mm512_mul_pd(sl, all_weight), _mm512_mul_pd(all_sum, wl));
+            __m512d top = _mm512_mul_pd(d, d), bottom = _mm512_mul_pd(wl, wr);
+            cut = _mm256_mask_cmpgt_epu32_mask(cut, _mm256_xor_si256(row[i], before), slots);
+            before = row[i];
+            if (weighted) {
+                cut = _mm512_mask_cmp_pd_mask(cut, wl, least, _CMP_GE_OQ);
+                cut = _mm512_mask_cmp_pd_mask(cut, wr, least, _CMP_GE_OQ);
+            }
+            cut = _mm512_mask_cmp_pd_mask(cut, _mm512_mul_pd(top, best.bottom),
+                                          _mm512_mul_pd(best.top, bottom), _CMP_GT_OQ);
+            best.top = _mm512_mask_mov_pd(best.top, cut, top);
+            best.bottom = _mm512_mask_mov_pd(best.bottom, cut, bottom);
+            best.left = _mm512_mask_mov_epi64(best.left, cut, left);
+            best.pos = _mm512_mask_mov_epi64(best.pos, cut, _mm512_set1_epi64(p));
+            left = _mm512_add_epi64(
+                left, _mm512_mask_i32gather_epi64(_mm512_setzero_si512(), 0xff,
+                                                  _mm256_and_si256(row[i], slots), c->b->worth, 8));
+        }
+    }
+    return best;
+}
+
+static __attribute__((noinline)) struct bests scan_weighted(const struct scan *c)
+{
+    return scan_lanes(c, true);
+}
+
+/* ---- one feature, eight places side by side -------------------------------------------------- */
+
+struct one {
     const uint32_t *list;
     const struct fast_search *s;
-    struct fast_cut *best;
-    double enough; /* no less can be better than the best */
+    double weight, top, bottom; /* of all; of the best cut */
+    double enough;              /* what is less cannot be the best of all, even by rounding */
+    uint32_t pos;
+    fast_worth left;
 };
 
 /* Sums up to and with each lane. */
@@ -57,50 +149,48 @@ static inline __m512i prefix_sums(__m512i x)
 }
 
 /* Some of eight cuts, the first of which leaves p rows on the left, seem to be better. */
-static __attribute__((noinline)) bool look_closely(struct scan *c, uint32_t p, __mmask8 better,
+static __attribute__((noinline)) void look_closely(struct one *c, uint32_t p, __mmask8 better,
                                                    __m512i left, __m512d top, __m512d bottom)
 {
-    const struct fast_search *s = c->s;
     const uint32_t *list = c->list + p;
-    double wl[8], gain[8], all = fast_packed_weight(s->all, s->bits);
-    fast_worth worth[8];
-    bool found = false;
+    double tops[8], bottoms[8];
+    fast_worth lefts[8];
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)list);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(list - 1));
-    better =
-        _mm256_mask_cmpgt_epu32_mask(better, _mm256_xor_si256(a, b), _mm256_set1_epi32(0xffff));
+    better = _mm256_mask_cmpgt_epu32_mask(better, _mm256_xor_si256(a, b),
+                                          _mm256_set1_epi32((int)FAST_SLOTS));
     if (!better)
-        return false;
-    _mm512_storeu_pd(gain, _mm512_div_pd(top, bottom));
-    _mm512_storeu_si512(worth, left);
+        return;
+    _mm512_storeu_pd(tops, top);
+    _mm512_storeu_pd(bottoms, bottom);
+    _mm512_storeu_si512(lefts, left);
     for (uint32_t bits = better; bits; bits &= bits - 1) {
         int i = __builtin_ctz(bits);
-        wl[i] = fast_packed_weight(worth[i], s->bits);
-        if (gain[i] > c->best->gain && wl[i] >= s->weight_least && all - wl[i] >= s->weight_least) {
-            *c->best = (struct fast_cut){ gain[i], p + (uint32_t)i, worth[i] };
-            found = true;
-        }
+        double wl = fast_packed_weight(lefts[i], c->s->bits);
+        if (!(tops[i] * c->bottom > c->top * bottoms[i]) || wl < c->s->weight_least ||
+            c->weight - wl < c->s->weight_least)
+            continue;
+        c->top = tops[i];
+        c->bottom = bottoms[i];
+        c->pos = p + (uint32_t)i;
+        c->left = lefts[i];
     }
-    c->enough = c->best->gain * (1.0 - 0x1p-50);
-    return found;
+    double enough = c->top / c->bottom * (1.0 - 0x1p-40);
+    c->enough = enough > c->enough ? enough : c->enough;
 }
 
-static bool scan(const uint32_t *list, const fast_worth *worth, const struct fast_search *s,
-                 struct fast_cut *best)
+static void scan_one(struct one *c, const fast_worth *worth)
 {
-    struct scan c = { list, s, best, best->gain * (1.0 - 0x1p-50) };
+    const struct fast_search *s = c->s;
     __m512d all_sum = _mm512_set1_pd(fast_packed_sum(s->all, s->bits));
-    __m512d all_weight = _mm512_set1_pd(fast_packed_weight(s->all, s->bits));
-    __m512i weight_bits = _mm512_set1_epi64(((int64_t)1 << s->bits) - 1), before,
-            last_lane = _mm512_set1_epi64(7);
-    __m256i slots = _mm256_set1_epi32(0xffff);
+    __m512d all_weight = _mm512_set1_pd(c->weight), enough = _mm512_set1_pd(c->enough);
+    __m512i weight_bits = _mm512_set1_epi64(((int64_t)1 << s->bits) - 1),
+            before = _mm512_setzero_si512(), last_lane = _mm512_set1_epi64(7);
+    __m256i slots = _mm256_set1_epi32((int)FAST_SLOTS);
     __m128i shift = _mm_cvtsi32_si128((int)s->bits);
-    __m512d enough = _mm512_set1_pd(c.enough);
     uint32_t first = s->min_rows, last = s->n - first; /* rows on the left */
-    bool found = false;
-    before = _mm512_setzero_si512();
     for (uint32_t i = 0; i < last; i += 8) {
-        __m256i e = _mm256_loadu_si256((const __m256i *)(const void *)(list + i));
+        __m256i e = _mm256_loadu_si256((const __m256i *)(const void *)(c->list + i));
         __m512i w = _mm512_mask_i32gather_epi64(_mm512_setzero_si512(), 0xff,
                                                 _mm256_and_si256(e, slots), worth, 8);
         __m512i left = _mm512_add_epi64(prefix_sums(w), before);
@@ -108,19 +198,71 @@ static bool scan(const uint32_t *list, const fast_worth *worth, const struct fas
         __m512d sl = _mm512_cvtepi64_pd(_mm512_sra_epi64(left, shift));
         __m512d wl = _mm512_cvtepi64_pd(_mm512_and_si512(left, weight_bits));
         __m512d d = _mm512_sub_pd(_mm512_mul_pd(sl, all_weight), _mm512_mul_pd(all_sum, wl));
-        __m512d top = _mm512_mul_pd(d, d),
-                bottom = _mm512_mul_pd(wl, _mm512_sub_pd(all_weight, wl));
+        __m512d top = _mm512_mul_pd(d, d);
+        __m512d bottom = _mm512_mul_pd(wl, _mm512_sub_pd(all_weight, wl));
         __mmask8 better = _mm512_cmp_pd_mask(top, _mm512_mul_pd(enough, bottom), _CMP_GE_OQ);
         if (i + 8 > last)
             better &= (__mmask8)low_bits(last - i);
         if (i + 1 < first)
             better &= (__mmask8)(i + 8 < first ? 0 : 0xffu << (first - i - 1));
-        if (better && look_closely(&c, i + 1, better, left, top, bottom)) {
-            enough = _mm512_set1_pd(c.enough);
-            found = true;
+        if (better) {
+            look_closely(c, i + 1, better, left, top, bottom);
+            enough = _mm512_set1_pd(c->enough);
         }
     }
-    return found;
+}
+
+/*
+ * A feature by itself. What is passed over is less than the best by more than rounding, so that
+ * comparing crosswise cannot take it for the best.
+ */
+static void search_one(const struct fast_block *b, const struct fast_search *s, uint32_t feature,
+                       struct fast_cut *best)
+{
+    struct one c = { .list = b->lists + feature * b->stride + s->start,
+                     .s = s,
+                     .weight = fast_packed_weight(s->all, s->bits),
+                     .bottom = 1.0,
+                     .enough = best->gain * (1.0 - 0x1p-40) };
+    scan_one(&c, b->worth);
+    double gain = c.top / c.bottom;
+    if (gain > best->gain)
+        *best = (struct fast_cut){ gain, c.pos, feature, c.left };
+}
+
+/* ---- all features ---------------------------------------------------------------------------- */
+
+static inline int64_t lane_of(__m512i v, int lane)
+{
+    __m512i at = _mm512_permutexvar_epi64(_mm512_set1_epi64(lane), v);
+    return _mm_cvtsi128_si64(_mm512_castsi512_si128(at));
+}
+
+static struct fast_cut search(const struct fast_block *b, const struct fast_search *s)
+{
+    struct fast_cut best = { 0.0, 0, 0, 0 };
+    struct scan c = { .b = b, .s = s };
+    for (uint32_t from = 0; from < s->count; from += 8) {
+        uint32_t count = s->count - from < 8 ? s->count - from : 8;
+        if (count < LANES_LEAST) {
+            for (uint32_t i = 0; i < count; i++)
+                search_one(b, s, s->features[from + i], &best);
+            break;
+        }
+        for (uint32_t i = 0; i < 8; i++)
+            c.list[i] = b->lists + s->features[from + (i < count ? i : 0)] * b->stride + s->start;
+        c.lanes = (__mmask8)low_bits(count);
+        /* no side weighs less than one unit */
+        struct bests r = s->weight_least > 1.0 ? scan_weighted(&c) : scan_lanes(&c, false);
+        __m512d gains = _mm512_div_pd(r.top, r.bottom);
+        double most = _mm512_reduce_max_pd(gains);
+        if (!(most > best.gain))
+            continue;
+        int lane = __builtin_ctz(_mm512_cmp_pd_mask(gains, _mm512_set1_pd(most), _CMP_EQ_OQ));
+        best = (struct fast_cut){ most, (uint32_t)lane_of(r.pos, lane),
+                                  s->features[from + (uint32_t)lane], lane_of(r.left, lane) };
+    }
+    return best;
 }
 
 /* ---- the split ----------------------------------------------------------------------------- */
@@ -151,7 +293,7 @@ static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side
 
 const struct fast_kernels fast_kernels_avx512 = {
     .fill_list = fill_list,
-    .scan = scan,
+    .search = search,
     .part = part,
     .tiny_bytes = fast_tiny_bytes_plain,
     .grow_tiny = fast_grow_tiny_avx512,

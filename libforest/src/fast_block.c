@@ -107,19 +107,19 @@ static bool is_pure(const struct range *r)
 }
 
 static bool search(const struct fast_grower *g, const struct range *r, const struct drawn *d,
-                   const struct fast_node *node, struct fast_cut *cut, uint32_t *feature)
+                   const struct fast_node *node, struct fast_cut *cut)
 {
-    struct fast_search s = { .n = r->end - r->start,
+    struct fast_search s = { .start = r->start,
+                             .n = r->end - r->start,
                              .min_rows = g->g.limits->min_samples_leaf,
                              .bits = r->b->units.bits,
                              .all = node->all,
-                             .weight_least = r->b->weight_least };
-    *cut = (struct fast_cut){ 0.0, 0, 0 };
-    for (uint32_t i = 0; i < d->scanned; i++)
-        if (g->kernels->scan(list_of(r, g->g.scanned[i]), r->b->worth, &s, cut))
-            *feature = g->g.scanned[i];
-    double weight = fast_packed_weight(node->all, s.bits);
-    return cut->pos > 0 && fast_is_worth_it(g, &r->b->units, r->b->weight_all, weight, cut->gain);
+                             .weight_least = r->b->weight_least,
+                             .features = g->g.scanned,
+                             .count = d->scanned };
+    *cut = g->kernels->search(r->b, &s);
+    return cut->pos > 0 && fast_is_worth_it(g, &r->b->units, r->b->weight_all,
+                                            fast_packed_weight(node->all, s.bits), cut->gain);
 }
 
 static void part(const struct fast_grower *g, const struct range *r, uint32_t feature,
@@ -161,12 +161,12 @@ static bool split(struct fast_grower *g, const struct fast_block *b, const struc
 {
     struct range r = { b, node->start, node->end };
     struct fast_cut cut;
-    uint32_t feature = 0;
     if (is_pure(&r))
         return false;
     struct drawn d = draw_features(&g->g, node->constants, is_constant, &r);
-    if (!search(g, &r, &d, node, &cut, &feature))
+    if (!search(g, &r, &d, node, &cut))
         return false;
+    uint32_t feature = cut.feature;
     const uint32_t *list = list_of(&r, feature);
     const float *column = prep_column(g->g.prep, feature);
     split_node(g->g.out, id, feature, column[b->row[list[cut.pos - 1] & FAST_SLOTS]],

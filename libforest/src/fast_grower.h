@@ -62,16 +62,22 @@ struct fast_grower {
 
 /* A node that is searched. */
 struct fast_search {
-    uint32_t n, min_rows;
+    uint32_t start, n, min_rows;
     uint32_t bits;
     fast_worth all;
     double weight_least;
+    const uint32_t *features; /* in the order they were drawn */
+    uint32_t count;
 };
 
-/* The best cut so far. */
+/*
+ * The best cut. Cuts of one feature are compared crosswise, without a division, from the lowest
+ * threshold up; the best of each by their quotients, in the order of features.
+ */
 struct fast_cut {
     double gain;
     uint32_t pos; /* rows that go left; 0: none */
+    uint32_t feature;
     fast_worth left;
 };
 
@@ -80,9 +86,7 @@ struct fast_kernels {
     /* Entries of the feature's rows that have a slot; returns how many there are. */
     void (*fill_list)(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
                       uint32_t *list);
-    /* Improve on `best` among the cuts of a list; true if it did. */
-    bool (*scan)(const uint32_t *list, const fast_worth *worth, const struct fast_search *s,
-                 struct fast_cut *best);
+    struct fast_cut (*search)(const struct fast_block *b, const struct fast_search *s);
     /* Part n entries by the sides of their slots, the bits in `slots`; both keep their order. */
     void (*part)(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side, uint32_t *spare);
     /* The subtree of a node that is no leaf, of 2..FAST_TINY_ROWS rows. */
@@ -95,8 +99,6 @@ extern const struct fast_kernels fast_kernels_plain, fast_kernels_avx2, fast_ker
 
 void fast_fill_list_plain(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
                           uint32_t *list);
-bool fast_scan_plain(const uint32_t *list, const fast_worth *worth, const struct fast_search *s,
-                     struct fast_cut *best);
 size_t fast_tiny_bytes_plain(uint32_t features);
 int fast_grow_tiny_plain(struct fast_grower *g, const struct fast_block *b,
                          const struct fast_node *node);

@@ -103,7 +103,7 @@ static bool is_constant(void *context, uint32_t feature)
     return value_at(v, feature, 0) == value_at(v, feature, v->n - 1);
 }
 
-static bool scan(const struct view *v, uint32_t feature, const struct fast_search *s,
+static void scan(const struct view *v, uint32_t feature, const struct fast_search *s,
                  struct fast_cut *best)
 {
     const uint32_t *list = v->b->lists + feature * v->b->stride + v->start;
@@ -111,7 +111,6 @@ static bool scan(const struct view *v, uint32_t feature, const struct fast_searc
     double enough = best->gain * (1.0 - 0x1p-50);
     uint32_t last = s->n - s->min_rows;
     fast_worth left = 0;
-    bool found = false;
     for (uint32_t p = 1; p <= last; p++) {
         double top, bottom;
         left += v->b->worth[list[p - 1]];
@@ -122,12 +121,10 @@ static bool scan(const struct view *v, uint32_t feature, const struct fast_searc
             continue;
         double gain = top / bottom;
         if (gain > best->gain) {
-            *best = (struct fast_cut){ gain, p, left };
+            *best = (struct fast_cut){ gain, p, feature, left };
             enough = gain * (1.0 - 0x1p-50);
-            found = true;
         }
     }
-    return found;
 }
 
 static void part(const struct view *v, uint32_t feature, uint32_t left)
@@ -159,16 +156,18 @@ static bool split(struct fast_grower *g, const struct fast_large *l, const struc
 {
     const struct fast_block *b = &l->b;
     struct view v = { g, b, node->start, node->end - node->start };
-    struct fast_search s = { v.n, g->g.limits->min_samples_leaf, b->units.bits, node->all,
-                             b->weight_least };
-    struct fast_cut cut = { 0.0, 0, 0 };
-    uint32_t feature = 0;
+    struct fast_search s = { .n = v.n,
+                             .min_rows = g->g.limits->min_samples_leaf,
+                             .bits = b->units.bits,
+                             .all = node->all,
+                             .weight_least = b->weight_least };
+    struct fast_cut cut = { 0.0, 0, 0, 0 };
     if (is_pure(l, node))
         return false;
     struct drawn d = draw_features(&g->g, node->constants, is_constant, &v);
     for (uint32_t i = 0; i < d.scanned; i++)
-        if (scan(&v, g->g.scanned[i], &s, &cut))
-            feature = g->g.scanned[i];
+        scan(&v, g->g.scanned[i], &s, &cut);
+    uint32_t feature = cut.feature;
     if (!cut.pos || !fast_is_worth_it(g, &b->units, b->weight_all,
                                       fast_packed_weight(node->all, s.bits), cut.gain))
         return false;

@@ -22,30 +22,43 @@ void fast_fill_list_plain(const struct prep *prep, uint32_t feature, const uint3
     memset(list + count, 0, FAST_PAD * sizeof *list);
 }
 
-bool fast_scan_plain(const uint32_t *list, const fast_worth *worth, const struct fast_search *s,
-                     struct fast_cut *best)
+struct scanned {
+    double top, bottom;
+    uint32_t pos;
+    fast_worth left;
+};
+
+static struct scanned scan(const uint32_t *list, const fast_worth *worth,
+                           const struct fast_search *s)
 {
     double sum = fast_packed_sum(s->all, s->bits), weight = fast_packed_weight(s->all, s->bits);
-    double enough = best->gain * (1.0 - 0x1p-50);
+    struct scanned best = { 0.0, 1.0, 0, 0 };
     uint32_t last = s->n - s->min_rows;
     fast_worth left = 0;
-    bool found = false;
     for (uint32_t p = 1; p <= last; p++) {
         double top, bottom;
         left += worth[list[p - 1] & FAST_SLOTS];
         double wl = fast_packed_weight(left, s->bits);
         fast_gain(sum, weight, fast_packed_sum(left, s->bits), wl, &top, &bottom);
-        if (top < enough * bottom || p < s->min_rows || (list[p] ^ list[p - 1]) < 0x10000 ||
-            wl < s->weight_least || weight - wl < s->weight_least)
-            continue;
-        double gain = top / bottom;
-        if (gain > best->gain) {
-            *best = (struct fast_cut){ gain, p, left };
-            enough = gain * (1.0 - 0x1p-50);
-            found = true;
-        }
+        if (top * best.bottom > best.top * bottom && p >= s->min_rows &&
+            (list[p] ^ list[p - 1]) > FAST_SLOTS && wl >= s->weight_least &&
+            weight - wl >= s->weight_least)
+            best = (struct scanned){ top, bottom, p, left };
     }
-    return found;
+    return best;
+}
+
+static struct fast_cut search(const struct fast_block *b, const struct fast_search *s)
+{
+    struct fast_cut best = { 0.0, 0, 0, 0 };
+    for (uint32_t i = 0; i < s->count; i++) {
+        uint32_t feature = s->features[i];
+        struct scanned at = scan(b->lists + feature * b->stride + s->start, b->worth, s);
+        double gain = at.top / at.bottom;
+        if (gain > best.gain)
+            best = (struct fast_cut){ gain, at.pos, feature, at.left };
+    }
+    return best;
 }
 
 static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side, uint32_t *spare)
@@ -63,7 +76,7 @@ static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side
 
 const struct fast_kernels fast_kernels_plain = {
     .fill_list = fast_fill_list_plain,
-    .scan = fast_scan_plain,
+    .search = search,
     .part = part,
     .tiny_bytes = fast_tiny_bytes_plain,
     .grow_tiny = fast_grow_tiny_plain,
@@ -72,7 +85,7 @@ const struct fast_kernels fast_kernels_plain = {
 #ifdef HAVE_AVX2
 const struct fast_kernels fast_kernels_avx2 = {
     .fill_list = fast_fill_list_plain,
-    .scan = fast_scan_plain,
+    .search = search,
     .part = part,
     .tiny_bytes = fast_tiny_bytes_plain,
     .grow_tiny = fast_grow_tiny_plain,
