@@ -19,6 +19,11 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
+#define R1(n) (n) < 2 ? 0 : UINT64_MAX / ((n) + ((n) == 0)) + 1
+#define R4(n) R1(n), R1((n) + 1), R1((n) + 2), R1((n) + 3)
+#define R16(n) R4(n), R4((n) + 4), R4((n) + 8), R4((n) + 12)
+const uint64_t draw_reciprocals[DRAW_RECIPROCALS] = { R16(0), R16(16), R16(32), R16(48), R1(64) };
+
 struct grow_scratch *grow_scratch_new(void)
 {
     struct grow_scratch *scratch = calloc(1, sizeof *scratch);

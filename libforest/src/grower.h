@@ -46,6 +46,19 @@ struct drawn {
     uint32_t constants;        /* of the children */
 };
 
+/* 2^64 / bound, rounded up; 0 for 0 and 1. grow.c */
+#define DRAW_RECIPROCALS 65u
+extern const uint64_t draw_reciprocals[DRAW_RECIPROCALS];
+
+/* x % bound. Source: D. Lemire and others, "Faster remainder by direct computation", 2019. */
+static inline uint32_t remainder_of(uint32_t x, uint32_t bound)
+{
+    if (bound >= DRAW_RECIPROCALS)
+        return x % bound;
+    uint64_t fraction = draw_reciprocals[bound] * x; /* of x / bound, the whole part overflows */
+    return (uint32_t)((unsigned __int128)fraction * bound >> 64);
+}
+
 static inline uint32_t draw_below(uint32_t *state, uint32_t bound)
 {
     uint32_t x = *state ? *state : 1;
@@ -53,7 +66,7 @@ static inline uint32_t draw_below(uint32_t *state, uint32_t bound)
     x ^= x >> 17;
     x ^= x << 5;
     *state = x;
-    return (x & 0x7fffffffu) % bound;
+    return remainder_of(x & 0x7fffffffu, bound);
 }
 
 static inline void swap_features(uint32_t *f, uint32_t i, uint32_t j)
