@@ -218,9 +218,10 @@ bench-store: $(STORE_PEERS) $(addprefix $(O)/bench/store/,store_bench spill cach
 	@bench/store/run.sh $(O)
 
 bench-deps: ## Install what the benches compare with (apt-get; through sudo when not root)
-	@scripts/deps g++ liblmdb-dev libhiredis-dev redis-server memcached libboost-dev python3 python3-sklearn
+	@scripts/deps g++ liblmdb-dev libhiredis-dev redis-server memcached libboost-dev python3 python3-sklearn \
+	  clang libomp-14-dev libtbb-dev openmpi-bin libopenmpi-dev python3-distributed
 
-bench-sched: $(O)/bench/sched/micro ## The scheduler against Python's pools and OpenMP, in one run
+bench-sched: $(O)/bench/sched/micro $(O)/bench/sched/jobs ## The scheduler against oneTBB, OpenMP, MPI, Python's pools and dask, in one run
 	@bench/sched/run.sh $(O)
 
 bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against scikit-learn, in one run

@@ -25,17 +25,11 @@
 #include <unistd.h>
 #include <wsched.h>
 
+#include "cases.h"
+
 #define ROUNDS_MAX 101
-#define WINDOW 8192
+#define WINDOW 16384
 #define BATCH 256
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static void must(int result, const char *what)
 {
@@ -89,6 +83,14 @@ static int victim(struct wsched_task *task, void *ctx)
     shared[wsched_task_attempt(task)] = now_ns();
     if (wsched_task_attempt(task) > 1)
         return 0;
+    size_t size;
+    const size_t *bytes = wsched_task_payload(task, &size);
+    if (size == sizeof *bytes) { /* a worker with much memory takes the kernel long to bury */
+        void *memory = mmap(NULL, *bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        if (memory == MAP_FAILED)
+            return -ENOMEM;
+    }
     shared[0] = getpid();
     for (;;)
         pause();
@@ -109,13 +111,6 @@ static struct wsched *open_pool(uint32_t workers)
 }
 
 /* ---- reports --------------------------------------------------------------------------------- */
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
 
 #define LINE_SAMPLES 200
 #define LINE_TURNS 50
@@ -175,28 +170,54 @@ static void report(const char *name, const char *metric, const char *unit, const
 
 /* ---- cases ----------------------------------------------------------------------------------- */
 
-/* Empty tasks from one client, each result looked at; `batch` submitted at a time. */
+/* Empty tasks from one client, each result looked at; `batch` at a time. */
 static double empty_tasks(struct wsched *pool, size_t batch)
 {
     static struct wsched_future f[WINDOW];
     static struct wsched_spec specs[BATCH];
-    const size_t total = 2000000;
+    const size_t total = 4000000;
     int64_t begin = 0;
 
     for (size_t i = 0; i < BATCH; i++)
         specs[i].kernel = "nothing";
     for (size_t i = 0; i < total + WINDOW; i += batch) {
+        struct wsched_future *oldest = &f[i % WINDOW];
         if (i == WINDOW)
             begin = now_ns();
-        for (size_t k = i; i >= WINDOW && k < i + batch; k++) {
-            must(wsched_wait(pool, &f[k % WINDOW], 1, 1, -1, NULL), "wait");
-            must(wsched_result(pool, f[k % WINDOW], NULL, 0, NULL), "result");
-            wsched_release(pool, f[k % WINDOW]);
+        if (i >= WINDOW) {
+            must(wsched_wait(pool, oldest, batch, batch, -1, NULL), "wait");
+            for (size_t k = 0; k < batch; k++)
+                must(wsched_result(pool, oldest[k], NULL, 0, NULL), "result");
+            wsched_release_many(pool, oldest, batch);
         }
         if (i < total)
-            must(wsched_submit_many(pool, specs, batch, &f[i % WINDOW]), "submit");
+            must(wsched_submit_many(pool, specs, batch, oldest), "submit");
     }
-    return (double)total / (double)(now_ns() - begin) * 1e3;
+    return (double)(total - WINDOW) / (double)(now_ns() - begin) * 1e3;
+}
+
+/* Each wait is for one more of what is left of 1,000 that are done, as who takes results in the
+ * order they come does it. */
+static double waits_us(struct wsched *pool)
+{
+    enum { N = 1000 };
+    static struct wsched_future f[N];
+    static struct wsched_spec specs[N];
+    static bool done[N];
+
+    for (size_t i = 0; i < N; i++)
+        specs[i].kernel = "nothing";
+    must(wsched_submit_many(pool, specs, N, f), "submit");
+    int64_t begin = now_ns();
+    for (size_t left = N; left > 0;) {
+        size_t i = 0;
+        must(wsched_wait(pool, f, left, 1, -1, done), "wait");
+        while (!done[i])
+            i++;
+        wsched_release(pool, f[i]);
+        f[i] = f[--left];
+    }
+    return (double)(now_ns() - begin) / 1e3;
 }
 
 static double round_trip(struct wsched *pool, int count, long gap_us, double percent)
@@ -229,7 +250,7 @@ static double fib_ns(struct wsched *pool)
 
     must(wsched_submit(pool, &s, &f), "submit");
     must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
-    double ns = (double)(now_ns() - begin) / 832040; /* calls of fib(27) */
+    double ns = (double)(now_ns() - begin) / FIB_CALLS;
     wsched_release(pool, f);
     return ns;
 }
@@ -280,9 +301,11 @@ static double open_us(void)
     return us;
 }
 
-static double rerun_us(struct wsched *pool)
+static double rerun_us(struct wsched *pool, size_t resident)
 {
-    struct wsched_spec s = { .kernel = "victim" };
+    struct wsched_spec s = { .kernel = "victim",
+                             .payload = &resident,
+                             .payload_size = resident ? sizeof resident : 0 };
     struct wsched_future f;
 
     for (int i = 0; i < 8; i++)
@@ -334,6 +357,14 @@ struct bench {
     uint32_t workers; /* 0: the case opens its own pool */
 };
 
+static double small_death(struct wsched *p)
+{
+    return rerun_us(p, 0);
+}
+static double big_death(struct wsched *p)
+{
+    return rerun_us(p, (size_t)512 << 20);
+}
 static double empty_batched(struct wsched *p)
 {
     return empty_tasks(p, BATCH);
@@ -381,19 +412,21 @@ static double tick(struct wsched *p)
 
 static const struct bench benches[] = {
     { "empty tasks, one client, batches of 256", "throughput", "M/s", "higher", empty_batched, 2 },
-    { "empty tasks, one client, one by one", "throughput", "M/s", "higher", empty_single, 2 },
-    { "round trip, hot", "p50", "us", "lower", hot_50, 2 },
-    { "round trip, hot", "p99", "us", "lower", hot_99, 2 },
-    { "round trip after 3 ms", "p50", "us", "lower", cold_50, 2 },
-    { "round trip after 3 ms", "p99", "us", "lower", cold_99, 2 },
-    { "fib(27), 1 worker", "time per spawn", "ns", "lower", fib_ns, 1 },
-    { "fib(27), 2 workers", "time per spawn", "ns", "lower", fib_ns, 2 },
-    { "open to first task done, 2 workers", "time", "us", "lower", start, 0 },
-    { "death to next attempt", "time", "us", "lower", rerun_us, 2 },
+    { CASE_EMPTY, "throughput", "M/s", "higher", empty_single, 2 },
+    { CASE_HOT, "p50", "us", "lower", hot_50, 2 },
+    { CASE_HOT, "p99", "us", "lower", hot_99, 2 },
+    { CASE_COLD, "p50", "us", "lower", cold_50, 2 },
+    { CASE_COLD, "p99", "us", "lower", cold_99, 2 },
+    { CASE_FIB_1, "time per spawn", "ns", "lower", fib_ns, 1 },
+    { CASE_FIB_2, "time per spawn", "ns", "lower", fib_ns, 2 },
+    { CASE_OPEN, "time", "us", "lower", start, 0 },
+    { CASE_DEATH, "time", "us", "lower", small_death, 2 },
+    { "death to next attempt, 512 MiB resident", "time", "us", "lower", big_death, 2 },
+    { "1,000 waits for one of what is left of 1,000", "time", "us", "lower", waits_us, 2 },
     { "1,000,000 queued tasks, fresh memory", "time", "s", "lower", cold_million, 0 },
-    { "1,000,000 queued tasks, used memory", "time", "s", "lower", warm_million, 0 },
-    { "idle", "CPU of the pool", "%", "lower", idle, 0 },
-    { "a task per ms", "CPU of the pool", "%", "lower", tick, 0 },
+    { CASE_MILLION, "time", "s", "lower", warm_million, 0 },
+    { CASE_IDLE, "CPU of the pool", "%", "lower", idle, 0 },
+    { CASE_TICK, "CPU of the pool", "%", "lower", tick, 0 },
 };
 
 int main(int argc, char **argv)

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# run.sh BUILD: libsched and its peers in turn, round by round; see bench/README.md. Medians of
+# run.sh BUILD [ROUNDS]: libsched and its peers in turn, round by round; see bench/README.md. Medians of
 # the rounds on stdout, every round in BUILD/bench/sched.jsonl.
 set -u
-build=${1:?usage: run.sh BUILD}
+build=${1:?usage: run.sh BUILD [ROUNDS]}
 cd "$(dirname "$0")/../.." || exit 3
 rounds=${BENCH_QUICK:+3}
-rounds=${rounds:-7}
+rounds=${2:-${rounds:-7}}
 mkdir -p "$build/bench/sched/peers"
 out=$build/bench/sched.jsonl
 : >"$out" || exit 3
@@ -14,23 +14,54 @@ out=$build/bench/sched.jsonl
 printf '%s x %s, %s, load %s\n' "$(nproc)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" \
     "$(date '+%F %H:%M')" "$(cut -d' ' -f1 /proc/loadavg)"
 
-have_openmp=
-if echo 'int main(void){return 0;}' | ${CC:-gcc} -fopenmp -x c - -o "$build/bench/sched/peers/openmp" 2>/dev/null &&
-    ${CC:-gcc} -O2 -fopenmp bench/sched/peers/openmp.c -o "$build/bench/sched/peers/openmp"; then
-    have_openmp=yes
-else
-    echo 'OpenMP: skipped (the compiler has none)'
-fi
-have_python=
-if command -v python3 >/dev/null; then
-    have_python=yes
-else
-    echo 'Python pools: skipped (there is no python3)'
-fi
+# peer NAME COMMAND...: NAME takes part if COMMAND, which builds or asks for it, succeeds.
+peers=()
+peer()
+{
+    local name=$1
+    shift
+    if "$@" >/dev/null 2>&1; then peers+=("$name"); else echo "$name: skipped, not installed"; fi
+}
+bin=$build/bench/sched/peers
+python=python3
+/usr/bin/python3 -c 'import distributed' 2>/dev/null && python=/usr/bin/python3
+peer openmp "${CC:-gcc}" -O2 -fopenmp bench/sched/peers/openmp.c -o "$bin/openmp"
+llvm=$(ls -d /usr/lib/llvm-*/lib 2>/dev/null | tail -1)
+peer libomp clang -O2 -fopenmp=libomp -L"${llvm:-/usr/lib}" bench/sched/peers/openmp.c -o "$bin/libomp"
+peer tbb "${CXX:-g++}" -O2 bench/sched/peers/tbb.cc -o "$bin/tbb" -ltbb
+peer mpi mpicc -O2 bench/sched/peers/mpi.c -o "$bin/mpi"
+peer python_pools $python -c 'import concurrent.futures, multiprocessing'
+peer dask $python -c 'import distributed'
+
+run_peer()
+{
+    local root=
+    case $1 in
+    openmp) "$bin/openmp" 'OpenMP, gcc' ;;
+    libomp) "$bin/libomp" 'OpenMP, LLVM' ;;
+    tbb) "$bin/tbb" ;;
+    mpi)
+        if [ "$(id -u)" = 0 ] && mpirun --version | grep -q 'Open MPI'; then root=--allow-run-as-root; fi
+        mpirun $root -n 2 "$bin/mpi"
+        ;;
+    python_pools) $python bench/sched/peers/python_pools.py ;;
+    dask) $python bench/sched/peers/dask_peer.py ;;
+    esac
+}
+
+# Those that take longer than all others together take part in every third round.
+is_slow()
+{
+    [ "$1" = python_pools ] || [ "$1" = dask ]
+}
 for ((i = 0; i < rounds; i++)); do
     "$build/bench/sched/micro" --rounds 1 >>"$out" || exit 3
-    [ -z "$have_openmp" ] || "$build/bench/sched/peers/openmp" >>"$out" || exit 3
-    [ -z "$have_python" ] || python3 bench/sched/peers/python_pools.py >>"$out" || exit 3
+    "$build/bench/sched/jobs" >>"$out" || exit 3
+    for p in "${peers[@]}"; do
+        if is_slow "$p" && ((i % 3)); then continue; fi
+        run_peer "$p" >>"$out" 2>"$build/bench/sched.err" ||
+            { echo "$p: failed, see $build/bench/sched.err"; }
+    done
 done
 # What was measured of two CPUs means something only when both were ours.
 awk -v rounds="$rounds" '

@@ -11,6 +11,9 @@ import sys
 import time
 
 
+FAN = 10000
+
+
 def nothing(_=None):
     return None
 
@@ -39,6 +42,10 @@ def measure(impl, call, submit_all, wait_all, tasks):
     wait_all(submit_all(tasks))
     say(impl, "empty tasks, one client, one by one", "throughput", "M/s", "higher",
         tasks / (time.perf_counter() - begin) / 1e6)
+    begin = time.perf_counter()
+    wait_all(submit_all(FAN))
+    say(impl, "fan-out and fan-in of 10,000", "time", "us", "lower",
+        (time.perf_counter() - begin) * 1e6 * 10000 / FAN)
     round_trips(impl, call, "round trip, hot", 2000, 0)
     round_trips(impl, call, "round trip after 3 ms", 100, 0.003)
 
