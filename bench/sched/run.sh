@@ -37,8 +37,8 @@ run_peer()
 {
     local root=
     case $1 in
-    openmp) "$bin/openmp" 'OpenMP, gcc' ;;
-    libomp) "$bin/libomp" 'OpenMP, LLVM' ;;
+    openmp) "$bin/openmp" 'OpenMP (gcc)' ;;
+    libomp) "$bin/libomp" 'OpenMP (LLVM)' ;;
     tbb) "$bin/tbb" ;;
     mpi)
         if [ "$(id -u)" = 0 ] && mpirun --version | grep -q 'Open MPI'; then root=--allow-run-as-root; fi

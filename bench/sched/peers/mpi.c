@@ -13,7 +13,7 @@
 #define TRIPS 20000
 
 enum { TASK = 1, DONE, STOP };
-static const char *const impl = "MPI, 1 worker";
+static const char *const impl = "MPI (1 worker)";
 
 static void work(void)
 {
