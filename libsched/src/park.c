@@ -201,7 +201,8 @@ static int look_at_searchers(struct wsched *p)
 
 /*
  * The crew is busy: wake a sleeping guest, one of each process, for a process may be stopped and
- * nobody would know. They do not count as searchers.
+ * nobody would know. They do not count as searchers, and take their bit away themselves, so that a
+ * waker who is killed or stopped here has not done half of it.
  */
 static bool wake_guests(struct wsched *p)
 {
@@ -210,15 +211,17 @@ static bool wake_guests(struct wsched *p)
 
     for (uint32_t i = 0, used = guests_used(p); i < used; i++) {
         uint32_t seat = guest_seat(p, i), k = 0;
-        if (!bit_get(p->header->sleepers, seat)) /* relaxed there: the fence before it, P1 */
-            continue;
+        struct park *park = park_of(p, seat);
+        /* relaxed there: the fence before it, P1 */
+        if (!bit_get(p->header->sleepers, seat) || !au32_load_seq_cst(&park->word))
+            continue; /* or it is about to look for itself */
         pid_t pid = identity_pid(au64_load_acquire(&p->seats[seat].identity));
         while (k < count && woken[k] != pid)
             k++;
-        if (k < count || !bit_clear(p->header->sleepers, seat))
+        if (k < count)
             continue;
-        POINT("park: sleeping guest chosen, not woken");
-        unpark(p, park_of(p, seat));
+        POINT("park: sleeping guest seen, not woken");
+        unpark(p, park);
         au64_add_relaxed(&p->header->wakes, 1); /* relaxed: a statistic */
         if (count < PROCESSES_SEEN)
             woken[count++] = pid;
@@ -340,13 +343,20 @@ void search_end(struct wsched *p)
 
 /*
  * After a death or a stop: the dead one's bits go, and all bits of searchers, because it may have
- * set one for a sleeper it was about to wake. A searcher without its bit costs a wake too many.
+ * set one for a sleeper it was about to wake: who has one and sleeps is woken in its place. A
+ * searcher without its bit costs a wake too many.
  */
 void park_forget(struct wsched *p, uint32_t seat)
 {
     bit_clear(p->header->sleepers, seat);
-    for (uint32_t i = 0; i < mask_words(p); i++)
-        au64_xchg_seq_cst(&p->header->searchers[i], 0); /* P1 */
+    for (uint32_t i = 0; i < mask_words(p); i++) {
+        uint64_t m = au64_xchg_seq_cst(&p->header->searchers[i], 0); /* P1 */
+        for (; m; m &= m - 1) {
+            uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
+            if (seat_is_crew(p, n))
+                unpark(p, &p->seats[n].park);
+        }
+    }
 }
 
 /* Free slots in stock are no use to us while we sleep. */
