@@ -85,7 +85,7 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     t->payload_size = s->payload_size;
     t->result_size = 0;
     t->born = ticks;
-    owner_set(p, t, generation);
+    owner_set(p, t, generation, s->after_count > 0);
     if (s->payload_size)
         memcpy(task_payload(p, t), s->payload, s->payload_size);
     if (s->label) {
@@ -160,12 +160,13 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
         task_release(p, &(struct wsched_future){ future }, 1);
         return err;
     }
+    POINT("submit: dependencies registered, it has no owner but us");
+    owner_submitted(p, t);
     for (uint32_t i = 0; levels_used(p) && i < s->after_count; i++)
         level_lend(p, s->after[i].v, (enum level_name)(s->priority + LEVEL_NORMAL));
     out->v = future;
     return 0;
 }
-
 
 static bool has_slot(struct wsched *p)
 {

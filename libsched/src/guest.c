@@ -19,7 +19,9 @@
  * seat, and the generation of the slot. Who leaves or dies takes its futures with it: OWNED(dead)
  * -> GOING, by CAS, then cancelled (but for WSCHED_DETACHED) and released. wsched_adopt() changes
  *   the owner by CAS, not from GOING: so a future is either saved or gone, never both. GOING stays
- *   until the slot is used again, and every sweep finishes what it finds GOING.
+ *   until the slot is used again, and every sweep finishes what it finds GOING. What died while it
+ *   was submitted, not yet registered with all its dependencies, is cancelled in any case: nothing
+ *   would ever unblock it, and nobody was told of it.
  * Queues     The hints in the queue and deque of a seat stay there, and are taken from there,
  * whoever sits in it, or nobody; the next guest goes on where they end. Kernels    A guest that
  * brings kernels must bring those of the pool: the same names, in any order, for which of them is
@@ -56,7 +58,8 @@
 
 #define UNSUPERVISED_MS 20
 #define OWNER_SEAT 0x3ffu
-#define OWNER_SHIFT 10
+#define OWNER_SUBMITTING 0x400u /* its dependencies are being registered */
+#define OWNER_SHIFT 11
 
 /* ---- owners of futures --------------------------------------------------------------------- */
 
@@ -67,14 +70,22 @@ static uint32_t owner_make(uint32_t generation, uint32_t who)
     return generation << OWNER_SHIFT | who;
 }
 
-void owner_set(struct wsched *p, struct task *t, uint32_t generation)
+void owner_set(struct wsched *p, struct task *t, uint32_t generation, bool is_submitting)
 {
     bool is_own = p->role == ROLE_GUEST;
 
     if (is_own && !au32_load_relaxed(&p->has_futures)) /* relaxed: for guest_leave() */
         au32_store_relaxed(&p->has_futures, 1);
-    au32_store_relaxed(&t->owner, /* relaxed: E1 of task.c */
-                       is_own ? owner_make(generation, p->seat + 1) : 0);
+    au32_store_relaxed(
+        &t->owner, /* relaxed: E1 of task.c */
+        is_own ? owner_make(generation, p->seat + 1) | (is_submitting ? OWNER_SUBMITTING : 0) : 0);
+}
+
+/* All its dependencies know of it: from here on it can do without us. */
+void owner_submitted(struct wsched *p, struct task *t)
+{
+    if (p->role == ROLE_GUEST) /* relaxed: nobody else knows the future yet */
+        au32_store_release(&t->owner, au32_load_relaxed(&t->owner) & ~OWNER_SUBMITTING);
 }
 
 /* If the future of this task belongs to one of the seats, which are dead or leaving, it goes. */
@@ -84,16 +95,17 @@ void owner_settle(struct wsched *p, const uint64_t seats[MASK_WORDS], uint32_t i
     uint64_t word = au64_load_acquire(&t->word);
     uint32_t owner = au32_load_acquire(&t->owner), who = owner & OWNER_SEAT;
     uint32_t generation = word_generation(word);
+    bool is_submitting = owner & OWNER_SUBMITTING;
 
     /* An owner is of the task that the word was of before it was read, or of a later one. */
-    if (word_state(word) <= TASK_MAKING || !who || owner != owner_make(generation, who) ||
-        (word & WORD_RELEASED))
+    if (word_state(word) <= TASK_MAKING || !who ||
+        (owner & ~OWNER_SUBMITTING) != owner_make(generation, who) || (word & WORD_RELEASED))
         return;
     if (who < GOING_RUNS) {
         if (who - 1 >= p->seat_count || !seats_have(seats, who - 1))
             return;
         bool runs_on = au32_load_acquire(&p->seats[who - 1].is_detached);
-        who = runs_on ? GOING_RUNS : GOING;
+        who = runs_on && !is_submitting ? GOING_RUNS : GOING;
         if (!au32_cas_acq_rel(&t->owner, &owner, owner_make(generation, who)))
             return; /* adopted */
         POINT("guest: a future is going, not cancelled");

@@ -330,7 +330,8 @@ void attached_free(struct wsched *p);
 
 /* ---- guest.c ----------------------------------------------------------------------------- */
 
-void owner_set(struct wsched *p, struct task *t, uint32_t generation);
+void owner_set(struct wsched *p, struct task *t, uint32_t generation, bool is_submitting);
+void owner_submitted(struct wsched *p, struct task *t);
 void owner_settle(struct wsched *p, const uint64_t seats[MASK_WORDS], uint32_t index);
 bool guest_pool_is_over(const struct wsched *p);
 int guest_check(const struct wsched *p);

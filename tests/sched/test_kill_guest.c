@@ -18,6 +18,7 @@ static struct plan {
     pid_t driver;
     char name[128];
     struct wsched_future handed; /* by the driver to the guest */
+    uint32_t flags;              /* how the guest joins */
 } * plan;
 
 static bool am_guest;
@@ -144,11 +145,13 @@ static struct wsched_future submit_after(struct wsched *p, const char *kernel, l
 
 static void client(void)
 {
+    struct wsched_join_options o = WSCHED_JOIN_OPTIONS_INIT;
     struct wsched *p = NULL;
     struct wsched_future f[6];
     long sum;
 
-    CHILD_CHECK(!wsched_join(name, NULL, 0, NULL, &p));
+    o.flags = plan->flags;
+    CHILD_CHECK(!wsched_join(name, NULL, 0, &o, &p));
     f[0] = submit_after(p, "add", 1, NULL, 0);
     f[1] = submit_after(p, "add", 2, f, 1);
     f[2] = submit_after(p, "add", 3, f, 2);
@@ -165,9 +168,10 @@ static void client(void)
     wsched_close(p);
 }
 
-static bool kill_client_at(uint32_t k)
+static bool kill_client(uint32_t k, uint32_t flags)
 {
     begin(GUEST, k);
+    plan->flags = flags;
     struct wsched *pool = open_small();
     struct wsched_future f = kit_submit(pool, "add_1000", NULL, 0);
 
@@ -185,6 +189,17 @@ static bool kill_client_at(uint32_t k)
         sched_yield();
     wsched_release(pool, plan->handed); /* if it was not adopted */
     return end(pool);
+}
+
+static bool kill_client_at(uint32_t k)
+{
+    return kill_client(k, 0);
+}
+
+/* What it submitted runs on, but for what it had not finished submitting. */
+static bool kill_detached_at(uint32_t k)
+{
+    return kill_client(k, WSCHED_DETACHED);
 }
 
 /* ---- a worker ---------------------------------------------------------------------------- */
@@ -295,6 +310,11 @@ static void a_client(void)
     kill_everywhere(kill_client_at, 40);
 }
 
+static void a_detached_client(void)
+{
+    kill_everywhere(kill_detached_at, 40);
+}
+
 static void a_worker(void)
 {
     kill_everywhere(kill_worker_at, 100);
@@ -305,5 +325,6 @@ static void the_supervisor(void)
     kill_everywhere(kill_supervisor_at, 15);
 }
 
-TESTS("wsched: guests killed at every step", { "a client", a_client }, { "a worker", a_worker },
+TESTS("wsched: guests killed at every step", { "a client", a_client },
+      { "a client whose tasks run on", a_detached_client }, { "a worker", a_worker },
       { "the supervisor while it sweeps a guest", the_supervisor })
