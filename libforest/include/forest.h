@@ -343,6 +343,17 @@ FOREST_CHECKED int forest_set_classes(void *block, size_t bytes, const double *l
                                       uint32_t count);
 
 /*
+ * Notes are bytes that a caller keeps with a model, such as names of columns; they mean nothing
+ * here. forest_add_notes() makes a copy of a model that has these in place of those it had (none if
+ * notes_bytes is 0), malloc()ed into *out. forest_notes() lends a model's own, for as long as its
+ * block is there.
+ *   -EINVAL     -ENOMEM     and the errors of forest_open()
+ */
+FOREST_CHECKED int forest_add_notes(const void *block, size_t bytes, const void *notes,
+                                    size_t notes_bytes, void **out, size_t *out_bytes);
+FOREST_API const void *forest_notes(const struct forest *model, size_t *bytes);
+
+/*
  * One node of a tree. Nodes are in preorder, which is scikit-learn's order but with max_leaf_nodes:
  * `id` is its number there. `impurity` and what follows are NaN or 0 unless the forest was trained
  * with keep_stats. -ERANGE: no such tree or node.

@@ -114,7 +114,7 @@ struct tree_header {
 
 /*
  * A model block is this, one tree_entry per tree, the label of each class, a double (both filled up
- * to 64 bytes), the bodies in order.
+ * to 64 bytes), the bodies in order, a caller's notes (filled up to 64 bytes).
  */
 struct model_header {
     struct prologue prologue;
@@ -127,7 +127,9 @@ struct model_header {
     uint32_t flags;
     uint32_t classes; /* 0: regression */
     struct stored_params params;
-    uint64_t reserved2[6];
+    uint64_t notes_bytes; /* behind the bodies; 0: none */
+    uint64_t notes_check; /* of the notes, filled up to 64 bytes; 0 if there are none */
+    uint64_t reserved2[4];
 };
 
 _Static_assert(sizeof(struct prologue) == 32, "format-forest.md: prologue");
@@ -151,5 +153,6 @@ _Static_assert(sizeof(struct model_header) == 256, "format-forest.md: model head
 _Static_assert(offsetof(struct model_header, features) == 40, "format-forest.md: model header");
 _Static_assert(offsetof(struct model_header, trees) == 64, "format-forest.md: model header");
 _Static_assert(offsetof(struct model_header, params) == 80, "format-forest.md: model header");
+_Static_assert(offsetof(struct model_header, notes_bytes) == 208, "format-forest.md: model header");
 
 #endif

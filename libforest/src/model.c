@@ -44,7 +44,18 @@ static int header_check(const struct model_header *header, struct forest_diag *d
     return 0;
 }
 
-/* The bodies follow each other without gaps up to the end of the block. */
+/* The notes are what is left behind the bodies. */
+static bool notes_sound(const struct model_header *header, uint64_t offset)
+{
+    uint64_t left = header->prologue.bytes - offset, bytes = header->notes_bytes;
+
+    if (left % LAYOUT_ALIGN || bytes > left || left - bytes >= LAYOUT_ALIGN)
+        return false;
+    return bytes ? header->notes_check == checksum((const char *)header + offset, left)
+                 : header->notes_check == 0;
+}
+
+/* The bodies follow each other without gaps up to the notes, and these up to the end. */
 static int entries_check(const struct model_header *header, struct forest_diag *diag)
 {
     const struct tree_entry *entry = (const struct tree_entry *)(header + 1);
@@ -67,8 +78,11 @@ static int entries_check(const struct model_header *header, struct forest_diag *
         leaves += entry[i].leaves;
         depth = entry[i].depth > depth ? entry[i].depth : depth;
     }
-    if (offset != bytes || nodes != header->nodes || leaves != header->leaves ||
-        depth != header->depth) {
+    if (!notes_sound(header, offset)) {
+        diag_say(diag, "the end of the model is damaged");
+        return -EBADMSG;
+    }
+    if (nodes != header->nodes || leaves != header->leaves || depth != header->depth) {
         diag_say(diag, "the model's totals are not those of its trees");
         return -EBADMSG;
     }

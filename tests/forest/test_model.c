@@ -429,6 +429,45 @@ static void every_word_counts(void)
     }
 }
 
+/* Notes come back, can be replaced and taken away, and are as safe as the rest. */
+static void notes_are_kept(void)
+{
+    struct trained m = small_classifier(12, 2);
+    struct forest_diag diag;
+    struct forest *forest;
+    char text[200];
+    void *noted, *again;
+    size_t bytes, again_bytes, size;
+
+    memset(text, 'n', sizeof text);
+    for (size_t n = 0; n <= sizeof text; n += n < 70 ? 1 : 65) {
+        REQUIRE_OK(forest_add_notes(m.block, m.bytes, n ? text : NULL, n, &noted, &bytes));
+        CHECK_EQ(bytes, m.bytes + (n + 63) / 64 * 64);
+        REQUIRE_OK(forest_open(noted, bytes, &forest, &diag));
+        const void *notes = forest_notes(forest, &size);
+        CHECK(size == n && !memcmp(notes, text, n));
+        forest_close(forest);
+        REQUIRE_OK(forest_add_notes(noted, bytes, NULL, 0, &again, &again_bytes));
+        CHECK(again_bytes == m.bytes && !memcmp(again, m.block, m.bytes));
+        free(again);
+        free(noted);
+    }
+    REQUIRE_OK(forest_add_notes(m.block, m.bytes, text, 5, &noted, &bytes));
+    unsigned char *b = noted;
+    for (size_t i = (bytes - 64) * 8; i < bytes * 8; i++) {
+        b[i / 8] ^= (unsigned char)(1u << i % 8);
+        CHECK_EQ(try_open(noted, bytes, &diag), -EBADMSG);
+        b[i / 8] ^= (unsigned char)(1u << i % 8);
+    }
+    CHECK_EQ(forest_add_notes(m.block, m.bytes, NULL, 1, &again, &bytes), -EINVAL);
+    CHECK_EQ(forest_add_notes(m.block, m.bytes, text, SIZE_MAX, &again, &bytes), -EINVAL);
+    CHECK_EQ(forest_add_notes(m.block, m.bytes - 64, text, 1, &again, &bytes), -EBADMSG);
+    CHECK_EQ(forest_add_notes(m.block, m.bytes, text, 1, NULL, &bytes), -EINVAL);
+    CHECK_EQ(forest_add_notes(m.block, m.bytes, text, 1, &again, NULL), -EINVAL);
+    free(noted);
+    trained_free(&m);
+}
+
 TESTS("model", { "a checksum sees every bit", every_word_counts },
       { "every flipped bit is refused", every_flipped_bit_is_refused },
       { "every truncation is refused", every_truncation_is_refused },
@@ -438,4 +477,5 @@ TESTS("model", { "a checksum sees every bit", every_word_counts },
       { "hostile trees are refused", hostile_trees_are_refused },
       { "hostile classifiers are refused", hostile_classifiers_are_refused },
       { "a forged model that opens is harmless", forged_models_are_harmless },
-      { "a tree as deep as it can be is opened and walked", a_chain_can_be_opened })
+      { "a tree as deep as it can be is opened and walked", a_chain_can_be_opened },
+      { "notes are kept", notes_are_kept })

@@ -152,6 +152,9 @@ static void seal_model(void *block, size_t size)
         return;
     for (uint32_t i = 0; i < h->trees; i++)
         seal_body(block, size, (struct tree_entry *)(h + 1) + i, h->flags, h->classes);
+    size_t notes = (h->notes_bytes + 63) & ~(uint64_t)63;
+    if (h->notes_bytes && h->notes_bytes < size && notes <= size)
+        h->notes_check = checksum((char *)block + size - notes, notes);
     h->check = model_checksum(h);
 }
 
@@ -172,10 +175,18 @@ static void read_model(const uint8_t *data, size_t size)
     struct forest *forest;
     struct forest_diag diag;
     const double labels[] = { 1, 2, 3 };
+    size_t noted, copied;
+    int sum = 0;
+    void *copy = NULL;
     seal_model(block, size);
     if (!forest_open(block, size, &forest, &diag)) {
+        const char *notes = forest_notes(forest, &noted);
+        for (size_t i = 0; i < noted; i++)
+            sum += notes[i];
         use(forest);
         forest_close(forest);
+        (void)!forest_add_notes(block, size, labels, sizeof labels * (sum & 1), &copy, &copied);
+        free(copy);
         (void)!forest_set_classes(block, size, labels, 3);
     }
     free(block);
@@ -388,6 +399,11 @@ static void add_forests(void)
         p.n_estimators = 2;
         require(forest_train(&m, y, NULL, &p, NULL, &model, &bytes));
         add_sample(0, model, bytes);
+        void *noted;
+        size_t noted_bytes;
+        require(forest_add_notes(model, bytes, "a note", 6, &noted, &noted_bytes));
+        add_sample(0, noted, noted_bytes);
+        free(noted);
         add_json(model, bytes);
         free(model);
     }
