@@ -123,7 +123,7 @@ $(eval $(call test_folder,forest,$(O)/lib/libforest-test.a,libforest))
 $(eval $(call test_folder,tools,$(TOOL_LIB),))
 
 # Fuzzing of all that libforest and its tool read; what the tool reads is in its objects.
-FUZZ_FOREST_PARTS := read_json write_json write_c paramtext options
+FUZZ_FOREST_PARTS := read_json write_json write_c paramtext options columns
 FUZZ_FOREST := $(O)/tests/fuzz/forest_fuzz
 TESTS += $(FUZZ_FOREST)
 OBJS += $(O)/obj/tests/fuzz/forest_fuzz.o

@@ -67,7 +67,10 @@ every_reader "line 302: 3 fields, where the first line has 11" "$work/ragged.csv
 every_reader "line 302: more than 11 fields" "$work/wide.csv"
 every_reader "line 302: a quote is not closed" "$work/quote.csv"
 every_reader "line 302, column 'x7': 'zero' is not a number" "$work/text.csv" numbers
-every_reader "line 302, column 'y': the value is missing" "$work/nan.csv" numbers
+for c in "train -o $out/m" "eval --model $work/good.forest" "sweep --models 1"; do
+    # shellcheck disable=SC2086
+    refused 3 "$work/nan.csv: line 302, column 'y': the value is missing" $c --data "$work/nan.csv" --target y
+done
 every_reader "line 302, column 'x2': the value is missing" "$work/missing.csv" numbers
 every_reader "line 302, column 'x2': '1e39' is too large" "$work/huge.csv" numbers
 every_reader "" "$work/noise.csv"

@@ -19,6 +19,7 @@
 #include "frame.h"
 #include "model.h"
 #include "npy.h"
+#include "../../tools/forest/columns.h"
 #include "../../tools/forest/treeio.h"
 
 #include <errno.h>
@@ -108,6 +109,9 @@ static void use(const struct forest *forest)
     look_at_trees(forest, &info);
     if (info.features <= SMALL)
         predict(forest, &info);
+    struct columns columns;
+    if (!columns_of_model(&columns, forest, &diag))
+        columns_free(&columns);
     treeio_write_json(nowhere(), forest, &diag);
     treeio_write_c(nowhere(), forest, "x", "y", &diag);
 }
@@ -266,7 +270,15 @@ static void read_csv(const uint8_t *data, size_t size)
         struct diag diag;
         struct csv csv;
         uint32_t column;
-        if (csv_parse(&csv, &map, &o, &diag))
+        struct words words = { .column = NULL };
+        if (kind == 1 && !words_start(&words, "a")) {
+            o.words = &words;
+            o.words_count = 1;
+            o.ignored = "b";
+        }
+        int err = csv_parse(&csv, &map, &o, &diag);
+        words_free(&words);
+        if (err)
             continue;
         double sum = 0;
         for (uint64_t i = 0; i < csv.rows; i++) {
@@ -375,6 +387,9 @@ static void add_json(const void *model, size_t bytes)
 /* Models, trees and JSON of each kind, of 12 rows. */
 static void add_forests(void)
 {
+    static const char note[] =
+        "{\"format\":\"forest-columns\",\"target\":{\"name\":\"y\",\"words\":[\"a\",\"b\"]},"
+        "\"features\":[{\"name\":\"p\"},{\"name\":\"q\",\"words\":[\"c\"]},{\"name\":\"r\"}]}";
     double x[36], y[12];
     struct forest_matrix m = forest_matrix_rows(x, 12, 3, FOREST_FLOAT64);
     struct forest_scratch *scratch;
@@ -401,7 +416,7 @@ static void add_forests(void)
         add_sample(0, model, bytes);
         void *noted;
         size_t noted_bytes;
-        require(forest_add_notes(model, bytes, "a note", 6, &noted, &noted_bytes));
+        require(forest_add_notes(model, bytes, note, sizeof note - 1, &noted, &noted_bytes));
         add_sample(0, noted, noted_bytes);
         free(noted);
         add_json(model, bytes);
@@ -422,6 +437,7 @@ static void add_texts(void)
     static const char *const csv[] = {
         "a,b,c\n1,2,3\n4.5,-6e3,0.1234567890123456789\n",
         "\xef\xbb\xbf\"a\",\"b \"\"q\"\"\"\r\n1,NA\r\n\r\n\"2\", 3 \r\n",
+        "a,b,c\nred,?,1\n\"de\"\"ep\",x,2\nblue,,3\nred,1,4\n",
         "1;2\n",
         "x\n\"multi\nline\"\n",
         "1,2\n3,\n,4\nnan,inf\n",

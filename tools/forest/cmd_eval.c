@@ -89,7 +89,10 @@ int cmd_eval(int argc, char **argv)
         return code;
     if (model_open(&model, e.model))
         return EXIT_CANNOT;
-    int err = dataset_read(&data, e.data, e.target, e.missing == 1);
+    struct dataset_options options = { .target = e.target,
+                                       .missing_is_nan = e.missing == 1,
+                                       .known = &model.columns };
+    int err = dataset_read(&data, e.data, &options);
     if (!err) {
         err = model_predict(&model, &data, e.data, false, &prediction);
         if (!err)

@@ -33,7 +33,7 @@ static int parse(int argc, char **argv, struct importance *m)
     const struct arg_option options[] = {
         { "model", 'm', ARG_TEXT, &m->model, "FILE.forest", "the forest", 0, 0, NULL, true },
         { "data", 0, ARG_TEXT, &m->data, "FILE.csv",
-          "gives the features their names; and the rows to permute", 0, 0, NULL, false },
+          "the rows to permute; other names for the features", 0, 0, NULL, false },
         { "target", 0, ARG_TEXT, &m->target, "COL", "the column to predict", 0, 0, NULL, false },
         { "permutation", 0, ARG_FLAG, &m->permutation, NULL,
           "shuffle features, and see what that costs", 0, 0, NULL, false },
@@ -107,10 +107,11 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Name them, and sort the greatest first. */
-static void make_bars(struct importance *m, const struct dataset *data, const double *values,
-                      const double *deviations)
+static void make_bars(struct importance *m, const struct model *model, const struct dataset *data,
+                      const double *values, const double *deviations)
 {
     uint32_t column = 0;
+    char text[32];
     for (uint32_t f = 0; f < m->count; f++, column++) {
         struct bar *bar = &m->bars[f];
         if (data && column == data->target)
@@ -121,7 +122,7 @@ static void make_bars(struct importance *m, const struct dataset *data, const do
         if (data)
             snprintf(bar->name, sizeof bar->name, "%s", data->csv.names[column]);
         else
-            snprintf(bar->name, sizeof bar->name, "feature %u", f);
+            snprintf(bar->name, sizeof bar->name, "%s", model_feature(model, f, text));
     }
     qsort(m->bars, m->count, sizeof *m->bars, by_value);
     if (m->top && m->top < m->count)
@@ -178,7 +179,7 @@ static int run(struct importance *m, const struct model *model, const struct dat
         err = m->permutation ? by_permutation(m, model, data, values, values + info.features)
                              : by_impurity(m, model, values);
     if (!err) {
-        make_bars(m, data, values, values + info.features);
+        make_bars(m, model, data, values, values + info.features);
         err = show(m);
     }
     free(values);
@@ -196,7 +197,10 @@ int cmd_importance(int argc, char **argv)
         return code;
     if (model_open(&model, m.model))
         return EXIT_CANNOT;
-    int err = m.data ? dataset_read(&data, m.data, m.target, m.missing == 1) : 0;
+    struct dataset_options options = { .target = m.target,
+                                       .missing_is_nan = m.missing == 1,
+                                       .known = &model.columns };
+    int err = m.data ? dataset_read(&data, m.data, &options) : 0;
     if (!err) {
         err = run(&m, &model, m.data ? &data : NULL);
         if (m.data)

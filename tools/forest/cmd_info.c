@@ -14,6 +14,7 @@
 
 #define NO_TREE UINT32_MAX
 #define DEPTH_SHOWN 4
+#define WORDS_SHOWN 4
 
 struct info {
     const char *model, *data, *target;
@@ -28,7 +29,7 @@ static int parse(int argc, char **argv, struct info *i)
         { "tree", 0, ARG_U32, &i->tree, "N", "show this tree, from 0", 0, 0, NULL, false },
         { "depth", 0, ARG_U32, &i->depth, "N", "its nodes down to this level (4)", 0, 0, NULL,
           false },
-        { "data", 0, ARG_TEXT, &i->data, "FILE", "gives the features their names", 0, 0, NULL,
+        { "data", 0, ARG_TEXT, &i->data, "FILE", "gives the features other names", 0, 0, NULL,
           false },
         { "target", 0, ARG_TEXT, &i->target, "COL", "the column that is no feature", 0, 0, NULL,
           false },
@@ -121,38 +122,59 @@ static void show_model(const struct info *i, const struct forest_info *info)
     emit_object_end(&e);
 }
 
-/* The name of a feature: every column but the target is one. */
-static const char *feature_name(const struct dataset *data, int64_t feature, char text[32])
+/* What a feature is called: by --data, where every column but the target is one, or by the model.
+ */
+static const char *feature_name(const struct model *model, const struct dataset *data,
+                                int64_t feature, char text[32])
 {
     if (data)
         return data->csv.names[feature + (feature >= (int64_t)data->target)];
-    snprintf(text, 32, "feature %lld", (long long)feature);
-    return text;
+    return model_feature(model, (uint64_t)feature, text);
+}
+
+/* Words are told, if they are few: those whose numbers are not above the threshold. */
+static void show_question(const char *name, const struct words *words, double threshold)
+{
+    uint32_t below = 0;
+    while (words && below < words->count && below <= threshold)
+        below++;
+    if (!below || below > WORDS_SHOWN) {
+        printf("%s <= %.6g", name, threshold);
+        return;
+    }
+    printf("%s is", name);
+    for (uint32_t i = 0; i < below; i++)
+        printf("%s %s", i == 0 ? "" : i + 1 < below ? "," : " or", words->word[i]);
 }
 
 static void show_node(const struct forest_node *n, uint32_t depth, bool has_stats,
-                      const struct dataset *data)
+                      const struct model *model, const struct dataset *data)
 {
     char name[32], number[EMIT_DOUBLE_TEXT];
+    const struct columns *c = &model->columns;
     printf("%6llu  %*s", (unsigned long long)n->id, (int)(2 * depth), "");
-    if (n->left < 0)
-        printf("predicts %s", emit_shortest(n->value, number));
+    if (n->left >= 0)
+        show_question(feature_name(model, data, n->feature, name),
+                      n->feature < (int64_t)c->count ? &c->feature[n->feature] : NULL,
+                      n->threshold);
+    else if (n->value >= 0 && n->value < c->target.count)
+        printf("predicts %s", c->target.word[(uint32_t)n->value]);
     else
-        printf("%s <= %.6g", feature_name(data, n->feature, name), n->threshold);
+        printf("predicts %s", emit_shortest(n->value, number));
     if (has_stats)
         printf("    (%llu rows, impurity %.4g)", (unsigned long long)n->rows, n->impurity);
     putchar('\n');
 }
 
 static void show_node_json(struct emit *e, const struct forest_node *n, uint32_t depth,
-                           bool has_stats, const struct dataset *data)
+                           bool has_stats, const struct model *model, const struct dataset *data)
 {
     char name[32];
     emit_row(e);
     emit_uint(e, "node", NULL, n->id);
     emit_uint(e, "depth", NULL, depth);
     if (n->left >= 0) {
-        emit_string(e, "feature", NULL, feature_name(data, n->feature, name));
+        emit_string(e, "feature", NULL, feature_name(model, data, n->feature, name));
         emit_double17(e, "threshold", NULL, n->threshold, 6);
     }
     if (n->left < 0 || has_stats)
@@ -192,9 +214,9 @@ static int show_tree(const struct info *i, const struct model *model,
         if (depth[at] > i->depth)
             hidden++;
         else if (i->json)
-            show_node_json(&e, &n, depth[at], info->params.keep_stats, data);
+            show_node_json(&e, &n, depth[at], info->params.keep_stats, model, data);
         else
-            show_node(&n, depth[at], info->params.keep_stats, data);
+            show_node(&n, depth[at], info->params.keep_stats, model, data);
     }
     if (i->json)
         emit_list_end(&e);
@@ -214,7 +236,11 @@ static int run(const struct info *i, const struct model *model)
         show_model(i, &info);
         return 0;
     }
-    int err = i->data ? dataset_read(&data, i->data, i->target, true) : 0;
+    struct dataset_options options = { .target = i->target,
+                                       .ignores_target = true,
+                                       .missing_is_nan = true,
+                                       .known = &model->columns };
+    int err = i->data ? dataset_read(&data, i->data, &options) : 0;
     if (err)
         return err;
     if (i->data && data.features != info.features) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,19 +57,59 @@ static int parse(int argc, char **argv, struct predict *p)
  */
 struct answers {
     const double *numbers, *labels;
+    const struct words *words; /* that labels stand for, if any */
     uint64_t rows, width;
 };
+
+/* A CSV field: in quotes if it must be. */
+static void write_field(FILE *out, const char *text)
+{
+    bool is_plain = *text && !strpbrk(text, ",\"\r\n") && *text != ' ';
+    if (is_plain) {
+        fputs(text, out);
+        return;
+    }
+    putc('"', out);
+    for (; *text; text++) {
+        if (*text == '"')
+            putc('"', out);
+        putc(*text, out);
+    }
+    putc('"', out);
+}
+
+/* A label as the training data have it: a word, or a number. */
+static const char *label_text(const struct answers *a, double label, char text[EMIT_DOUBLE_TEXT])
+{
+    if (label >= 0 && label < a->words->count && label == floor(label))
+        return a->words->word[(uint32_t)label];
+    return emit_shortest(label, text);
+}
+
+static void write_heads(FILE *out, const struct answers *a)
+{
+    char text[EMIT_DOUBLE_TEXT], head[300];
+    if (!a->labels)
+        fputs("prediction\n", out);
+    for (uint64_t k = 0; a->labels && k < a->width; k++) {
+        snprintf(head, sizeof head, "probability of %s", label_text(a, a->labels[k], text));
+        write_field(out, head);
+        putc(k + 1 < a->width ? ',' : '\n', out);
+    }
+}
 
 static void write_csv(FILE *out, const struct answers *a)
 {
     char text[EMIT_DOUBLE_TEXT];
-    if (!a->labels)
-        fputs("prediction\n", out);
-    for (uint64_t k = 0; a->labels && k < a->width; k++)
-        fprintf(out, "probability of %s%c", emit_shortest(a->labels[k], text),
-                k + 1 < a->width ? ',' : '\n');
-    for (uint64_t i = 0; i < a->rows * a->width; i++)
-        fprintf(out, "%.17g%c", a->numbers[i], (i + 1) % a->width ? ',' : '\n');
+    bool is_words = a->words->count && !a->labels;
+    write_heads(out, a);
+    for (uint64_t i = 0; i < a->rows * a->width && !ferror(out); i++) {
+        if (is_words)
+            write_field(out, label_text(a, a->numbers[i], text));
+        else
+            fprintf(out, "%.17g", a->numbers[i]);
+        putc((i + 1) % a->width ? ',' : '\n', out);
+    }
 }
 
 static void write_npy(FILE *out, const struct answers *a)
@@ -101,7 +142,7 @@ static int write_answers(const char *path, const struct answers *a)
 
 static int predict(const struct predict *p, const struct model *model, const struct dataset *data)
 {
-    struct answers a = { .rows = data->rows, .width = 1 };
+    struct answers a = { .words = &model->columns.target, .rows = data->rows, .width = 1 };
     struct forest_info info;
     double *numbers = NULL, *labels = NULL;
     forest_describe(model->forest, &info);
@@ -137,7 +178,11 @@ int cmd_predict(int argc, char **argv)
         return code;
     if (model_open(&model, p.model))
         return EXIT_CANNOT;
-    int err = dataset_read(&data, p.data, p.target, p.missing == 1);
+    struct dataset_options options = { .target = p.target,
+                                       .ignores_target = true,
+                                       .missing_is_nan = p.missing == 1,
+                                       .known = &model.columns };
+    int err = dataset_read(&data, p.data, &options);
     if (!err) {
         err = predict(&p, &model, &data);
         dataset_free(&data);

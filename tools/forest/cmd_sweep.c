@@ -130,7 +130,10 @@ static int load(struct sweep *s)
 {
     struct dataset data;
     uint64_t test_count;
-    int err = dataset_read(&data, s->data, s->target, s->forest.missing == 1);
+    struct dataset_options options = { .target = s->target,
+                                       .missing_is_nan = s->forest.missing == 1,
+                                       .categorical = s->forest.categorical };
+    int err = dataset_read(&data, s->data, &options);
     if (!err && s->forest.params.task == FOREST_CLASSIFICATION) {
         double *labels;
         err = dataset_encode(&data, s->data, &labels, &s->classes);

@@ -23,6 +23,8 @@ struct train {
     struct forest_options forest;
     double *labels; /* of the classes */
     uint32_t classes;
+    char *notes;
+    size_t notes_bytes;
     double oob_score;
 };
 
@@ -171,23 +173,57 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* Read, and note what the model will have to know of the table. */
+static int read_data(struct train *t, struct dataset *data)
+{
+    struct dataset_options options = { .target = t->target,
+                                       .missing_is_nan = t->forest.missing == 1,
+                                       .categorical = t->forest.categorical };
+    bool is_class = t->forest.params.task == FOREST_CLASSIFICATION;
+    int err = dataset_read(data, t->data, &options);
+    for (uint32_t i = 0; !err && !is_class && i < data->words_count; i++)
+        if (!strcmp(data->words[i].column, t->target)) {
+            complain(t->data, "words of the target are classes: --task classification");
+            err = -EINVAL;
+        }
+    if (!err && is_class)
+        err = dataset_encode(data, t->data, &t->labels, &t->classes);
+    if (!err && (err = dataset_notes(data, &t->notes, &t->notes_bytes)))
+        complain(t->data, "not enough memory");
+    return err;
+}
+
+/* Labels and notes. The block is another one afterwards. */
+static int complete(const struct train *t, void **block, size_t *bytes)
+{
+    void *noted;
+    int err = t->labels ? forest_set_classes(*block, *bytes, t->labels, t->classes) : 0;
+    if (!err)
+        err = forest_add_notes(*block, *bytes, t->notes, t->notes_bytes, &noted, bytes);
+    if (err) {
+        complain(t->out, "cannot complete the model (%s)", forest_strerror(err));
+        return err;
+    }
+    free(*block);
+    *block = noted;
+    return 0;
+}
+
 static int train(struct train *t, struct dataset *data)
 {
     void *block = NULL;
     size_t bytes = 0;
     char took[HUMAN_TEXT], size[HUMAN_TEXT];
     double start = now();
-    int err = dataset_read(data, t->data, t->target, t->forest.missing == 1);
-    if (!err && t->forest.params.task == FOREST_CLASSIFICATION)
-        err = dataset_encode(data, t->data, &t->labels, &t->classes);
+    int err = read_data(t, data);
     if (err)
         return err;
     uint64_t rows = data->rows;
     uint32_t features = data->features;
     err = t->workers == 1 ? train_here(t, data, &block, &bytes)
                           : train_apart(t, data, &block, &bytes);
-    if (!err && t->labels)
-        err = forest_set_classes(block, bytes, t->labels, t->classes);
+    if (!err && !interrupt_pending())
+        err = complete(t, &block, &bytes);
     if (!err && !interrupt_pending())
         err = model_write(t->out, block, bytes);
     free(block);
@@ -211,6 +247,7 @@ int cmd_train(int argc, char **argv)
     int err = train(&t, &data);
     dataset_free(&data);
     free(t.labels);
+    free(t.notes);
     if (interrupt_pending())
         return interrupt_exit_code();
     if (!err && t.oob)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "dataset.h"
 
 #include <errno.h>
@@ -52,6 +53,8 @@ static int npy_convert(struct csv *csv, const struct npy_info *info, const struc
         for (uint32_t j = 0; j < csv->cols; j++) {
             uint64_t at = info->fortran_order ? j * csv->rows + row : row * csv->cols + j;
             double x = npy_element(elements, info, at);
+            if (o->ignored && !strcmp(o->ignored, csv->names[j]))
+                x = 0;
             if (isnan(x) ? !o->missing_is_nan : fabs(x) > o->largest)
                 return diag_set(diag, -EINVAL, "row %llu, column '%s': the value is %s",
                                 (unsigned long long)row, csv->names[j],
@@ -115,23 +118,105 @@ static int check_target(const struct dataset *data, struct diag *diag)
     return 0;
 }
 
-int dataset_read(struct dataset *data, const char *path, const char *target, bool missing_is_nan)
+/* A word list for each of the named columns. */
+static int name_words(struct dataset *data, const char *names, struct diag *diag)
+{
+    size_t most = 1;
+    for (const char *p = names; (p = strchr(p, ',')); p++)
+        most++;
+    data->owns_words = true;
+    data->words = calloc(most, sizeof *data->words);
+    char *copy = strdup(names), *rest = copy, *name;
+    int err = data->words && copy ? 0 : -ENOMEM;
+    while (!err && (name = strsep(&rest, ",")))
+        err = words_start(&data->words[data->words_count++], name);
+    free(copy);
+    return err ? diag_set(diag, err, "not enough memory") : 0;
+}
+
+/* Borrow the words that the model knows; of a target that is not used, any will do. */
+static int known_words(struct dataset *data, const struct dataset_options *o, struct diag *diag)
+{
+    const struct columns *known = o->known;
+    data->words = calloc(known->count + 1, sizeof *data->words);
+    if (!data->words)
+        return diag_set(diag, -ENOMEM, "not enough memory");
+    for (uint32_t i = 0; i < known->count; i++)
+        if (known->feature[i].count)
+            data->words[data->words_count++] = known->feature[i];
+    if (known->target.count && o->target && !strcmp(o->target, known->target.column))
+        data->words[data->words_count++] = known->target;
+    return 0;
+}
+
+static bool is_number(const char *name)
+{
+    return name[strspn(name, "0123456789")] == 0;
+}
+
+/* Features must be called as in training, where both have names. */
+static int check_names(const struct dataset *data, const struct columns *known, struct diag *diag)
+{
+    uint32_t column = 0;
+    if (!data->csv.has_header || known->count != data->features)
+        return 0;
+    for (uint32_t i = 0; i < known->count; i++, column++) {
+        column += column == data->target;
+        const char *name = known->feature[i].column;
+        if (!is_number(name) && strcmp(name, data->csv.names[column]))
+            return diag_set(
+                diag, -EINVAL,
+                "feature %u is called '%.60s', where the model was trained with '%.60s'", i,
+                data->csv.names[column], name);
+    }
+    return 0;
+}
+
+static int check_words(const struct dataset *data, struct diag *diag)
+{
+    for (uint32_t i = 0; i < data->words_count; i++)
+        if (!data->words[i].is_met && !data->words[i].is_fixed)
+            return diag_set(diag, -EINVAL, "column '%s' cannot have words: the file is an array",
+                            data->words[i].column);
+    return 0;
+}
+
+static int find_columns(struct dataset *data, const struct dataset_options *o, struct diag *diag)
+{
+    int err = o->target ? csv_find(&data->csv, o->target, &data->target, diag) : 0;
+    data->rows = data->csv.rows;
+    data->features = data->csv.cols - (o->target ? 1 : 0);
+    if (!err && data->features == 0)
+        err = diag_set(diag, -EINVAL, "there is no column besides the target");
+    if (!err && data->rows > INT32_MAX)
+        err = diag_set(diag, -EINVAL, "more than %d rows", INT32_MAX);
+    if (!err)
+        err = check_words(data, diag);
+    if (!err && o->known)
+        err = check_names(data, o->known, diag);
+    if (!err && o->target && o->missing_is_nan && !o->ignores_target)
+        err = check_target(data, diag);
+    return err;
+}
+
+int dataset_read(struct dataset *data, const char *path, const struct dataset_options *o)
 {
     struct diag diag;
-    struct csv_options options = { .missing_is_nan = missing_is_nan, .largest = (double)FLT_MAX };
-    memset(data, 0, sizeof *data);
-    data->target = DATASET_NO_TARGET;
-    int err = read_table(&data->csv, path, &options, &diag);
-    if (!err && target)
-        err = csv_find(&data->csv, target, &data->target, &diag);
-    data->rows = data->csv.rows;
-    data->features = data->csv.cols - (target ? 1 : 0);
-    if (!err && data->features == 0)
-        err = diag_set(&diag, -EINVAL, "there is no column besides the target");
-    if (!err && data->rows > INT32_MAX)
-        err = diag_set(&diag, -EINVAL, "more than %d rows", INT32_MAX);
-    if (!err && target && missing_is_nan)
-        err = check_target(data, &diag);
+    int err = 0;
+    *data = (struct dataset){ .target = DATASET_NO_TARGET };
+    if (o->categorical)
+        err = name_words(data, o->categorical, &diag);
+    else if (o->known)
+        err = known_words(data, o, &diag);
+    struct csv_options options = { .missing_is_nan = o->missing_is_nan,
+                                   .largest = (double)FLT_MAX,
+                                   .ignored = o->ignores_target ? o->target : NULL,
+                                   .words = data->words,
+                                   .words_count = data->words_count };
+    if (!err)
+        err = read_table(&data->csv, path, &options, &diag);
+    if (!err)
+        err = find_columns(data, o, &diag);
     if (err) {
         complain(path, "%s", diag.text);
         dataset_free(data);
@@ -142,6 +227,37 @@ int dataset_read(struct dataset *data, const char *path, const char *target, boo
 void dataset_free(struct dataset *data)
 {
     csv_free(&data->csv);
+    for (uint32_t i = 0; data->owns_words && i < data->words_count; i++)
+        words_free(&data->words[i]);
+    free(data->words);
+    data->words = NULL;
+    data->words_count = 0;
+}
+
+/* What is known of a column, borrowed. */
+static struct words column_words(const struct dataset *data, uint32_t column)
+{
+    char *name = data->csv.names[column];
+    for (uint32_t i = 0; i < data->words_count; i++)
+        if (!strcmp(data->words[i].column, name))
+            return data->words[i];
+    return (struct words){ .column = name };
+}
+
+int dataset_notes(const struct dataset *data, char **text, size_t *size)
+{
+    struct columns c = { .feature = calloc(data->features, sizeof *c.feature) };
+    if (!c.feature)
+        return -ENOMEM;
+    for (uint32_t column = 0; column < data->csv.cols; column++) {
+        if (column == data->target)
+            c.target = column_words(data, column);
+        else
+            c.feature[c.count++] = column_words(data, column);
+    }
+    int err = columns_text(&c, text, size);
+    free(c.feature);
+    return err;
 }
 
 int dataset_encode(struct dataset *data, const char *path, double **labels, uint32_t *classes)

@@ -11,22 +11,35 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "columns.h"
 #include "csv.h"
 
 struct dataset {
     struct csv csv;
     uint64_t rows;
     uint32_t features;
-    uint32_t target; /* column; DATASET_NO_TARGET if there is none */
+    uint32_t target;     /* column; DATASET_NO_TARGET if there is none */
+    struct words *words; /* of the columns that have some */
+    uint32_t words_count;
+    bool owns_words;
 };
 #define DATASET_NO_TARGET UINT32_MAX
 
+struct dataset_options {
+    const char *target;          /* a column's name, or NULL: all columns are features */
+    bool ignores_target;         /* whatever it says, it is not used */
+    bool missing_is_nan;         /* missing features become NaN; else they are errors */
+    const char *categorical;     /* "NAME,NAME": columns whose words are numbered; or NULL */
+    const struct columns *known; /* what the model knows of its table, in place of that; or NULL */
+};
+
 /*
- * Read `path`; `target` is a column's name, or NULL: all columns are features. Complains on
- * stderr. Missing values become NaN if asked, else they are errors, as are a number beyond float32
- * and always a missing target.
+ * Read `path`. Complains on stderr. Numbers beyond float32 are errors, as are a missing target, and
+ * names of features that are not those that the model knows.
  */
-int dataset_read(struct dataset *data, const char *path, const char *target, bool missing_is_nan);
+int dataset_read(struct dataset *data, const char *path, const struct dataset_options *options);
+/* The notes for a model of this table, malloc()ed. -ENOMEM */
+int dataset_notes(const struct dataset *data, char **text, size_t *size);
 void dataset_free(struct dataset *data);
 
 /*

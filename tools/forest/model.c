@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,12 +24,27 @@ int model_open(struct model *model, const char *path)
         complain(path, "cannot use it as a model (%s%s%s)", forest_strerror(err),
                  why.text[0] ? ": " : "", why.text);
         filemap_close(&model->map);
+        return err;
+    }
+    err = columns_of_model(&model->columns, model->forest, &diag);
+    if (err) {
+        complain(path, "its notes on columns: %s", diag.text);
+        model_close(model);
     }
     return err;
 }
 
+const char *model_feature(const struct model *model, uint64_t feature, char text[32])
+{
+    if (feature < model->columns.count)
+        return model->columns.feature[feature].column;
+    snprintf(text, 32, "feature %llu", (unsigned long long)feature);
+    return text;
+}
+
 void model_close(struct model *model)
 {
+    columns_free(&model->columns);
     forest_close(model->forest);
     filemap_close(&model->map);
 }

@@ -13,11 +13,15 @@
 struct model {
     struct filemap map;
     struct forest *forest;
+    struct columns columns; /* what it knows of its table */
 };
 
 /* Map and check a model file. Complains on stderr. */
 int model_open(struct model *model, const char *path);
 void model_close(struct model *model);
+
+/* What it calls a feature; without a name "feature N", which is put into `text`. */
+const char *model_feature(const struct model *model, uint64_t feature, char text[32]);
 
 /* Write a model, whole or not at all. Complains on stderr. */
 int model_write(const char *path, const void *block, size_t bytes);

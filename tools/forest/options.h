@@ -18,6 +18,7 @@ struct forest_options {
     /* Texts: a count, a fraction, for max_features also "sqrt", "log2" or "all"; NULL: the default
      */
     const char *max_features, *max_samples, *min_samples_split, *min_samples_leaf;
+    const char *categorical; /* "COL,COL", or NULL */
     bool no_bootstrap, bootstrap, extra_trees;
     int mode, task, criterion, class_weight, missing;
 };
@@ -86,6 +87,8 @@ extern const char *const option_missing[], *const option_modes[], *const option_
         FOREST_REAL("ccp-alpha", &(o)->params.ccp_alpha, "cost-complexity pruning (0: none)"),     \
         FOREST_WORD("class-weight", &(o)->class_weight, "balanced|balanced_subsample",             \
                     "rare classes weigh more (none)", option_balances),                            \
+        FOREST_TEXT("categorical", &(o)->categorical, "COL,COL",                                   \
+                    "columns whose words stand for numbers"),                                      \
         FOREST_WORD("missing", &(o)->missing, "error|nan",                                         \
                     "missing features: an error, or with --mode hist values of their own",         \
                     option_missing),                                                               \

@@ -37,6 +37,8 @@ struct reading {
     struct forest_node *nodes;
     struct forest_tree *trees;
     uint32_t count, capacity;
+    const char *notes; /* as they stand there */
+    size_t notes_bytes;
 };
 
 static void add(struct json *j, struct column *c, double x)
@@ -267,6 +269,10 @@ static void read_forest(struct reading *r)
             paramtext_read(&r->j, &r->params);
         } else if (!strcmp(name, "features")) {
             r->features = json_number(&r->j);
+        } else if (!strcmp(name, "notes") && !r->notes && json_peek(&r->j) == '{') {
+            r->notes = r->j.p;
+            json_skip(&r->j);
+            r->notes_bytes = (size_t)(r->j.p - r->notes);
         } else if (!strcmp(name, "classes") && !r->classes.count) {
             read_numbers(&r->j, &r->classes);
         } else {
@@ -302,6 +308,14 @@ static int assemble(struct reading *r, void **block, size_t *bytes, struct diag 
         err = forest_assemble(p, (uint64_t)r->features, r->trees, r->count, *block, *bytes);
     if (!err && r->classes.count)
         err = forest_set_classes(*block, *bytes, r->classes.v, (uint32_t)r->classes.count);
+    if (!err && r->notes) {
+        void *noted;
+        err = forest_add_notes(*block, *bytes, r->notes, r->notes_bytes, &noted, bytes);
+        if (!err) {
+            free(*block);
+            *block = noted;
+        }
+    }
     if (err) {
         free(*block);
         *block = NULL;

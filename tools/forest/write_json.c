@@ -194,6 +194,12 @@ static int write_head(FILE *out, const struct tree *t, struct diag *diag)
         fputs(",\n \"classes\":", out);
         write_row(out, t->row, classes);
     }
+    size_t size;
+    const char *notes = forest_notes(t->forest, &size);
+    if (size && notes[0] == '{') { /* ours are JSON */
+        fputs(",\n \"notes\":", out);
+        fwrite(notes, 1, size, out);
+    }
     fputs(",\n \"trees\":[", out);
     return 0;
 }

@@ -24,7 +24,10 @@ struct reader {
     const struct csv_options *options;
     struct diag *diag;
     const char *p, *end;
-    uint64_t line; /* of p, from 1 */
+    uint64_t line;        /* of p, from 1 */
+    uint32_t ignored;     /* a column, or UINT32_MAX */
+    struct words **words; /* of each column, or NULL; all NULL: no column has words */
+    char *unquoted;       /* room for a word with quotes in it */
 };
 
 /* A field of a row: its text (in the file, or unquoted in a buffer) and what follows it. */
@@ -160,13 +163,64 @@ static int bad_value(struct reader *r, uint64_t line, uint32_t column, const cha
                     r->csv->names[column], what);
 }
 
+/* The text that a field stands for: "" inside of quotes is one. */
+static int unquote(struct reader *r, struct field *f)
+{
+    if (!f->is_quoted || !memchr(f->text, '"', f->size))
+        return 0;
+    char *text = realloc(r->unquoted, f->size);
+    if (!text)
+        return diag_set(r->diag, -ENOMEM, "not enough memory");
+    r->unquoted = text;
+    size_t n = 0;
+    for (size_t i = 0; i < f->size; i++) {
+        text[n++] = f->text[i];
+        i += f->text[i] == '"';
+    }
+    f->text = text;
+    f->size = n;
+    return 0;
+}
+
+static int convert_word(struct reader *r, struct field f, uint64_t line, uint32_t column,
+                        double *value)
+{
+    char text[SHOWN_MAX + 4], what[SHOWN_MAX + 64];
+    uint32_t number = 0;
+    int err = unquote(r, &f);
+    if (err)
+        return err;
+    if (!f.is_quoted)
+        trim(&f);
+    err = words_number(r->words[column], f.text, f.size, &number);
+    *value = number;
+    if (err == -ENOENT && r->options->missing_is_nan) {
+        *value = NAN;
+        return 0;
+    }
+    if (err == -ENOMEM)
+        return diag_set(r->diag, err, "not enough memory");
+    if (!err)
+        return 0;
+    snprintf(what, sizeof what,
+             err == -ENOENT ? "the model knows no '%s' here" : "too many different words with '%s'",
+             shown(f, text));
+    return bad_value(r, line, column, what);
+}
+
 static int convert(struct reader *r, struct field f, uint64_t line, uint32_t column, double *value)
 {
     char text[SHOWN_MAX + 4], what[SHOWN_MAX + 64];
+    if (column == r->ignored) {
+        *value = 0;
+        return 0;
+    }
     if (is_missing(f)) {
         *value = NAN;
         return r->options->missing_is_nan ? 0 : bad_value(r, line, column, "the value is missing");
     }
+    if (r->words && r->words[column])
+        return convert_word(r, f, line, column, value);
     enum number_kind kind = read_number(f, value);
     double largest = r->options->largest;
     if (kind != NOT_A_NUMBER && (largest == 0 || fabs(*value) <= largest) &&
@@ -294,6 +348,40 @@ static int read_header(struct reader *r)
     return 0;
 }
 
+/* Which columns have words. */
+static int find_words(struct reader *r)
+{
+    const struct csv_options *o = r->options;
+    if (o->ignored && csv_find(r->csv, o->ignored, &r->ignored, r->diag))
+        return -EINVAL;
+    if (!o->words_count || o->text_only)
+        return 0;
+    r->words = calloc(r->csv->cols, sizeof *r->words);
+    if (!r->words)
+        return diag_set(r->diag, -ENOMEM, "not enough memory");
+    for (uint32_t i = 0; i < o->words_count; i++) {
+        uint32_t column;
+        int err = csv_find(r->csv, o->words[i].column, &column, r->diag);
+        if (err && o->words[i].is_fixed)
+            continue;
+        if (err)
+            return err;
+        r->words[column] = &o->words[i];
+        o->words[i].is_met = true;
+    }
+    return 0;
+}
+
+static int sort_words(struct reader *r)
+{
+    struct csv *csv = r->csv;
+    for (uint32_t j = 0; r->words && j < csv->cols; j++)
+        if (r->words[j] && !r->words[j]->is_fixed &&
+            words_sort(r->words[j], csv->values + j * csv->capacity, csv->rows))
+            return diag_set(r->diag, -ENOMEM, "not enough memory");
+    return 0;
+}
+
 /*
  * Room for as many rows as there can be: not more than line ends, and a row of n columns takes
  * n bytes at least. So the columns never have more cells than the file has bytes; what is not
@@ -326,6 +414,8 @@ static int read_all(struct reader *r)
         return diag_set(r->diag, -EINVAL, "the file is empty");
     int err = read_header(r);
     if (!err)
+        err = find_words(r);
+    if (!err)
         err = make_room(r);
     while (!err) {
         skip_blank_lines(r);
@@ -333,13 +423,13 @@ static int read_all(struct reader *r)
             break;
         if (csv->starts)
             csv->starts[csv->rows] = (uint64_t)(r->p - csv->map.data);
-        if (csv->starts || !read_plain_row(r, csv->rows))
+        if (csv->starts || r->words || !read_plain_row(r, csv->rows))
             err = read_row(r, csv->rows);
         csv->rows++;
     }
     if (!err && csv->rows == 0)
         err = diag_set(r->diag, -EINVAL, "there is a header and no row");
-    return err;
+    return err ? err : sort_words(r);
 }
 
 int csv_read(struct csv *csv, const char *path, const struct csv_options *options,
@@ -357,8 +447,11 @@ int csv_parse(struct csv *csv, struct filemap *map, const struct csv_options *op
     memset(csv, 0, sizeof *csv);
     csv->map = *map;
     *map = (struct filemap){ NULL, 0, false };
-    struct reader r = { csv, options, diag, csv->map.data, csv->map.data + csv->map.size, 1 };
+    struct reader r = { csv, options,    diag, csv->map.data, csv->map.data + csv->map.size,
+                        1,   UINT32_MAX, NULL, NULL };
     int err = read_all(&r);
+    free(r.words);
+    free(r.unquoted);
     if (err) {
         csv_free(csv);
     } else if (!options->text_only) {

@@ -18,6 +18,7 @@
 
 #include "diag.h"
 #include "filemap.h"
+#include "words.h"
 
 #define CSV_COLUMNS_MAX 65536
 #define CSV_FIELD_MAX (1 << 20) /* a longer one is a file with a quote left open */
@@ -26,6 +27,11 @@ struct csv_options {
     bool text_only;      /* check the form and note where the rows are; convert nothing */
     bool missing_is_nan; /* else a missing value is an error */
     double largest;      /* numbers beyond +-this are errors; 0: only what does not fit a double */
+    /* Columns of words: their values are the words' numbers, in the order of the words' bytes
+     * unless the words are fixed; then another word is an error, or missing if that is none. */
+    struct words *words;
+    uint32_t words_count;
+    const char *ignored; /* a column whose values do not matter: 0, whatever it says; or NULL */
 };
 
 struct csv {
