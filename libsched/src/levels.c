@@ -104,6 +104,37 @@ bool level_pop(struct wsched *p, enum level_name level, uint64_t *future)
     }
 }
 
+/* The oldest hint, and its position, by which level_drop() takes just that: for guests, which take
+ * a task before its hint (work.c). */
+bool level_peek(struct wsched *p, enum level_name level, uint64_t *future, uint64_t *position)
+{
+    struct level *r = ring_of(p, level);
+
+    for (;;) {
+        uint64_t head = au64_load_acquire(&r->head), lap = lap_of(p, head);
+        uint64_t c = au64_load_acquire(cell_of(p, level, head));
+        if (c >> LAP_SHIFT == lap && (c & HINT_MASK)) {
+            *future = (c & HINT_MASK) >> INDEX_BITS << 32 | (c & ((1u << INDEX_BITS) - 1));
+            *position = head;
+            return true;
+        }
+        if (c == empty_cell(lap + 1))
+            au64_cas_acq_rel(&r->head, &head, head + 1); /* L3 */
+        else if (au64_load_acquire(&r->head) == head)
+            return false; /* empty; or damaged */
+    }
+}
+
+void level_drop(struct wsched *p, enum level_name level, uint64_t position)
+{
+    struct au64 *cell = cell_of(p, level, position);
+    uint64_t lap = lap_of(p, position), c = au64_load_acquire(cell);
+
+    if (c >> LAP_SHIFT == lap && (c & HINT_MASK) && /* the only hint there ever was in this lap */
+        au64_cas_acq_rel(cell, &c, empty_cell(lap + 1)))                     /* L2 */
+        au64_cas_acq_rel(&ring_of(p, level)->head, &position, position + 1); /* L3 */
+}
+
 uint64_t level_size(const struct wsched *p, enum level_name level)
 {
     const struct level *r = ring_of(p, level);

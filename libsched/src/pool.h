@@ -453,6 +453,8 @@ void levels_begin(struct wsched *p);
 enum level_name level_of(const struct wsched *p, uint32_t index, uint32_t generation);
 bool level_push(struct wsched *p, uint64_t future); /* false: it is of the normal level */
 bool level_pop(struct wsched *p, enum level_name level, uint64_t *future);
+bool level_peek(struct wsched *p, enum level_name level, uint64_t *future, uint64_t *position);
+void level_drop(struct wsched *p, enum level_name level, uint64_t position);
 uint64_t level_size(const struct wsched *p, enum level_name level);
 /* Whoever waits for the task is of this level. */
 void level_lend(struct wsched *p, uint64_t future, enum level_name level);
@@ -522,9 +524,9 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
 
 /* Where a hint stands, for who leaves it there until it has the task. */
 struct source {
-    enum { FROM_OWN, FROM_DEQUE, FROM_QUEUE } kind;
-    uint32_t seat;
-    uint64_t at; /* as of deque_peek(), queue_peek() */
+    enum { FROM_OWN, FROM_DEQUE, FROM_QUEUE, FROM_LEVEL } kind;
+    uint32_t seat; /* or level */
+    uint64_t at;   /* as of deque_peek(), queue_peek(), level_peek() */
 };
 int worker_main(struct wsched *p);
 void worker_begin(struct wsched *p); /* of an actor's process, too */

@@ -34,6 +34,17 @@ static bool run_from_queue(struct wsched *p, uint32_t seat)
     return false;
 }
 
+static bool run_from_level(struct wsched *p, enum level_name level)
+{
+    struct source from = { FROM_LEVEL, level, 0 };
+    uint64_t hint;
+
+    while (levels_used(p) && level_peek(p, level, &hint, &from.at))
+        if (worker_run(p, hint, &from))
+            return true;
+    return false;
+}
+
 static bool run_from_deque(struct wsched *p, uint32_t victim)
 {
     struct source from = { FROM_DEQUE, victim, 0 };
@@ -81,14 +92,22 @@ static bool run_from_workers(struct wsched *p)
     for (uint32_t i = 0, used = guests_used(p); i < used; i++)
         if (run_from_deque(p, guest_seat(p, i)))
             return true;
+    for (uint32_t i = 0, used = actors_used(p); i < used; i++)
+        if (run_from_deque(p, actor_seat(p, i)))
+            return true;
     return false;
 }
 
 bool guest_help(struct wsched *p)
 {
-    if (++p->tick % OWN_LAST_EVERY == 0 && run_from_clients(p))
+    uint32_t turn = ++p->tick % OWN_LAST_EVERY;
+
+    if (turn == 0 && (run_from_level(p, LEVEL_LOW) || run_from_clients(p)))
         return true;
-    return run_own(p) || run_from_clients(p) || run_from_workers(p);
+    if (turn != 1 && run_from_level(p, LEVEL_HIGH))
+        return true;
+    return run_own(p) || run_from_clients(p) || run_from_workers(p) ||
+           run_from_level(p, LEVEL_HIGH) || run_from_level(p, LEVEL_LOW);
 }
 
 /* ---- having nothing to do ------------------------------------------------------------------ */

@@ -271,6 +271,8 @@ static void hint_drop(struct wsched *p, const struct source *from)
         (void)deque_take(p, &hint);
     else if (from->kind == FROM_DEQUE)
         deque_drop(p, from->seat, from->at);
+    else if (from->kind == FROM_LEVEL)
+        level_drop(p, (enum level_name)from->seat, from->at);
     else
         queue_drop(p, from->seat, from->at);
 }

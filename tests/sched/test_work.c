@@ -81,6 +81,13 @@ static void threads_and_processes(void)
     CHECK_EQ(kit_long(pool, kit_submit(pool, "fib", &n, sizeof n)), kit_fib(n));
     n = 100;
     CHECK_EQ(kit_long(pool, kit_submit(pool, "chain", &n, sizeof n)), n);
+    for (int level = -1; level <= 1; level++) {
+        struct wsched_spec s = kit_spec("nothing", NULL, 0);
+        s.priority = level;
+        REQUIRE_OK(wsched_submit(pool, &s, &f[0]));
+        CHECK_EQ(kit_wait(pool, f[0]), 0);
+        wsched_release(pool, f[0]);
+    }
     CHECK_EQ(wsched_verify(pool, NULL), 0);
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(wsched_leave(w[i].guest), 0);
