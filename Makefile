@@ -219,12 +219,13 @@ bench-store: $(STORE_PEERS) $(addprefix $(O)/bench/store/,store_bench spill cach
 
 bench-deps: ## Install what the benches compare with (apt-get; through sudo when not root)
 	@scripts/deps g++ liblmdb-dev libhiredis-dev redis-server memcached libboost-dev python3 python3-sklearn \
-	  clang libomp-14-dev libtbb-dev openmpi-bin libopenmpi-dev python3-distributed
+	  clang libomp-14-dev libtbb-dev openmpi-bin libopenmpi-dev python3-distributed \
+	  python3-xgboost python3-joblib r-cran-ranger r-cran-randomforest
 
 bench-sched: $(O)/bench/sched/micro $(O)/bench/sched/jobs ## The scheduler against oneTBB, OpenMP, MPI, Python's pools and dask, in one run
 	@bench/sched/run.sh $(O)
 
-bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against scikit-learn, in one run
+bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against scikit-learn, ranger, randomForest and XGBoost, in one run
 	@bench/forest/run.sh $(O) $(DATA)
 
 install: all $(foreach l,$(LIBS_ALL),$(O)/lib/pkgconfig/$(l).pc) ## Install to PREFIX (/usr/local), under DESTDIR

@@ -13,5 +13,6 @@ if [ ! -r "$data" ]; then
     exit 3
 fi
 mkdir -p "$build/bench"
-exec "$build/bench/forest/forest_bench" ${quick:+$quick} --tool "$build/bin/forest" \
-    --peer bench/forest/sklearn_peer.py --out "$build/bench/forest.jsonl" "$data"
+"$build/bench/forest/forest_bench" ${quick:+$quick} --tool "$build/bin/forest" \
+    --peer bench/forest/sklearn_peer.py --out "$build/bench/forest.jsonl" "$data" || exit
+exec /usr/bin/python3 bench/forest/peers.py "$build" "$data" "$build/bench/forest.jsonl" ${quick:+$quick}

@@ -18,7 +18,7 @@ class Params(ctypes.Structure):
                [(n, ctypes.c_double) for n in ("max_features_value", "min_weight_fraction_leaf",
                                                "min_impurity_decrease", "max_samples")] + \
                [(n, ctypes.c_uint32) for n in ("no_bootstrap", "keep_stats", "criterion", "class_weight",
-                                               "max_leaf_nodes", "extra_trees", "bootstrap", "reserved")] + \
+                                               "max_leaf_nodes", "extra_trees", "bootstrap", "mode")] + \
                [(n, ctypes.c_double) for n in ("min_samples_split_fraction", "min_samples_leaf_fraction", "ccp_alpha")]
 
 
