@@ -236,6 +236,7 @@ WSCHED_API int wsched_leave(struct wsched *pool);
  *   -ENOENT  no such kernel             -E2BIG   payload over payload_max
  *   -EAGAIN  full, with WSCHED_NO_WAIT  -EINVAL  a dead future in `after`, a bad value
  *   -ESHUTDOWN  the pool cannot run anything any more
+ *   -EPERM   in a job that was stolen (fork and join, below)
  * A pool is full of tasks that are not over, or whose futures were not given back, or of
  * dependencies on such tasks (room for 48 a task of the capacity). Inside a kernel a full pool is not waited for but helped along: -EAGAIN if there is nothing to run.
  */
@@ -427,6 +428,93 @@ WSCHED_CHECKED int wsched_actor_info(struct wsched *pool, struct wsched_actor ac
 WSCHED_CHECKED int wsched_actors(struct wsched *pool,
                                  int (*visit)(const struct wsched_actor_info *actor, void *ctx),
                                  void *ctx);
+
+/* ---- fork and join inside a kernel -------------------------------------------------- */
+
+/*
+ * For recursion as fine as a few nanoseconds a call. A worker spawns jobs and runs them
+ * itself when it syncs, unless another worker of the pool, which had nothing to do, has
+ * stolen one meanwhile:
+ *
+ *     struct fib { long n; };                       // the argument, and then the result
+ *
+ *     static void fib(struct wsched_fork *w, void *args)
+ *     {
+ *         struct fib *f = args, a = { f->n - 1 }, b = { f->n - 2 };
+ *         if (f->n < 2)
+ *             return;
+ *         w = wsched_spawn(w, fib, &a, sizeof a);   // may run elsewhere from here on
+ *         fib(w, &b);
+ *         w = wsched_sync(w);                       // a holds the result
+ *         f->n = a.n + b.n;
+ *     }
+ *     ...
+ *     static const struct wsched_kernel kernels[] = { WSCHED_JOB("fib", fib) };
+ *
+ * A job is a function and its arguments, bytes without pointers, which become its result. It is
+ * registered as a kernel with WSCHED_JOB(), and can be submitted as one, too: the payload is its
+ * arguments, and the task's result is what it makes of them (-E2BIG: over WSCHED_JOB_MAX, or
+ * over result_max). Other kernels get at the stack of jobs with wsched_task_fork().
+ *
+ * Jobs spawn and sync; they do not submit tasks, nor wait for tasks: in one that was stolen these
+ * calls answer -EPERM. Inside a job wsched_task_* of the task are for its kernel only.
+ *
+ * Crashes  A thief that dies costs time only: the job is run again by its spawner. (So a job may
+ *          run more than once, like a task; its result counts once.) When the spawner dies its
+ *          whole task is run again, as any. A thief that is stopped delays who syncs its job.
+ *
+ * The method is that of Lace (van Dijk and van de Pol, 2014): what a worker spawns is its own until
+ * it shares the oldest; only shared jobs cost an atomic operation.
+ */
+struct wsched_fork; /* opaque: a place on a worker's stack of jobs, where the next one goes */
+typedef void (*wsched_job_fn)(struct wsched_fork *w, void *args);
+
+#define WSCHED_JOB_MAX 96 /* bytes of arguments of a job that can be stolen */
+#define WSCHED_JOB(name, fn) { name, wsched_run_job, (void *)(uintptr_t)(1 ? (fn) : (wsched_job_fn)0) }
+/* The kernel of all jobs; `ctx` is the function. For WSCHED_JOB() alone. */
+WSCHED_CHECKED int wsched_run_job(struct wsched_task *task, void *ctx);
+
+/* The place where the kernel's first job goes; valid until it returns, in its thread. */
+WSCHED_API struct wsched_fork *wsched_task_fork(const struct wsched_task *task);
+/*
+ * fn(place, args) from now on, here or elsewhere. Nobody touches *args until the sync. Returns the
+ * next place, for all that is spawned or called until the sync. A function that is not
+ * registered, or arguments over WSCHED_JOB_MAX, are never stolen; what is spawned while 4,096 are
+ * not synced is run at once. Nothing fails.
+ */
+WSCHED_CHECKED struct wsched_fork *wsched_spawn(struct wsched_fork *w, wsched_job_fn fn, void *args,
+                                                size_t size);
+/* `w` is what the last spawn returned: that job is over now, and its arguments are its result.
+ * Returns the place it had. Each spawn needs one sync, in the same function, the last spawned
+ * first. A kernel that forgets one fails with -EPROTO. */
+WSCHED_API struct wsched_fork *wsched_sync(struct wsched_fork *w);
+/* Does nobody want the result any more: is the task cancelled, over, or to be run again? */
+WSCHED_API bool wsched_fork_cancelled(struct wsched_fork *w);
+/* The number of the worker that runs us, 0 .. workers - 1; a guest has a higher one. */
+WSCHED_API uint32_t wsched_fork_worker(struct wsched_fork *w);
+
+/* What the arguments of a loop's body begin with. */
+struct wsched_range {
+    uint64_t begin, end;
+    uint64_t grain; /* iterations at a time, at least; below 2^32; 0: found by measuring */
+};
+#define WSCHED_RANGE_MAX 80 /* bytes of arguments, with the range */
+/* Add what was made of another part of the range to *into. */
+typedef void (*wsched_join_fn)(void *into, const void *from);
+#define WSCHED_JOIN(name, fn) { name, wsched_run_join, (void *)(uintptr_t)(1 ? (fn) : (wsched_join_fn)0) }
+WSCHED_CHECKED int wsched_run_join(struct wsched_task *task, void *ctx);
+/*
+ * body(w, args) for parts of the range at the head of args, which together are the range: args
+ * is the caller's, by value, but for begin and end. Parts run one after another here; a worker
+ * that has nothing to do gets half of what is left (lazy binary splitting; Tzannes et al., 2010). `join`
+ * may be NULL. Else it is registered with WSCHED_JOIN(), and the body adds to what it finds in args:
+ * each worker's part begins with the caller's bytes, joins merge them, and `args` is the sum,
+ * where the caller's own bytes count once a part: zeros, say.
+ *   -EINVAL  begin > end, grain too big, size < sizeof(struct wsched_range)
+ *   -E2BIG   size > WSCHED_RANGE_MAX     -ENOENT  body or join is not registered
+ */
+WSCHED_CHECKED int wsched_parallel_for(struct wsched_fork *w, wsched_job_fn body, void *args,
+                                       size_t size, wsched_join_fn join);
 
 /* ---- looking ------------------------------------------------------------------------- */
 

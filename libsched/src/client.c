@@ -284,6 +284,8 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
 
     if (!err && (!specs || !out || n > INT32_MAX))
         err = -EINVAL;
+    if (!err && pool_in_job(p))
+        err = -EPERM;
     if (!err && has_threads(p))
         err = supervisor_check(p);
     if (err)
@@ -496,6 +498,8 @@ int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
 
     if (!err && ((n && !futures) || need > n || n > INT32_MAX))
         err = -EINVAL;
+    if (!err && pool_in_job(p))
+        err = -EPERM;
     if (!err)
         err = futures_count(p, futures, n, NULL, &count);
     if (err)

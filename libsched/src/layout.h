@@ -3,7 +3,7 @@
  * layout.h -- every byte that the processes of a pool share: one memfd, or file, mapped by all.
  *
  *     header | free map | kernels | seats | deaths | tasks | details | call map | terms | levels |
- *     payloads and results | blocks | queues | event rings
+ *     payloads and results | blocks | queues | boards | event rings
  *
  * The task table is the truth; queues, the free map and caches are hints to it. Everything is an
  * index. A zero-filled segment is an empty pool. Sizes follow from the options (segment.c); pages
@@ -23,7 +23,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 5u
+#define LAYOUT_VERSION 6u
 
 #define WORKERS_MAX 256u
 #define GUESTS_MAX 64u
@@ -216,7 +216,7 @@ struct event_label { /* in another ring, as most events have none */
 #define ACTORS_MAX 128u
 #define RESTARTS_LIMIT 250
 #define MAILBOX_SLOTS 4096u /* power of two */
-#define MAILBOX_MAX                                                            \
+#define MAILBOX_MAX \
     (MAILBOX_SLOTS / 2) /* calls that are taken; the other slots are for those \
                          * that cannot be refused any more */
 
@@ -270,6 +270,37 @@ struct actor {
     struct au64 ended;                /* ticks; when it became ENDING */
     struct au64 served;               /* calls that ended in its process, in all its lives */
     struct mailbox_ends mailbox;
+};
+
+/* ---- boards: fork.c ---------------------------------------------------------------------- */
+
+enum job_state {
+    JOB_FREE = 0,
+    JOB_OPEN = 1,   /* may be stolen */
+    JOB_STOLEN = 2, /* seat: the thief, which alone touches the rest */
+    JOB_DONE = 3,
+    JOB_LOST = 4,   /* its thief died: the owner runs it */
+    JOB_ORPHAN = 5, /* as STOLEN; nobody wants the result */
+};
+
+#define BOARD_JOBS 64u /* bits of board.open */
+#define JOB_ARGS 96u
+struct job {
+    struct au32 word; /* seat of the thief:9 << 4 | waited:1 << 3 | state:3 */
+    uint16_t kernel;
+    uint16_t size; /* of args */
+    uint64_t root; /* the task that it is a part of; or 0 */
+    uint32_t root_attempt;
+    uint32_t pad[3];
+    unsigned char args[JOB_ARGS]; /* then the result */
+};
+
+/* What a worker lets others steal. */
+struct board {
+    struct au64 open; /* bits of jobs that are OPEN: a hint */
+    struct au32 used; /* jobs from here on were never used */
+    uint32_t pad[13];
+    struct job jobs[BOARD_JOBS];
 };
 
 /* ---- header ------------------------------------------------------------------------------ */
@@ -334,6 +365,8 @@ _Static_assert(offsetof(struct seat, identity) == 192, "layout");
 _Static_assert(offsetof(struct seat, park) == 320, "layout");
 _Static_assert(sizeof(struct seat) % CACHE_LINE == 0, "layout");
 _Static_assert(sizeof(struct event_record) == CACHE_LINE / 2, "layout");
+_Static_assert(sizeof(struct job) == 2 * CACHE_LINE, "a small job is one line");
+_Static_assert(offsetof(struct board, jobs) == CACHE_LINE, "layout");
 _Static_assert(offsetof(struct header, sleepers) == 64, "layout");
 _Static_assert(offsetof(struct header, client_park) % CACHE_LINE == 0, "layout");
 _Static_assert(sizeof(struct geometry) == CACHE_LINE, "layout");

@@ -154,6 +154,11 @@ void hint_push(struct wsched *p, uint64_t future)
     pool_unlock(p);
 }
 
+static bool can_steal(const struct wsched *p, uint32_t seat)
+{
+    return deque_size(p, seat) || (seat != p->seat && fork_is_open(p, seat));
+}
+
 bool work_is_visible(const struct wsched *p)
 {
     if (levels_used(p) && (level_size(p, LEVEL_HIGH) || level_size(p, LEVEL_LOW)))
@@ -162,13 +167,13 @@ bool work_is_visible(const struct wsched *p)
         (!p->is_guest && au32_load_acquire(&p->header->lost)))
         return true;
     for (uint32_t i = 0, used = guests_used(p); i < used; i++)
-        if (queue_size(p, guest_seat(p, i)) || deque_size(p, guest_seat(p, i)))
+        if (queue_size(p, guest_seat(p, i)) || can_steal(p, guest_seat(p, i)))
             return true;
     for (uint32_t i = 0, used = actors_used(p); i < used; i++)
-        if (deque_size(p, actor_seat(p, i)))
+        if (can_steal(p, actor_seat(p, i)))
             return true;
     for (uint32_t i = 0; i < p->workers; i++)
-        if (deque_size(p, i))
+        if (can_steal(p, i))
             return true;
     return false;
 }

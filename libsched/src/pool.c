@@ -50,6 +50,7 @@ void pool_free(struct wsched *p)
         munmap(p->own, sizeof *p->own);
     free(p->free_slots);
     free(p->heads_seen);
+    free(p->fork);
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->crew_lock);
     free(p);

@@ -37,6 +37,7 @@ struct wsched {
     struct block *blocks;
     struct au64 *deques;      /* DEQUE_CAPACITY each: the crew's, then the guests' */
     struct au64 *queues;      /* queue_capacity each, of client seats: queue.c */
+    struct board *boards;     /* the crew's, then the guests' */
     uint64_t queue_head_seen; /* the last look at the head of our own */
     uint64_t queue_tail;      /* what was written to it, published or not; 0: ask the seat */
     struct event_record *events;
@@ -79,6 +80,7 @@ struct wsched {
     uint32_t place;              /* in an actor's process: its index + 1 */
     void *actor_state;           /* what its constructor set */
     struct wsched_task *current; /* in a worker: the task on top of its stack */
+    struct stack *fork;          /* and what it spawned; NULL: nothing yet */
     uint32_t depth;
     uint32_t batch;    /* how many hints to steal at once */
     uint64_t last_end; /* ticks: when the task before ended, if nothing was done since; or 0 */
@@ -99,6 +101,7 @@ struct wsched_task {
     uint32_t attempt;
     uint16_t kernel;
     bool is_over;
+    bool is_job; /* not a task: a stolen job of that task */
 };
 
 /* ---- words and futures ------------------------------------------------------------------- */
@@ -294,6 +297,11 @@ static inline int pool_check_part(const struct wsched *p)
 static inline bool has_threads(const struct wsched *p)
 {
     return p->role <= ROLE_GUEST;
+}
+/* Is a stolen job running, which may spawn but not submit and wait? */
+static inline bool pool_in_job(const struct wsched *p)
+{
+    return p->current && p->current->is_job;
 }
 static inline void pool_lock(struct wsched *p)
 {
@@ -528,6 +536,7 @@ struct source {
     uint32_t seat; /* or level */
     uint64_t at;   /* as of deque_peek(), queue_peek(), level_peek() */
 };
+#define HELP_DEPTH 64u /* tasks on the stack: from there on only what is waited for is run */
 int worker_main(struct wsched *p);
 void worker_begin(struct wsched *p); /* of an actor's process, too */
 /* Run this task here and now; false: it is not there to be run, or not here. */
@@ -535,6 +544,24 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from);
 bool worker_help(struct wsched *p); /* run one task from anywhere; false: found none */
 struct wanted;
 int worker_wait(struct wanted *w, int64_t deadline);
+
+void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
+                 int64_t deadline);
+
+/* ---- fork.c, fork_steal.c ---------------------------------------------------------------- */
+
+struct fork_mark {
+    struct wsched_fork *base, *top;
+    uint32_t beyond;
+};
+/* Around all that runs on a worker, a task or a stolen job. Leaving answers whether it has synced
+ * what it spawned; if not, that is forgotten. -ENOMEM. */
+int fork_enter(struct wsched *p, struct fork_mark *mark);
+bool fork_leave(struct wsched *p, struct fork_mark mark);
+bool fork_is_open(const struct wsched *p, uint32_t seat); /* could something be stolen there? */
+bool fork_steal(struct wsched *p, uint32_t victim);       /* and run it; false: nothing */
+bool fork_help(struct wsched *p);                         /* the same, from anybody else */
+void fork_sweep(struct wsched *p, const uint64_t dead[MASK_WORDS]);
 
 /* ---- client.c ---------------------------------------------------------------------------- */
 

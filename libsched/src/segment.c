@@ -61,6 +61,7 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
 }
 
 struct places {
+    uint64_t boards;
     uint64_t free_map, names, seats, deaths, tasks, details, call_map, terms, levels, bytes, blocks,
         deques, queues, events, labels, actors, mailboxes, payloads, end;
 };
@@ -85,6 +86,7 @@ static struct places places_of(struct wsched *p)
     at.blocks = take(&end, p->block_count * sizeof(struct block));
     at.deques = take(&end, (uint64_t)(p->seat_count - 2) * DEQUE_CAPACITY * sizeof(struct au64));
     at.queues = take(&end, (uint64_t)(2 + p->guests) * p->queue_capacity * sizeof(struct au64));
+    at.boards = take(&end, (uint64_t)(p->seat_count - 2) * sizeof(struct board));
     at.events = take(&end, (uint64_t)p->seat_count * p->event_places * sizeof(struct event_record));
     at.labels = take(&end, (uint64_t)p->seat_count * p->event_places * sizeof(struct event_label));
     at.actors = take(&end, p->actors_max * sizeof(struct actor));
@@ -110,6 +112,7 @@ static void place(struct wsched *p, const struct places *at)
     p->blocks = (struct block *)(void *)(p->base + at->blocks);
     p->deques = (struct au64 *)(void *)(p->base + at->deques);
     p->queues = (struct au64 *)(void *)(p->base + at->queues);
+    p->boards = (struct board *)(void *)(p->base + at->boards);
     p->events = (struct event_record *)(void *)(p->base + at->events);
     p->event_labels = (struct event_label *)(void *)(p->base + at->labels);
     p->actors = (struct actor *)(void *)(p->base + at->actors);

@@ -266,6 +266,7 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t
     park_forget(p, seat);
     settle_notes(p, &s, 0, seat, pid, status, culprit);
     wake_in_its_place(p);
+    fork_sweep(p, s.seats);
     POINT("sweep: tasks settled, table not swept");
     deps_sweep(p, s.seats);
     POINT("sweep: blocks swept, table not");
@@ -310,6 +311,7 @@ void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests
                              : identity_pid(au64_load_acquire(&p->seats[seat].identity)),
                      is_crew ? status : UNKNOWN_STATUS, 0);
     }
+    fork_sweep(p, s.seats);
     POINT("sweep: tasks settled, table not swept");
     deps_sweep(p, s.seats);
     POINT("sweep: blocks swept, table not");

@@ -26,7 +26,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HELP_DEPTH 64u
 #define SPIN_MAX 1500u /* rounds of about 30 ns: twice what waking a sleeper costs */
 #define SPIN_MIN 32u
 #define SHORT_TICKS 10000u /* tasks shorter than some microseconds are stolen in batches */
@@ -190,12 +189,16 @@ static bool try_again(struct wsched *p, const struct wsched_task *task, uint64_t
 
 static int call(struct wsched *p, struct wsched_task *task)
 {
-    int err = -EBADMSG;
+    struct fork_mark mark;
+    int err = task->kernel < p->kernel_count ? fork_enter(p, &mark) : -EBADMSG;
 
+    if (err)
+        return err;
     if (p->options.output_fd && task->outer)
         output_mark(p, task->outer->kernel);
-    if (task->kernel < p->kernel_count)
-        err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
+    err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
+    if (!fork_leave(p, mark) && !err)
+        err = -EPROTO;
     if (p->options.output_fd)
         output_mark(p, task->kernel);
     return err > 0 || err < -(int)WORD_ERRNO_MASK ? -EPROTO : err;
@@ -315,20 +318,27 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
     return is_mine;
 }
 
+/* A task from anywhere, or else a job that somebody spawned. */
 bool worker_help(struct wsched *p)
 {
     uint64_t hint;
 
+    if (p->depth >= DEPTH_MAX || pool_is_over(p))
+        return false;
     if (p->is_guest)
-        return p->depth < DEPTH_MAX && !pool_is_over(p) && guest_help(p);
-    return !p->place && p->depth < DEPTH_MAX && !au32_load_acquire(&p->header->stopping) &&
-           find(p, &hint) && (worker_run(p, hint, NULL), true);
+        return guest_help(p) || fork_help(p);
+    if (p->place)
+        return false;
+    if (!find(p, &hint))
+        return fork_help(p);
+    worker_run(p, hint, NULL);
+    return true;
 }
 
 /* ---- having nothing to do ---------------------------------------------------------------- */
 
 /* Spin a little, if not enough others do, then sleep. */
-static void rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
+void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                  int64_t deadline)
 {
     p->last_end = 0;
@@ -437,7 +447,7 @@ int worker_wait(struct wanted *w, int64_t deadline)
         err = call_await(p, w);
         if (err)
             break;
-        rest(p, wants_work, wanted_is_called, w, deadline);
+        worker_rest(p, wants_work, wanted_is_called, w, deadline);
         call_await(p, NULL);
     }
     search_end(p);
@@ -471,7 +481,7 @@ int worker_main(struct wsched *p)
     au32_store_release(&p->seats[p->seat].ready, 1); /* W2: pairs with supervisor.c */
     while (!au32_load_acquire(&p->header->stopping))
         if (!worker_help(p))
-            rest(p, true, NULL, NULL, INT64_MAX);
+            worker_rest(p, true, NULL, NULL, INT64_MAX);
     if (p->options.worker_stop)
         p->options.worker_stop(p->options.worker_ctx);
     return 0;
