@@ -217,7 +217,8 @@ struct model {
     struct forest *forest;
 };
 
-static double fit(const struct data *d, uint32_t trees, int threads, struct model *out)
+static double fit(const struct data *d, uint32_t trees, int threads, uint32_t mode,
+                  struct model *out)
 {
     static const struct forest_executor two = { two_threads, NULL };
     struct forest_params params = FOREST_PARAMS_INIT;
@@ -226,6 +227,7 @@ static double fit(const struct data *d, uint32_t trees, int threads, struct mode
 
     params.n_estimators = trees;
     params.seed = SEED;
+    params.mode = mode;
     double start = seconds();
     int err = forest_train(&x, d->y + d->test_rows, NULL, &params, threads == 2 ? &two : NULL,
                            &m.block, &m.bytes);
@@ -260,20 +262,25 @@ static double predict(const struct data *d, const struct model *m, double *out)
 static void bench_fit(const struct data *d, struct peer *peer, int threads, int rounds, FILE *out)
 {
     char params[96], name[96];
-    struct comparison c = {
-        "forest", threads == 1 ? "fit-1" : "fit-2",         params, "time per tree", "ms",
-        "lower",  { { .impl = "ours" }, { .impl = name } }, 2
-    };
+    struct comparison c = { "forest",
+                            threads == 1 ? "fit-1" : "fit-2",
+                            params,
+                            "time per tree",
+                            "ms",
+                            "lower",
+                            { { .impl = "ours" }, { .impl = "ours, fast mode" }, { .impl = name } },
+                            3 };
 
     snprintf(params, sizeof params, "%d trees, %llu x %llu rows, %d thread%s", FIT_TREES,
              (unsigned long long)(d->rows - d->test_rows), (unsigned long long)d->cols, threads,
              threads == 1 ? "" : "s");
     snprintf(name, sizeof name, "%s n_jobs=%d", peer->name[0] ? peer->name : "scikit-learn",
              threads);
-    fit(d, FIT_TREES, threads, NULL);
+    fit(d, FIT_TREES, threads, FOREST_EXACT, NULL);
     for (int r = 0; r < rounds; r++) {
-        series_add(&c.series[0], fit(d, FIT_TREES, threads, NULL) * 1e3 / FIT_TREES);
-        series_add(&c.series[1], peer_ask(peer, "fit", FIT_TREES, threads) * 1e3 / FIT_TREES);
+        series_add(&c.series[0], fit(d, FIT_TREES, threads, FOREST_EXACT, NULL) * 1e3 / FIT_TREES);
+        series_add(&c.series[1], fit(d, FIT_TREES, threads, FOREST_FAST, NULL) * 1e3 / FIT_TREES);
+        series_add(&c.series[2], peer_ask(peer, "fit", FIT_TREES, threads) * 1e3 / FIT_TREES);
     }
     comparison_report(&c, out);
 }
@@ -298,7 +305,7 @@ static void bench_predict(const struct data *d, struct peer *peer, int rounds, F
              PREDICT_TREES);
     snprintf(one, sizeof one, "%s n_jobs=1", peer->name[0] ? peer->name : "scikit-learn");
     snprintf(two, sizeof two, "%s n_jobs=2", peer->name[0] ? peer->name : "scikit-learn");
-    fit(d, PREDICT_TREES, 2, &m);
+    fit(d, PREDICT_TREES, 2, FOREST_EXACT, &m);
     predict(d, &m, p);
     double ours = forest_mean_squared_error(d->y, p, d->test_rows);
     double theirs = peer_ask(peer, "mse", PREDICT_TREES, 0);
@@ -327,15 +334,15 @@ static double sweep_number(const char *text, const char *key)
 }
 
 /* Run the tool's sweep, parallel and sequential. False: it cannot. */
-static bool tool_sweep(const char *tool, const char *path, const struct data *d, double *parallel,
-                       double *sequential)
+static bool tool_sweep(const char *tool, const char *mode, const char *path, const struct data *d,
+                       double *parallel, double *sequential)
 {
     char command[4096], text[65536];
 
     snprintf(command, sizeof command,
              "'%s' sweep --data '%s' --target '%s' --seed %d --test-size 0.2 --models 20 --start 8 "
-             "--step 4 --workers 2 --compare --json 2>/dev/null",
-             tool, path, d->target, SEED);
+             "--step 4 --workers 2 --mode %s --compare --json 2>/dev/null",
+             tool, path, d->target, SEED, mode);
     FILE *f = popen(command, "r");
     if (!f)
         return false;
@@ -351,16 +358,17 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
                         int rounds, FILE *out)
 {
     char name[96];
-    struct comparison c = {
-        "forest",
-        "sweep",
-        "20 models of 8 to 84 trees, seed 201",
-        "time",
-        "s",
-        "lower",
-        { { .impl = "ours, 2 workers" }, { .impl = "ours, sequential" }, { .impl = name } },
-        3
-    };
+    struct comparison c = { "forest",
+                            "sweep",
+                            "20 models of 8 to 84 trees, seed 201",
+                            "time",
+                            "s",
+                            "lower",
+                            { { .impl = "ours, 2 workers" },
+                              { .impl = "ours, sequential" },
+                              { .impl = "ours, fast mode, 2 workers" },
+                              { .impl = name } },
+                            4 };
     struct comparison s = {
         "forest", "sweep-speedup", "20 models, 2 workers", "sequential over parallel",
         "times",  "higher",        { { .impl = "ours" } }, 1
@@ -372,15 +380,17 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
     }
     snprintf(name, sizeof name, "%s n_jobs=2", peer->name[0] ? peer->name : "scikit-learn");
     for (int r = 0; r < rounds; r++) {
-        double parallel, sequential;
-        if (!tool_sweep(tool, path, d, &parallel, &sequential)) {
+        double parallel, sequential, fast, fast_sequential;
+        if (!tool_sweep(tool, "exact", path, d, &parallel, &sequential) ||
+            !tool_sweep(tool, "fast", path, d, &fast, &fast_sequential)) {
             printf("\nsweep: skipped (the tool failed)\n");
             return;
         }
         series_add(&c.series[0], parallel);
         series_add(&c.series[1], sequential);
         series_add(&s.series[0], sequential / parallel);
-        series_add(&c.series[2], peer_ask(peer, "sweep", 2, 0));
+        series_add(&c.series[2], fast);
+        series_add(&c.series[3], peer_ask(peer, "sweep", 2, 0));
     }
     comparison_report(&c, out);
     comparison_report(&s, out);
@@ -388,13 +398,14 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "quick", no_argument, NULL, 'q' },
-                                             { "tool", required_argument, NULL, 't' },
-                                             { "peer", required_argument, NULL, 'p' },
-                                             { "out", required_argument, NULL, 'o' },
-                                             { NULL, 0, NULL, 0 } };
+    static const struct option options[] = {
+        { "quick", no_argument, NULL, 'q' },      { "tool", required_argument, NULL, 't' },
+        { "peer", required_argument, NULL, 'p' }, { "out", required_argument, NULL, 'o' },
+        { "only", required_argument, NULL, 'c' }, { NULL, 0, NULL, 0 }
+    };
     const char *tool = "build/bin/forest", *script = "bench/forest/sklearn_peer.py";
     const char *out_path = "build/bench/forest.jsonl";
+    const char *only = "";
     bool quick = false;
     struct peer peer;
 
@@ -407,11 +418,15 @@ int main(int argc, char **argv)
             script = optarg;
         else if (c == 'o')
             out_path = optarg;
+        else if (c == 'c')
+            only = optarg;
         else
             return 2;
     }
     if (optind + 1 != argc) {
-        fprintf(stderr, "usage: forest_bench [--quick] [--tool F] [--peer F] [--out F] DATA.csv\n");
+        fprintf(stderr,
+                "usage: forest_bench [--quick] [--only CASE] [--tool F] [--peer F] [--out F] "
+                "DATA.csv\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -421,10 +436,13 @@ int main(int argc, char **argv)
     if (!out)
         die(out_path, -errno);
     peer_start(&peer, script, argv[optind]);
-    bench_fit(&d, &peer, 1, quick ? 3 : 9, out);
-    bench_fit(&d, &peer, 2, quick ? 3 : 9, out);
-    bench_predict(&d, &peer, quick ? 7 : 21, out);
-    bench_sweep(&d, &peer, tool, argv[optind], quick ? 1 : 3, out);
+    for (int threads = 1; threads <= 2; threads++)
+        if (strstr(threads == 1 ? "fit-1" : "fit-2", only))
+            bench_fit(&d, &peer, threads, quick ? 3 : 9, out);
+    if (strstr("predict", only))
+        bench_predict(&d, &peer, quick ? 7 : 21, out);
+    if (strstr("sweep", only))
+        bench_sweep(&d, &peer, tool, argv[optind], quick ? 1 : 3, out);
     peer_stop(&peer);
     fclose(out);
     free(d.x);
