@@ -33,6 +33,11 @@ sed 's/,[^,]*$//' "$work/w.csv" >"$work/x.csv"
 "$forest" predict -m "$work/w.forest" --data "$work/x.csv" -o - | cmp - "$work/w.p" || fail "no target"
 "$forest" sweep --data "$work/w.csv" --target kind --categorical colour,kind --task classification --models 2 --start 5 --workers 2 >"$work/s" || fail sweep
 
+# The model knows its target.
+"$forest" predict -m "$work/w.forest" --data "$work/whale.csv" -o - | cmp - "$work/w.p" || fail "predict without --target"
+"$forest" eval -m "$work/w.forest" --data "$work/w.csv" | grep -q '^accuracy' || fail "eval without --target"
+"$forest" info -m "$work/w.forest" | grep -qE '^target +kind$' && "$forest" info -m "$work/w.forest" --json | grep -q '"feature_names":\[{"name":"size"},{"name":"colour"}\]' || fail "info: names"
+
 # The model tells names and words without the data, also after a journey through JSON.
 "$forest" info -m "$work/w.forest" --tree 0 --depth 9 >"$work/tree"
 grep -q 'size <= ' "$work/tree" && grep -qE 'colour is deep, "sea" blue$' "$work/tree" && grep -q 'predicts dog' "$work/tree" || fail "info: $(head "$work/tree")"

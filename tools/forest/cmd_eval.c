@@ -20,7 +20,8 @@ static int parse(int argc, char **argv, struct eval *e)
     const struct arg_option options[] = {
         { "model", 'm', ARG_TEXT, &e->model, "FILE.forest", "the forest", 0, 0, NULL, true },
         { "data", 0, ARG_TEXT, &e->data, "FILE", "rows with known targets", 0, 0, NULL, true },
-        { "target", 0, ARG_TEXT, &e->target, "COL", "the column to predict", 0, 0, NULL, true },
+        { "target", 0, ARG_TEXT, &e->target, "COL", "the column to predict (the model's)", 0, 0,
+          NULL, false },
         { "missing", 0, ARG_CHOICE, &e->missing, "error|nan",
           "missing features are an error, or go right at every split", 0, 0, option_missing,
           false },
@@ -28,7 +29,7 @@ static int parse(int argc, char **argv, struct eval *e)
         { .kind = ARG_END },
     };
     struct arg_command command = {
-        "--model FILE.forest --data FILE.csv --target COL [--json]",
+        "--model FILE.forest --data FILE [--target COL] [--json]",
         "Predicts every row and compares with its target: mean squared error (mse), its root "
         "(rmse),\n"
         "mean absolute error (mae) and the coefficient of determination (r2); of classes the "
@@ -89,6 +90,12 @@ int cmd_eval(int argc, char **argv)
         return code;
     if (model_open(&model, e.model))
         return EXIT_CANNOT;
+    if (!e.target)
+        e.target = model.columns.target.column;
+    if (!e.target) {
+        model_close(&model);
+        return args_complain("--target COL is missing: the model does not know it");
+    }
     struct dataset_options options = { .target = e.target,
                                        .missing_is_nan = e.missing == 1,
                                        .known = &model.columns };

@@ -105,7 +105,29 @@ static void show_params(struct emit *e, const struct forest_params *p)
     emit_double(e, "ccp_alpha", "ccp_alpha", p->ccp_alpha, 6);
 }
 
-static void show_model(const struct info *i, const struct forest_info *info)
+/* The names of the columns, if the model knows them. */
+static void show_columns(struct emit *e, const struct columns *c, bool as_json)
+{
+    if (c->target.column)
+        emit_string(e, "target", "target", c->target.column);
+    for (uint32_t f = 0; f < c->count && !as_json; f++) {
+        char title[32];
+        snprintf(title, sizeof title, "feature %u", f);
+        emit_string(e, NULL, title, c->feature[f].column);
+    }
+    if (!as_json || !c->count)
+        return;
+    emit_list(e, "feature_names");
+    for (uint32_t f = 0; f < c->count; f++) {
+        emit_row(e);
+        emit_string(e, "name", NULL, c->feature[f].column);
+        emit_row_end(e);
+    }
+    emit_list_end(e);
+}
+
+static void show_model(const struct info *i, const struct forest_info *info,
+                       const struct columns *columns)
 {
     struct emit e;
     emit_start(&e, stdout, i->json ? EMIT_JSON : EMIT_TEXT, false);
@@ -119,6 +141,7 @@ static void show_model(const struct info *i, const struct forest_info *info)
     emit_uint(&e, "leaves", "leaves", info->leaves);
     emit_uint(&e, "depth", "depth", info->depth);
     emit_size(&e, "size", "size", info->bytes);
+    show_columns(&e, columns, i->json);
     emit_object_end(&e);
 }
 
@@ -233,7 +256,7 @@ static int run(const struct info *i, const struct model *model)
     struct dataset data;
     forest_describe(model->forest, &info);
     if (i->tree == NO_TREE) {
-        show_model(i, &info);
+        show_model(i, &info, &model->columns);
         return 0;
     }
     struct dataset_options options = { .target = i->target,

@@ -24,8 +24,8 @@ static int parse(int argc, char **argv, struct predict *p)
     const struct arg_option options[] = {
         { "model", 'm', ARG_TEXT, &p->model, "FILE.forest", "the forest", 0, 0, NULL, true },
         { "data", 0, ARG_TEXT, &p->data, "FILE", "the rows to predict for", 0, 0, NULL, true },
-        { "target", 0, ARG_TEXT, &p->target, "COL", "a column that is no feature: ignored", 0, 0,
-          NULL, false },
+        { "target", 0, ARG_TEXT, &p->target, "COL",
+          "a column that is no feature: ignored (the model's)", 0, 0, NULL, false },
         { "output", 'o', ARG_TEXT, &p->out, "FILE",
           "predictions, .csv or .npy (- for standard output)", 0, 0, NULL, true },
         { "missing", 0, ARG_CHOICE, &p->missing, "error|nan",
@@ -178,8 +178,9 @@ int cmd_predict(int argc, char **argv)
         return code;
     if (model_open(&model, p.model))
         return EXIT_CANNOT;
-    struct dataset_options options = { .target = p.target,
+    struct dataset_options options = { .target = p.target ? p.target : model.columns.target.column,
                                        .ignores_target = true,
+                                       .may_lack_target = !p.target,
                                        .missing_is_nan = p.missing == 1,
                                        .known = &model.columns };
     int err = dataset_read(&data, p.data, &options);

@@ -183,9 +183,10 @@ static int check_words(const struct dataset *data, struct diag *diag)
 
 static int find_columns(struct dataset *data, const struct dataset_options *o, struct diag *diag)
 {
-    int err = o->target ? csv_find(&data->csv, o->target, &data->target, diag) : 0;
+    bool lacks = o->may_lack_target && data->csv.cols != o->known->count + 1;
+    int err = o->target && !lacks ? csv_find(&data->csv, o->target, &data->target, diag) : 0;
     data->rows = data->csv.rows;
-    data->features = data->csv.cols - (o->target ? 1 : 0);
+    data->features = data->csv.cols - (o->target && !lacks ? 1 : 0);
     if (!err && data->features == 0)
         err = diag_set(diag, -EINVAL, "there is no column besides the target");
     if (!err && data->rows > INT32_MAX)
@@ -211,6 +212,7 @@ int dataset_read(struct dataset *data, const char *path, const struct dataset_op
     struct csv_options options = { .missing_is_nan = o->missing_is_nan,
                                    .largest = (double)FLT_MAX,
                                    .ignored = o->ignores_target ? o->target : NULL,
+                                   .ignored_may_lack = o->may_lack_target,
                                    .words = data->words,
                                    .words_count = data->words_count };
     if (!err)

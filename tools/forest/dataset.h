@@ -26,10 +26,11 @@ struct dataset {
 #define DATASET_NO_TARGET UINT32_MAX
 
 struct dataset_options {
-    const char *target;          /* a column's name, or NULL: all columns are features */
-    bool ignores_target;         /* whatever it says, it is not used */
-    bool missing_is_nan;         /* missing features become NaN; else they are errors */
-    const char *categorical;     /* "NAME,NAME": columns whose words are numbered; or NULL */
+    const char *target;      /* a column's name, or NULL: all columns are features */
+    bool ignores_target;     /* whatever it says, it is not used */
+    bool may_lack_target;    /* it is there if there is a column more than the model's features */
+    bool missing_is_nan;     /* missing features become NaN; else they are errors */
+    const char *categorical; /* "NAME,NAME": columns whose words are numbered; or NULL */
     const struct columns *known; /* what the model knows of its table, in place of that; or NULL */
 };
 

@@ -127,11 +127,15 @@ static void print_help(const struct arg_command *c)
         printf("\n%s", c->text);
     printf("\noptions\n");
     for (const struct arg_option *o = c->options; o->kind != ARG_END; o++) {
-        char left[64];
-        snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "",
-                 o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name,
-                 o->kind == ARG_FLAG ? "" : " ", o->kind == ARG_FLAG ? "" : o->placeholder);
-        printf("  %-34s %s\n", left, o->help);
+        char left[160];
+        int used =
+            snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "",
+                     o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name,
+                     o->kind == ARG_FLAG ? "" : " ", o->kind == ARG_FLAG ? "" : o->placeholder);
+        if (used > 34) /* the help goes to the next line */
+            printf("  %s\n  %-34s %s\n", left, "", o->help);
+        else
+            printf("  %-34s %s\n", left, o->help);
     }
     printf("  %-34s %s\n", "-h, --help", "this text");
 }

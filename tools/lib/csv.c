@@ -352,7 +352,7 @@ static int read_header(struct reader *r)
 static int find_words(struct reader *r)
 {
     const struct csv_options *o = r->options;
-    if (o->ignored && csv_find(r->csv, o->ignored, &r->ignored, r->diag))
+    if (o->ignored && csv_find(r->csv, o->ignored, &r->ignored, r->diag) && !o->ignored_may_lack)
         return -EINVAL;
     if (!o->words_count || o->text_only)
         return 0;

@@ -32,6 +32,7 @@ struct csv_options {
     struct words *words;
     uint32_t words_count;
     const char *ignored; /* a column whose values do not matter: 0, whatever it says; or NULL */
+    bool ignored_may_lack;
 };
 
 struct csv {
