@@ -260,6 +260,29 @@ WSCHED_CHECKED int wsched_submit_many(struct wsched *pool, const struct wsched_s
 WSCHED_CHECKED int wsched_wait(struct wsched *pool, const struct wsched_future *futures, size_t n,
                                size_t need, int timeout_ms, bool *done);
 /*
+ * A set of futures, for who takes results in the order they come: a wait costs what became ready,
+ * not what is in the set. Private memory of the process that made it, for one thread at a time; it
+ * holds futures, which stay the caller's, and may live as long as the pool's handle does.
+ *   -ENOMEM
+ */
+struct wsched_set;
+WSCHED_CHECKED int wsched_set_new(struct wsched *pool, struct wsched_set **out);
+/* Futures that are not to be given back while they are in it. -EINVAL: one is of no task; -ENOMEM */
+WSCHED_CHECKED int wsched_set_add(struct wsched_set *set, const struct wsched_future *futures,
+                                  size_t n);
+/* How many are in it. */
+WSCHED_API size_t wsched_set_size(const struct wsched_set *set);
+/*
+ * Take up to `cap` futures out of the set that are done, into out[], waiting as wsched_wait() for
+ * the first of them. Returns how many, 0 if the set is empty; or -EINVAL, and what wsched_wait()
+ * answers.
+ */
+WSCHED_CHECKED int wsched_set_wait(struct wsched_set *set, int timeout_ms,
+                                   struct wsched_future *out, size_t cap);
+/* The set, not its futures. NULL is allowed. */
+WSCHED_API void wsched_set_free(struct wsched_set *set);
+
+/*
  * The result bytes of a task that is done: copies up to `cap`, *size becomes their number.
  *   -EINPROGRESS  not done     -ECANCELED  cancelled     -EINVAL  a future of no task
  *   -EOWNERDEAD   its workers died more often than max_retries allows

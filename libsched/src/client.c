@@ -490,6 +490,24 @@ static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
     return 0;
 }
 
+int futures_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
+                 int timeout_ms)
+{
+    struct wanted w = wanted_make(p, futures, n, need);
+    int64_t deadline = deadline_from_ms(timeout_ms);
+    int err;
+
+    if (timeout_ms == 0)
+        err = -ETIMEDOUT;
+    else if (p->role == ROLE_WORKER)
+        err = worker_wait(&w, deadline);
+    else
+        err = client_wait(p, &w, deadline);
+    if (au32_load_relaxed(&p->woke)) /* relaxed: a hint */
+        au32_store_relaxed(&p->woke, 0);
+    return err;
+}
+
 int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
                 int timeout_ms, bool *done)
 {
@@ -504,20 +522,10 @@ int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
         err = futures_count(p, futures, n, NULL, &count);
     if (err)
         return err;
-    if (count < need) {
-        struct wanted w = wanted_make(p, futures, n, need);
-        int64_t deadline = deadline_from_ms(timeout_ms);
-        if (timeout_ms == 0)
-            err = -ETIMEDOUT;
-        else if (p->role == ROLE_WORKER)
-            err = worker_wait(&w, deadline);
-        else
-            err = client_wait(p, &w, deadline);
-    } else if (!done) {
+    if (count < need)
+        err = futures_wait(p, futures, n, need, timeout_ms);
+    else if (!done)
         return (int)count;
-    }
-    if (au32_load_relaxed(&p->woke)) /* relaxed: a hint */
-        au32_store_relaxed(&p->woke, 0);
     if (err && err != -ETIMEDOUT)
         return err;
     int again = futures_count(p, futures, n, done, &count);

@@ -569,6 +569,10 @@ void fork_sweep(struct wsched *p, const uint64_t dead[MASK_WORDS]);
 int futures_count(const struct wsched *p, const struct wsched_future *futures, size_t n, bool *done,
                   size_t *count);
 
+/* Wait until `need` of them are over, in a kernel or outside; they were not when last looked at. */
+int futures_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
+                 int timeout_ms);
+
 /* What somebody waits for, and which of it is to wake him. */
 struct wanted {
     struct wsched *p;
