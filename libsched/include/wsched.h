@@ -76,6 +76,17 @@ struct wsched_kernel {
     void *ctx;
 };
 
+/*
+ * Something of which there is a number in the pool, and of which tasks may need some. A task that
+ * needs any starts when it holds all of it, for as long as it runs; it is parked until then, in the
+ * order of submission, so that those that need much do not starve. It keeps them while it waits
+ * inside its kernel, so it must not wait for others that need the same.
+ */
+struct wsched_resource {
+    const char *name; /* 1 .. 31 bytes */
+    uint32_t count;   /* 1 .. 65,535 */
+};
+
 /* Zero is the default of every field. */
 struct wsched_options {
     uint32_t struct_size;   /* sizeof(struct wsched_options) */
@@ -101,7 +112,8 @@ struct wsched_options {
      * process between driver and workers reads and writes all this: there is no thread for it.
      */
     int32_t output_fd;
-    uint32_t reserved_too;
+    uint32_t resource_count; /* to 7 */
+    const struct wsched_resource *resources; /* besides "cpu", of which there are `workers`; copied */
     /*
      * NULL: the pool's memory has no name, and nothing is left of it whatever dies. Else (kept by
      * pointer) it is the file /dev/shm/wsched-<uid>/<name>, or the path if there is a '/' in it, by
@@ -110,7 +122,7 @@ struct wsched_options {
      */
     const char *name;
 };
-#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL }
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL }
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
@@ -143,6 +155,11 @@ struct wsched_spec {
     uint32_t deadline_ms;
     int32_t priority;  /* enum wsched_priority */
     uint32_t grace_ms; /* with WSCHED_KILL_LATE: as of wsched_kill() */
+    /* CPU slots: of tasks that ask for some, so many run at once as the pool has workers; those that
+     * ask for none are not counted. Not for calls of actors. */
+    uint32_t cpus;
+    uint32_t resource_count;
+    const struct wsched_resource *resources; /* more than there is: -EINVAL */
     /* Not zero: a call of this actor. Then max_retries 0 means: never run again. */
     struct wsched_actor actor;
 };
@@ -583,6 +600,13 @@ struct wsched_info {
     uint64_t queued;     /* hints to tasks in all queues: about as many as can be started */
 };
 WSCHED_CHECKED int wsched_info(struct wsched *pool, struct wsched_info *out);
+struct wsched_resource_info {
+    char name[32];
+    uint32_t total, held;
+};
+/* Resource `index`; 0 are the CPU slots. -ENOENT: there are not so many. */
+WSCHED_CHECKED int wsched_resource_info(struct wsched *pool, uint32_t index,
+                                        struct wsched_resource_info *out);
 /* The name of kernel `index`; NULL: there are not so many. Valid until the pool is closed. */
 WSCHED_API const char *wsched_kernel_name(const struct wsched *pool, uint32_t index);
 
@@ -631,6 +655,8 @@ struct wsched_task_info {
     uint64_t submitted_ns; /* CLOCK_MONOTONIC */
     uint64_t deadline_ns;  /* or 0 */
     int32_t priority;      /* enum wsched_priority; with what was lent */
+    bool is_parked;        /* PENDING, but does not hold yet what it needs */
+    uint16_t needs[8];     /* of resource 0 (CPU slots), 1, ... */
     const char *kernel;    /* valid until the pool is closed */
     char label[32];
 };

@@ -47,6 +47,9 @@ static int spec_check(struct wsched *p, const struct wsched_spec *s)
         s->priority < WSCHED_PRIORITY_LOW || s->priority > WSCHED_PRIORITY_HIGH ||
         s->deadline_ms > INT32_MAX || s->grace_ms > INT32_MAX)
         return -EINVAL;
+    uint16_t needs[RESOURCES_MAX];
+    if ((s->cpus || s->resource_count) && (s->actor.v || grant_needs(p, s, needs)))
+        return -EINVAL;
     for (uint32_t i = 0; i < s->after_count; i++) {
         uint32_t index;
         uint64_t word;

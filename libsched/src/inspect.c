@@ -62,6 +62,7 @@ static bool task_look(const struct wsched *p, uint32_t index, double rate,
         .submitted_ns = ticks_to_ns(p, t->born, rate),
         .kernel = kernel_of(p, t->kernel),
     };
+    grant_show(p, index, word, out);
     out->priority = (int32_t)level_of(p, index, word_generation(word)) - LEVEL_NORMAL;
     if (terms_deadline(p, index) != INT64_MAX)
         out->deadline_ns = (uint64_t)terms_deadline(p, index);

@@ -38,6 +38,7 @@
 #define DEATHS_KEPT 1024u    /* power of two */
 #define DEQUE_CAPACITY 8192u /* power of two, 13 bits in the anchor of deque.c */
 #define DEPTH_MAX 1024u      /* tasks on one worker's stack */
+#define RESOURCES_MAX 8u     /* CPU slots are the first */
 #define NAME_BYTES 32u       /* of a kernel, of a label; with the final 0 */
 
 /*
@@ -143,8 +144,9 @@ struct terms {
     uint32_t flags;   /* enum wsched_submit_flag */
     struct au64 lent; /* generation << 32 | level: levels.c */
     uint32_t level;   /* enum level_name */
-    uint32_t pad0;
-    uint64_t pad[3];
+    uint32_t has_needs;
+    struct au64 grant; /* generation << 32 | attempt << 1 | 1: grant.c */
+    uint16_t needs[RESOURCES_MAX];
 };
 
 /* ---- blocks: deps.c ---------------------------------------------------------------------- */
@@ -322,6 +324,13 @@ struct level { /* the ends of a ring of levels.c */
     uint64_t pad1[7];
 };
 
+struct resource { /* grant.c */
+    char name[NAME_BYTES];
+    uint32_t total;
+    struct au32 held; /* for those who look */
+    uint64_t pad[3];
+};
+
 struct header {
     uint64_t magic;
     uint32_t layout_version;
@@ -353,6 +362,7 @@ struct header {
     struct au32 levels;   /* some task ever had another level than the normal one: levels.c */
     uint64_t pad6[6];
     struct level level[2]; /* low, high */
+    struct resource resources[RESOURCES_MAX];
 };
 
 _Static_assert(sizeof(struct park) == CACHE_LINE, "layout");

@@ -10,6 +10,22 @@
 #include <string.h>
 #include <sys/mman.h>
 
+static bool resources_are_good(const struct wsched_options *o)
+{
+    if (o->resource_count >= RESOURCES_MAX || (o->resource_count && !o->resources))
+        return false;
+    for (uint32_t i = 0; i < o->resource_count; i++) {
+        const struct wsched_resource *r = &o->resources[i];
+        if (!r->name || !r->name[0] || strnlen(r->name, NAME_BYTES) == NAME_BYTES || !r->count ||
+            r->count > UINT16_MAX || !strcmp(r->name, "cpu"))
+            return false;
+        for (uint32_t j = 0; j < i; j++)
+            if (!strcmp(r->name, o->resources[j].name))
+                return false;
+    }
+    return true;
+}
+
 static int check_options(const struct wsched_options *o)
 {
     static const struct wsched_options none = WSCHED_OPTIONS_INIT;
@@ -22,7 +38,7 @@ static int check_options(const struct wsched_options *o)
             return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
         o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->guests > GUESTS_MAX ||
-        o->actors > ACTORS_MAX || o->output_fd < 0 || o->reserved_too)
+        o->actors > ACTORS_MAX || o->output_fd < 0 || !resources_are_good(o))
         return -EINVAL;
     return o->output_fd && fcntl(o->output_fd, F_GETFD) < 0 ? -EBADF : 0;
 }

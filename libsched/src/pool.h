@@ -433,6 +433,7 @@ static inline struct terms *terms_at(const struct wsched *p, uint32_t index)
 }
 bool spec_has_terms(const struct wsched_spec *s);
 void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s);
+void terms_over(struct wsched *p, uint32_t index);
 void terms_begin(struct wsched *p, uint32_t index); /* once it is published */
 /* May a PENDING task be started? If it is late it fails. */
 bool terms_may_start(struct wsched *p, uint32_t index, uint64_t word);
@@ -450,6 +451,19 @@ int timer_begin(struct wsched *p, const pid_t *pids);
 int timer_serve(struct wsched *p, const pid_t *pids); /* ms until it must be called again, or -1 */
 uint64_t timer_worker_died(uint32_t seat); /* the task for whose sake we killed it, or 0 */
 void timer_end(struct wsched *p, const pid_t *pids);
+
+/* ---- grant.c ----------------------------------------------------------------------------- */
+
+int grant_needs(const struct wsched *p, const struct wsched_spec *s, uint16_t needs[RESOURCES_MAX]);
+bool grant_may_start(struct wsched *p, uint32_t index, uint64_t word);
+bool grant_claim(struct wsched *p, uint32_t index, uint64_t *word); /* has terms */
+void grant_show(const struct wsched *p, uint32_t index, uint64_t word,
+                struct wsched_task_info *out);
+void grant_over(struct wsched *p, uint32_t index); /* a task that has needs is over */
+/* In the supervisor. */
+int grant_begin(struct wsched *p);
+void grant_look(struct wsched *p, uint32_t slot, uint64_t word);
+void grant_serve(struct wsched *p);
 
 /* ---- levels.c ---------------------------------------------------------------------------- */
 

@@ -189,6 +189,13 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     p->header->pid_namespace = pid_namespace();
     for (size_t i = 0; i < kernel_count; i++)
         memcpy(p->kernel_names + i * NAME_BYTES, kernels[i].name, strlen(kernels[i].name) + 1);
+    memcpy(p->header->resources[0].name, "cpu", sizeof "cpu");
+    p->header->resources[0].total = p->workers;
+    for (uint32_t i = 0; i < o->resource_count; i++) {
+        struct resource *r = &p->header->resources[i + 1];
+        memcpy(r->name, o->resources[i].name, strlen(o->resources[i].name));
+        r->total = o->resources[i].count;
+    }
     ticks_begin(p);
     p->header->magic = LAYOUT_MAGIC;
     return 0;

@@ -251,6 +251,7 @@ static bool end(struct wsched *p, uint32_t index, uint64_t word, enum task_state
     struct task *t = task_at(p, index);
     const uint64_t same = ~(WORD_WAITED | WORD_CANCEL | WORD_RELEASED);
     const uint64_t begin = word & same;
+    const bool has_terms = t->kernel & KERNEL_TERMS;
     uint64_t next;
 
     do {
@@ -264,6 +265,8 @@ static bool end(struct wsched *p, uint32_t index, uint64_t word, enum task_state
     } while (!au64_cas_acq_rel(&t->word, &word, next)); /* T6, E2, E3 */
     count(p, state);
     POINT("task: over, nobody told");
+    if (has_terms)
+        terms_over(p, index);
     if (word_state(next) == TASK_MAKING)
         task_recycle(p, index);
     else if (!(next & WORD_TOLD))

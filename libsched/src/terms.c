@@ -96,7 +96,8 @@ bool terms_are_late(const struct wsched *p, uint32_t index, uint64_t word)
 
 bool spec_has_terms(const struct wsched_spec *s)
 {
-    return s->deadline_ms || s->priority || (s->flags & WSCHED_RETRY_ERRORS);
+    return s->deadline_ms || s->priority || s->cpus || s->resource_count ||
+           (s->flags & WSCHED_RETRY_ERRORS);
 }
 
 void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s)
@@ -107,6 +108,9 @@ void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s)
     au64_store_relaxed(&t->deadline_ns, (uint64_t)deadline); /* relaxed: E1 of task.c */
     t->grace_ms = s->grace_ms;
     t->flags = s->flags;
+    t->has_needs = s->cpus || s->resource_count;
+    if (t->has_needs)
+        (void)!grant_needs(p, s, t->needs); /* it was looked at before */
     t->level = (uint32_t)(s->priority + LEVEL_NORMAL);
     if (s->priority)
         levels_begin(p);
@@ -129,12 +133,18 @@ void terms_begin(struct wsched *p, uint32_t index)
         supervisor_call(p, index, deadline); /* K3 */
 }
 
+void terms_over(struct wsched *p, uint32_t index)
+{
+    if (terms_at(p, index)->has_needs)
+        grant_over(p, index);
+}
+
 bool terms_may_start(struct wsched *p, uint32_t index, uint64_t word)
 {
     int64_t deadline = terms_deadline(p, index);
 
     if (deadline == INT64_MAX || monotonic_ns() < deadline)
-        return true;
+        return grant_may_start(p, index, word);
     task_fail_late(p, index, word);
     return false;
 }

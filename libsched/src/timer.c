@@ -27,7 +27,7 @@
 #include "proc.h"
 
 #define SLEEP_MAX_MS 3600000
-#define LOOK_AGAIN_NS                                                          \
+#define LOOK_AGAIN_NS \
     (10 * NS_PER_MS) /* at a worker that is not yet dead, or does not yet stop \
                       */
 
@@ -178,6 +178,7 @@ static int64_t examine(struct wsched *p, const pid_t *pids, uint32_t slot, int64
 {
     uint64_t word = au64_load_acquire(&task_at(p, slot)->word);
 
+    grant_look(p, slot, word);
     if (word_state(word) < TASK_BLOCKED || word_state(word) > TASK_RUNNING)
         return INT64_MAX;
     int64_t kill_due = terms_kill_due(p, slot, word, now), deadline = terms_deadline(p, slot);
@@ -221,6 +222,7 @@ int timer_serve(struct wsched *p, const pid_t *pids)
     do {
         if (au32_xchg_acq_rel(&h->called, 0))
             take_calls(p, pids, now);
+        grant_serve(p);
         while (timer.count && timer.heap[0].ns <= now) {
             uint32_t slot = timer.heap[0].slot;
             set_due(slot, examine(p, pids, slot, now));
@@ -244,7 +246,7 @@ int timer_begin(struct wsched *p, const pid_t *pids)
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     memset(&timer, 0, sizeof timer); /* we may descend from a supervisor of another pool */
-    if (memory == MAP_FAILED)
+    if (memory == MAP_FAILED || grant_begin(p))
         return -ENOMEM;
     timer.heap = memory;
     timer.place = (uint32_t *)(void *)((unsigned char *)memory + heap_bytes);

@@ -236,7 +236,7 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     p->batch = now - task->started > SHORT_TICKS ? 1
                : p->batch < STEAL_MAX            ? p->batch * 2
                                                  : STEAL_MAX;
-    if (!err && task_end_alone(p, t, word)) {
+    if (!err && !(t->kernel & KERNEL_TERMS) && task_end_alone(p, t, word)) {
         stat_add(&s->finished, 1);
         return;
     }
@@ -304,7 +304,9 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
     note(p, depth, &task);
     set_depth(p, depth + 1);
     POINT("worker: task noted, not claimed");
-    bool is_mine = task_claim(p, task_at(p, task.index), &word);
+    struct task *t = task_at(p, task.index);
+    bool is_mine =
+        t->kernel & KERNEL_TERMS ? grant_claim(p, task.index, &word) : task_claim(p, t, &word);
     hint_drop(p, from);
     if (is_mine) {
         if (word_attempt(word) != task.attempt) { /* it died elsewhere between the two looks */

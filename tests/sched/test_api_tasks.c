@@ -45,9 +45,9 @@ static void refuses_bad_options(void)
     o.guests = 65;
     CHECK_EQ(wsched_open(&o, kit_kernels, 1, &pool), -EINVAL);
     o.guests = 0;
-    o.reserved_too = 1;
+    o.resource_count = 1; /* and none is named */
     CHECK_EQ(wsched_open(&o, kit_kernels, 1, &pool), -EINVAL);
-    o.reserved_too = 0;
+    o.resource_count = 0;
     o.struct_size = 4;
     CHECK_EQ(wsched_open(&o, kit_kernels, 1, &pool), -EINVAL);
     CHECK(pool == untouched);

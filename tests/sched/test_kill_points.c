@@ -145,6 +145,7 @@ static struct wsched_future submit(struct wsched *pool, const char *kernel, long
 
     s.max_retries = !strcmp(kernel, "dies") ? 1 : 100;
     s.priority = (int32_t)(id % 3) - 1;
+    s.cpus = (uint32_t)(id % 2); /* of those that wait inside, or for what needs none */
     s.after = after;
     s.after_count = count;
     REQUIRE_OK(wsched_submit(pool, &s, &f));

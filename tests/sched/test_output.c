@@ -386,9 +386,6 @@ static void refuses_what_is_no_descriptor(void)
     CHECK_EQ(wsched_open(&o, kernels, 1, &pool), -EBADF);
     o.output_fd = -1;
     CHECK_EQ(wsched_open(&o, kernels, 1, &pool), -EINVAL);
-    o.output_fd = 0;
-    o.reserved_too = 1;
-    CHECK_EQ(wsched_open(&o, kernels, 1, &pool), -EINVAL);
 }
 
 TESTS("output", { "lines name kernel and pid", lines_name_kernel_and_pid },

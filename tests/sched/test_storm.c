@@ -64,6 +64,7 @@ static struct wsched_future submit(struct wsched *pool, const char *kernel, cons
 
     s.max_retries = 249;
     s.priority = (int32_t)(++submissions % 3) - 1;
+    s.cpus = submissions % 5 == 0;
     s.after = after;
     s.after_count = after != NULL;
     REQUIRE_OK(wsched_submit(pool, &s, &f));

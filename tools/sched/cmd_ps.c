@@ -15,6 +15,7 @@ struct ps {
     int state;          /* place in show_task_states, -1: any */
     uint64_t limit, shown, more;
     uint64_t now_ns;
+    struct wsched *pool;
 };
 
 static int show(const struct wsched_task_info *t, void *ctx)
@@ -30,13 +31,14 @@ static int show(const struct wsched_task_info *t, void *ctx)
         return 0;
     }
     ps->shown++;
-    show_task(&ps->emit, t, ps->now_ns);
+    show_task(&ps->emit, ps->pool, t, ps->now_ns);
     return 0;
 }
 
 static int list_tasks(struct ps *ps, struct wsched *pool, const char *where, bool json)
 {
     ps->now_ns = show_now_ns();
+    ps->pool = pool;
     emit_list(&ps->emit, NULL);
     int err = wsched_tasks(pool, show, ps);
     emit_list_end(&ps->emit);

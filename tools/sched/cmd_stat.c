@@ -96,6 +96,7 @@ int cmd_stat(int argc, char **argv)
     if (!err) {
         emit_start(&e, stdout, json ? EMIT_JSON : EMIT_TEXT, bytes);
         emit_stat(&e, where, &info, &stats);
+        show_resources(&e, pool);
         emit_kernels(&e, pool);
         emit_object_end(&e);
     }

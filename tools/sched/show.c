@@ -104,7 +104,41 @@ int show_workers(struct wsched *pool, struct emit *e, const char *key)
     return err;
 }
 
-void show_task(struct emit *e, const struct wsched_task_info *t, uint64_t now)
+/* "cpu 2, gpu 1"; in brackets while it waits for them. */
+static void emit_needs(struct emit *e, struct wsched *pool, const struct wsched_task_info *t)
+{
+    struct wsched_resource_info r;
+    char text[256] = "";
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < 8 && wsched_resource_info(pool, i, &r) == 0; i++)
+        if (t->needs[i] && n < sizeof text - 48)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %u",
+                                  n              ? ", "
+                                  : t->is_parked ? "("
+                                                 : "",
+                                  r.name, t->needs[i]);
+    if (n && t->is_parked)
+        snprintf(text + n, sizeof text - n, ")");
+    emit_string(e, "needs", "needs", text);
+}
+
+void show_resources(struct emit *e, struct wsched *pool)
+{
+    struct wsched_resource_info r;
+
+    emit_list(e, "resources");
+    for (uint32_t i = 0; wsched_resource_info(pool, i, &r) == 0; i++) {
+        emit_row(e);
+        emit_string(e, "name", "resource", r.name);
+        emit_uint(e, "total", "total", r.total);
+        emit_uint(e, "held", "held", r.held);
+        emit_row_end(e);
+    }
+    emit_list_end(e);
+}
+
+void show_task(struct emit *e, struct wsched *pool, const struct wsched_task_info *t, uint64_t now)
 {
     emit_row(e);
     emit_task_id(e, "task", "task", t->task.v);
@@ -118,6 +152,7 @@ void show_task(struct emit *e, const struct wsched_task_info *t, uint64_t now)
     emit_uint(e, "attempt", "attempt", t->attempt);
     emit_uint(e, "attempts_max", "of", t->attempts_max);
     emit_since(e, "age_seconds", "age", t->submitted_ns, now);
+    emit_needs(e, pool, t);
     emit_string(e, "priority", "priority",
                 t->priority > 0   ? "high"
                 : t->priority < 0 ? "low"
