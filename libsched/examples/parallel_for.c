@@ -1,56 +1,62 @@
 /* SPDX-License-Identifier: MIT */
-/* parallel_for.c -- map and reduce: pieces of a sum in parallel, and a task that adds them up. */
+/* parallel_for.c -- a sum over a range that is split when a worker has nothing to do. */
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <wsched.h>
 
-#define PIECES 40
-#define TERMS 50000000L
+#define TERMS 50000000
 
-struct piece {
-    long begin, end;
+struct sum {
+    struct wsched_range range; /* comes first */
+    double sum;
 };
 
-/* Part of 4 * (1 - 1/3 + 1/5 - ...). */
-static int sum_piece(struct wsched_task *task, void *ctx)
+/* Adds a part of 4 * (1 - 1/3 + 1/5 - ...). */
+static void add_terms(struct wsched_fork *w, void *args)
 {
-    const struct piece *p = wsched_task_payload(task, NULL);
-    double sum = 0;
+    struct sum *s = args;
+
+    (void)w;
+    for (uint64_t i = s->range.begin; i < s->range.end; i++)
+        s->sum += (i % 2 ? -4.0 : 4.0) / (double)(2 * i + 1);
+}
+
+static void join_sums(void *into, const void *from)
+{
+    ((struct sum *)into)->sum += ((const struct sum *)from)->sum;
+}
+
+static int estimate_pi(struct wsched_task *task, void *ctx)
+{
+    struct sum s = { .range = { 0, TERMS, 0 } }; /* grain 0: measured */
+    int err = wsched_parallel_for(wsched_task_fork(task), add_terms, &s, sizeof s, join_sums);
 
     (void)ctx;
-    for (long i = p->begin; i < p->end; i++)
-        sum += (i % 2 ? -4.0 : 4.0) / (double)(2 * i + 1);
-    return wsched_task_result(task, &sum, sizeof sum);
+    return err ? err : wsched_task_result(task, &s.sum, sizeof s.sum);
 }
 
 int main(void)
 {
-    static const struct wsched_kernel kernels[] = { { "sum_piece", sum_piece, NULL } };
-    struct wsched_future futures[PIECES];
-    struct wsched_spec specs[PIECES];
-    struct piece pieces[PIECES];
+    static const struct wsched_kernel kernels[] = {
+        { "estimate_pi", estimate_pi, NULL },
+        WSCHED_JOB("add_terms", add_terms),
+        WSCHED_JOIN("join_sums", join_sums),
+    };
+    struct wsched_spec spec = { .kernel = "estimate_pi" };
+    struct wsched_future future;
     struct wsched *pool;
-    double pi = 0, part;
+    double pi = 0;
 
-    int err = wsched_open(NULL, kernels, 1, &pool);
+    int err = wsched_open(NULL, kernels, sizeof kernels / sizeof *kernels, &pool);
     if (err) {
         fprintf(stderr, "parallel_for: %s\n", wsched_strerror(err));
         return 1;
     }
-    for (long i = 0; i < PIECES; i++) {
-        pieces[i] = (struct piece){ TERMS / PIECES * i, TERMS / PIECES * (i + 1) };
-        specs[i] = (struct wsched_spec){ .kernel = "sum_piece",
-                                         .payload = &pieces[i],
-                                         .payload_size = sizeof pieces[i] };
-    }
-    int n = wsched_submit_many(pool, specs, PIECES, futures); /* one wake for all */
-    err = n < 0 ? n : wsched_wait(pool, futures, PIECES, PIECES, -1, NULL);
-    for (int i = 0; i < PIECES && err >= 0; i++) {
-        err = wsched_result(pool, futures[i], &part, sizeof part, NULL);
-        pi += part;
-        wsched_release(pool, futures[i]);
-    }
+    err = wsched_submit(pool, &spec, &future);
+    if (!err)
+        err = wsched_wait(pool, &future, 1, 1, -1, NULL);
+    if (err >= 0)
+        err = wsched_result(pool, future, &pi, sizeof pi, NULL);
     if (err < 0)
         fprintf(stderr, "parallel_for: %s\n", wsched_strerror(err));
     else

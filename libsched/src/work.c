@@ -207,10 +207,12 @@ int wsched_work(struct wsched *p, int timeout_ms)
 
 int wsched_leave(struct wsched *p)
 {
-    int err = pool_check_part(p);
+    int err = pool_check(p);
 
-    if (err || !p->is_guest)
-        return err ? err : -EINVAL;
+    if (!err && !p->is_guest) /* `role` is the working thread's */
+        err = p->role == ROLE_OBSERVER ? -EROFS : -EINVAL;
+    if (err)
+        return err;
     au32_store_release(&p->seats[p->seat].leaving, 1);
     fence_seq_cst(); /* with that of guest_sleep() */
     if (au32_load_acquire(&park_of(p, p->seat)->word))
