@@ -90,3 +90,4 @@ END {
     if (shared)
         print shared " of our figures were taken while somebody else had one of the CPUs: run it again" >"/dev/stderr"
 }' "$out" | sort
+bench/sched/fork.sh "$build"
