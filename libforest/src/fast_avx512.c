@@ -132,6 +132,7 @@ static __attribute__((noinline)) struct bests scan_weighted(const struct scan *c
 
 struct one {
     const uint32_t *list;
+    const struct fast_column *column; /* NULL: entries have ranks */
     const struct fast_search *s;
     double weight, top, bottom; /* of all; of the best cut */
     double enough;              /* what is less cannot be the best of all, even by rounding */
@@ -153,12 +154,21 @@ static __attribute__((noinline)) void look_closely(struct one *c, uint32_t p, __
                                                    __m512i left, __m512d top, __m512d bottom)
 {
     const uint32_t *list = c->list + p;
+    uint32_t fresh = 0;
     double tops[8], bottoms[8];
     fast_worth lefts[8];
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)list);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(list - 1));
-    better = _mm256_mask_cmpgt_epu32_mask(better, _mm256_xor_si256(a, b),
-                                          _mm256_set1_epi32((int)FAST_SLOTS));
+    if (c->column) {
+        for (uint32_t bits = better; bits; bits &= bits - 1) {
+            uint32_t i = (uint32_t)__builtin_ctz(bits);
+            fresh |= fast_is_tie(c->column, p + i) ? 0 : 1u << i;
+        }
+        better = (__mmask8)fresh;
+    } else {
+        better = _mm256_mask_cmpgt_epu32_mask(better, _mm256_xor_si256(a, b),
+                                              _mm256_set1_epi32((int)FAST_SLOTS));
+    }
     if (!better)
         return;
     _mm512_storeu_pd(tops, top);
@@ -186,7 +196,7 @@ static void scan_one(struct one *c, const fast_worth *worth)
     __m512d all_weight = _mm512_set1_pd(c->weight), enough = _mm512_set1_pd(c->enough);
     __m512i weight_bits = _mm512_set1_epi64(((int64_t)1 << s->bits) - 1),
             before = _mm512_setzero_si512(), last_lane = _mm512_set1_epi64(7);
-    __m256i slots = _mm256_set1_epi32((int)FAST_SLOTS);
+    __m256i slots = _mm256_set1_epi32(c->column ? -1 : (int)FAST_SLOTS);
     __m128i shift = _mm_cvtsi32_si128((int)s->bits);
     uint32_t first = s->min_rows, last = s->n - first; /* rows on the left */
     for (uint32_t i = 0; i < last; i += 8) {
@@ -228,6 +238,21 @@ static void search_one(const struct fast_block *b, const struct fast_search *s, 
     double gain = c.top / c.bottom;
     if (gain > best->gain)
         *best = (struct fast_cut){ gain, c.pos, feature, c.left };
+}
+
+static void improve(const struct fast_column *column, const struct fast_search *s,
+                    struct fast_cut *best)
+{
+    struct one c = { .list = column->list,
+                     .column = column,
+                     .s = s,
+                     .weight = fast_packed_weight(s->all, s->bits),
+                     .bottom = 1.0,
+                     .enough = best->gain * (1.0 - 0x1p-40) };
+    scan_one(&c, column->worth);
+    double gain = c.top / c.bottom;
+    if (gain > best->gain)
+        *best = (struct fast_cut){ gain, c.pos, column->feature, c.left };
 }
 
 /* ---- all features ---------------------------------------------------------------------------- */
@@ -294,6 +319,7 @@ static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side
 const struct fast_kernels fast_kernels_avx512 = {
     .fill_list = fill_list,
     .search = search,
+    .improve = improve,
     .part = part,
     .tiny_bytes = fast_tiny_bytes_plain,
     .grow_tiny = fast_grow_tiny_avx512,

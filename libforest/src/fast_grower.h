@@ -81,12 +81,29 @@ struct fast_cut {
     fast_worth left;
 };
 
+/* A feature whose list has no ranks: values are looked up by slot. */
+struct fast_column {
+    const uint32_t *list; /* of the node */
+    const fast_worth *worth;
+    const uint32_t *row; /* by slot */
+    const float *values; /* by row */
+    uint32_t feature;
+};
+
+static inline bool fast_is_tie(const struct fast_column *c, uint32_t p)
+{
+    return c->values[c->row[c->list[p]]] == c->values[c->row[c->list[p - 1]]];
+}
+
 /* The inner loops, for one kind of processor. All give equal bits. */
 struct fast_kernels {
     /* Entries of the feature's rows that have a slot; returns how many there are. */
     void (*fill_list)(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
                       uint32_t *list);
     struct fast_cut (*search)(const struct fast_block *b, const struct fast_search *s);
+    /* Improve on `best` among the cuts of a list of slots. */
+    void (*improve)(const struct fast_column *c, const struct fast_search *s,
+                    struct fast_cut *best);
     /* Part n entries by the sides of their slots, the bits in `slots`; both keep their order. */
     void (*part)(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side, uint32_t *spare);
     /* The subtree of a node that is no leaf, of 2..FAST_TINY_ROWS rows. */

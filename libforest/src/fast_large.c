@@ -103,30 +103,6 @@ static bool is_constant(void *context, uint32_t feature)
     return value_at(v, feature, 0) == value_at(v, feature, v->n - 1);
 }
 
-static void scan(const struct view *v, uint32_t feature, const struct fast_search *s,
-                 struct fast_cut *best)
-{
-    const uint32_t *list = v->b->lists + feature * v->b->stride + v->start;
-    double sum = fast_packed_sum(s->all, s->bits), weight = fast_packed_weight(s->all, s->bits);
-    double enough = best->gain * (1.0 - 0x1p-50);
-    uint32_t last = s->n - s->min_rows;
-    fast_worth left = 0;
-    for (uint32_t p = 1; p <= last; p++) {
-        double top, bottom;
-        left += v->b->worth[list[p - 1]];
-        double wl = fast_packed_weight(left, s->bits);
-        fast_gain(sum, weight, fast_packed_sum(left, s->bits), wl, &top, &bottom);
-        if (top < enough * bottom || p < s->min_rows || wl < s->weight_least ||
-            weight - wl < s->weight_least || value_at(v, feature, p) == value_at(v, feature, p - 1))
-            continue;
-        double gain = top / bottom;
-        if (gain > best->gain) {
-            *best = (struct fast_cut){ gain, p, feature, left };
-            enough = gain * (1.0 - 0x1p-50);
-        }
-    }
-}
-
 static void part(const struct view *v, uint32_t feature, uint32_t left)
 {
     const struct fast_block *b = v->b;
@@ -165,8 +141,12 @@ static bool split(struct fast_grower *g, const struct fast_large *l, const struc
     if (is_pure(l, node))
         return false;
     struct drawn d = draw_features(&g->g, node->constants, is_constant, &v);
-    for (uint32_t i = 0; i < d.scanned; i++)
-        scan(&v, g->g.scanned[i], &s, &cut);
+    for (uint32_t i = 0; i < d.scanned; i++) {
+        uint32_t f = g->g.scanned[i];
+        struct fast_column c = { b->lists + f * b->stride + v.start, b->worth, b->row,
+                                 prep_column(g->g.prep, f), f };
+        g->kernels->improve(&c, &s, &cut);
+    }
     uint32_t feature = cut.feature;
     if (!cut.pos || !fast_is_worth_it(g, &b->units, b->weight_all,
                                       fast_packed_weight(node->all, s.bits), cut.gain))
