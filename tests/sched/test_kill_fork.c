@@ -309,7 +309,7 @@ static void poisoned(void)
 #define ROOTS 12u
 static void storm(void)
 {
-    const uint32_t kills_wanted = getenv("KILLS") ? (uint32_t)atoi(getenv("KILLS")) : 300;
+    const uint32_t kills_wanted = getenv("KILLS") ? (uint32_t)atoi(getenv("KILLS")) : 1000;
     struct wsched *pool = open_pool(4);
     uint64_t random = test_seed;
     uint32_t kills = 0, rounds = 0;
