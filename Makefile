@@ -62,6 +62,7 @@ $(foreach lib,$(LIBS_ALL),$(eval $(call library,$(lib))))
 
 TOOL_LIB := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tools/lib/*.c))
 OBJS += $(TOOL_LIB)
+comma := ,
 # $(call tool,name,libraries,what else it links)
 define tool
 $(1).obj := $$(patsubst %.c,$(O)/obj/%.o,$$(wildcard tools/$(1)/*.c))
@@ -75,7 +76,8 @@ $(O)/bin/$(1): $$($(1).obj) $(TOOL_LIB) $(foreach l,$(2),$(O)/lib/$(l).a)
 	$$(Q)$(CC) -o $$@ $$^ $(BASE_LDFLAGS) $$(LDFLAGS) $(foreach l,$(2),$$($(l).libs)) $(3) -lm
 endef
 $(eval $(call tool,objstore,libobjstore))
-$(eval $(call tool,sched,libsched))
+# Plug-ins call the library that is in the tool.
+$(eval $(call tool,sched,libsched,-Wl$$(comma)--export-dynamic -Wl$$(comma)-u$$(comma)wsched_task_payload -ldl))
 $(eval $(call tool,forest,libobjstore libsched libforest,-llz4 -lz))
 
 $(O)/obj/tools/%.o: tools/%.c

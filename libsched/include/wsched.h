@@ -245,6 +245,15 @@ WSCHED_CHECKED int wsched_work(struct wsched *pool, int timeout_ms);
  * task; from any thread, or a signal handler. -EINVAL: not a guest */
 WSCHED_API int wsched_leave(struct wsched *pool);
 
+/*
+ * Plug-ins: a shared library whose kernels `sched worker` and `sched serve` run exports them as
+ *
+ *     const struct wsched_kernel wsched_plugin_kernels[] = { { "name", fn, ctx }, ..., { NULL, NULL, NULL } };
+ *
+ * It calls the library of the process that loads it: link it without -lwsched.
+ */
+#define WSCHED_PLUGIN_SYMBOL "wsched_plugin_kernels"
+
 /* ---- tasks ------------------------------------------------------------------------- */
 
 /*

@@ -23,5 +23,7 @@ int cmd_trace(int argc, char **argv);
 int cmd_deaths(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
 
 #endif

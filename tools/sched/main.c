@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched -- look into a pool: who runs what, what waits, who died of what, and when it all was.
+ * sched -- look into a pool: who runs what, what waits, who died of what, and when it all was; and
+ *          open one, or work for one, with kernels out of a shared library.
  *
  * Commands that look take part in nothing, disturb nobody, and work on a pool whose processes are
  * all dead.
@@ -18,6 +19,8 @@ static const struct command commands[] = {
     { "deaths", "list which workers died, and of what", cmd_deaths },
     { "verify", "check a whole pool for damage", cmd_verify },
     { "doctor", "say what is wrong, and remove dead pools", cmd_doctor },
+    { "serve", "open a pool with the kernels of a plug-in", cmd_serve },
+    { "worker", "work for a pool, with the kernels of a plug-in", cmd_worker },
 };
 
 static const struct tool sched = {
