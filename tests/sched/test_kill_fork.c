@@ -309,12 +309,13 @@ static void poisoned(void)
 #define ROOTS 12u
 static void storm(void)
 {
-    const uint32_t kills_wanted = getenv("KILLS") ? (uint32_t)atoi(getenv("KILLS")) : 1000;
+    const uint64_t deaths_wanted = getenv("KILLS") ? strtoul(getenv("KILLS"), NULL, 10) : 500;
     struct wsched *pool = open_pool(4);
-    uint64_t random = test_seed;
-    uint32_t kills = 0, rounds = 0;
+    uint64_t random = test_seed, deaths = 0;
+    struct wsched_stats stats;
+    uint32_t rounds = 0;
 
-    while (kills < kills_wanted) {
+    while (deaths < deaths_wanted) {
         struct wsched_future f[ROOTS];
         for (uint32_t i = 0; i < ROOTS; i++)
             f[i] = i % 3 ? submit(pool, "fib", 16 + i) : submit(pool, "loop", 1000000 + i);
@@ -324,8 +325,10 @@ static void storm(void)
             for (uint64_t n = test_random(&random) % 20000; n > 0; n--)
                 cpu_pause();
             REQUIRE_OK(wsched_worker_info(pool, (uint32_t)(test_random(&random) % 4), &info));
-            if (kills < kills_wanted && info.pid && !kill(info.pid, SIGKILL))
-                kills++;
+            if (deaths < deaths_wanted && info.pid)
+                kill(info.pid, SIGKILL); /* perhaps dead already */
+            REQUIRE_OK(wsched_stats(pool, &stats));
+            deaths = stats.worker_deaths;
             is_over = wsched_wait(pool, f, ROOTS, ROOTS, 0, NULL) == ROOTS;
         }
         for (uint32_t i = 0; i < ROOTS; i++) {
@@ -334,7 +337,7 @@ static void storm(void)
         }
         rounds++;
     }
-    printf("(%u kills, %u tasks) ", kills, rounds * ROOTS);
+    printf("(%u deaths, %u tasks) ", (unsigned)deaths, rounds * ROOTS);
     expect_empty_boards(pool);
     wsched_close(pool);
 }
