@@ -34,6 +34,14 @@ static void finish(struct wsched *p, uint32_t victim, struct job *job, const voi
     }
 }
 
+static void note(struct wsched *p, uint32_t depth, const struct job *job)
+{
+    au64_store_relaxed(&p->seats[p->seat].running[depth], /* relaxed: W1 */
+                       (job->root >> 32) << 32 | RUNNING_JOB |
+                           (uint64_t)(job->root_attempt & 0xff) << 21 |
+                           ((uint32_t)job->root & 0x1fffff));
+}
+
 static void run_stolen(struct wsched *p, uint32_t victim, struct job *job)
 {
     _Alignas(16) unsigned char args[JOB_ARGS];
@@ -58,13 +66,19 @@ static void run_stolen(struct wsched *p, uint32_t victim, struct job *job)
     stat_add(&p->seats[p->seat].stolen, 1);
     p->last_end = 0;
     p->current = &task;
+    const uint32_t depth = p->depth;
     struct fork_mark mark;
     bool can_run = !fork_enter(p, &mark);
+    if (depth < DEPTH_MAX) { /* who looks sees what we do; who sweeps blames nothing below it */
+        note(p, depth, job);
+        worker_set_depth(p, depth + 1);
+    }
     POINT("fork: job stolen, not run");
     if (can_run) {
         fn(p->fork->top, args);
         fork_leave(p, mark);
     }
+    worker_set_depth(p, depth);
     p->current = task.outer;
     finish(p, victim, job, can_run ? args : NULL, size);
 }

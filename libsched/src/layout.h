@@ -189,6 +189,7 @@ struct seat {
 /* An entry of seat.running: generation:29 << 32 | died:1 << 31 | attempt:8 << 21 | (task + 1):21.
  */
 #define RUNNING_DIED (1ull << 31)
+#define RUNNING_JOB (1ull << 30) /* a stolen job of that task, not the task: fork_steal.c */
 
 struct death {
     struct au64 seq; /* number + 1 when complete */

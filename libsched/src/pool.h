@@ -555,6 +555,7 @@ int worker_main(struct wsched *p);
 void worker_begin(struct wsched *p); /* of an actor's process, too */
 /* Run this task here and now; false: it is not there to be run, or not here. */
 bool worker_run(struct wsched *p, uint64_t hint, const struct source *from);
+void worker_set_depth(struct wsched *p, uint32_t depth); /* entries of seat.running in use */
 bool worker_help(struct wsched *p); /* run one task from anywhere; false: found none */
 struct wanted;
 int worker_wait(struct wanted *w, int64_t deadline);

@@ -38,6 +38,7 @@ struct casualty {
 
 struct sweep {
     uint64_t seats[MASK_WORDS]; /* that are dead */
+    uint64_t foreign; /* it was at a stolen job of this task: none of its own is to blame */
     uint32_t count;
     struct casualty dead[DEPTH_MAX];
 };
@@ -113,6 +114,8 @@ static bool is_ancestor(struct wsched *p, uint64_t of, uint64_t candidate)
 static void read_notes(struct wsched *p, struct sweep *s, uint32_t seat)
 {
     struct seat *dead = &p->seats[seat];
+
+    s->foreign = 0;
     uint32_t depth = au32_load_acquire(&dead->depth); /* W1 */
 
     for (uint32_t i = 0; i < depth && i < DEPTH_MAX && s->count < DEPTH_MAX; i++) {
@@ -124,8 +127,9 @@ static void read_notes(struct wsched *p, struct sweep *s, uint32_t seat)
         uint64_t word = au64_load_acquire(&task_at(p, index)->word);
         bool runs = word_state(word) == TASK_RUNNING && word_seat(word) == seat &&
                     word_generation(word) == generation && word_attempt(word) == attempt;
-        if (!runs && !(note & RUNNING_DIED))
-            continue; /* noted, not claimed */
+        s->foreign = note & RUNNING_JOB && !runs ? future_make(index, generation) : 0;
+        if (note & RUNNING_JOB || (!runs && !(note & RUNNING_DIED)))
+            continue; /* another's task; or noted, not claimed */
         au64_store_release(&dead->running[i], note | RUNNING_DIED);
         s->dead[s->count++] = (struct casualty){ future_make(index, generation), attempt, false };
     }
@@ -264,7 +268,7 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t
     s.count = 0;
     read_notes(p, &s, seat);
     park_forget(p, seat);
-    settle_notes(p, &s, 0, seat, pid, status, culprit);
+    settle_notes(p, &s, 0, seat, pid, status, culprit ? culprit : s.foreign);
     wake_in_its_place(p);
     fork_sweep(p, s.seats);
     POINT("sweep: tasks settled, table not swept");
@@ -309,7 +313,7 @@ void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests
         settle_notes(p, &s, first, seat,
                      is_crew ? pids[seat]
                              : identity_pid(au64_load_acquire(&p->seats[seat].identity)),
-                     is_crew ? status : UNKNOWN_STATUS, 0);
+                     is_crew ? status : UNKNOWN_STATUS, s.foreign);
     }
     fork_sweep(p, s.seats);
     POINT("sweep: tasks settled, table not swept");

@@ -157,7 +157,7 @@ static bool find(struct wsched *p, uint64_t *hint)
 
 /* ---- running ----------------------------------------------------------------------------- */
 
-static void set_depth(struct wsched *p, uint32_t depth)
+void worker_set_depth(struct wsched *p, uint32_t depth)
 {
     p->depth = depth;
     au32_store_release(&p->seats[p->seat].depth, depth); /* W1: pairs with sweep.c, after a death */
@@ -302,7 +302,7 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
     }
     task.attempt = word_attempt(word);
     note(p, depth, &task);
-    set_depth(p, depth + 1);
+    worker_set_depth(p, depth + 1);
     POINT("worker: task noted, not claimed");
     struct task *t = task_at(p, task.index);
     bool is_mine =
@@ -316,7 +316,7 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
         search_end(p);
         run_claimed(p, &task, word, hint & HINT_STOLEN);
     }
-    set_depth(p, depth);
+    worker_set_depth(p, depth);
     return is_mine;
 }
 
@@ -471,7 +471,7 @@ void worker_begin(struct wsched *p)
     p->map_cursor = p->seat * 7;
     p->place = 0;
     call_await(p, NULL);
-    set_depth(p, 0);
+    worker_set_depth(p, 0);
 }
 
 /* Returns the exit code. */
