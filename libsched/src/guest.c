@@ -43,6 +43,7 @@
  *                    meanwhile guests sleep on the driver's pidfd and look again every 20 ms.
  *   of the driver    the supervisor says so (header.over), wakes all and leaves. If both die, the
  *                    kernel wakes the guests, who find the driver's pidfd dead: -ESHUTDOWN.
+ * Model      tests/sched/test_model_join.c walks through J1 to J5 and the owners.
  * Stopped    A stopped guest holds up the tasks it runs or was ending, and nobody else's: it wakes
  *   by one system call, takes the hint of a task only after the task (work.c), never clears
  *   header.lost, and is never the only one that was woken while another could have been (park.c).
