@@ -10,7 +10,7 @@
  *      stack; others that the worker had merely stacked below run again without being charged.
  *      Nobody is blamed if the supervisor killed it for the sake of a task to be stopped (timer.c).
  *      A task that may run once only (max_retries -1) fails in any case: it has run.
- *   2  Its bits as sleeper and searcher go, header.lost is raised, another worker is woken.
+ *   2  Its bits as sleeper and searcher go, header.lost is raised, all who sleep are woken.
  *   3  Blocks it had taken and not linked, or not yet freed.
  *   4  The whole table: slots it was making become free, what it was failing fails, who waits for
  *      what it ended is told, blocked tasks whose dependencies are over are unblocked, and what
@@ -247,10 +247,14 @@ static void sweep_table(struct wsched *p, const struct sweep *s, int status)
     }
 }
 
+/*
+ * Whose bits the dead one had taken, of those who wait for room in the pool or in a mailbox, and not
+ * yet woken, is written nowhere. So all are woken: they look around, and sleep again.
+ */
 static void wake_in_its_place(struct wsched *p)
 {
     au32_store_release(&p->header->lost, 1);
-    park_wake_one(p);
+    park_wake_all(p);
 }
 
 void sweep_stopped(struct wsched *p, uint32_t seat)
