@@ -359,7 +359,7 @@ WSCHED_API struct wsched_future wsched_task_future(const struct wsched_task *tas
 /* 1 the first time, 2 after one death, ...: a key to make effects idempotent. */
 WSCHED_API uint32_t wsched_task_attempt(const struct wsched_task *task);
 WSCHED_API bool wsched_task_cancelled(const struct wsched_task *task);
-/* Number of the worker that runs us: 0 .. workers - 1, guests from there on; UINT32_MAX: an actor does. */
+/* Number of the worker that runs us: 0 .. workers - 1, then guests, then actors. */
 WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
 
 /* ---- actors ------------------------------------------------------------------------------ */
@@ -378,7 +378,7 @@ WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
  *           the actor has its next process. wsched_task_attempt() tells it.
  * Deaths    An actor whose process dies gets another, up to max_restarts times, whose state is built
  *           by the constructor; soon at first, then after longer and longer pauses if it dies
- *           without having served a call. The call that it ran fails with the cause, -EOWNERDEAD,
+ *           again and again before it is ready. The call that it ran fails with the cause, -EOWNERDEAD,
  *           or runs again; calls that wait stay as they are. When it may not be restarted, all its
  *           calls fail with the cause ("actor counter: killed by signal 9 (Killed) while running
  *           add, restart 2 of 2"), and the name is free. When the supervisor dies, all actors die.
@@ -387,7 +387,8 @@ WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
  *           not end, as an actor waits for a call of itself, directly or by others who wait, is
  *           answered with -EDEADLK. At its base a call may wait for tasks older than itself.
  * Process   Forked from the pool's supervisor like a worker; worker_start and worker_stop are
- *           called in it. It holds no worker's place. Idle, it sleeps.
+ *           called in it. It holds no worker's place. Idle, it sleeps. Futures of what it submitted
+ *           go with it, also at a restart: cancelled and given back, unless wsched_adopt() by another.
  */
 enum wsched_actor_flag {
     WSCHED_ACTOR_WITH_CREATOR = 1u << 0, /* is killed when the process dies that made it */
@@ -452,6 +453,7 @@ enum wsched_actor_state {
     WSCHED_ACTOR_IDLE,
     WSCHED_ACTOR_RUNNING, /* a call */
     WSCHED_ACTOR_ENDED,
+    WSCHED_ACTOR_DEAD, /* its process is dead, which was not seen to yet; or the pool is dead */
 };
 struct wsched_actor_info {
     struct wsched_actor actor;

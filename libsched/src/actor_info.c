@@ -55,6 +55,9 @@ static bool look_at(const struct wsched *p, uint32_t index, double rate,
     out->state = actor_state(word) != ACTOR_ALIVE           ? WSCHED_ACTOR_ENDED
                  : au32_load_acquire(&s->ready) && out->pid ? WSCHED_ACTOR_IDLE
                                                             : WSCHED_ACTOR_STARTING;
+    if (out->state != WSCHED_ACTOR_ENDED && out->pid &&
+        identity_is_dead(au64_load_acquire(&s->identity)))
+        out->state = WSCHED_ACTOR_DEAD;
     if (out->state == WSCHED_ACTOR_IDLE)
         look_at_call(p, index, out);
     if (out->state == WSCHED_ACTOR_ENDED && cause.pid)

@@ -28,12 +28,14 @@ static void give_room(struct wsched *p, struct actor *a)
         park_wake_bits(p, au64_xchg_seq_cst(&a->room_waiters, 0));
 }
 
-static bool is_for_us(const struct wsched *p, const struct actor *a, uint64_t future)
+/* Is it a call of this actor, of this generation, that waits? */
+static bool is_ours(const struct wsched *p, const struct actor *a, uint64_t future)
 {
     uint32_t index;
     uint64_t word;
 
-    return future_look(p, future, &index, &word) && task_at(p, index)->place == p->place &&
+    return future_look(p, future, &index, &word) && word_state(word) == TASK_PENDING &&
+           task_at(p, index)->place == p->place &&
            task_at(p, index)->place_generation == actor_generation(au64_load_relaxed(&a->word));
 }
 
@@ -66,8 +68,7 @@ static void find_lost(struct wsched *p, struct actor *a, const struct mailbox *m
     for (uint32_t i = 0; i < used && i < p->task_count; i++) {
         uint64_t word = au64_load_acquire(&task_at(p, i)->word);
         uint64_t future = future_make(i, word_generation(word));
-        if (word_state(word) != TASK_PENDING || !is_for_us(p, a, future) ||
-            is_in_mailbox(m, future))
+        if (!is_ours(p, a, future) || is_in_mailbox(m, future))
             continue;
         if (!mailbox_push(m, future, MAILBOX_SLOTS, &seen)) {
             au32_store_release(&a->lost, 1);
@@ -163,9 +164,11 @@ static void serve(struct wsched *p, struct actor *a, const struct mailbox *m)
             find_lost(p, a, m);
         if (mailbox_first(m, &future)) {
             uint64_t before = p->last_end;
-            if (is_for_us(p, a, future) && worker_run(p, future, NULL))
+            if (is_ours(p, a, future) && worker_run(p, future, NULL))
                 stat_add(&a->served, 1);
             POINT("actor: call is over, still in the mailbox");
+            if (is_ours(p, a, future)) /* it failed, and runs again: it keeps its place */
+                continue;
             mailbox_pop(m);
             if (++since_room == ROOM_EVERY || p->last_end - before > LONG_TICKS) {
                 give_room(p, a);
@@ -191,6 +194,7 @@ int actor_main(struct wsched *p)
     worker_begin(p);
     p->place = index + 1;
     p->spin_rounds = SPIN_MAX;
+    p->free_max = p->free_max < ACTOR_STOCK ? p->free_max : ACTOR_STOCK;
     if (p->options.worker_start && p->options.worker_start(p->options.worker_ctx))
         return 1;
     int err = construct(p, a);

@@ -206,8 +206,9 @@ static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
     bool is_room = deps_have_room(p, s->after, s->after_count);
     if (is_room && has_slot(p))
         return 0;
-    for (uint32_t i = 0; i < p->workers; i++) /* they give back what they have in stock */
-        park_wake_seat(p, i);
+    for (uint32_t i = 0; i < p->seat_count; i++) /* they give back what they have in stock */
+        if (seat_is_forked(p, i))
+            park_wake_seat(p, i);
     int err = client_sleep(p, has_room, p, is_room ? INT64_MAX : monotonic_ns() + LOOK_NS);
     return err == -ETIMEDOUT ? 0 : err;
 }

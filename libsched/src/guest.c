@@ -73,7 +73,7 @@ static uint32_t owner_make(uint32_t generation, uint32_t who)
 
 void owner_set(struct wsched *p, struct task *t, uint32_t generation, bool is_submitting)
 {
-    bool is_own = p->role == ROLE_GUEST;
+    bool is_own = p->role == ROLE_GUEST || p->place; /* an actor's futures go with its process */
 
     if (is_own && !au32_load_relaxed(&p->has_futures)) /* relaxed: for guest_leave() */
         au32_store_relaxed(&p->has_futures, 1);
@@ -128,7 +128,7 @@ int wsched_adopt(struct wsched *p, struct wsched_future future)
         return err ? err : -EINVAL;
     struct task *t = task_at(p, index);
     uint32_t generation = word_generation(word), owner = au32_load_acquire(&t->owner);
-    uint32_t next = p->role == ROLE_GUEST ? owner_make(generation, p->seat + 1) : 0;
+    uint32_t next = p->role == ROLE_GUEST || p->place ? owner_make(generation, p->seat + 1) : 0;
     if (next)
         au32_store_relaxed(&p->has_futures, 1); /* relaxed: for guest_leave() */
     do {

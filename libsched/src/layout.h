@@ -120,7 +120,7 @@ struct task {
     uint8_t attempts_max;
     uint32_t payload_size;
     uint32_t result_size;
-    struct au32 owner; /* the guest that its future belongs to: guest.c; 0: none */
+    struct au32 owner; /* the guest or actor that its future belongs to: guest.c; 0: none */
     uint32_t place;    /* the actor that it is a call of: index + 1; 0: any worker runs it */
     uint32_t place_generation; /* of that actor */
 };
@@ -218,6 +218,7 @@ struct event_label { /* in another ring, as most events have none */
 
 #define ACTORS_MAX 128u
 #define RESTARTS_LIMIT 250
+#define ACTOR_STOCK 16u     /* free slots that an actor keeps at hand */
 #define MAILBOX_SLOTS 4096u /* power of two */
 #define MAILBOX_MAX \
     (MAILBOX_SLOTS / 2) /* calls that are taken; the other slots are for those \

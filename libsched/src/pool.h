@@ -260,11 +260,12 @@ static inline uint32_t guests_used(const struct wsched *p)
 
     return n < p->guests ? n : p->guests;
 }
-/* As the API counts workers: the crew's, then guests. UINT32_MAX: none. */
+/* As the API counts workers: the crew's, then guests, then actors. UINT32_MAX: none. */
 static inline uint32_t worker_number(const struct wsched *p, uint32_t seat)
 {
     return seat_is_crew(p, seat)    ? seat
            : seat_is_guest(p, seat) ? seat - guest_seat(p, 0) + p->workers
+           : seat_is_actor(p, seat) ? seat - actor_seat(p, 0) + p->workers + p->guests
                                     : UINT32_MAX;
 }
 /* Nothing is started any more. */

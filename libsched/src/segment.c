@@ -51,8 +51,9 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
     p->free_max = most; /* the driver's; workers and guests take theirs when they come */
     p->worker_free_max = smaller(most / p->workers, STOCK_MAX);
     p->guest_free_max = smaller(most / p->guests, STOCK_MAX);
-    p->task_count =
-        capacity + most + p->workers * p->worker_free_max + p->guests * p->guest_free_max;
+    p->task_count = capacity + most + p->workers * p->worker_free_max +
+                    p->guests * p->guest_free_max +
+                    p->actors_max * smaller(p->worker_free_max, ACTOR_STOCK);
     if (p->task_count > TASKS_MAX)
         p->task_count = TASKS_MAX;
     p->bytes_stride = (p->payload_max + 7) / 8 * 8 + p->result_max;

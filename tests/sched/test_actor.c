@@ -50,7 +50,8 @@ static int counter_add(struct wsched_task *task, void *ctx)
     long result[3];
 
     (void)ctx;
-    if (!c || wsched_task_worker(task) != UINT32_MAX || !wsched_task_actor(task).v)
+    if (!c || wsched_task_worker(task) < wsched_workers(wsched_task_pool(task)) ||
+        !wsched_task_actor(task).v)
         return -EDOM;
     c->value += *(const long *)wsched_task_payload(task, NULL);
     result[0] = c->value, result[1] = ++c->calls, result[2] = c->incarnation;
@@ -220,6 +221,9 @@ static int not_in_an_actor(struct wsched_task *task, void *ctx)
                : 0;
 }
 
+static int fails_twice(struct wsched_task *task, void *ctx);
+static int leaves_futures(struct wsched_task *task, void *ctx);
+
 static struct wsched_kernel kernels[40];
 static size_t kernel_count;
 
@@ -239,6 +243,8 @@ static void open_pool(uint32_t workers, uint32_t actors)
         { "caller", caller, NULL },
         { "maker", maker, NULL },
         { "no_actor", not_in_an_actor, NULL },
+        { "fails_twice", fails_twice, NULL },
+        { "leaves", leaves_futures, NULL },
     };
     struct wsched_options o = WSCHED_OPTIONS_INIT;
 
@@ -743,6 +749,67 @@ static void what_can_be_seen(void)
     gate_free();
 }
 
+static int fails_twice(struct wsched_task *task, void *ctx)
+{
+    long attempt = wsched_task_attempt(task);
+
+    (void)ctx;
+    return attempt < 3 ? -EIO : wsched_task_result(task, &attempt, sizeof attempt);
+}
+
+/* One that may be run again after an error keeps its place, in the same process. */
+static void again_after_errors(void)
+{
+    struct wsched_future f[2];
+    long v = 1;
+
+    open_pool(1, 0);
+    struct wsched_actor a = new_actor("a", "c_new", 0, 0, 0);
+    struct wsched_spec s = kit_spec("fails_twice", NULL, 0);
+    s.max_retries = 2;
+    s.flags = WSCHED_RETRY_ERRORS;
+    REQUIRE_OK(wsched_actor_call(pool, a, &s, &f[0]));
+    f[1] = call(a, "c_add", &v, sizeof v, 0);
+    CHECK_EQ(kit_long(pool, f[0]), 3);
+    CHECK_EQ(counted(f[1], NULL, NULL), 1);
+    close_pool();
+}
+
+static int leaves_futures(struct wsched_task *task, void *ctx)
+{
+    struct wsched *p = wsched_task_pool(task);
+    struct wsched_spec s = kit_spec("nothing", NULL, 0);
+    struct wsched_future f[3];
+    int err = 0;
+
+    (void)ctx;
+    for (int i = 0; i < 3 && !err; i++)
+        err = wsched_submit(p, &s, &f[i]);
+    return err ? err : wsched_task_result(task, f, sizeof f);
+}
+
+/* What it submitted in calls that are over goes with its process, but for what was adopted. */
+static void futures_go_with_it(void)
+{
+    struct wsched_future left[3] = { { 0 }, { 0 }, { 0 } };
+
+    open_pool(1, 0);
+    struct wsched_actor a = new_actor("a", "c_new", 0, 0, 0);
+    struct wsched_future f = call(a, "leaves", NULL, 0, 0);
+    REQUIRE_OK(wsched_wait(pool, &f, 1, 1, -1, NULL));
+    REQUIRE_OK(wsched_result(pool, f, left, sizeof left, NULL));
+    wsched_release(pool, f);
+    CHECK_EQ(kit_wait(pool, left[0]), 0);
+    REQUIRE_OK(wsched_adopt(pool, left[1]));
+    REQUIRE_OK(wsched_actor_stop(pool, a, WSCHED_ACTOR_FINISH));
+    expect_end(a);
+    CHECK_EQ(wsched_wait(pool, &left[0], 1, 1, 0, NULL), -EINVAL);
+    CHECK_EQ(kit_wait(pool, left[1]), 0);
+    CHECK_EQ(wsched_wait(pool, &left[2], 1, 1, 0, NULL), -EINVAL);
+    wsched_release(pool, left[1]);
+    close_pool();
+}
+
 /* The supervisor is killed: actors are, too; those that may are restarted. */
 static void without_its_supervisor(void)
 {
@@ -779,4 +846,6 @@ TESTS("wsched: actors", { "a state, and calls in order", state_and_order },
       { "an actor that waits runs what it waits for", an_actor_helps_itself },
       { "with its creator, or not", with_its_creator },
       { "what can be seen of an actor", what_can_be_seen },
+      { "a call that failed runs again in its place", again_after_errors },
+      { "futures go with the actor that submitted", futures_go_with_it },
       { "the supervisor dies", without_its_supervisor })
