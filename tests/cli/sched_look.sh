@@ -28,6 +28,12 @@ by = {}
 for r in rows: by[r['state']] = by.get(r['state'], 0) + 1
 assert by == {'blocked': 1, 'running': 1, 'failed': 1, 'done': 6}, by
 assert [r['worker'] for r in rows if 'worker' in r] == [r['worker'] for r in rows if r['state'] == 'running']"
+    run 0 ps --actors "$1"
+    shows '^actor +name +pid +state +kernel +queued +served +restarts +of +cause' "^100000001 +clerk +[0-9]+ +[a-z]+ +0 +0 +0 +3 *$"
+    run 0 ps --actors --json "$1"
+    json "
+assert len(rows) == 1 and rows[0]['name'] == 'clerk' and rows[0]['max_restarts'] == 3, rows
+assert rows[0]['state'] in (['dead', 'starting'] if '$2' == 'dead' else ['starting', 'idle']), rows"
     run 0 deaths "$1"
     shows '^ *ago +worker +pid +cause ' ' signal 9 \(Killed\) +unlucky +no\. 5$'
     run 0 deaths --json "$1"
@@ -98,6 +104,8 @@ run 1 doctor "$pool"
 shows "worker [01], pid $worker, is stopped in hold +kill -CONT it"
 kill -CONT "$worker"
 run 0 doctor "$pool"
+
+refused 2 "--tasks or --actors, not both" ps --tasks --actors "$pool"
 
 # --- all processes dead: the same is seen, and the doctor removes it ---
 kill_all "$pool"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_ps.c -- the workers of a pool, or its tasks. */
+/* cmd_ps.c -- the workers of a pool, its tasks, or its actors. */
 #include "cmd.h"
 
 #include <string.h>
@@ -51,13 +51,35 @@ static int list_tasks(struct ps *ps, struct wsched *pool, const char *where, boo
     return EXIT_OK;
 }
 
+static int show_one_actor(const struct wsched_actor_info *a, void *ctx)
+{
+    struct ps *ps = ctx;
+
+    ps->shown++;
+    show_actor(&ps->emit, a);
+    return 0;
+}
+
+static int list_actors(struct ps *ps, struct wsched *pool, const char *where, bool json)
+{
+    emit_list(&ps->emit, NULL);
+    int err = wsched_actors(pool, show_one_actor, ps);
+    emit_list_end(&ps->emit);
+    if (err)
+        return pool_cannot(where, "cannot list the actors", err);
+    if (!ps->shown && !json)
+        complain(where, "no actors");
+    return EXIT_OK;
+}
+
 int cmd_ps(int argc, char **argv)
 {
     struct ps ps = { .state = -1, .limit = 1000 };
     const char *where = NULL;
-    bool json = false, tasks = false, bytes = false;
+    bool json = false, tasks = false, actors = false, bytes = false;
     const struct arg_option table[] = {
         OPT_FLAG("tasks", 't', &tasks, "the tasks that exist, not the workers"),
+        OPT_FLAG("actors", 'a', &actors, "the actors that live, or ended not long ago"),
         { "state", 's', ARG_CHOICE, &ps.state, "STATE",
           "only blocked, pending, running, done, failed or cancelled tasks",
           .choices = show_task_states },
@@ -71,7 +93,7 @@ int cmd_ps(int argc, char **argv)
         .usage = "[options] POOL",
         .text =
             "List the workers of a pool: what each runs, since when, and what it has done so far;\n"
-            "or with --tasks the tasks that exist.\n",
+            "or with --tasks the tasks that exist, with --actors the actors.\n",
         .options = table,
         .words = &where,
         .words_min = 1,
@@ -82,6 +104,8 @@ int cmd_ps(int argc, char **argv)
         return code;
     if (!tasks && (ps.kernel || ps.state >= 0))
         return args_complain("--state and --kernel are about tasks: add --tasks");
+    if (tasks && actors)
+        return args_complain("--tasks or --actors, not both");
     struct wsched *pool;
     code = pool_open(where, &pool);
     if (code)
@@ -89,6 +113,8 @@ int cmd_ps(int argc, char **argv)
     emit_start(&ps.emit, stdout, json ? EMIT_JSON : EMIT_TEXT, bytes);
     if (tasks) {
         code = list_tasks(&ps, pool, where, json);
+    } else if (actors) {
+        code = list_actors(&ps, pool, where, json);
     } else {
         int err = show_workers(pool, &ps.emit, NULL);
         code = err ? pool_cannot(where, "cannot list the workers", err) : EXIT_OK;

@@ -8,18 +8,53 @@
 #include "timeline.h"
 #include "tool.h"
 
+/* Guests and actors have numbers above the workers', with gaps where nobody ever was: they get the
+ * lanes below the workers' in the order in which they are met. */
+struct lanes {
+    struct timeline *timeline;
+    uint32_t workers, count;
+    uint32_t numbers[512];
+};
+
+static uint32_t lane_of(struct lanes *l, uint32_t number)
+{
+    uint32_t i = 0;
+
+    if (number < l->workers || number == UINT32_MAX)
+        return number;
+    while (i < l->count && l->numbers[i] != number)
+        i++;
+    if (i == sizeof l->numbers / sizeof *l->numbers)
+        return UINT32_MAX;
+    if (i == l->count)
+        l->numbers[l->count++] = number;
+    return l->workers + i;
+}
+
+static int take_event(const struct wsched_event *event, void *ctx)
+{
+    struct lanes *l = ctx;
+    struct wsched_event e = *event;
+
+    e.worker = lane_of(l, e.worker);
+    return timeline_event(&e, l->timeline);
+}
+
 static int gather(struct timeline *t, struct wsched *pool)
 {
     struct wsched_stats stats;
+    struct lanes lanes = { .timeline = t, .workers = wsched_workers(pool) };
     struct wsched_death death;
     uint64_t cursor = 0;
     int err = wsched_stats(pool, &stats);
 
     timeline_begin(t);
     if (!err)
-        err = wsched_events(pool, timeline_event, t);
-    while (!err && (err = wsched_next_death(pool, &cursor, &death)) == 1)
+        err = wsched_events(pool, take_event, &lanes);
+    while (!err && (err = wsched_next_death(pool, &cursor, &death)) == 1) {
+        death.worker = lane_of(&lanes, death.worker);
         err = timeline_death(t, &death);
+    }
     if (!err)
         err = timeline_finish(t);
     t->events_lost = stats.events_lost;

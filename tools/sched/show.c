@@ -171,6 +171,33 @@ void show_task(struct emit *e, struct wsched *pool, const struct wsched_task_inf
     emit_row_end(e);
 }
 
+void show_actor(struct emit *e, const struct wsched_actor_info *a)
+{
+    static const char *const states[] = {
+        "unknown", "starting", "idle", "running", "ended", "dead"
+    };
+    char of[16] = "any";
+
+    if (a->max_restarts >= 0)
+        snprintf(of, sizeof of, "%d", (int)a->max_restarts);
+    emit_row(e);
+    emit_task_id(e, "actor", "actor", a->actor.v);
+    emit_string(e, "name", "name", a->name);
+    emit_int(e, "pid", "pid", a->pid);
+    emit_string(e, "state", "state", states[a->state < 6 ? a->state : 0]);
+    emit_string(e, "kernel", "kernel", a->kernel);
+    emit_uint(e, "queued", "queued", a->queued);
+    emit_uint(e, "mailbox_capacity", NULL, a->mailbox_capacity);
+    emit_uint(e, "served", "served", a->served);
+    emit_uint(e, "restarts", "restarts", a->restarts);
+    emit_string(e, NULL, "of", of);
+    emit_int(e, "max_restarts", NULL, a->max_restarts);
+    emit_bool(e, "stopping", NULL, a->is_stopping);
+    emit_task_id(e, "task", NULL, a->task.v);
+    emit_string(e, "cause", "cause", a->cause);
+    emit_row_end(e);
+}
+
 void show_death(struct emit *e, const struct wsched_death *d, uint64_t now)
 {
     char cause[80] = "";
