@@ -85,7 +85,7 @@ void owner_set(struct wsched *p, struct task *t, uint32_t generation, bool is_su
 /* All its dependencies know of it: from here on it can do without us. */
 void owner_submitted(struct wsched *p, struct task *t)
 {
-    if (p->role == ROLE_GUEST) /* relaxed: nobody else knows the future yet */
+    if (p->role == ROLE_GUEST || p->place) /* relaxed: nobody else knows the future yet */
         au32_store_release(&t->owner, au32_load_relaxed(&t->owner) & ~OWNER_SUBMITTING);
 }
 
