@@ -66,7 +66,7 @@ static const struct wsched_kernel kernels[] = { { "make", make, NULL },
 /* `n` calls in batches, at most WINDOW of them on their way. */
 static void call_in_batches(struct wsched *pool, struct wsched_actor actor, uint32_t n)
 {
-    static struct wsched_future f[WINDOW][BATCH];
+    struct wsched_future f[WINDOW][BATCH];
     struct wsched_spec s[BATCH];
     uint32_t made = 0, taken = 0, batches = n / BATCH;
 
