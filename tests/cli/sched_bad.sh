@@ -3,7 +3,7 @@
 # What cannot be done: one line that says why, nothing on stdout, and the exit code of its kind.
 . "$(dirname "$0")/sched.inc"
 
-commands="ls stat ps top trace deaths verify doctor"
+commands="ls stat ps top trace deaths verify doctor serve worker"
 for c in $commands; do
     "$bin" help "$c" >"$work/help" || fail "help $c"
     grep -q "^usage: sched $c " "$work/help" || fail "help $c: $(head -n 1 "$work/help")"

@@ -3,7 +3,9 @@
 #include "step.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -92,7 +94,7 @@ struct walk {
 };
 
 /* Step until the limit or the end is reached. */
-static enum step_result walk(void (*act)(void *ctx), void *ctx, struct walk *w)
+static enum step_result walk_here(void (*act)(void *ctx), void *ctx, struct walk *w)
 {
     pid_t child = start(act, ctx);
     int status = 0, signal = 0;
@@ -116,6 +118,24 @@ static enum step_result walk(void (*act)(void *ctx), void *ctx, struct walk *w)
         signal = stopped == SIGTRAP ? 0 : stopped;
     }
     return bury(child);
+}
+
+/* On one processor: to wake another for each step takes some ten times as long. */
+static enum step_result walk(void (*act)(void *ctx), void *ctx, struct walk *w)
+{
+    cpu_set_t before, one;
+    int cpu = sched_getcpu();
+    bool is_pinned = cpu >= 0 && !sched_getaffinity(0, sizeof before, &before);
+
+    if (is_pinned) {
+        CPU_ZERO(&one);
+        CPU_SET((size_t)cpu, &one);
+        is_pinned = !sched_setaffinity(0, sizeof one, &one);
+    }
+    enum step_result result = walk_here(act, ctx, w);
+    if (is_pinned)
+        sched_setaffinity(0, sizeof before, &before);
+    return result;
 }
 
 enum step_result step_kill(void (*act)(void *ctx), void *ctx, uint64_t n)
