@@ -224,7 +224,7 @@ bench-deps: ## Install what the benches compare with (apt-get; through sudo when
 	  clang libomp-14-dev libtbb-dev openmpi-bin libopenmpi-dev python3-distributed \
 	  python3-xgboost python3-joblib r-cran-ranger r-cran-randomforest
 
-bench-sched: $(O)/bench/sched/micro $(O)/bench/sched/jobs ## The scheduler against oneTBB, OpenMP, MPI, Python's pools and dask, in one run
+bench-sched: $(filter $(O)/bench/sched/%,$(BENCHES)) ## The scheduler against oneTBB, OpenMP, MPI, Python's pools and dask, in one run
 	@bench/sched/run.sh $(O)
 
 bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against scikit-learn, ranger, randomForest and XGBoost, in one run

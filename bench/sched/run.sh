@@ -91,3 +91,4 @@ END {
         print shared " of our figures were taken while somebody else had one of the CPUs: run it again" >"/dev/stderr"
 }' "$out" | sort
 bench/sched/fork.sh "$build"
+"$build/bench/sched/actor" --rounds "$rounds" | tee -a "$out"
