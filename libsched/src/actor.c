@@ -11,9 +11,9 @@
  *   A4  NAMING(self)  -> ALIVE               the name is ours
  *       NAMING, REFUSED (self) -> FREE       it is not: -EEXIST
  *   A5  ALIVE         -> ALIVE + STOP...     wsched_actor_stop(); flags are only added
- *   A6  ALIVE         -> ENDING              the supervisor: its process is dead, and no other
- * comes A7  ENDING        -> DEAD                the supervisor: all calls it had are failed A8
- * MAKING, NAMING, REFUSED (dead) -> FREE           the supervisor's sweep
+ *   A6  ALIVE         -> ENDING              the supervisor: its process is dead, no other comes
+ *   A7  ENDING        -> DEAD                the supervisor: all calls it had are failed
+ *   A8  MAKING, NAMING, REFUSED (dead) -> FREE     the supervisor's sweep
  *
  * The supervisor forks a process for every ALIVE record that has none. That builds the state (the
  * constructor), then takes call after call from the mailbox (actor_main.c). A call is a task of
@@ -26,8 +26,7 @@
  *   sees the earlier. It gives way to one that is ALIVE, and in NAMING to the lower index; the
  *   lower index sends the higher one away (A3), which loses only if it has not passed A4: then the
  *   lower one sees ALIVE, and gives way. A maker that is stopped in NAMING bars nobody for ever: of
- *   two, the lower index goes on; one with a higher index gets -EEXIST until the stopped one goes
- * on.
+ *   two, the lower index goes on; one with a higher index gets -EEXIST until the stopped one does.
  *
  * Invariants
  *   I1  Calls of one generation of a record are PENDING, BLOCKED or RUNNING only while it is ALIVE
@@ -49,14 +48,15 @@
  * Deaths
  *   the maker      before A4: A8. After it: the actor lives, and is found by its name, or went with
  *                  its maker if that was asked for (WSCHED_ACTOR_WITH_CREATOR).
- *   a caller       before the task is PENDING: as of any submission. Then, before the hint is in
- * the mailbox: a PENDING call in no mailbox. Its sweep raises record.lost of all actors; each then
- * looks through the task table (actor_main.c). In the mailbox, actor not woken: the sweep wakes all
- * actors, too. the actor      the supervisor settles what it ran: a call fails with the cause, or
- * is PENDING again if it may run more often. Then the record gets another process, or ENDING. Calls
- * that wait are not touched by a restart. the supervisor the kernel kills all actors with the
- * workers. Its successor treats each as one that died of signal 9: an actor that may not be
- * restarted ends.
+ *   a caller       before the task is PENDING: as of any submission. Then, before the hint is in the
+ *                  mailbox: a PENDING call in no mailbox. Its sweep raises record.lost of all actors;
+ *                  each then looks through the task table (actor_main.c). In the mailbox, actor not
+ *                  woken: the sweep wakes all actors, too.
+ *   the actor      the supervisor settles what it ran: a call fails with the cause, or is PENDING
+ *                  again if it may run more often. Then the record gets another process, or ENDING.
+ *                  Calls that wait are not touched by a restart.
+ *   the supervisor the kernel kills all actors with the workers. Its successor treats each as one
+ *                  that died of signal 9: an actor that may not be restarted ends.
  */
 #include "actor.h"
 #include "events.h"
