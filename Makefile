@@ -168,6 +168,9 @@ $(BENCHES): $(O)/bench/%: bench/%.c $(foreach l,$(LIBS_ALL),$($(l).a)) $(TOOL_LI
 
 include bench/store/module.mk
 
+# A build that nobody said -j to may use all processors.
+all_cores = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # ---- what people call ---------------------------------------------------------------------------
 
 .PHONY: all demo test deps fuzz-forest install uninstall clean help check-layers coverage run-coverage bench chart bench-sched bench-forest programs run-tests run-demo
@@ -180,19 +183,19 @@ deps: ## Install what is missing to build and test (apt-get; through sudo when n
 	@scripts/deps
 
 demo: deps ## The headline job: 20 forests in parallel on California housing (DATA=file.csv to choose)
-	@$(MAKE) --no-print-directory run-demo
+	@$(MAKE) --no-print-directory $(all_cores) run-demo
 
 run-demo: all $(HOUSING)
 	@scripts/demo $(O) $(DATA)
 
 test: deps ## Build everything and run every test (SAN=address|undefined|thread, TEST=pattern)
-	@$(MAKE) --no-print-directory run-tests
+	@$(MAKE) --no-print-directory $(all_cores) run-tests
 
 run-tests: programs
 	@tests/support/run.sh $(O) '$(TEST)' $(TESTS) $(EXAMPLES)
 
 coverage: deps ## Run the tests and print which lines of the libraries they reach (TEST=pattern)
-	@$(MAKE) --no-print-directory BUILD=coverage run-coverage
+	@$(MAKE) --no-print-directory $(all_cores) BUILD=coverage run-coverage
 
 run-coverage: programs
 	@find $(O) -name '*.gcda' -delete
