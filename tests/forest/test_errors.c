@@ -15,6 +15,10 @@
 
 static long count, fail_from, fail_to; /* those numbers fail, from 1; 0: none */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CAN_FAIL false /* the sanitizer has its own malloc */
+#else
+#define CAN_FAIL true
 static bool fails(void)
 {
     if (!fail_from)
@@ -23,10 +27,6 @@ static bool fails(void)
     return count >= fail_from && count <= fail_to;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CAN_FAIL false /* the sanitizer has its own malloc */
-#else
-#define CAN_FAIL true
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t size);

@@ -25,7 +25,7 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
 
-    w->err = wsched_work(w->pool, w->idle_ms);
+    __atomic_store_n(&w->err, wsched_work(w->pool, w->idle_ms), __ATOMIC_RELEASE);
     kill(getpid(), SIGCHLD); /* our main thread waits for signals */
     return NULL;
 }
