@@ -280,6 +280,7 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t
     POINT("sweep: blocks swept, table not");
     sweep_table(p, &s, status);
     au32_store_release(&p->seats[seat].depth, 0);
+    au64_store_release(&p->seats[seat].awaits, 0); /* its successor waits for nothing yet */
     actors_sweep_seat(p, seat, pid);
     actors_look_for_lost(p);
     if (au64_load_seq_cst(&p->header->room_waiters)) /* P3: slots came back */
@@ -327,6 +328,7 @@ void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests
     for (uint32_t seat = 0; seat < p->seat_count; seat++)
         if (seats_have(s.seats, seat)) {
             au32_store_release(&p->seats[seat].depth, 0);
+            au64_store_release(&p->seats[seat].awaits, 0);
             actors_sweep_seat(p, seat,
                               seat_is_forked(p, seat)
                                   ? pids[seat]
