@@ -71,14 +71,21 @@ static uint32_t seat_behind(struct wsched *p, uint64_t awaited)
                : UINT32_MAX;
 }
 
+/*
+ * A circle of workers alone cannot be (worker.c says why): where it looks like one, its words were
+ * read at different times.
+ */
 static bool waits_for_us(struct wsched *p, uint64_t awaited)
 {
+    bool has_actor = p->place != 0;
+
     for (uint32_t n = 0; n < p->seat_count && awaited; n++) {
         uint32_t seat = seat_behind(p, awaited);
         if (seat == p->seat)
-            return true;
+            return has_actor;
         if (seat >= p->seat_count)
             return false;
+        has_actor |= seat_is_actor(p, seat);
         awaited = au64_load_seq_cst(&p->seats[seat].awaits);
     }
     return false;
