@@ -401,6 +401,8 @@ static void supervisor_is_replaced(void)
     gate_arrival(); /* one is the kernel's, one the second child's */
     await_guest_asleep(pool, parked);
     kill(pool->supervisor, SIGKILL);
+    siginfo_t info; /* until it is dead: the next call is to notice, and there is no other */
+    REQUIRE(!waitid(P_PID, (id_t)pool->supervisor, &info, WEXITED | WNOWAIT));
     kill(dies, SIGKILL);
     CHECK_EQ(ended(dies), -SIGKILL);
     struct wsched_future f = kit_submit(pool, "nothing", NULL, 0);
