@@ -541,7 +541,7 @@ WSCHED_CHECKED struct wsched_fork *wsched_spawn(struct wsched_fork *w, wsched_jo
 WSCHED_API struct wsched_fork *wsched_sync(struct wsched_fork *w);
 /* Does nobody want the result any more: is the task cancelled, over, or to be run again? */
 WSCHED_API bool wsched_fork_cancelled(struct wsched_fork *w);
-/* The number of the worker that runs us, 0 .. workers - 1; a guest has a higher one. */
+/* The number of the worker that runs us, as of wsched_task_worker(). */
 WSCHED_API uint32_t wsched_fork_worker(struct wsched_fork *w);
 
 /* What the arguments of a loop's body begin with. */
@@ -621,29 +621,54 @@ WSCHED_CHECKED int wsched_resource_info(struct wsched *pool, uint32_t index,
 /* The name of kernel `index`; NULL: there are not so many. Valid until the pool is closed. */
 WSCHED_API const char *wsched_kernel_name(const struct wsched *pool, uint32_t index);
 
+/* Who takes part in a pool. */
+enum wsched_worker_kind {
+    WSCHED_KIND_WORKER = 1, /* of the crew: forked and replaced by the pool */
+    WSCHED_KIND_DRIVER,     /* the process that opened it */
+    WSCHED_KIND_CLIENT,     /* a guest that submits; or works, but not now */
+    WSCHED_KIND_PROCESS,    /* a guest in wsched_work(), in its process's main thread */
+    WSCHED_KIND_THREAD,     /* a guest in wsched_work(), in another thread */
+    WSCHED_KIND_ACTOR,
+};
 enum wsched_worker_state {
-    WSCHED_WORKER_STARTING = 1, /* before or inside worker_start */
+    WSCHED_WORKER_STARTING = 1, /* before or inside worker_start; of an actor: or its constructor */
     WSCHED_WORKER_IDLE,
     WSCHED_WORKER_RUNNING,
     WSCHED_WORKER_STOPPED, /* by SIGSTOP or a debugger */
     WSCHED_WORKER_DEAD,    /* and not replaced (yet) */
+    WSCHED_WORKER_JOINED,  /* lives, and runs no tasks: the driver, a client */
 };
+#define WSCHED_WORKER_NAME_MAX 47
 struct wsched_worker_info {
-    uint32_t worker; /* 0 .. workers - 1 */
+    uint32_t worker; /* as wsched_task_worker() counts; UINT32_MAX: the driver */
+    uint32_t kind;   /* enum wsched_worker_kind */
     uint32_t state;  /* enum wsched_worker_state */
     int32_t pid;     /* 0: none yet */
+    int32_t tid;     /* of the thread that runs tasks; 0: none */
     uint32_t depth;  /* tasks on its stack: the running one, and those that wait for others */
-    uint32_t queued; /* in its own deque */
+    uint32_t queued; /* in its own deque or queue; of an actor: with the calls in its mailbox */
     uint32_t attempt;
+    bool is_job; /* it runs a job of `task` that it has stolen (fork and join) */
     struct wsched_future task; /* what it runs, or died at; 0: nothing */
     uint64_t started_ns;       /* since when, CLOCK_MONOTONIC; 0: fell out of its ring */
     uint64_t submitted, finished, failed, cancelled, stolen; /* of this worker's number, ever */
     const char *kernel; /* of `task`, or ""; valid until the pool is closed */
     char label[32];
+    char name[WSCHED_WORKER_NAME_MAX + 1]; /* as of wsched_worker_name() */
 };
-/* One worker. Works on a pool whose processes are dead. -ENOENT: there are not so many. */
+/* One worker, guest or actor, by the number that wsched_task_worker() tells it. Works on a pool whose
+ * processes are dead. -ENOENT: nobody has this number (now). */
 WSCHED_CHECKED int wsched_worker_info(struct wsched *pool, uint32_t worker,
                                       struct wsched_worker_info *out);
+/* Call `visit` for everybody who takes part: the crew, the driver, guests, actors. A non-zero return
+ * of visit stops and is returned. */
+WSCHED_CHECKED int wsched_members(struct wsched *pool,
+                                  int (*visit)(const struct wsched_worker_info *who, void *ctx),
+                                  void *ctx);
+/* What whoever has, or had, this number is called: "worker 1", "guest 0", "actor bank"; of actors that
+ * had it the last. -ENOENT: there are not so many numbers */
+WSCHED_CHECKED int wsched_worker_name(struct wsched *pool, uint32_t worker,
+                                      char name[WSCHED_WORKER_NAME_MAX + 1]);
 
 enum wsched_task_state {
     WSCHED_TASK_BLOCKED = 2, /* has dependencies that are not over */

@@ -252,7 +252,9 @@ struct wsched_fork *wsched_task_fork(const struct wsched_task *task)
 
 uint32_t wsched_fork_worker(struct wsched_fork *w)
 {
-    return stack_of(w)->pool->seat;
+    const struct wsched *p = stack_of(w)->pool;
+
+    return worker_number(p, p->seat);
 }
 
 bool wsched_fork_cancelled(struct wsched_fork *w)

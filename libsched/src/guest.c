@@ -260,6 +260,7 @@ static int guest_enter(struct wsched *p, uint32_t flags)
     au32_store_release(&s->is_detached, !!(flags & WSCHED_DETACHED));
     au32_store_release(&s->ready, 0);
     au32_store_release(&s->leaving, 0);
+    au32_store_release(&s->tid, 0);
     return 0;
 }
 

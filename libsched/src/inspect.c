@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inspect.c -- looking at a pool while it works, or after: itself, its workers, its tasks.
+ * inspect.c -- looking at a pool while it works, or after: itself and its tasks; members.c: who works.
  *
  * Nothing is locked and nothing is changed. A task is copied between two looks at its word: if the
  * word names the same task both times, what was copied belongs to that task, for a slot gets a new
@@ -12,16 +12,12 @@
 
 #include <string.h>
 
-#include "identity.h"
-
-#define LOOKS 16 /* at a worker that starts the next task while we look */
-
 const char *wsched_kernel_name(const struct wsched *p, uint32_t index)
 {
     return p && index < p->kernel_count ? p->kernels[index].name : NULL;
 }
 
-static const char *kernel_of(const struct wsched *p, uint32_t kernel)
+const char *kernel_name_of(const struct wsched *p, uint32_t kernel)
 {
     const char *name = wsched_kernel_name(p, kernel & KERNEL_NUMBER);
 
@@ -60,7 +56,7 @@ static bool task_look(const struct wsched *p, uint32_t index, double rate,
         .is_asked_to_stop = word & WORD_CANCEL,
         .is_released = word & WORD_RELEASED,
         .submitted_ns = ticks_to_ns(p, t->born, rate),
-        .kernel = kernel_of(p, t->kernel),
+        .kernel = kernel_name_of(p, t->kernel),
     };
     grant_show(p, index, word, out);
     out->priority = (int32_t)level_of(p, index, word_generation(word)) - LEVEL_NORMAL;
@@ -98,7 +94,7 @@ int wsched_tasks(struct wsched *p, int (*visit)(const struct wsched_task_info *t
     return err;
 }
 
-static bool is_dead(const struct wsched *p)
+bool pool_is_dead(const struct wsched *p)
 {
     return p->role == ROLE_OBSERVER && !name_is_used(p->fd);
 }
@@ -154,7 +150,7 @@ int wsched_info(struct wsched *p, struct wsched_info *out)
         .kernels = p->kernel_count,
         .supervisor = supervisor & ~(uint32_t)FUTEX_TID_MASK ? 0 : (int32_t)supervisor,
         .broken = -(int32_t)au32_load_acquire(&p->header->broken),
-        .is_dead = is_dead(p),
+        .is_dead = pool_is_dead(p),
         .is_stopping = au32_load_acquire(&p->header->stopping),
         .opened_ns = p->clock_ns,
         .bytes = p->bytes,
@@ -164,104 +160,6 @@ int wsched_info(struct wsched *p, struct wsched_info *out)
     for (uint32_t i = 0; i < p->seat_count; i++)
         info.queued += (seat_can_run(p, i) ? deque_size(p, i) : 0) +
                        (seat_is_crew(p, i) ? 0 : queue_size(p, i));
-    *out = info;
-    return 0;
-}
-
-/* ---- workers ----------------------------------------------------------------------------- */
-
-/* The letter of /proc/pid/stat; 'X': dead. */
-static char process_state(uint64_t identity)
-{
-    uint64_t start = 0;
-    char state = 'R';
-    int err = proc_stat(identity_pid(identity), &start, &state);
-
-    if (err)
-        return err == -ESRCH ? 'X' : 'R'; /* cannot tell: assume it lives */
-    bool is_same = (start & IDENTITY_START_MASK) == identity_start(identity);
-    return is_same && state != 'Z' ? state : 'X';
-}
-
-/* What is on top of its stack: false if that changed while we looked. */
-static bool look_at_stack(const struct wsched *p, const struct seat *s,
-                          struct wsched_worker_info *out)
-{
-    uint32_t depth = au32_load_acquire(&s->depth); /* W1 */
-
-    out->depth = depth > DEPTH_MAX ? DEPTH_MAX : depth;
-    out->task.v = 0;
-    if (!out->depth)
-        return true;
-    uint64_t entry = au64_load_relaxed(&s->running[out->depth - 1]); /* relaxed: looked at again */
-    uint32_t index = (uint32_t)(entry & 0x1fffff) - 1;
-    if (index >= p->task_count)
-        return au32_load_acquire(&s->depth) == depth;
-    const struct task *t = task_at(p, index);
-    uint64_t word = au64_load_acquire(&t->word); /* E1 */
-    out->attempt = (uint32_t)(entry >> 21) & 0xff;
-    out->task.v = future_make(index, (uint32_t)(entry >> 32) & GENERATION_MASK);
-    out->kernel = kernel_of(p, t->kernel);
-    memset(out->label, 0, sizeof out->label);
-    if (t->kernel & KERNEL_LABELLED)
-        memcpy(out->label, task_detail(p, t)->label, sizeof out->label - 1);
-    atomic_thread_fence(memory_order_acquire);
-    return au32_load_relaxed(&s->depth) == depth && /* relaxed: the fence orders them */
-           au64_load_relaxed(&s->running[out->depth - 1]) == entry &&
-           word_generation(word) == (entry >> 32 & GENERATION_MASK);
-}
-
-static enum wsched_worker_state worker_state(const struct wsched *p, const struct seat *s,
-                                             uint64_t identity, uint32_t depth)
-{
-    if (is_dead(p)) /* also one that nobody has entered, or whose process is still on its way out */
-        return WSCHED_WORKER_DEAD;
-    if (!(identity_pid(identity)))
-        return WSCHED_WORKER_STARTING;
-    char state = process_state(identity);
-    if (state == 'X' || state == 'x')
-        return WSCHED_WORKER_DEAD;
-    if (state == 'T' || state == 't')
-        return WSCHED_WORKER_STOPPED;
-    if (!au32_load_acquire(&s->ready))
-        return WSCHED_WORKER_STARTING;
-    return depth ? WSCHED_WORKER_RUNNING : WSCHED_WORKER_IDLE;
-}
-
-int wsched_worker_info(struct wsched *p, uint32_t worker, struct wsched_worker_info *out)
-{
-    int err = pool_check(p);
-
-    if (err || !out)
-        return err ? err : -EINVAL;
-    if (worker >= p->workers)
-        return -ENOENT;
-    const struct seat *s = &p->seats[worker];
-    uint64_t identity = au64_load_acquire(&s->identity);
-    struct wsched_worker_info info = {
-        .worker = worker,
-        .pid = identity_pid(identity),
-        .queued = deque_size(p, worker),
-        .submitted = au64_load_relaxed(&s->submitted), /* relaxed here and below: statistics */
-        .finished = au64_load_relaxed(&s->finished),
-        .failed = au64_load_relaxed(&s->failed),
-        .cancelled = au64_load_relaxed(&s->cancelled),
-        .stolen = au64_load_relaxed(&s->stolen),
-        .kernel = "",
-    };
-    bool is_one_moment = false;
-    for (int i = 0; i < LOOKS && !is_one_moment; i++)
-        is_one_moment = look_at_stack(p, s, &info);
-    if (!is_one_moment) { /* it is busy, with tasks too short to be told of */
-        info.task.v = 0;
-        info.kernel = "";
-        info.label[0] = 0;
-    }
-    if (info.task.v) {
-        uint64_t ticks = event_started(p, worker, info.task.v, info.attempt);
-        info.started_ns = ticks ? ticks_to_ns(p, ticks, tick_rate(p)) : 0;
-    }
-    info.state = worker_state(p, s, identity, info.depth);
     *out = info;
     return 0;
 }

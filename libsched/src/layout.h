@@ -178,7 +178,7 @@ struct seat {
     struct au32 reading;     /* the supervisor reads what the worker prints: output.c */
     struct au32 is_detached; /* of a guest: what it submitted runs on without it */
     struct au32 leaving;     /* a guest was asked to stop working: work.c */
-    uint32_t pad3;
+    struct au32 tid;         /* of a guest that works: its thread; else 0 */
     struct au64 awaits; /* what it sleeps for: call.c */
     uint64_t pad4[4];
     struct park park; /* a worker's */

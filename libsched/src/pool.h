@@ -624,6 +624,11 @@ void sweep_stopped(struct wsched *p, uint32_t seat);
 /* The crew, whose workers had these pids, the supervisor, and guests. */
 void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests[MASK_WORDS]);
 
+/* ---- inspect.c, members.c ---------------------------------------------------------------- */
+
+bool pool_is_dead(const struct wsched *p); /* for an observer: no process of it lives */
+const char *kernel_name_of(const struct wsched *p, uint32_t kernel); /* never NULL */
+
 /* ---- events.c ---------------------------------------------------------------------------- */
 
 void ticks_begin(struct wsched *p);

@@ -16,6 +16,7 @@
 #include "pool.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define SPIN_MAX 1500u
 #define SPIN_MIN 32u
@@ -162,6 +163,7 @@ static void begin(struct wsched *p)
     p->random = (uint64_t)p->pid * 0x9e3779b97f4a7c15u + p->seat;
     p->map_cursor = p->seat * 7;
     au32_store_release(&p->seats[p->seat].depth, 0);
+    au32_store_release(&p->seats[p->seat].tid, (uint32_t)gettid());
     au32_store_release(&p->seats[p->seat].ready, 1);
 }
 
@@ -171,6 +173,7 @@ static void end(struct wsched *p)
     if (deque_size(p, p->seat)) /* what our tasks submitted and did not wait for */
         park_wake_one(p);
     au32_store_release(&p->seats[p->seat].ready, 0);
+    au32_store_release(&p->seats[p->seat].tid, 0);
     p->role = ROLE_GUEST;
 }
 

@@ -4,12 +4,18 @@
 . "$(dirname "$0")/sched.inc"
 
 look() { # POOL STATE: what must be seen, whoever lives; STATE of the worker that holds
+    local state=joined
+    [ "$2" = dead ] && state=dead
     run 0 ps "$1"
-    shows '^worker +pid +state +kernel +label ' "^ +[01] +[0-9]+ +$2 +hold +no\. 7 +[0-9.]+ .?s +1 +1 "
-    [ "$(wc -l <"$work/out")" = 3 ] || fail "workers: $(cat "$work/out")"
+    shows '^who +kind +pid +state +kernel +label ' "^worker [01] +worker +[0-9]+ +$2 +hold +no\. 7 +[0-9.]+ .?s +1 +1 " \
+        "^driver +driver +$driver_pid +$state " '^actor clerk +actor '
+    [ "$(wc -l <"$work/out")" = 5 ] || fail "workers: $(cat "$work/out")"
     run 0 ps --json "$1"
     json "
-assert [r['worker'] for r in rows] == [0, 1], rows
+assert [(r['name'], r['kind']) for r in rows] == [('worker 0', 'worker'), ('worker 1', 'worker'), ('driver', 'driver'),
+    ('actor clerk', 'actor')], rows
+assert [r.get('worker') for r in rows] == [0, 1, None, 2 + 16], rows
+assert rows[2]['submitted'] == 9 and rows[2]['tid'] == 0 and all(r['tid'] == r['pid'] for r in rows if r['kind'] != 'driver'), rows
 busy, = [r for r in rows if r['kernel'] == 'hold']
 assert busy['state'] == '$2' and busy['label'] == 'no. 7' and busy['depth'] == 1 and busy['attempt'] == 1
 assert busy['running_seconds'] >= 0 and int(busy['task'], 16) > 0 and busy['pid'] > 0
@@ -56,7 +62,7 @@ assert s['age_seconds'] > 0 and s['shared_bytes'] > 100000 and s['payload_max_by
     run 0 top "$1" # no terminal: once
     shows "^$1  finished 6  failed 1  cancelled 0  run again 1  deaths 1  [0-9]+/s$" '^\[[#.]+\] [01] of 2 workers run  pending 0  blocked 1  kept 7 of '
     run 0 top --once --json "$1"
-    json "assert rows[0]['finished'] == 6 and len(rows[0]['workers']) == 2 and rows[0]['tasks_per_second'] >= 0, rows"
+    json "assert rows[0]['finished'] == 6 and [w['kind'] for w in rows[0]['workers']] == ['worker', 'worker', 'driver', 'actor'] and rows[0]['tasks_per_second'] >= 0, rows"
 
     run 0 trace "$1"
     "$python" - "$work/out" <<'END' || fail "the trace: $(head -c 1000 "$work/out")"

@@ -88,7 +88,21 @@ submits
 worker=$!
 until_true guests $worker 3
 submits
-crew=$("$bin" ps --json "$pool" | grep -o '"pid":[0-9]*' | cut -d: -f2)
+# Everybody is seen, and what each is.
+threads() {
+    [ "$("$bin" ps --json "$pool" | grep -c '"kind":"thread"')" = "$1" ]
+}
+until_true threads 2
+run 0 ps --json "$pool"
+json "
+guests = [r for r in rows if r['name'].startswith('guest ')]
+assert [r['pid'] for r in guests] == [$worker] * 2 and {r['kind'] for r in guests} == {'thread'}, rows
+assert len({r['tid'] for r in guests}) == 2 and all(r['state'] in ('idle', 'running') for r in guests), rows
+assert [r['worker'] for r in guests] == [2, 3] and sum(r['finished'] for r in rows) == 6, rows
+assert [(r['pid'], r['state']) for r in rows if r['kind'] == 'driver'] == [($driver, 'joined')], rows"
+run 0 top "$pool"
+shows ' of 4 workers run ' '^guest 1 +thread +[0-9]+ +(idle|running) '
+crew=$("$bin" ps --json "$pool" | grep '"kind":"worker"' | grep -o '"pid":[0-9]*' | cut -d: -f2)
 # shellcheck disable=SC2086
 kill -STOP $crew
 "$work/client" "$pool" >"$work/out" || fail "the client: exit $?"

@@ -205,6 +205,8 @@ static void refuses_bad_arguments(void)
         CHILD_CHECK(wsched_info(pool, &info) == -ECHILD);
         CHILD_CHECK(wsched_worker_info(pool, 0, &w) == -ECHILD);
         CHILD_CHECK(wsched_tasks(pool, stop_at_first, &visits) == -ECHILD);
+        CHILD_CHECK(wsched_members(pool, NULL, NULL) == -ECHILD);
+        CHILD_CHECK(wsched_worker_name(pool, 0, w.name) == -ECHILD);
         _exit(0);
     }
     int status = -1;

@@ -106,6 +106,111 @@ static void threads_and_processes(void)
     gate_free();
 }
 
+/* ---- who is seen ---------------------------------------------------------------------------- */
+
+struct seen {
+    struct wsched_worker_info all[16];
+    uint32_t count;
+};
+
+static int see(const struct wsched_worker_info *who, void *ctx)
+{
+    struct seen *s = ctx;
+
+    if (s->count < 16)
+        s->all[s->count++] = *who;
+    return 0;
+}
+
+static int stop_at_driver(const struct wsched_worker_info *who, void *ctx)
+{
+    ++*(int *)ctx;
+    return who->kind == WSCHED_KIND_DRIVER ? 77 : 0;
+}
+
+static struct seen look_around(struct wsched *pool)
+{
+    struct seen s = { .count = 0 };
+
+    REQUIRE_OK(wsched_members(pool, see, &s));
+    return s;
+}
+
+/* A crew of one that is held up, the driver, a client, a process and a thread that work, an actor. */
+static void everybody_is_seen(void)
+{
+    static const struct {
+        const char *name;
+        uint32_t worker, kind;
+    } want[] = { { "worker 0", 0, WSCHED_KIND_WORKER },  { "driver", UINT32_MAX, WSCHED_KIND_DRIVER },
+                 { "guest 0", 1, WSCHED_KIND_PROCESS },  { "guest 1", 2, WSCHED_KIND_CLIENT },
+                 { "guest 2", 3, WSCHED_KIND_THREAD },   { "actor clerk", 17, WSCHED_KIND_ACTOR },
+                 { "actor 1", 18, WSCHED_KIND_ACTOR } };
+    struct wsched_actor_spec named = { .name = "clerk" }, nameless = { .name = NULL };
+    struct wsched_actor a, b;
+    struct wsched_worker_info w;
+    char text[WSCHED_WORKER_NAME_MAX + 1];
+    int visits = 0;
+
+    gate_make();
+    struct wsched *pool = open_named(1, 0, "seen");
+    struct wsched_future blocked = block_crew(pool);
+    pid_t pid = child_works(pool);
+    struct wsched *client = join(name);
+    struct working t;
+    pthread_t thread;
+    REQUIRE_OK(wsched_join(name, kit_kernels, kit_kernel_count, NULL, &t.guest));
+    REQUIRE(!pthread_create(&thread, NULL, work_thread, &t));
+    REQUIRE_OK(wsched_actor_new(pool, &named, &a));
+    REQUIRE_OK(wsched_actor_new(pool, &nameless, &b));
+    struct wsched_future f[2] = { kit_submit(client, "wait", NULL, 0),
+                                  kit_submit(client, "wait", NULL, 0) };
+    gate_arrival();
+    gate_arrival(); /* both guests are at it */
+    struct seen s = look_around(pool);
+    REQUIRE(s.count == 7);
+    for (uint32_t i = 0; i < 7; i++) {
+        CHECK_EQ(s.all[i].worker, want[i].worker);
+        CHECK_EQ(s.all[i].kind, want[i].kind);
+        CHECK(!strcmp(s.all[i].name, want[i].name));
+    }
+    const struct wsched_worker_info *driver = &s.all[1], *process = &s.all[2], *client_seen = &s.all[3],
+                                    *threaded = &s.all[4];
+    CHECK(driver->pid == getpid() && driver->tid == 0 && driver->state == WSCHED_WORKER_JOINED);
+    CHECK(process->pid == pid && process->tid == pid);
+    CHECK(client_seen->pid == getpid() && client_seen->state == WSCHED_WORKER_JOINED);
+    CHECK(client_seen->submitted == 2 && client_seen->tid == 0);
+    CHECK(threaded->pid == getpid() && threaded->tid > 0 && threaded->tid != getpid());
+    CHECK(process->state == WSCHED_WORKER_RUNNING && threaded->state == WSCHED_WORKER_RUNNING);
+    CHECK((process->task.v == f[0].v && threaded->task.v == f[1].v) ||
+          (process->task.v == f[1].v && threaded->task.v == f[0].v));
+    CHECK(!strcmp(process->kernel, "wait") && process->depth == 1 && process->started_ns > 0);
+    REQUIRE_OK(wsched_worker_info(pool, 3, &w));
+    CHECK(w.tid == threaded->tid && w.task.v == threaded->task.v);
+    CHECK_EQ(wsched_worker_info(pool, 4, &w), -ENOENT); /* a seat that nobody has */
+    CHECK_EQ(wsched_worker_name(pool, 4, text), 0);
+    CHECK(!strcmp(text, "guest 3"));
+    CHECK_EQ(wsched_worker_name(pool, 1 + 16 + 16, text), -ENOENT);
+    CHECK_EQ(wsched_worker_name(pool, 0, NULL), -EINVAL);
+    CHECK_EQ(wsched_members(pool, NULL, NULL), -EINVAL);
+    CHECK_EQ(wsched_members(pool, stop_at_driver, &visits), 77);
+    CHECK_EQ(visits, 2);
+    gate_open();
+    CHECK_EQ(kit_long(client, f[0]), 1);
+    CHECK_EQ(kit_long(client, f[1]), 1);
+    CHECK_EQ(kit_long(pool, blocked), 1);
+    REQUIRE_OK(wsched_leave(t.guest));
+    pthread_join(thread, NULL);
+    REQUIRE_OK(wsched_worker_info(pool, 3, &w));
+    CHECK(w.kind == WSCHED_KIND_CLIENT && w.tid == 0 && w.depth == 0);
+    wsched_close(t.guest);
+    wsched_close(client);
+    CHECK_EQ(look_around(pool).count, 5);
+    wsched_close(pool);
+    CHECK_EQ(ended(pid), 0);
+    gate_free();
+}
+
 /* ---- errors, and what one handle may do ---------------------------------------------------- */
 
 static int works_inside(struct wsched_task *task, void *ctx)
@@ -239,7 +344,8 @@ static void driver_is_killed(void)
 }
 
 TESTS("wsched: guests that work",
-      { "threads and processes beside the crew", threads_and_processes }, { "errors", errors },
+      { "threads and processes beside the crew", threads_and_processes }, { "everybody is seen, and what each is at", everybody_is_seen },
+      { "errors", errors },
       { "what a dead guest ran runs again", dying },
       { "a guest stopped in its sleep holds up nobody", stopped_while_asleep },
       { "a working guest of a killed driver is told", driver_is_killed })

@@ -44,17 +44,26 @@ static bool remove_dead(struct doctor *d, const char *where)
     return !err;
 }
 
-static void look_at_workers(struct doctor *d, const char *where, struct wsched *pool)
-{
-    struct wsched_worker_info w;
-    char what[120];
+struct look {
+    struct doctor *doctor;
+    const char *where;
+};
 
-    for (uint32_t i = 0; wsched_worker_info(pool, i, &w) == 0; i++)
-        if (w.state == WSCHED_WORKER_STOPPED) {
-            snprintf(what, sizeof what, "worker %u, pid %d, is stopped%s%s", i, w.pid,
-                     w.kernel[0] ? " in " : "", w.kernel);
-            tell(d, where, what, "kill -CONT it, or kill it: it is replaced", false);
-        }
+/* Clients that are stopped hold up nobody. */
+static int look_at_one(const struct wsched_worker_info *w, void *ctx)
+{
+    struct look *l = ctx;
+    char what[160];
+
+    if (w->state != WSCHED_WORKER_STOPPED || !w->tid)
+        return 0;
+    snprintf(what, sizeof what, "%s, pid %d, is stopped%s%s", w->name, w->pid,
+             w->kernel[0] ? " in " : "", w->kernel);
+    tell(l->doctor, l->where, what,
+         w->kind == WSCHED_KIND_WORKER ? "kill -CONT it, or kill it: it is replaced"
+                                       : "kill -CONT it, or kill it",
+         false);
+    return 0;
 }
 
 static int examine(const char *where, void *ctx)
@@ -85,7 +94,7 @@ static int examine(const char *where, void *ctx)
         else if (!i.supervisor && !i.is_stopping)
             tell(d, where, "nobody looks after its workers", "its driver's next call mends it",
                  false);
-        look_at_workers(d, where, pool);
+        (void)!wsched_members(pool, look_at_one, &(struct look){ d, where });
     }
     wsched_close(pool);
     return 0;

@@ -24,21 +24,33 @@ struct top {
     uint64_t last_ns, last_over, opened_ns; /* of the picture before; 0: there was none */
 };
 
+struct load {
+    uint32_t workers, busy; /* the crew, and guests that work */
+};
+
+static int count_load(const struct wsched_worker_info *w, void *ctx)
+{
+    struct load *load = ctx;
+    bool works = w->kind == WSCHED_KIND_WORKER || w->kind == WSCHED_KIND_PROCESS ||
+                 w->kind == WSCHED_KIND_THREAD;
+
+    load->workers += works;
+    load->busy += works && w->state == WSCHED_WORKER_RUNNING;
+    return 0;
+}
+
 static void emit_load(FILE *out, struct wsched *pool, const struct wsched_info *i)
 {
-    uint32_t busy = 0;
+    struct load load = { 0, 0 };
     char bar[BAR_WIDTH + 1];
 
-    for (uint32_t w = 0; w < i->workers; w++) {
-        struct wsched_worker_info info;
-        busy += !wsched_worker_info(pool, w, &info) && info.state == WSCHED_WORKER_RUNNING;
-    }
-    double share = i->workers ? (double)busy / i->workers : 0;
+    (void)!wsched_members(pool, count_load, &load); /* it is open: nothing can go wrong */
+    double share = load.workers ? (double)load.busy / load.workers : 0;
     for (int b = 0; b < BAR_WIDTH; b++)
         bar[b] = b < (int)(share * BAR_WIDTH + 0.5) ? '#' : '.';
     bar[BAR_WIDTH] = 0;
     fprintf(out, "[%s] %u of %u workers run  pending %llu  blocked %llu  kept %llu of %u slots\n",
-            bar, busy, i->workers, (unsigned long long)i->pending, (unsigned long long)i->blocked,
+            bar, load.busy, load.workers, (unsigned long long)i->pending, (unsigned long long)i->blocked,
             (unsigned long long)(i->done + i->failed + i->cancelled), i->task_capacity);
 }
 

@@ -13,7 +13,7 @@
 static const struct command commands[] = {
     { "ls", "list your pools", cmd_ls },
     { "stat", "tell about a pool", cmd_stat },
-    { "ps", "list a pool's workers, its tasks, or its actors", cmd_ps },
+    { "ps", "list who takes part in a pool, its tasks, or its actors", cmd_ps },
     { "top", "watch a pool", cmd_top },
     { "trace", "draw which worker ran what, and when", cmd_trace },
     { "deaths", "list which workers died, and of what", cmd_deaths },

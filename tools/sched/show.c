@@ -40,11 +40,18 @@ const char *show_task_state(uint32_t state)
 
 static const char *worker_state(uint32_t state)
 {
-    static const char *const names[] = {
-        "unknown", "starting", "idle", "running", "stopped", "dead"
-    };
+    static const char *const names[] = { "unknown", "starting", "idle",  "running",
+                                         "stopped", "dead",     "joined" };
 
     return names[state < sizeof names / sizeof *names ? state : 0];
+}
+
+static const char *worker_kind(uint32_t kind)
+{
+    static const char *const names[] = { "unknown", "worker", "driver", "client",
+                                         "process", "thread", "actor" };
+
+    return names[kind < sizeof names / sizeof *names ? kind : 0];
 }
 
 /* How long ago; nothing where it is not known. */
@@ -66,20 +73,25 @@ static void emit_task_id(struct emit *e, const char *key, const char *title, uin
     emit_string(e, key, title, text);
 }
 
-void show_worker(struct emit *e, const struct wsched_worker_info *w, uint64_t now)
+static void show_worker(struct emit *e, const struct wsched_worker_info *w, uint64_t now)
 {
     emit_row(e);
-    emit_uint(e, "worker", "worker", w->worker);
+    emit_string(e, "name", "who", w->name);
+    if (w->worker != UINT32_MAX)
+        emit_uint(e, "worker", NULL, w->worker);
+    emit_string(e, "kind", "kind", worker_kind(w->kind));
     emit_int(e, "pid", "pid", w->pid);
     emit_string(e, "state", "state", worker_state(w->state));
+    emit_int(e, "tid", NULL, w->tid);
     emit_string(e, "kernel", "kernel", w->kernel);
     emit_string(e, "label", "label", w->label);
     emit_since(e, "running_seconds", "for", w->task.v ? w->started_ns : 0, now);
     emit_uint(e, "attempt", "attempt", w->task.v ? w->attempt : 0);
     emit_task_id(e, "task", NULL, w->task.v);
+    emit_bool(e, "is_job", NULL, w->is_job);
     emit_uint(e, "depth", "depth", w->depth);
     emit_uint(e, "queued", "queued", w->queued);
-    emit_uint(e, "submitted", NULL, w->submitted);
+    emit_uint(e, "submitted", "submitted", w->submitted);
     emit_uint(e, "finished", "finished", w->finished);
     emit_uint(e, "failed", "failed", w->failed);
     emit_uint(e, "cancelled", NULL, w->cancelled);
@@ -87,19 +99,25 @@ void show_worker(struct emit *e, const struct wsched_worker_info *w, uint64_t no
     emit_row_end(e);
 }
 
+struct rows {
+    struct emit *e;
+    uint64_t now;
+};
+
+static int show_member(const struct wsched_worker_info *w, void *ctx)
+{
+    struct rows *r = ctx;
+
+    show_worker(r->e, w, r->now);
+    return 0;
+}
+
 int show_workers(struct wsched *pool, struct emit *e, const char *key)
 {
-    uint32_t workers = wsched_workers(pool);
-    uint64_t now = show_now_ns();
-    int err = 0;
+    struct rows rows = { e, show_now_ns() };
 
     emit_list(e, key);
-    for (uint32_t i = 0; i < workers && !err; i++) {
-        struct wsched_worker_info w;
-        err = wsched_worker_info(pool, i, &w);
-        if (!err)
-            show_worker(e, &w, now);
-    }
+    int err = wsched_members(pool, show_member, &rows);
     emit_list_end(e);
     return err;
 }

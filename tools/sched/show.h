@@ -10,14 +10,13 @@ extern const char *const show_task_states[]; /* for ARG_CHOICE: from WSCHED_TASK
 
 uint64_t show_now_ns(void); /* CLOCK_MONOTONIC */
 const char *show_task_state(uint32_t state);
-void show_worker(struct emit *e, const struct wsched_worker_info *w, uint64_t now_ns);
 void show_resources(struct emit *e, struct wsched *pool);
 void show_task(struct emit *e, struct wsched *pool, const struct wsched_task_info *t, uint64_t now_ns);
 void show_death(struct emit *e, const struct wsched_death *d, uint64_t now_ns);
 
 void show_actor(struct emit *e, const struct wsched_actor_info *a);
 
-/* All of them as a list; `key` as in emit_list(). 0 or what the library returned. */
+/* Everybody who takes part, as a list; `key` as in emit_list(). 0 or what the library returned. */
 int show_workers(struct wsched *pool, struct emit *e, const char *key);
 
 #endif
