@@ -121,8 +121,17 @@ struct wsched_options {
      * of the pool die it stays, to be looked at, until the next pool of that name replaces it.
      */
     const char *name;
+    /*
+     * 0: no limit; else bytes, from 1 MiB. A worker or an actor that holds more private memory than
+     * this, beyond what it was forked with, is killed: resident anonymous pages (RssAnon of proc(5)).
+     * Shared mappings, such as an object store's, and files are not counted. It is looked at after
+     * every 10 ms of CPU time of each, in which a worker may touch some 100 MiB more; an idle pool
+     * costs nothing. What it ran runs again, as after any death, and fails with -ENOMEM at last;
+     * wsched_failure() and wsched_next_death() tell. A task may pay for what those before it left.
+     */
+    uint64_t worker_memory_max;
 };
-#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL }
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, 0 }
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
@@ -312,6 +321,7 @@ WSCHED_API void wsched_set_free(struct wsched_set *set);
  * The result bytes of a task that is done: copies up to `cap`, *size becomes their number.
  *   -EINPROGRESS  not done     -ECANCELED  cancelled     -EINVAL  a future of no task
  *   -EOWNERDEAD   its workers died more often than max_retries allows
+ *   -ENOMEM       the same, at last because of worker_memory_max
  *   -ETIMEDOUT    it was late: deadline_ms
  *   else the kernel's own error. wsched_failure() tells more.
  */
@@ -709,6 +719,7 @@ struct wsched_death {
     uint32_t worker;
     int32_t signal;    /* or 0 */
     int32_t exit_code; /* or -1 */
+    uint64_t memory;   /* bytes, if it was killed for more than worker_memory_max; or 0 */
     char kernel[WSCHED_KERNEL_NAME_MAX + 1]; /* what it was running, or "" */
     char label[32];
 };

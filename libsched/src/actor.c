@@ -332,7 +332,7 @@ void actor_has_died(struct wsched *p, uint32_t index, pid_t pid, int status)
                                                                               : -1),
         .kernel = (uint16_t)kernel,
         .actor = (uint8_t)(index + 1),
-        .flags = CAUSE_ACTOR_ENDED,
+        .flags = (uint8_t)(CAUSE_ACTOR_ENDED | (au64_load_acquire(&s->memory) ? CAUSE_MEMORY : 0)),
         .restarts = (uint8_t)au32_load_relaxed(&a->restarts), /* relaxed: ours */
         .attempts_max = (uint8_t)(a->max_restarts < 0 ? 0 : a->max_restarts),
     };

@@ -164,6 +164,7 @@ void death_put(struct wsched *p, uint32_t seat, pid_t pid, int status, const str
     d->worker = worker_number(p, seat);
     d->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     d->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    d->memory = au64_load_acquire(&p->seats[seat].memory);
     memset(d->kernel, 0, sizeof d->kernel);
     memset(d->label, 0, sizeof d->label);
     if (running) {
@@ -201,6 +202,7 @@ int wsched_next_death(struct wsched *p, uint64_t *cursor, struct wsched_death *o
         out->worker = copy.worker;
         out->signal = copy.signal;
         out->exit_code = copy.exit_code;
+        out->memory = copy.memory;
         memcpy(out->kernel, copy.kernel, sizeof out->kernel);
         memcpy(out->label, copy.label, sizeof out->label);
         out->kernel[sizeof out->kernel - 1] = out->label[sizeof out->label - 1] = 0;

@@ -23,7 +23,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 6u
+#define LAYOUT_VERSION 7u
 
 #define WORKERS_MAX 256u
 #define GUESTS_MAX 64u
@@ -100,6 +100,7 @@ struct cause { /* of a failure; written by the word's exclusive owner */
 };
 #define CAUSE_DEPENDENCY 1u  /* of a task that it was to follow */
 #define CAUSE_ACTOR_ENDED 2u /* the actor has ended, and of this */
+#define CAUSE_MEMORY 4u      /* its worker took more than header.memory_max */
 
 /* Flags in task.kernel */
 #define KERNEL_LABELLED 0x8000u /* there is a label */
@@ -180,7 +181,8 @@ struct seat {
     struct au32 leaving;     /* a guest was asked to stop working: work.c */
     struct au32 tid;         /* of a guest that works: its thread; else 0 */
     struct au64 awaits; /* what it sleeps for: call.c */
-    uint64_t pad4[4];
+    struct au64 memory; /* with so many bytes it was over the limit, and killed: memory.c; or 0 */
+    uint64_t pad4[3];
     struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */
     struct au64 running[DEPTH_MAX];
@@ -198,6 +200,7 @@ struct death {
     uint32_t worker;
     int32_t signal;
     int32_t exit_code;
+    uint64_t memory; /* as of the seat */
     char kernel[NAME_BYTES];
     char label[NAME_BYTES];
 };
@@ -355,7 +358,8 @@ struct header {
     struct au32 over;         /* the driver is dead: nothing will run any more */
     struct au32 actors_used;  /* records of actors from here on were never taken */
     struct au64 room_waiters; /* bits of park words that wait for a free slot */
-    uint64_t pad4[7];
+    uint64_t memory_max;      /* of a worker, bytes; 0: any */
+    uint64_t pad4[6];
     struct park client_park[CLIENT_PARKS];
     struct park guest_park[GUESTS_MAX];
     struct geometry geometry;

@@ -97,7 +97,10 @@ void cause_describe(const struct wsched *p, const struct cause *c, int error, ui
     snprintf(before, sizeof before, "%s%s",
              c->flags & CAUSE_DEPENDENCY ? "a task it depends on: " : "", actor);
     count_suffix(c, 0, count);
-    if (error == -EOWNERDEAD && !c->signal && c->exit_code < 0 && c->attempts && !c->flags)
+    if (c->flags & CAUSE_MEMORY && c->signal)
+        snprintf(text, FAILURE_TEXT, "%skilled at over %u MiB of memory%s%s%s", before,
+                 (uint32_t)(p->header->memory_max >> 20), running, kernel, count);
+    else if (error == -EOWNERDEAD && !c->signal && c->exit_code < 0 && c->attempts && !c->flags)
         snprintf(text, FAILURE_TEXT, "%sits worker died while running %s%s", before, kernel, count);
     else if (c->late || (!c->signal && c->exit_code < 0 && error != -ECANCELED))
         describe_error(p, c, error, before, text);

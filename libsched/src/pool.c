@@ -2,7 +2,7 @@
 /* pool.c -- opening and closing a pool. */
 #define _GNU_SOURCE
 #include "identity.h"
-#include "pool.h"
+#include "memory.h"
 
 #include <fcntl.h>
 #include <stddef.h>
@@ -38,7 +38,8 @@ static int check_options(const struct wsched_options *o)
             return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
         o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->guests > GUESTS_MAX ||
-        o->actors > ACTORS_MAX || o->output_fd < 0 || !resources_are_good(o))
+        o->actors > ACTORS_MAX || o->output_fd < 0 ||
+        (o->worker_memory_max && o->worker_memory_max < MEMORY_MIN) || !resources_are_good(o))
         return -EINVAL;
     return o->output_fd && fcntl(o->output_fd, F_GETFD) < 0 ? -EBADF : 0;
 }

@@ -175,6 +175,7 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     place(p, &at);
     p->header->layout_version = LAYOUT_VERSION;
     p->header->workers = p->workers;
+    p->header->memory_max = o->worker_memory_max;
     p->header->geometry = (struct geometry){ .bytes = p->bytes,
                                              .task_count = p->task_count,
                                              .bytes_stride = p->bytes_stride,

@@ -15,6 +15,7 @@
  *                       something to do for an actor: actor.c.
  *   guests (epoll)      one of them died: guard.c sweeps its seat.
  *   output (epoll)      workers printed something: output.c, if it was asked for.
+ *   SIGXCPU             a worker has used some CPU time: memory.c, if it was asked for.
  *
  * Deaths
  *   worker      above. Crash loops while starting are slowed down; a pool of which no worker ever
@@ -52,6 +53,7 @@
 
 #include "guard.h"
 #include "identity.h"
+#include "memory.h"
 
 #define CLOSE_MS 1000   /* workers that do not end within it are killed */
 #define FAILS_BROKEN 8u /* worker_start that fails so often in a row, in every seat */
@@ -125,7 +127,8 @@ static int worker_fork(struct wsched *p, struct crew *crew, uint32_t seat)
 
     if (err)
         return err;
-    au32_store_relaxed(&p->seats[seat].ready, 0); /* relaxed: fork orders it */
+    au32_store_relaxed(&p->seats[seat].ready, 0);  /* relaxed: fork orders them */
+    au64_store_relaxed(&p->seats[seat].memory, 0);
     au64_store_release(&p->seats[seat].identity,
                        identity_make(au32_load_relaxed(&p->header->crew), 0, 0));
     pid_t pid = fork();
@@ -135,6 +138,14 @@ static int worker_fork(struct wsched *p, struct crew *crew, uint32_t seat)
     output_forked(crew->output, seat, output, pid);
     if (pid < 0)
         return err;
+    err = memory_watch(p, seat, pid);
+    if (err) {
+        memory_forget(seat);
+        kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        return err;
+    }
     crew->pids[seat] = pid;
     crew->due[seat] = 0;
     return 0;
@@ -189,6 +200,7 @@ static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int 
     pid_t pid = crew->pids[seat];
 
     crew->pids[seat] = 0;
+    memory_forget(seat);
     output_ended(crew->output, seat, !WIFEXITED(status));
     if (stopping)
         return;
@@ -355,6 +367,8 @@ static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigaddset(&child, SIGURG); /* of guests: look who is there */
+    sigaddset(&child, MEMORY_SIGNAL);
+    memory_begin();
     crew->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK); /* all signals are blocked */
     if (crew->signals < 0)
         return -errno;
@@ -405,6 +419,9 @@ static void supervise(struct wsched *p, struct crew *crew)
         while (read(crew->signals, &info, sizeof info) > 0)
             if (info.ssi_signo == SIGURG)
                 guard_scan(p, &crew->guard);
+            else if (info.ssi_signo == MEMORY_SIGNAL && info.ssi_code == SI_TIMER &&
+                     (uint32_t)info.ssi_int < p->seat_count)
+                memory_look(p, (uint32_t)info.ssi_int, crew->pids[info.ssi_int]);
         guard_serve(p, &crew->guard);
         bool stopping = au32_load_acquire(&p->header->stopping); /* they may know it before us */
         reap(p, crew, stopping);

@@ -45,6 +45,13 @@ struct sweep {
 
 /* ---- the tasks it was running ------------------------------------------------------------ */
 
+/* memory.c killed it. */
+static bool was_too_big(const struct wsched *p, uint32_t seat, int status)
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+           au64_load_acquire(&p->seats[seat].memory);
+}
+
 static void fill_cause(struct wsched *p, struct task *t, uint64_t word, pid_t pid, int status)
 {
     task_detail(p, t)->cause = (struct cause){
@@ -54,6 +61,7 @@ static void fill_cause(struct wsched *p, struct task *t, uint64_t word, pid_t pi
         .kernel = (uint16_t)task_kernel(t),
         .attempts = (uint8_t)word_attempt(word),
         .attempts_max = t->attempts_max,
+        .flags = (uint8_t)(was_too_big(p, word_seat(word), status) ? CAUSE_MEMORY : 0),
         .actor = (uint8_t)t->place,
     };
     if (t->place && !actor_will_restart(p, t->place - 1))
@@ -92,7 +100,8 @@ static void settle(struct wsched *p, uint32_t index, uint64_t word, bool is_char
     } else {
         fill_cause(p, t, word, pid, status);
         POINT("sweep: cause written, task not failed");
-        task_end_dead(p, index, word, TASK_FAILED, EOWNERDEAD);
+        task_end_dead(p, index, word, TASK_FAILED,
+                      was_too_big(p, seat, status) ? ENOMEM : EOWNERDEAD);
     }
     park_wake_one(p);
 }

@@ -220,7 +220,10 @@ void show_death(struct emit *e, const struct wsched_death *d, uint64_t now)
 {
     char cause[80] = "";
 
-    if (d->signal)
+    if (d->memory)
+        snprintf(cause, sizeof cause, "over worker_memory_max: %llu MiB",
+                 (unsigned long long)(d->memory >> 20));
+    else if (d->signal)
         snprintf(cause, sizeof cause, "signal %d (%s)", d->signal,
                  sigdescr_np(d->signal) ? sigdescr_np(d->signal) : "?");
     else if (d->exit_code >= 0)
@@ -232,6 +235,7 @@ void show_death(struct emit *e, const struct wsched_death *d, uint64_t now)
     emit_string(e, "cause", "cause", cause);
     emit_int(e, "signal", NULL, d->signal);
     emit_int(e, "exit_code", NULL, d->exit_code);
+    emit_uint(e, "memory", NULL, d->memory);
     emit_string(e, "kernel", "kernel", d->kernel);
     emit_string(e, "label", "label", d->label);
     emit_uint(e, "time_ns", NULL, d->time_ns);
