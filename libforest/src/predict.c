@@ -9,7 +9,7 @@
  *           left rows first. At the end the list is in the order of the tree.
  *   walk    From where only a few are together, blocks of neighbours walk on, one level per
  *           pass: independent of each other, in a part of the tree that fits the nearest cache.
- * What the next tree needs is fetched meanwhile.
+ * What the next tree needs is fetched meanwhile, a little with each step.
  *
  * A few rows go one by one, each down many trees at once: see lockstep.h.
  *
@@ -36,6 +36,8 @@
 #define SMALL_BYTES 8192 /* so little needs no malloc() */
 #define PIECE_ROWS 1024u /* at least, of what an executor does at once */
 #define PIECES_MAX 64u
+#define USUAL_LEVELS 12 /* that a row walks, or so */
+#define PACE_MAX 8      /* lines fetched ahead with each step */
 #define PENDING_MAX (CHUNK_ROWS_MAX / TOGETHER + 1)
 
 /* What is asked for. */
@@ -111,14 +113,19 @@ static void spread(const struct node *tree, const struct chunk *chunk,
     }
 }
 
-/* Fetch the share of `body` that belongs to rows from..to of the chunk. */
-static void fetch(const char *body, size_t bytes, const struct chunk *chunk, uint32_t from,
-                  uint32_t to)
+/*
+ * The next tree, at a pace that has all of it there when some dozen levels have been walked, or
+ * that keeps up with the walk: large trees are fetched in part, which helps all the same.
+ */
+static struct ahead next_tree(const struct forest *model, uint32_t t, const struct chunk *chunk)
 {
-    size_t i = bytes * from / chunk->count & ~(size_t)63, end = bytes * to / chunk->count;
-
-    for (; i < end; i += 64)
-        __builtin_prefetch(body + i, 0, 2);
+    if (t + 1 == model->header->trees)
+        return (struct ahead){ 0 };
+    const char *nodes = (const char *)forest_nodes(model, t + 1);
+    size_t bytes = model->trees[t + 1].nodes * sizeof(struct node);
+    size_t steps = (size_t)chunk->count * USUAL_LEVELS / WALK_STEP;
+    size_t lines = bytes / 64 / (steps ? steps : 1) + 1;
+    return (struct ahead){ nodes, nodes + bytes, 64 * (lines < PACE_MAX ? lines : PACE_MAX) };
 }
 
 /* Walk all rows of the chunk down a tree, and add each leaf's number to sums[row]. */
@@ -126,15 +133,11 @@ static void walk_tree(const struct forest *model, uint32_t t, const struct chunk
                       const struct predict_kernels *kernels, double *sums)
 {
     uint64_t features = model->header->features;
-    uint32_t trees = model->header->trees;
     const struct node *tree = forest_nodes(model, t);
-    uint32_t next = t + 1 < trees ? t + 1 : t;
-    const char *next_tree = (const char *)forest_nodes(model, next);
-    size_t next_bytes = next > t && chunk->columns ? model->trees[next].nodes * sizeof *tree : 0;
+    struct ahead ahead = next_tree(model, t, chunk);
 
     spread(tree, chunk, kernels);
-    fetch(next_tree, next_bytes, chunk, 0, chunk->count);
-    kernels->walk(tree, chunk->rows, features, chunk->row, chunk->at, chunk->count, sums);
+    kernels->walk(tree, chunk->rows, features, chunk->row, chunk->at, chunk->count, &ahead, sums);
 }
 
 static void predict_numbers(const struct forest *model, const struct chunk *chunk,

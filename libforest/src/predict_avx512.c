@@ -7,7 +7,6 @@
 #include "predict.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -22,7 +21,7 @@ static inline __mmask16 lanes(uint32_t n)
 }
 
 /*
- * Gathers of all lanes into cleared registers. A gather merges into its target, so it waits for
+ * For gathers of all lanes into cleared registers. A gather merges into its target, so it waits for
  * whatever was last in that register; the compiler takes any, for all lanes are replaced. The
  * empty asm keeps it from knowing.
  */
@@ -31,21 +30,6 @@ AVX512 static inline __mmask16 all_lanes(void)
     __mmask16 all = 0xffff;
     __asm__("" : "+Yk"(all));
     return all;
-}
-
-AVX512 static inline __m512d gather_doubles(__m256i at, const void *from)
-{
-    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), (__mmask8)all_lanes(), at, from, 8);
-}
-
-AVX512 static inline __m512i gather_longs(__m256i at, const void *from)
-{
-    return _mm512_mask_i32gather_epi64(_mm512_setzero_si512(), (__mmask8)all_lanes(), at, from, 8);
-}
-
-AVX512 static inline __m256 gather_floats(__m256i at, const float *from)
-{
-    return _mm256_mmask_i32gather_ps(_mm256_setzero_ps(), (__mmask8)all_lanes(), at, from, 4);
 }
 
 /* The largest floats that are not above the numbers: the same floats are <= to both. */
@@ -80,35 +64,49 @@ AVX512 static uint32_t split(const float *column, float threshold, uint32_t *row
 /* A list of those on their way. */
 struct list {
     uint32_t n;
-    uint32_t row[WALK_ROWS + 16], at[WALK_ROWS + 16];
+    uint32_t row[WALK_ROWS + WALK_STEP], at[WALK_ROWS + WALK_STEP];
 };
 
 /* Those who have arrived. */
 struct arrivals {
     uint32_t n;
-    uint32_t row[2 * WALK_ROWS + 16];
-    double number[2 * WALK_ROWS + 16];
+    uint32_t row[2 * WALK_ROWS + WALK_STEP];
+    double number[2 * WALK_ROWS + WALK_STEP];
 };
 
+/* Four nodes. Gathers are slower: on some processors several times. */
+AVX512 static inline __m512i four_nodes(const struct node *tree, const uint32_t *at)
+{
+    __m512i nodes = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(tree + at[0])));
+
+    nodes = _mm512_inserti32x4(nodes, _mm_loadu_si128((const __m128i *)(tree + at[1])), 1);
+    nodes = _mm512_inserti32x4(nodes, _mm_loadu_si128((const __m128i *)(tree + at[2])), 2);
+    return _mm512_inserti32x4(nodes, _mm_loadu_si128((const __m128i *)(tree + at[3])), 3);
+}
+
 /*
- * Sixteen rows take a step each. The lists that are written are none of those that are read: a load
+ * Sixteen rows take a step each; those behind the end of the list stand at node 0 and are not kept. The lists that are written are none of those that are read: a load
  * that overlaps a store before it, even if only with what that leaves alone, would have to wait.
  */
 AVX512 static inline void step(const struct node *tree, const float *rows, __m512i width,
                                const struct list *from, uint32_t k, struct list *to,
                                struct arrivals *arrivals)
 {
-    const char *links = (const char *)tree + offsetof(struct node, right);
     const __m512i even =
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i evens = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+    const __m512i odds = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
     const __m512i one = _mm512_set1_epi32(1), odd = _mm512_add_epi32(even, one);
     __mmask16 used = lanes(from->n - k);
-    __m512i here = _mm512_maskz_loadu_epi32(used, from->at + k);
+    __m512i here = _mm512_loadu_si512(from->at + k);
     __m512i r = _mm512_maskz_loadu_epi32(used, from->row + k);
-    __m512i index = _mm512_add_epi32(here, here); /* a node is two units of eight bytes */
-    __m256i low = _mm512_castsi512_si256(index), high = _mm512_extracti64x4_epi64(index, 1);
-    __m512d number0 = gather_doubles(low, tree), number1 = gather_doubles(high, tree);
-    __m512i link0 = gather_longs(low, links), link1 = gather_longs(high, links);
+    const uint32_t *at = from->at + k;
+    __m512i nodes0 = four_nodes(tree, at), nodes1 = four_nodes(tree, at + 4);
+    __m512i nodes2 = four_nodes(tree, at + 8), nodes3 = four_nodes(tree, at + 12);
+    __m512d number0 = _mm512_castsi512_pd(_mm512_permutex2var_epi64(nodes0, evens, nodes1));
+    __m512d number1 = _mm512_castsi512_pd(_mm512_permutex2var_epi64(nodes2, evens, nodes3));
+    __m512i link0 = _mm512_permutex2var_epi64(nodes0, odds, nodes1);
+    __m512i link1 = _mm512_permutex2var_epi64(nodes2, odds, nodes3);
     __m512i right = _mm512_permutex2var_epi32(link0, even, link1);
     __m512i feature = _mm512_permutex2var_epi32(link0, odd, link1);
     __m512i cell = _mm512_add_epi32(_mm512_mullo_epi32(r, width), feature);
@@ -135,7 +133,8 @@ AVX512 static inline void step(const struct node *tree, const float *rows, __m51
 
 /* Whoever arrives makes room for another: so there are always many, up to the last. */
 AVX512 static void walk(const struct node *tree, const float *rows, uint64_t features,
-                        const uint32_t *row, const uint32_t *at, uint32_t n, double *sums)
+                        const uint32_t *row, const uint32_t *at, uint32_t n, struct ahead *ahead,
+                        double *sums)
 {
     const __m512i width = _mm512_set1_epi32((int)features);
     uint32_t started = 0;
@@ -148,10 +147,13 @@ AVX512 static void walk(const struct node *tree, const float *rows, uint64_t fea
         memcpy(from->row + from->n, row + started, more * sizeof *row);
         memcpy(from->at + from->n, at + started, more * sizeof *at);
         from->n += more;
+        memset(from->at + from->n, 0, WALK_STEP * sizeof *at);
         started += more;
         to->n = 0;
-        for (uint32_t k = 0; k < from->n; k += 16)
+        for (uint32_t k = 0; k < from->n; k += WALK_STEP) {
+            ahead_fetch(ahead);
             step(tree, rows, width, from, k, to, &arrivals);
+        }
         struct list *empty = from;
         from = to;
         to = empty;

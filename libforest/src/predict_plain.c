@@ -25,7 +25,7 @@ static uint32_t split(const float *column, float threshold, uint32_t *row, uint3
 
 /* Whoever arrives makes room for another: so there are always many, up to the last. */
 static void walk(const struct node *tree, const float *rows, uint64_t features, const uint32_t *row,
-                 const uint32_t *at, uint32_t n, double *sums)
+                 const uint32_t *at, uint32_t n, struct ahead *ahead, double *sums)
 {
     uint32_t rows_of[WALK_ROWS], here_of[WALK_ROWS], left = 0, started = 0;
 
@@ -39,6 +39,8 @@ static void walk(const struct node *tree, const float *rows, uint64_t features, 
         for (uint32_t k = 0; k < left; k++) {
             uint32_t r = rows_of[k], here = here_of[k];
             const struct node *node = &tree[here];
+            if (k % WALK_STEP == 0)
+                ahead_fetch(ahead);
             float value = rows[r * features + node->feature];
             uint32_t is_left = -(uint32_t)((double)value <= node->number);
             uint32_t right = node->right;

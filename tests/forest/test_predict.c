@@ -81,7 +81,8 @@ static void walking_arrives(void)
                                : tree[here].right;
                 expected[row[i]] += tree[here].number;
             }
-            kernels[k]->walk(tree, rows, COLS, row, at, n, sums);
+            struct ahead ahead = { (const char *)tree, (const char *)&tree[m.forest->trees[0].nodes], 64 };
+            kernels[k]->walk(tree, rows, COLS, row, at, n, &ahead, sums);
             CHECK(memcmp(sums, expected, sizeof sums) == 0);
         }
     trained_free(&m);
