@@ -32,6 +32,9 @@ paste -d' ' "$work/npy" <(sed 1d "$work/p.csv") | awk '
     { sum = $1 + $2 + $3; best = $1 >= $2 && $1 >= $3 ? 1.5 : $2 >= $3 ? 4 : 10 }
     sum < 0.999999 || sum > 1.000001 || best != $4 { exit 1 }' || fail "probabilities and predictions do not agree"
 
+"$forest" predict --model "$m" --data "$work/test.csv" --proba --json -o - | tr -d '{}":,' | awk '{ print $3, $5, $7 }' | awk '{ print $1 + 0, $2 + 0, $3 + 0 }' |
+    cmp - "$work/npy" || fail "probabilities in JSON differ"
+
 # eval counts what is right.
 right=$(paste -d' ' <(cut -d, -f11 "$work/test.csv" | sed 1d) <(sed 1d "$work/p.csv") | awk '$1 == $2' | wc -l)
 "$forest" eval --model "$m" --data "$work/test.csv" --target y --json >"$work/eval" || fail eval

@@ -17,6 +17,9 @@ same "rows" "$({ sed 1d "$out/d.a"; sed 1d "$out/d.b"; } | sort | md5sum)" "$(se
 cmp "$out/d.a" "$out/crlf.a" && cmp "$out/d.b" "$out/crlf.b" || fail "CRLF makes a difference"
 "$forest" split --data "$work/d.csv" --target y --test-size 0.2 --seed 6 --train-out "$out/c" --test-out "$out/e"
 cmp -s "$out/d.b" "$out/e" && fail "the seed makes no difference"
+same "split --json" "$("$forest" split --data "$work/d.csv" --seed 5 --test-size 0.2 --train-out "$out/j.a" --test-out "$out/j.b" --json)" \
+    '{"train_rows":480,"test_rows":120,"seed":5}'
+cmp "$out/d.b" "$out/j.b" || fail "--json makes a difference"
 
 # The model does not depend on the number of workers, nor on the form of the file.
 for w in 1 2 3; do
@@ -24,6 +27,9 @@ for w in 1 2 3; do
     [[ $(cat "$work/stderr") == "$out/$w.forest: 9 trees on 480 rows of 10 features"* ]] || fail "summary: $(cat "$work/stderr")"
     cmp "$out/1.forest" "$out/$w.forest" || fail "$w workers train another model"
 done
+"$forest" train --data "$out/d.a" --target y -n 9 --seed 3 --oob --json -o "$out/j.forest" >"$work/j" 2>"$work/stderr" || fail "train --json"
+same "with --json, standard error" "$(cat "$work/stderr")" ""
+sed 's/"seconds":[0-9.e-]*,"oob_score":0\.[0-9]*}$/.../' "$work/j" | grep -qxF "{\"model\":\"$out/j.forest\",\"rows\":480,\"features\":10,\"n_estimators\":9,\"bytes\":$(stat -c %s "$out/j.forest"),..." || fail "train --json: $(cat "$work/j")"
 for mode in hist fast; do
     for w in 1 2 3; do
         "$forest" train --data "$out/d.a" --target y --mode $mode -n 9 --seed 3 -w $w -q -o "$out/$mode.$w" || fail "train --mode $mode -w $w"
@@ -36,6 +42,9 @@ cmp -s "$out/hist.1" "$out/fast.1" && fail "modes hist and fast make no differen
 "$forest" train --data - --target y -n 9 --seed 3 -w 1 -q -o - <"$out/d.a" | cmp - "$out/1.forest" || fail "pipes"
 "$forest" train --data "$out/d.a" --target y -n 9 --seed 4 -w 1 -q -o "$out/4.forest"
 cmp -s "$out/1.forest" "$out/4.forest" && fail "the seed makes no difference"
+
+"$forest" predict --model "$out/1.forest" --data "$out/d.b" --json -o - | sed 's/^{"prediction": \(.*\)}$/\1/' >"$work/j"
+"$forest" predict --model "$out/1.forest" --data "$out/d.b" -o - | sed 1d | paste -d' ' - "$work/j" | awk '$1 != $2 { exit 1 } END { exit NR != 120 }' || fail "predict --json"
 
 # Predictions: 17 digits in CSV, the same doubles in .npy and on standard output.
 "$forest" predict --model "$out/1.forest" --data "$out/d.b" --target y -o "$out/p.csv" || fail predict

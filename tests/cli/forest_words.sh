@@ -21,6 +21,7 @@ t=(-n 20 --task classification -q -w 1)
 "$forest" predict -m "$work/n.forest" --data "$work/n.csv" --target kind -o "$work/n.p" || fail "predict numbers"
 sed 's/cat/0/; s/dog/1/' "$work/w.p" | cmp - "$work/n.p" || fail "words and numbers are not the same"
 "$forest" predict -m "$work/w.forest" --data "$work/w.csv" --target kind --proba -o - | head -n 1 | grep -qx 'probability of cat,probability of dog' || fail "--proba"
+"$forest" predict -m "$work/w.forest" --data "$work/w.csv" --json -o - | sed 's/^{"prediction": "\(.*\)"}$/\1/' | cmp - <(sed 1d "$work/w.p") || fail "words in JSON"
 same accuracy "$("$forest" eval -m "$work/w.forest" --data "$work/w.csv" --target kind --json)" \
     "$("$forest" eval -m "$work/n.forest" --data "$work/n.csv" --target kind --json)"
 # Other rows, with the words in another order and not all of them.

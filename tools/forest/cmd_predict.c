@@ -16,7 +16,7 @@
 struct predict {
     const char *model, *data, *target, *out;
     int missing;
-    bool proba;
+    bool proba, json;
 };
 
 static int parse(int argc, char **argv, struct predict *p)
@@ -33,6 +33,7 @@ static int parse(int argc, char **argv, struct predict *p)
           false },
         { "proba", 0, ARG_FLAG, &p->proba, NULL, "the probability of each class", 0, 0, NULL,
           false },
+        { "json", 0, ARG_FLAG, &p->json, NULL, "one JSON object a row", 0, 0, NULL, false },
         { .kind = ARG_END },
     };
     struct arg_command command = {
@@ -43,14 +44,18 @@ static int parse(int argc, char **argv, struct predict *p)
         "last\n"
         "bit; a name that ends in .npy gets a numpy array of float64. With --proba there is a "
         "column\n"
-        "'probability of LABEL' for each class.\n",
+        "'probability of LABEL' for each class. With --json a row is {\"prediction\": ...}, or\n"
+        "{\"probability\": {LABEL: ...}}.\n",
         options,
         NULL,
         0,
         0,
         0,
     };
-    return args_parse(argc, argv, &command);
+    int code = args_parse(argc, argv, &command);
+    if (code == ARGS_RUN && p->json && npy_is_named(p->out))
+        return args_complain("--json and a name that ends in .npy exclude each other");
+    return code;
 }
 
 /* Rows of `width` numbers: one prediction, or the probabilities of the classes with these labels.
@@ -123,7 +128,30 @@ static void write_npy(FILE *out, const struct answers *a)
     fwrite(a->numbers, sizeof *a->numbers, a->rows * a->width, out);
 }
 
-static int write_answers(const char *path, const struct answers *a)
+static void write_json_number(FILE *out, double number)
+{
+    char text[EMIT_DOUBLE_TEXT];
+    fputs(isfinite(number) ? emit_shortest(number, text) : "null", out);
+}
+
+static void write_json_row(FILE *out, const struct answers *a, const double *numbers)
+{
+    char text[EMIT_DOUBLE_TEXT];
+    fputs(a->labels ? "{\"probability\": {" : "{\"prediction\": ", out);
+    for (uint64_t k = 0; a->labels && k < a->width; k++) {
+        emit_json_string(out, label_text(a, a->labels[k], text));
+        fputs(": ", out);
+        write_json_number(out, numbers[k]);
+        fputs(k + 1 < a->width ? ", " : "}", out);
+    }
+    if (!a->labels && a->words->count)
+        emit_json_string(out, label_text(a, *numbers, text));
+    else if (!a->labels)
+        write_json_number(out, *numbers);
+    fputs("}\n", out);
+}
+
+static int write_answers(const char *path, bool is_json, const struct answers *a)
 {
     struct outfile out;
     struct diag diag;
@@ -131,8 +159,10 @@ static int write_answers(const char *path, const struct answers *a)
     if (!err) {
         if (npy_is_named(path))
             write_npy(out.stream, a);
-        else
+        else if (!is_json)
             write_csv(out.stream, a);
+        for (uint64_t i = 0; is_json && i < a->rows && !ferror(out.stream); i++)
+            write_json_row(out.stream, a, a->numbers + i * a->width);
         err = outfile_commit(&out, &diag);
     }
     if (err)
@@ -162,7 +192,7 @@ static int predict(const struct predict *p, const struct model *model, const str
     a.numbers = numbers;
     a.labels = labels;
     if (!err)
-        err = write_answers(p->out, &a);
+        err = write_answers(p->out, p->json, &a);
     free(numbers);
     free(labels);
     return err;

@@ -6,6 +6,7 @@
 #include "args.h"
 #include "commands.h"
 #include "csv.h"
+#include "emit.h"
 #include "forest.h"
 #include "npy.h"
 #include "outfile.h"
@@ -16,6 +17,7 @@ struct split {
     const char *data, *target, *train_out, *test_out;
     double test_size;
     uint32_t seed;
+    bool json;
 };
 
 static int parse(int argc, char **argv, struct split *s)
@@ -31,6 +33,8 @@ static int parse(int argc, char **argv, struct split *s)
           NULL, true },
         { "test-out", 0, ARG_TEXT, &s->test_out, "FILE.csv", "where the test rows go", 0, 0, NULL,
           true },
+        { "json", 0, ARG_FLAG, &s->json, NULL, "tell the numbers of rows as one JSON object", 0, 0,
+          NULL, false },
         { .kind = ARG_END },
     };
     struct arg_command command = {
@@ -48,6 +52,8 @@ static int parse(int argc, char **argv, struct split *s)
         return args_complain("--test-size: %g is not between 0 and 1", s->test_size);
     if (code == ARGS_RUN && !strcmp(s->train_out, s->test_out))
         return args_complain("--train-out and --test-out are the same file");
+    if (code == ARGS_RUN && s->json && (!strcmp(s->train_out, "-") || !strcmp(s->test_out, "-")))
+        return args_complain("--json and rows cannot both go to standard output");
     return code;
 }
 
@@ -176,6 +182,17 @@ static int write_parts(const struct split *s, const struct rows *r, const uint32
     return err;
 }
 
+static void tell_json(const struct split *s, uint64_t train_rows, uint64_t test_rows)
+{
+    struct emit e;
+    emit_start(&e, stdout, EMIT_JSON, false);
+    emit_object(&e, NULL);
+    emit_uint(&e, "train_rows", NULL, train_rows);
+    emit_uint(&e, "test_rows", NULL, test_rows);
+    emit_uint(&e, "seed", NULL, s->seed);
+    emit_object_end(&e);
+}
+
 int cmd_split(int argc, char **argv)
 {
     struct split s = { .test_size = 0.25 };
@@ -199,6 +216,8 @@ int cmd_split(int argc, char **argv)
         complain(s.data, "%s", diag.text);
     else
         err = write_parts(&s, &rows, order, test_count);
+    if (!err && s.json)
+        tell_json(&s, rows.count - test_count, test_count);
     free(order);
     rows_free(&rows);
     return err ? EXIT_CANNOT : EXIT_OK;

@@ -8,6 +8,7 @@
 #include "args.h"
 #include "commands.h"
 #include "crew.h"
+#include "emit.h"
 #include "human.h"
 #include "interrupt.h"
 #include "model.h"
@@ -19,7 +20,7 @@ struct train {
     const char *data, *target, *out;
     uint32_t workers;
     int progress;
-    bool quiet, oob, keep_stats;
+    bool quiet, json, oob, keep_stats;
     struct forest_options forest;
     double *labels; /* of the classes */
     uint32_t classes;
@@ -50,6 +51,8 @@ static int parse(int argc, char **argv, struct train *t)
           "progress on standard error", 0, 0, progress_modes, false },
         { "quiet", 'q', ARG_FLAG, &t->quiet, NULL, "no summary on standard error", 0, 0, NULL,
           false },
+        { "json", 0, ARG_FLAG, &t->json, NULL, "the summary as one JSON object on standard output", 0,
+          0, NULL, false },
         { .kind = ARG_END },
     };
     struct arg_command command = {
@@ -70,6 +73,8 @@ static int parse(int argc, char **argv, struct train *t)
     const struct forest_params *p = &t->forest.params;
     if (code == ARGS_RUN && t->oob && (p->no_bootstrap || (p->extra_trees && !p->bootstrap)))
         code = args_complain("--oob makes no sense without a bootstrap");
+    if (code == ARGS_RUN && t->json && !strcmp(t->out, "-"))
+        code = args_complain("--json and the model cannot both go to standard output");
     return code;
 }
 
@@ -209,17 +214,49 @@ static int complete(const struct train *t, void **block, size_t *bytes)
     return 0;
 }
 
+struct summary {
+    uint64_t rows;
+    uint32_t features;
+    size_t bytes;
+    double seconds;
+};
+
+static void tell_json(const struct train *t, const struct summary *s)
+{
+    struct emit e;
+    emit_start(&e, stdout, EMIT_JSON, false);
+    emit_object(&e, NULL);
+    emit_string(&e, "model", NULL, t->out);
+    emit_uint(&e, "rows", NULL, s->rows);
+    emit_uint(&e, "features", NULL, s->features);
+    emit_uint(&e, "n_estimators", NULL, t->forest.params.n_estimators);
+    emit_size(&e, "bytes", NULL, s->bytes);
+    emit_duration(&e, "seconds", NULL, s->seconds);
+    if (t->oob)
+        emit_double17(&e, "oob_score", NULL, t->oob_score, 6);
+    emit_object_end(&e);
+}
+
+static void tell(const struct train *t, const struct summary *s)
+{
+    char took[HUMAN_TEXT], size[HUMAN_TEXT];
+    if (!t->quiet)
+        fprintf(stderr, "%s: %u trees on %llu rows of %u features, %s, in %s\n", t->out,
+                t->forest.params.n_estimators, (unsigned long long)s->rows, s->features,
+                human_size(s->bytes, size), human_duration(s->seconds, took));
+    if (t->oob)
+        fprintf(strcmp(t->out, "-") ? stdout : stderr, "oob_score %.17g\n", t->oob_score);
+}
+
 static int train(struct train *t, struct dataset *data)
 {
     void *block = NULL;
     size_t bytes = 0;
-    char took[HUMAN_TEXT], size[HUMAN_TEXT];
     double start = now();
     int err = read_data(t, data);
     if (err)
         return err;
-    uint64_t rows = data->rows;
-    uint32_t features = data->features;
+    struct summary summary = { .rows = data->rows, .features = data->features };
     err = t->workers == 1 ? train_here(t, data, &block, &bytes)
                           : train_apart(t, data, &block, &bytes);
     if (!err && !interrupt_pending())
@@ -227,11 +264,14 @@ static int train(struct train *t, struct dataset *data)
     if (!err && !interrupt_pending())
         err = model_write(t->out, block, bytes);
     free(block);
-    if (err || t->quiet || interrupt_pending())
+    if (err || interrupt_pending())
         return err;
-    fprintf(stderr, "%s: %u trees on %llu rows of %u features, %s, in %s\n", t->out,
-            t->forest.params.n_estimators, (unsigned long long)rows, features,
-            human_size(bytes, size), human_duration(now() - start, took));
+    summary.bytes = bytes;
+    summary.seconds = now() - start;
+    if (t->json)
+        tell_json(t, &summary);
+    else
+        tell(t, &summary);
     return 0;
 }
 
@@ -250,7 +290,5 @@ int cmd_train(int argc, char **argv)
     free(t.notes);
     if (interrupt_pending())
         return interrupt_exit_code();
-    if (!err && t.oob)
-        fprintf(strcmp(t.out, "-") ? stdout : stderr, "oob_score %.17g\n", t.oob_score);
     return err ? EXIT_CANNOT : EXIT_OK;
 }
