@@ -18,34 +18,53 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Start time of a process and its state letter; 0, or -ESRCH if there is none. */
-static inline int proc_stat(pid_t pid, uint64_t *start_time, char *state)
+#define PROC_STAT_BYTES 2048
+
+/* Read /proc/PID/stat or /proc/PID/task/TID/stat: its third field, the state. NULL: see errno;
+ * ESRCH: there is no such process. */
+static inline const char *proc_read(const char *path, char text[PROC_STAT_BYTES])
 {
-    char path[40], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? -ESRCH : -errno;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    int err = n < 0 ? -errno : 0;
+    if (fd < 0) {
+        errno = errno == ENOENT ? ESRCH : errno;
+        return NULL;
+    }
+    ssize_t n = read(fd, text, PROC_STAT_BYTES - 1);
+    int err = n < 0 ? errno : ESRCH;
     close(fd);
+    errno = err;
     if (n <= 0)
-        return err ? err : -ESRCH;
+        return NULL;
     text[n] = 0;
     /* The command in parentheses may hold anything, also ") "; the last ')' ends it. */
     const char *p = strrchr(text, ')');
-    if (!p || p[1] != ' ' || !p[2])
-        return -ESRCH;
-    *state = p[2];
-    p += 2;
-    for (int field = 3; field < 22; field++) {
-        p = strchr(p, ' ');
-        if (!p)
+    return p && p[1] == ' ' && p[2] ? p + 2 : NULL;
+}
+
+/* Field n > 3, by the numbers of proc(5). -ESRCH: there are not so many. */
+static inline int proc_number(const char *third, int n, uint64_t *out)
+{
+    for (int i = 3; i < n; i++) {
+        third = strchr(third, ' ');
+        if (!third)
             return -ESRCH;
-        p++;
+        third++;
     }
-    *start_time = strtoull(p, NULL, 10);
+    *out = strtoull(third, NULL, 10);
     return 0;
+}
+
+/* Start time of a process and its state letter; 0, or -ESRCH if there is none. */
+static inline int proc_stat(pid_t pid, uint64_t *start_time, char *state)
+{
+    char path[40], text[PROC_STAT_BYTES];
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    const char *third = proc_read(path, text);
+    if (!third)
+        return -errno;
+    *state = *third;
+    return proc_number(third, 22, start_time);
 }
 
 /* Does the process that had this pid and start time still run user code? A zombie does not. */

@@ -366,7 +366,8 @@ struct header {
     struct au64 next_due; /* ns: when the supervisor will look at the call map by itself: terms.c */
     struct au32 called;   /* there is a bit in the call map */
     struct au32 levels;   /* some task ever had another level than the normal one: levels.c */
-    uint64_t pad6[6];
+    struct au32 bell;     /* 0 for ever: the kernel wakes who sleeps on it: lookout.c */
+    uint32_t pad6[11];
     struct level level[2]; /* low, high */
     struct resource resources[RESOURCES_MAX];
 };

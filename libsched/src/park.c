@@ -23,7 +23,8 @@
  *   in its place, because the word is the pending operation of the waker's robust list (the
  *   kernel's Documentation/locking/robust-futexes.rst, "list_op_pending"). It wakes one; threads
  *   of the driver that share a park word pass that on to the others, in client_sleep(). A guest,
- *   which may be stopped there without anybody's notice, does both in one system call.
+ *   which may be stopped there without anybody's notice, does both in one system call. When a
+ *   worker wakes nobody, its pending operation rings the bell of lookout.c.
  *
  * Ordering (Dekker: both sides write, then look at what the other writes, all seq_cst)
  *   P1  push, fence -> sleepers and searchers read   |  sleepers and searchers written, fence ->
@@ -71,24 +72,35 @@ static bool bit_clear(struct au64 *mask, uint32_t n)
     return au64_and_seq_cst(&mask[n / 64], ~(1ull << n % 64)) >> n % 64 & 1; /* P1 */
 }
 
-/* The calling thread's robust list, as the kernel knows it; each process has another. */
+/* The calling thread's robust list, as the kernel knows it; each process has another. And its
+ * pending operation while it wakes nobody. */
 static __thread struct robust_list_head *robust_head;
+static __thread struct robust_list *robust_idle;
 
 void park_set_robust(struct robust_list_head *head)
 {
     robust_head = head;
 }
 
+static struct robust_list *pending(const struct au32 *word)
+{
+    uintptr_t node = (uintptr_t)word - (uintptr_t)robust_head->futex_offset;
+
+    return (struct robust_list *)node; /* only the kernel looks at it */
+}
+
 /*
  * The C library has a list registered for every thread; we borrow its pending operation, which it
  * uses only inside its own calls.
  */
-void park_find_robust(void)
+void park_find_robust(const struct wsched *p)
 {
     size_t size;
 
     if (syscall(SYS_get_robust_list, 0, &robust_head, &size))
         robust_head = NULL;
+    if (robust_head)
+        robust_head->list_op_pending = robust_idle = pending(&p->header->bell);
 }
 
 struct park *park_of(const struct wsched *p, uint32_t seat)
@@ -108,8 +120,7 @@ static void unpark(const struct wsched *p, struct park *park)
         return;
     }
     if (head) {
-        uintptr_t node = (uintptr_t)&park->word - (uintptr_t)head->futex_offset;
-        head->list_op_pending = (struct robust_list *)node; /* only the kernel looks at it */
+        head->list_op_pending = pending(&park->word);
         atomic_signal_fence(memory_order_seq_cst);
     }
     if (au32_xchg_seq_cst(&park->word, 0)) { /* P2 */
@@ -118,7 +129,7 @@ static void unpark(const struct wsched *p, struct park *park)
     }
     if (head) {
         atomic_signal_fence(memory_order_seq_cst);
-        head->list_op_pending = NULL;
+        head->list_op_pending = robust_idle;
     }
 }
 

@@ -528,7 +528,7 @@ void park_wake_room(struct wsched *p); /* there are free slots */
 void park_say_asleep(struct wsched *p, bool is_asleep);
 /* In a process whose death must not lose a wake: its own robust list, or that of the C library. */
 void park_set_robust(struct robust_list_head *head);
-void park_find_robust(void);
+void park_find_robust(const struct wsched *p);
 /* Do several threads of the driver sleep on the same park word? */
 bool park_is_shared(void);
 struct park *park_of(const struct wsched *p, uint32_t seat); /* not the driver's */

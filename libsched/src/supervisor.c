@@ -10,6 +10,7 @@
  *                       death, fork another. A worker was stopped: others take over what it held.
  *                       Or somebody calls us about a task: terms.c. The timeout is timer.c's.
  *   pidfd of the driver the driver is gone, by whatever death: tell guests, kill workers, leave.
+ *   SIGUSR1             a worker is dying, and its memory is still being taken apart: lookout.c.
  *   eventfd             wsched_close(): give workers a second, kill those that are left, leave.
  *   SIGURG              a guest joined: guard.c looks through the guests' seats. Or there is
  *                       something to do for an actor: actor.c.
@@ -53,6 +54,7 @@
 
 #include "guard.h"
 #include "identity.h"
+#include "lookout.h"
 #include "memory.h"
 
 #define CLOSE_MS 1000   /* workers that do not end within it are killed */
@@ -60,6 +62,8 @@
 #define FAILS_SLOW 3u
 #define FORK_AGAIN_MS 10
 #define START_TRIES 10
+#define LOOKS 20 /* after a ring the dying is still on its way for some microseconds */
+#define LOOK_AGAIN_US 50
 
 struct crew {
     pid_t pids[SEATS_MAX];        /* of workers and actors; 0: none */
@@ -70,6 +74,8 @@ struct crew {
     int signals, driver, control;
     struct output *output; /* NULL: not asked for */
     struct guard guard;
+    pid_t lookout;
+    uint32_t looks_left; /* at who is dying; the lookout was rung */
 };
 
 /* ---- a worker ---------------------------------------------------------------------------- */
@@ -108,7 +114,7 @@ static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, stru
     p->role = ROLE_WORKER;
     p->seat = seat;
     *p->own = 1;
-    park_find_robust();
+    park_find_robust(p);
     proc_stat(getpid(), &start, &state);
     POINT("worker: forked, not in its seat");
     if (!au64_cas_seq_cst(&p->seats[seat].identity, &empty,
@@ -243,7 +249,9 @@ static void reap(struct wsched *p, struct crew *crew, bool stopping)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+        if (pid == crew->lookout && (WIFEXITED(status) || WIFSIGNALED(status)))
+            crew->lookout = stopping ? 0 : lookout_start(p);
         for (uint32_t i = 0; i < p->seat_count; i++) {
             if (crew->pids[i] != pid)
                 continue;
@@ -255,6 +263,22 @@ static void reap(struct wsched *p, struct crew *crew, bool stopping)
                 park_wake_seat(p, i); /* it lost its bits: let it look around */
             break;
         }
+    }
+}
+
+/* Who dies, and is not yet reaped: all but the waitpid() of it. */
+static void look_for_dying(struct wsched *p, struct crew *crew)
+{
+    if (!crew->looks_left)
+        return;
+    crew->looks_left--;
+    for (uint32_t i = 0; i < p->seat_count; i++) {
+        int status;
+        if (!crew->pids[i] || !lookout_sees_end(crew->pids[i], &status))
+            continue;
+        crew->looks_left = 0;
+        worker_died(p, crew, i, status, false);
+    }
 }
 
 static int fork_due(struct wsched *p, struct crew *crew) /* ms until the next is due, or -1 */
@@ -280,6 +304,10 @@ static void kill_workers(struct wsched *p, struct crew *crew)
     for (uint32_t i = 0; i < p->seat_count; i++)
         while (crew->pids[i] && waitpid(crew->pids[i], NULL, 0) < 0 && errno == EINTR)
             ;
+    if (crew->lookout)
+        kill(crew->lookout, SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) /* the lookout, and those that it saw die */
+        ;
     output_finish(crew->output);
 }
 
@@ -369,6 +397,7 @@ static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
     sigaddset(&child, SIGURG); /* of guests: look who is there */
     sigaddset(&child, MEMORY_SIGNAL);
     memory_begin();
+    sigaddset(&child, LOOKOUT_SIGNAL);
     crew->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK); /* all signals are blocked */
     if (crew->signals < 0)
         return -errno;
@@ -401,6 +430,7 @@ static void supervise(struct wsched *p, struct crew *crew)
     fence_seq_cst(); /* J5 of guest.c */
     guard_scan(p, &crew->guard);
     serve_actors(p, crew);
+    crew->lookout = lookout_start(p);
     for (;;) {
         struct pollfd fds[] = { { crew->signals, POLLIN, 0 },
                                 { crew->driver, POLLIN, 0 },
@@ -410,7 +440,11 @@ static void supervise(struct wsched *p, struct crew *crew)
         struct signalfd_siginfo info;
         int timeout = sooner(fork_due(p, crew), output_timeout_ms(crew->output));
         timeout = sooner(timeout, guard_timeout_ms(&crew->guard));
-        poll(fds, 5, sooner(timeout, timer_serve(p, crew->pids)));
+        timeout = sooner(timeout, timer_serve(p, crew->pids));
+        if (crew->looks_left)
+            ppoll(fds, 5, &(struct timespec){ 0, LOOK_AGAIN_US * 1000 }, NULL);
+        else
+            poll(fds, 5, timeout);
         output_serve(crew->output);
         if (fds[1].revents)
             return end_pool(p, crew);
@@ -422,11 +456,15 @@ static void supervise(struct wsched *p, struct crew *crew)
             else if (info.ssi_signo == MEMORY_SIGNAL && info.ssi_code == SI_TIMER &&
                      (uint32_t)info.ssi_int < p->seat_count)
                 memory_look(p, (uint32_t)info.ssi_int, crew->pids[info.ssi_int]);
+            else if (info.ssi_signo == LOOKOUT_SIGNAL)
+                crew->looks_left = LOOKS;
         guard_serve(p, &crew->guard);
         bool stopping = au32_load_acquire(&p->header->stopping); /* they may know it before us */
         reap(p, crew, stopping);
-        if (!stopping)
-            serve_actors(p, crew);
+        if (stopping)
+            continue;
+        look_for_dying(p, crew);
+        serve_actors(p, crew);
     }
 }
 

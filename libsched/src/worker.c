@@ -466,7 +466,6 @@ void worker_begin(struct wsched *p)
     p->current = NULL;
     p->batch = 1;
     p->spin_rounds = SPIN_MAX;
-    p->cpus = wsched_cpus();
     p->random = (uint64_t)p->pid * 0x9e3779b97f4a7c15u | 1;
     p->map_cursor = p->seat * 7;
     p->place = 0;
