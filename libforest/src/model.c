@@ -20,6 +20,15 @@ uint64_t model_checksum(const struct model_header *header)
                     model_bodies_offset(header->trees, header->classes) - start);
 }
 
+/* Finite and ascending: the first of the most probable classes has the least label. */
+static bool labels_sound(const double *labels, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!isfinite(labels[i]) || (i && !(labels[i - 1] < labels[i])))
+            return false;
+    return true;
+}
+
 /* Is what the header says possible, and what follows it there? */
 static int header_check(const struct model_header *header, struct forest_diag *diag)
 {
@@ -37,7 +46,8 @@ static int header_check(const struct model_header *header, struct forest_diag *d
     if (params_read(&given, &params) || header->flags != params_flags(&given) ||
         header->features == 0 || header->features > INT32_MAX ||
         header->params.n_estimators != header->trees ||
-        (header->classes > 0) != (params.task == FOREST_CLASSIFICATION)) {
+        (header->classes > 0) != (params.task == FOREST_CLASSIFICATION) ||
+        !labels_sound(model_labels(header), header->classes)) {
         diag_say(diag, "the model's header holds impossible values");
         return -EBADMSG;
     }
@@ -247,10 +257,7 @@ int forest_set_classes(void *block, size_t bytes, const double *labels, uint32_t
     if (err)
         return err;
     forest_close(model);
-    for (uint32_t i = 0; i < count; i++)
-        if (!isfinite(labels[i]) || (i && !(labels[i - 1] < labels[i])))
-            return -EINVAL;
-    if (count != header->classes || !count)
+    if (count != header->classes || !count || !labels_sound(labels, count))
         return -EINVAL;
     memcpy((char *)block + model_labels_offset(header->trees), labels, count * sizeof *labels);
     header->check = model_checksum(header);

@@ -270,6 +270,7 @@ static void hostile_classifiers_are_refused(void)
     char *data = (char *)h + e[1].offset;
     struct node *n = (struct node *)(void *)data;
     double *share = (double *)(void *)(data + body.shares);
+    double *label = (double *)(void *)((char *)h + model_labels_offset(h->trees));
     uint32_t *id = (uint32_t *)(void *)(data + body.ids), leaf = body.nodes - 1;
     REQUIRE(e[1].distributions > 0 && node_is_leaf(&n[leaf]));
     seal(h, m.bytes);
@@ -293,6 +294,9 @@ static void hostile_classifiers_are_refused(void)
     HOSTILE(&m, share[0], 1.5);
     HOSTILE(&m, share[0], -0.5);
     HOSTILE(&m, share[0], (double)NAN);
+    HOSTILE(&m, label[0], (double)NAN);
+    HOSTILE(&m, label[1], label[0]);
+    HOSTILE(&m, label[2], (double)INFINITY);
     HOSTILE(&m, id[0], body.nodes);
     HOSTILE(&m, id[1], UINT32_MAX);
     CHECK_EQ(try_open(m.block, m.bytes, &diag), 0);

@@ -80,6 +80,8 @@ static void predict(const struct forest *forest, const struct forest_info *info)
 {
     float *x = room(ROWS * info->features, sizeof *x);
     double *out = room(ROWS * (info->classes + 1) + info->features * 2, sizeof *out), score;
+    double *trees = room(ROWS * info->trees, sizeof *trees);
+    const double quantiles[] = { 0, 0.5, 1 };
     double y[ROWS] = { 0, 1, 2, 1, 0 };
     uint32_t *leaves = room(ROWS * info->trees + info->depth + 1, sizeof *leaves), count;
     const float odd[] = { 0, 1, -1, NAN, INFINITY, -INFINITY, 1e-30f, 3e38f, 0.5f, 7 };
@@ -88,6 +90,9 @@ static void predict(const struct forest *forest, const struct forest_info *info)
     struct forest_matrix m = forest_matrix_rows(x, ROWS, info->features, FOREST_FLOAT32);
     (void)!forest_predict(forest, &m, out);
     (void)!forest_predict_proba(forest, &m, out);
+    (void)!forest_predict_trees(forest, &m, NULL, trees);
+    double few[ROWS * 3];
+    (void)!forest_predict_quantiles(forest, &m, y, &m, quantiles, 3, NULL, few);
     (void)!forest_apply(forest, &m, leaves);
     (void)!forest_decision_path(forest, &m, 1, 0, leaves, &count);
     (void)!forest_oob(forest, &m, y, NULL, &score);
@@ -96,6 +101,7 @@ static void predict(const struct forest *forest, const struct forest_info *info)
         (void)!forest_permutation_importances(forest, &m, y, 1, 0, out, out + info->features);
     free(x);
     free(out);
+    free(trees);
     free(leaves);
 }
 

@@ -77,6 +77,15 @@ static void show_features(struct emit *e, const struct forest_params *p)
     }
 }
 
+/* 0 stands for none. */
+static void show_limit(struct emit *e, const char *key, uint32_t limit)
+{
+    if (limit || e->format == EMIT_JSON)
+        emit_uint(e, key, key, limit);
+    else
+        emit_string(e, key, key, "none");
+}
+
 static void show_params(struct emit *e, const struct forest_params *p)
 {
     bool has_bootstrap = p->extra_trees ? p->bootstrap : !p->no_bootstrap;
@@ -85,7 +94,7 @@ static void show_params(struct emit *e, const struct forest_params *p)
     emit_string(e, "criterion", "criterion", option_criteria[p->criterion]);
     emit_bool(e, "extra_trees", "extra_trees", p->extra_trees);
     emit_uint(e, "seed", "seed", p->seed);
-    emit_uint(e, "max_depth", "max_depth", p->max_depth);
+    show_limit(e, "max_depth", p->max_depth);
     if (p->min_samples_split_fraction > 0)
         emit_double(e, "min_samples_split", "min_samples_split", p->min_samples_split_fraction, 6);
     else
@@ -97,10 +106,13 @@ static void show_params(struct emit *e, const struct forest_params *p)
     emit_double(e, "min_weight_fraction_leaf", "min_weight_fraction_leaf",
                 p->min_weight_fraction_leaf, 6);
     show_features(e, p);
-    emit_uint(e, "max_leaf_nodes", "max_leaf_nodes", p->max_leaf_nodes);
+    show_limit(e, "max_leaf_nodes", p->max_leaf_nodes);
     emit_double(e, "min_impurity_decrease", "min_impurity_decrease", p->min_impurity_decrease, 6);
     emit_bool(e, "bootstrap", "bootstrap", has_bootstrap);
-    emit_double(e, "max_samples", "max_samples", p->max_samples, 6);
+    if (p->max_samples > 0 || e->format == EMIT_JSON)
+        emit_double(e, "max_samples", "max_samples", p->max_samples, 6);
+    else
+        emit_string(e, "max_samples", "max_samples", "all");
     emit_string(e, "class_weight", "class_weight", option_balances[p->class_weight]);
     emit_double(e, "ccp_alpha", "ccp_alpha", p->ccp_alpha, 6);
 }
