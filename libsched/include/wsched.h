@@ -130,8 +130,10 @@ struct wsched_options {
      * wsched_failure() and wsched_next_death() tell. A task may pay for what those before it left.
      */
     uint64_t worker_memory_max;
+    uint32_t streams; /* tasks with spec.stream that may exist at once; 0: 16; to 256 */
+    uint32_t reserved;
 };
-#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, 0 }
+#define WSCHED_OPTIONS_INIT { sizeof(struct wsched_options), 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, 0, 0, 0 }
 
 enum wsched_submit_flag {
     WSCHED_NO_WAIT = 1u << 0, /* -EAGAIN instead of waiting when the pool is full */
@@ -171,6 +173,9 @@ struct wsched_spec {
     const struct wsched_resource *resources; /* more than there is: -EINVAL */
     /* Not zero: a call of this actor. Then max_retries 0 means: never run again. */
     struct wsched_actor actor;
+    /* Not zero: a stream, below. So many of its items may wait to be taken; to 1,024, or as many of
+     * result_max bytes as there are in 64 MiB. */
+    uint32_t stream;
 };
 
 /* ---- a pool ------------------------------------------------------------------------ */
@@ -272,8 +277,8 @@ WSCHED_API int wsched_leave(struct wsched *pool);
  *   -EAGAIN  full, with WSCHED_NO_WAIT  -EINVAL  a dead future in `after`, a bad value
  *   -ESHUTDOWN  the pool cannot run anything any more
  *   -EPERM   in a job that was stolen (fork and join, below)
- * A pool is full of tasks that are not over, or whose futures were not given back, or of
- * dependencies on such tasks (room for 48 a task of the capacity). Inside a kernel a full pool is not waited for but helped along: -EAGAIN if there is nothing to run.
+ * A pool is full of tasks that are not over, or whose futures were not given back, of streams
+ * among them, or of dependencies on such tasks (room for 48 a task of the capacity). Inside a kernel a full pool is not waited for but helped along: -EAGAIN if there is nothing to run.
  */
 WSCHED_CHECKED int wsched_submit(struct wsched *pool, const struct wsched_spec *spec,
                                  struct wsched_future *out);
@@ -371,6 +376,50 @@ WSCHED_API uint32_t wsched_task_attempt(const struct wsched_task *task);
 WSCHED_API bool wsched_task_cancelled(const struct wsched_task *task);
 /* Number of the worker that runs us: 0 .. workers - 1, then guests, then actors. */
 WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
+
+/* ---- streams ------------------------------------------------------------------------------- */
+
+/*
+ * A task that yields many results. spec.stream makes it one; its future is the stream:
+ *
+ *     kernel:  while (...) err = wsched_yield(task, &item, sizeof item);       its result ends it
+ *     taker:   while ((n = wsched_next(pool, f, &item, sizeof item, NULL, -1)) == 1) ...
+ *              n == 0: over; wsched_result() tells how       then wsched_release()
+ *
+ * Order    As yielded. Several takers, of any process that may wait for the task, get each some.
+ * Full     The kernel waits in wsched_yield() until half of its items are taken; its worker runs other
+ *          tasks meanwhile, so streams that nobody reads hold up nobody. It goes on, with an error, when
+ *          it is cancelled or late, when its future is given back, or when the pool closes. Inside such
+ *          a kernel also other waits leave the worker free. (A call of an actor holds the actor up.)
+ * Once     An item is delivered once, though the kernel may run several times: the next attempt's
+ *          first yields, as many as were made before, are skipped. So a kernel must yield the same
+ *          items again, or begin where wsched_task_resume() says. An item that was taken by a process
+ *          that dies is gone with it.
+ * End      Items that were yielded can be taken also when the task has failed or was cancelled. A
+ *          stream of which nobody takes the items does not end: wait for it with wsched_next().
+ */
+
+/*
+ * Yield an item, up to result_max bytes, copied.
+ *   -ECANCELED  asked to stop     -EPIPE  the future was given back: nobody can take it
+ *   -E2BIG   over result_max      -EINVAL  not a stream     -ESHUTDOWN
+ *   -EPERM   in a job, or with spawned jobs that are not synced (so, in a stream, do waits); after it
+ *            ask anew for wsched_task_fork()
+ */
+WSCHED_CHECKED int wsched_yield(struct wsched_task *task, const void *data, size_t size);
+/* Before the first yield: how many items the attempts before have yielded. This one's first will be
+ * the one after these; none is skipped. 0: not a stream. */
+WSCHED_API uint64_t wsched_task_resume(struct wsched_task *task);
+/*
+ * Take the next item of a stream, waiting as wsched_wait() for it: 1, and *size its bytes (may be
+ * NULL); or 0: it is over, and there is none. (buf may be written to in any case.)
+ *   -EMSGSIZE   it has more than `cap` bytes, and stays     -ETIMEDOUT  not in time
+ *   -EDEADLK    inside a kernel: there is none yet of a stream that was submitted before this kernel
+ *               started; see wsched_wait()                  -EINVAL     not the future of a stream
+ *   -ESHUTDOWN  the pool cannot run anything any more
+ */
+WSCHED_CHECKED int wsched_next(struct wsched *pool, struct wsched_future stream, void *buf,
+                               size_t cap, size_t *size, int timeout_ms);
 
 /* ---- actors ------------------------------------------------------------------------------ */
 

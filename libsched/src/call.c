@@ -22,6 +22,8 @@
  *   at the same time, at least one sees it.
  */
 #include "actor.h"
+#include "fiber.h"
+#include "stream.h"
 
 #include <string.h>
 
@@ -64,8 +66,8 @@ static uint32_t seat_behind(struct wsched *p, uint64_t awaited)
     if (!future_look(p, awaited, &index, &word))
         return UINT32_MAX;
     place = task_at(p, index)->place;
-    if (word_state(word) == TASK_RUNNING)
-        return word_seat(word);
+    if (word_state(word) == TASK_RUNNING) /* what waits beside the stack waits for nobody on it */
+        return stream_of(p, index) && !place ? UINT32_MAX : word_seat(word);
     return word_state(word) == TASK_PENDING && place && place <= p->actors_max
                ? actor_seat(p, place - 1)
                : UINT32_MAX;
@@ -140,7 +142,11 @@ int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
     POINT("call: room is waited for, not asleep");
     if (p->role != ROLE_WORKER)
         return client_sleep(p, room_or_end, &r, INT64_MAX);
-    if (!is_held(p) && worker_help(p))
+    if (p->fiber && fork_is_clean(p, p->current->mark)) {
+        fiber_wait(p, room_or_end, &r, INT64_MAX);
+        return pool_is_over(p) ? -ESHUTDOWN : 0;
+    }
+    if (fiber_resume(p) || (!is_held(p) && worker_help(p)))
         return 0;
     uint64_t awaited = AWAITS_ACTOR | r.place;
     au64_xchg_seq_cst(&me->awaits, awaited);
@@ -148,10 +154,8 @@ int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
         err = -EDEADLK;
     else if (pool_is_over(p))
         err = -ESHUTDOWN;
-    else if (p->is_guest)
-        err = guest_rest(p, false, room_or_end, &r, INT64_MAX);
     else
-        park_worker(p, !p->place && !is_held(p), room_or_end, &r, INT64_MAX);
+        worker_rest(p, !p->is_guest && !p->place && !is_held(p), room_or_end, &r, INT64_MAX);
     search_end(p);
     au64_store_release(&me->awaits, 0);
     return err;

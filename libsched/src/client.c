@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include "actor.h"
 #include "events.h"
+#include "stream.h"
 
 #include <string.h>
 
@@ -45,7 +46,7 @@ static int spec_check(struct wsched *p, const struct wsched_spec *s)
     if (s->max_retries < -1 || (s->after_count && !s->after) || s->after_count > AFTER_MAX ||
         (s->flags & ~(uint32_t)(WSCHED_NO_WAIT | WSCHED_KILL_LATE | WSCHED_RETRY_ERRORS)) ||
         s->priority < WSCHED_PRIORITY_LOW || s->priority > WSCHED_PRIORITY_HIGH ||
-        s->deadline_ms > INT32_MAX || s->grace_ms > INT32_MAX)
+        s->deadline_ms > INT32_MAX || s->grace_ms > INT32_MAX || s->stream > p->stream_items)
         return -EINVAL;
     uint16_t needs[RESOURCES_MAX];
     if ((s->cpus || s->resource_count) && (s->actor.v || grant_needs(p, s, needs)))
@@ -107,6 +108,10 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
 
     if (err)
         return err;
+    if (s->stream && !stream_reserve(p, index, s->stream)) {
+        task_untake(p, index);
+        return -ENOBUFS;
+    }
     fill(p, index, s, kernel, ticks);
     POINT("submit: filled, not published");
     struct task *t = task_at(p, index);
@@ -133,6 +138,10 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
 
     pool_lock(p);
     int err = task_take(p, &index);
+    if (!err && s->stream && !stream_reserve(p, index, s->stream)) {
+        task_untake(p, index);
+        err = -ENOBUFS;
+    }
     pool_unlock(p);
     if (err)
         return err;
@@ -144,6 +153,8 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
         (struct cause){ .exit_code = -1, .kernel = (uint16_t)kernel, .flags = CAUSE_DEPENDENCY };
     err = deps_prepare(p, index, generation, s->after_count);
     pool_lock(p);
+    if (err && s->stream)
+        stream_free(p, index, generation);
     if (err)
         task_untake(p, index);
     else
@@ -183,11 +194,17 @@ static bool has_slot(struct wsched *p)
     return !err;
 }
 
+struct room {
+    struct wsched *p;
+    const struct wsched_spec *spec;
+};
+
 static bool has_room(void *arg)
 {
-    struct wsched *p = arg;
+    struct room *r = arg;
 
-    return !au64_load_seq_cst(&p->header->room_waiters) || has_slot(p); /* P3 */
+    return !au64_load_seq_cst(&r->p->header->room_waiters) || /* P3 */
+           (has_slot(r->p) && streams_have_room(r->p, r->spec->stream));
 }
 
 #define LOOK_NS 10000000
@@ -203,13 +220,14 @@ static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
         return worker_help(p) ? 0 : -EAGAIN;
     }
     au64_or_seq_cst(&p->header->room_waiters, park_bit(p)); /* P3 */
+    struct room room = { p, s };
     bool is_room = deps_have_room(p, s->after, s->after_count);
-    if (is_room && has_slot(p))
+    if (is_room && has_slot(p) && streams_have_room(p, s->stream))
         return 0;
     for (uint32_t i = 0; i < p->seat_count; i++) /* they give back what they have in stock */
         if (seat_is_forked(p, i))
             park_wake_seat(p, i);
-    int err = client_sleep(p, has_room, p, is_room ? INT64_MAX : monotonic_ns() + LOOK_NS);
+    int err = client_sleep(p, has_room, &room, is_room ? INT64_MAX : monotonic_ns() + LOOK_NS);
     return err == -ETIMEDOUT ? 0 : err;
 }
 
@@ -361,6 +379,8 @@ bool wanted_look(struct wanted *w)
     uint64_t word;
     uint32_t index;
 
+    if (w->stream && stream_has_item(w->stream))
+        return true;
     while (w->left && !is_pending(w, w->left - 1, &index, &word))
         w->left--;
     size_t over = w->n - w->left;
@@ -406,6 +426,8 @@ void wanted_register(struct wanted *w)
     uint32_t index;
 
     POINT("wait: counted, none marked");
+    if (w->stream)
+        au64_or_seq_cst(&w->stream->waiters, park_bit(w->p)); /* Y3 of stream.c */
     w->from = w->left;
     w->over = 0;
     while (marks && w->from > 0)
@@ -426,6 +448,9 @@ bool wanted_is_called(void *wanted)
     uint32_t index;
     size_t over = 0;
 
+    if (w->stream && (stream_has_item(w->stream) ||
+                      !(au64_load_seq_cst(&w->stream->waiters) & park_bit(w->p))))
+        return true; /* or we were woken for one that another has taken since */
     for (size_t i = w->from; i < w->left; i++)
         over += !is_pending(w, i, &index, &word);
     return over != w->over;
@@ -498,15 +523,15 @@ int futures_wait(struct wsched *p, const struct wsched_future *futures, size_t n
                  int timeout_ms)
 {
     struct wanted w = wanted_make(p, futures, n, need);
-    int64_t deadline = deadline_from_ms(timeout_ms);
-    int err;
 
-    if (timeout_ms == 0)
-        err = -ETIMEDOUT;
-    else if (p->role == ROLE_WORKER)
-        err = worker_wait(&w, deadline);
-    else
-        err = client_wait(p, &w, deadline);
+    return timeout_ms ? wanted_wait(&w, deadline_from_ms(timeout_ms)) : -ETIMEDOUT;
+}
+
+int wanted_wait(struct wanted *w, int64_t deadline)
+{
+    struct wsched *p = w->p;
+    int err = p->role == ROLE_WORKER ? worker_wait(w, deadline) : client_wait(p, w, deadline);
+
     if (au32_load_relaxed(&p->woke)) /* relaxed: a hint */
         au32_store_relaxed(&p->woke, 0);
     return err;

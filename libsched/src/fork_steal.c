@@ -223,10 +223,15 @@ static void cut(struct stack *s, struct wsched_fork *e)
     s->taken &= ~(1ull << e->slot);
 }
 
+bool fork_is_clean(const struct wsched *p, struct fork_mark mark)
+{
+    return p->fork->top == mark.top && p->fork->beyond == mark.beyond;
+}
+
 bool fork_leave(struct wsched *p, struct fork_mark mark)
 {
     struct stack *s = p->fork;
-    bool is_clean = s->top == mark.top && s->beyond == mark.beyond;
+    bool is_clean = fork_is_clean(p, mark);
 
     if (!is_clean) {
         if (s->beyond && !mark.beyond)

@@ -38,6 +38,8 @@
 #define DEATHS_KEPT 1024u    /* power of two */
 #define DEQUE_CAPACITY 8192u /* power of two, 13 bits in the anchor of deque.c */
 #define DEPTH_MAX 1024u      /* tasks on one worker's stack */
+#define STREAMS_MAX 256u     /* and as many of a worker's tasks may wait beside it: fiber.c */
+#define STREAM_ITEMS_MAX 1024u
 #define RESOURCES_MAX 8u     /* CPU slots are the first */
 #define NAME_BYTES 32u       /* of a kernel, of a label; with the final 0 */
 
@@ -144,8 +146,9 @@ struct terms {
     uint32_t grace_ms;
     uint32_t flags;   /* enum wsched_submit_flag */
     struct au64 lent; /* generation << 32 | level: levels.c */
-    uint32_t level;   /* enum level_name */
-    uint32_t has_needs;
+    uint16_t level;   /* enum level_name */
+    uint16_t has_needs;
+    uint32_t stream; /* record + 1; 0: none */
     struct au64 grant; /* generation << 32 | attempt << 1 | 1: grant.c */
     uint16_t needs[RESOURCES_MAX];
 };
@@ -186,6 +189,7 @@ struct seat {
     struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */
     struct au64 running[DEPTH_MAX];
+    struct au64 fibers[STREAMS_MAX]; /* what waits beside it, likewise: fiber.c; or 0 */
 };
 
 /* An entry of seat.running: generation:29 << 32 | died:1 << 31 | attempt:8 << 21 | (task + 1):21.
@@ -279,6 +283,19 @@ struct actor {
     struct mailbox_ends mailbox;
 };
 
+/* ---- streams: stream.c ------------------------------------------------------------------- */
+
+struct stream_record {
+    struct au64 owner;     /* the task's future; 0: free */
+    struct au64 published; /* items; by the task */
+    struct au32 full;      /* the task waits for room */
+    struct au32 capacity;  /* items that may lie in the ring */
+    uint64_t pad0[5];
+    struct au64 taken;   /* tag:24 | items:40; by who takes */
+    struct au64 waiters; /* bits of park words that wait for an item */
+    uint64_t pad1[6];
+};
+
 /* ---- boards: fork.c ---------------------------------------------------------------------- */
 
 enum job_state {
@@ -319,7 +336,8 @@ struct geometry {
     uint32_t payload_max, result_max;
     uint32_t kernel_count, event_capacity;
     uint32_t queue_capacity, guests, guest_stock, actors;
-    uint32_t pad[3];
+    uint32_t streams, stream_items; /* records; cells of each ring */
+    uint32_t pad;
 };
 
 struct level { /* the ends of a ring of levels.c */
@@ -381,6 +399,8 @@ _Static_assert(sizeof(struct block) == CACHE_LINE, "layout");
 _Static_assert(offsetof(struct seat, identity) == 192, "layout");
 _Static_assert(offsetof(struct seat, park) == 320, "layout");
 _Static_assert(sizeof(struct seat) % CACHE_LINE == 0, "layout");
+_Static_assert(sizeof(struct stream_record) == 2 * CACHE_LINE, "a line for each side");
+_Static_assert(offsetof(struct stream_record, taken) == CACHE_LINE, "layout");
 _Static_assert(sizeof(struct event_record) == CACHE_LINE / 2, "layout");
 _Static_assert(sizeof(struct job) == 2 * CACHE_LINE, "a small job is one line");
 _Static_assert(offsetof(struct board, jobs) == CACHE_LINE, "layout");

@@ -2,6 +2,7 @@
 /* look.c -- what one can see of a pool: statistics, causes of failures, its health. */
 #define _GNU_SOURCE /* strsignal, strerrordesc_np */
 #include "actor.h"
+#include "stream.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -200,6 +201,8 @@ int wsched_verify(struct wsched *p, char *text)
     const char *what = NULL;
     if (!found[0] && deps_verify(p, &what))
         snprintf(found, sizeof found, "blocks: %s", what);
+    if (!found[0] && streams_verify(p, &what))
+        snprintf(found, sizeof found, "streams: %s", what);
     for (uint32_t i = 0; i < p->seat_count && !found[0]; i++)
         if (au32_load_acquire(&p->seats[i].depth) > DEPTH_MAX)
             snprintf(found, sizeof found, "seat %u: stack depth out of range", i);

@@ -293,9 +293,14 @@ void park_wake_all(struct wsched *p)
  */
 void park_wake_room(struct wsched *p)
 {
+    park_wake_set(p, &p->header->room_waiters); /* P3 */
+}
+
+void park_wake_set(struct wsched *p, struct au64 *bits)
+{
     if (p->is_guest)
-        park_wake_bits(p, au64_load_seq_cst(&p->header->room_waiters));
-    park_wake_bits(p, au64_xchg_seq_cst(&p->header->room_waiters, 0)); /* P3 */
+        park_wake_bits(p, au64_load_seq_cst(bits));
+    park_wake_bits(p, au64_xchg_seq_cst(bits, 0));
 }
 
 void park_say_asleep(struct wsched *p, bool is_asleep)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pool.c -- opening and closing a pool. */
 #define _GNU_SOURCE
+#include "fiber.h"
 #include "identity.h"
 #include "memory.h"
 
@@ -38,7 +39,7 @@ static int check_options(const struct wsched_options *o)
             return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
         o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->guests > GUESTS_MAX ||
-        o->actors > ACTORS_MAX || o->output_fd < 0 ||
+        o->actors > ACTORS_MAX || o->streams > STREAMS_MAX || o->reserved || o->output_fd < 0 ||
         (o->worker_memory_max && o->worker_memory_max < MEMORY_MIN) || !resources_are_good(o))
         return -EINVAL;
     return o->output_fd && fcntl(o->output_fd, F_GETFD) < 0 ? -EBADF : 0;
@@ -68,6 +69,7 @@ void pool_free(struct wsched *p)
     free(p->free_slots);
     free(p->heads_seen);
     free(p->fork);
+    fibers_free(p);
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->crew_lock);
     free(p);

@@ -52,6 +52,9 @@ struct wsched {
     uint32_t event_capacity, event_places; /* events kept; and one more: it is being written */
     uint32_t queue_capacity;               /* power of two */
     uint32_t payload_max, result_max, kernel_count, actors_max;
+    struct stream_record *stream_records;
+    unsigned char *rings; /* stream_items cells of cell_stride bytes each */
+    uint32_t streams, stream_items, cell_stride;
     uint64_t clock_ticks, clock_ns;
     bool has_tsc;
 
@@ -81,6 +84,10 @@ struct wsched {
     void *actor_state;           /* what its constructor set */
     struct wsched_task *current; /* in a worker: the task on top of its stack */
     struct stack *fork;          /* and what it spawned; NULL: nothing yet */
+    struct fiber *fiber;         /* the stack that it runs on; NULL: the thread's */
+    struct fiber **fibers;       /* as many as there are streams; NULL: none yet */
+    uint32_t fiber_count;        /* that have a task */
+    uint32_t fiber_turn;
     uint32_t depth;
     uint32_t batch;    /* how many hints to steal at once */
     uint64_t last_end; /* ticks: when the task before ended, if nothing was done since; or 0 */
@@ -92,6 +99,11 @@ struct wsched {
     bool from_main; /* the supervisor was forked by the driver's main thread */
 };
 
+struct fork_mark { /* fork_steal.c */
+    struct wsched_fork *base, *top;
+    uint32_t beyond;
+};
+
 struct wsched_task {
     struct wsched *pool;
     struct wsched_task *outer;
@@ -101,7 +113,10 @@ struct wsched_task {
     uint32_t attempt;
     uint16_t kernel;
     bool is_over;
-    bool is_job; /* not a task: a stolen job of that task */
+    bool is_job;         /* not a task: a stolen job of that task */
+    uint32_t fiber;      /* the stack of its own that it runs on, + 1; 0: none */
+    uint64_t yielded;    /* items, in this attempt */
+    struct fork_mark mark; /* what was spawned when it started */
 };
 
 /* ---- words and futures ------------------------------------------------------------------- */
@@ -525,6 +540,7 @@ void hint_publish_locked(struct wsched *p);
 bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 void park_wake_all(struct wsched *p);
 void park_wake_room(struct wsched *p); /* there are free slots */
+void park_wake_set(struct wsched *p, struct au64 *bits); /* who has a bit there; takes them away */
 void park_say_asleep(struct wsched *p, bool is_asleep);
 /* In a process whose death must not lose a wake: its own robust list, or that of the C library. */
 void park_set_robust(struct robust_list_head *head);
@@ -557,6 +573,8 @@ void worker_begin(struct wsched *p); /* of an actor's process, too */
 /* Run this task here and now; false: it is not there to be run, or not here. */
 bool worker_run(struct wsched *p, uint64_t hint, const struct source *from);
 void worker_set_depth(struct wsched *p, uint32_t depth); /* entries of seat.running in use */
+uint64_t worker_note_of(const struct wsched_task *task); /* an entry of seat.running */
+void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t word, bool stolen);
 bool worker_help(struct wsched *p); /* run one task from anywhere; false: found none */
 struct wanted;
 int worker_wait(struct wanted *w, int64_t deadline);
@@ -566,14 +584,11 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
 
 /* ---- fork.c, fork_steal.c ---------------------------------------------------------------- */
 
-struct fork_mark {
-    struct wsched_fork *base, *top;
-    uint32_t beyond;
-};
 /* Around all that runs on a worker, a task or a stolen job. Leaving answers whether it has synced
  * what it spawned; if not, that is forgotten. -ENOMEM. */
 int fork_enter(struct wsched *p, struct fork_mark *mark);
 bool fork_leave(struct wsched *p, struct fork_mark mark);
+bool fork_is_clean(const struct wsched *p, struct fork_mark mark); /* would leaving say so? */
 bool fork_is_open(const struct wsched *p, uint32_t seat); /* could something be stolen there? */
 bool fork_steal(struct wsched *p, uint32_t victim);       /* and run it; false: nothing */
 bool fork_help(struct wsched *p);                         /* the same, from anybody else */
@@ -596,6 +611,7 @@ struct wanted {
     size_t n, need;
     size_t left;       /* futures[left .. n) are over: not looked at again */
     size_t from, over; /* of futures[from .. n), `over` were so when the rest were marked */
+    struct stream_record *stream; /* or an item of it; NULL: none */
 };
 struct wanted wanted_make(struct wsched *p, const struct wsched_future *futures, size_t n,
                           size_t need);
@@ -605,6 +621,8 @@ bool wanted_look(struct wanted *w);
 void wanted_register(struct wanted *w);
 /* Has one of them ended since? To be asked after the park word was set (P2); a struct wanted. */
 bool wanted_is_called(void *wanted);
+/* Wait for that, in a kernel or outside. */
+int wanted_wait(struct wanted *w, int64_t deadline);
 /* Sleep until woken, must_wake(), the deadline, or the supervisor's death. */
 int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
 

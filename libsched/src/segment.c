@@ -18,6 +18,8 @@
 
 #define GUESTS_DEFAULT 16u
 #define ACTORS_DEFAULT 16u
+#define STREAMS_DEFAULT 16u
+#define RING_BYTES_MAX (64ull << 20)
 #define STOCK_MAX 256u /* of free slots that a worker or a guest keeps at hand */
 
 static uint64_t take(uint64_t *at, uint64_t bytes)
@@ -61,8 +63,13 @@ static void size_tasks(struct wsched *p, uint32_t capacity)
     p->block_count = p->task_count < BLOCKS_MIN / 8 ? BLOCKS_MIN : p->task_count * 8;
 }
 
+static uint32_t cell_stride(const struct wsched *p) /* its size, then the item */
+{
+    return (uint32_t)sizeof(struct au64) + (p->result_max + 7) / 8 * 8;
+}
+
 struct places {
-    uint64_t boards;
+    uint64_t boards, streams, rings;
     uint64_t free_map, names, seats, deaths, tasks, details, call_map, terms, levels, bytes, blocks,
         deques, queues, events, labels, actors, mailboxes, payloads, end;
 };
@@ -93,6 +100,8 @@ static struct places places_of(struct wsched *p)
     at.actors = take(&end, p->actors_max * sizeof(struct actor));
     at.mailboxes = take(&end, (uint64_t)p->actors_max * MAILBOX_SLOTS * sizeof(struct au64));
     at.payloads = take(&end, (uint64_t)p->actors_max * actor_payload_stride(p));
+    at.streams = take(&end, p->streams * sizeof(struct stream_record));
+    at.rings = take(&end, (uint64_t)p->streams * p->stream_items * p->cell_stride);
     at.end = end;
     return at;
 }
@@ -119,6 +128,8 @@ static void place(struct wsched *p, const struct places *at)
     p->actors = (struct actor *)(void *)(p->base + at->actors);
     p->mailboxes = (struct au64 *)(void *)(p->base + at->mailboxes);
     p->actor_payloads = p->base + at->payloads;
+    p->stream_records = (struct stream_record *)(void *)(p->base + at->streams);
+    p->rings = p->base + at->rings;
 }
 
 static int make_memory(struct wsched *p)
@@ -165,6 +176,9 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
     p->event_capacity = o->event_capacity ? o->event_capacity : 65536;
     p->event_places = p->event_capacity + 1;
     p->kernel_count = (uint32_t)kernel_count;
+    p->streams = o->streams ? o->streams : STREAMS_DEFAULT;
+    p->cell_stride = cell_stride(p);
+    p->stream_items = smaller(STREAM_ITEMS_MAX, (uint32_t)(RING_BYTES_MAX / p->cell_stride));
     size_tasks(p, o->task_capacity ? o->task_capacity : 65536);
     p->queue_capacity = power_of_two(p->task_count);
     struct places at = places_of(p);
@@ -187,7 +201,9 @@ int segment_make(struct wsched *p, const struct wsched_options *o,
                                              .queue_capacity = p->queue_capacity,
                                              .guests = p->guests,
                                              .guest_stock = p->guest_free_max,
-                                             .actors = p->actors_max };
+                                             .actors = p->actors_max,
+                                             .streams = p->streams,
+                                             .stream_items = p->stream_items };
     p->header->pid_namespace = pid_namespace();
     for (size_t i = 0; i < kernel_count; i++)
         memcpy(p->kernel_names + i * NAME_BYTES, kernels[i].name, strlen(kernels[i].name) + 1);
@@ -224,7 +240,8 @@ static bool is_sane(const struct header *h, uint64_t file_bytes)
            g->kernel_count <= KERNELS_MAX && g->event_capacity > 0 &&
            g->event_capacity <= EVENTS_MAX && is_power_of_two(g->queue_capacity) &&
            g->queue_capacity <= 2 * TASKS_MAX && g->guests <= GUESTS_MAX &&
-           g->guest_stock <= STOCK_MAX && g->actors <= ACTORS_MAX;
+           g->guest_stock <= STOCK_MAX && g->actors <= ACTORS_MAX && g->streams > 0 &&
+           g->streams <= STREAMS_MAX && g->stream_items > 0 && g->stream_items <= STREAM_ITEMS_MAX;
 }
 
 int segment_look(struct wsched *p, bool writable)
@@ -257,6 +274,9 @@ int segment_look(struct wsched *p, bool writable)
     p->event_places = p->event_capacity + 1;
     p->queue_capacity = g->queue_capacity;
     p->guest_free_max = g->guest_stock;
+    p->streams = g->streams;
+    p->stream_items = g->stream_items;
+    p->cell_stride = cell_stride(p);
     struct places at = places_of(p);
     if (at.end != g->bytes)
         return -EBADMSG;

@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 
 #include "identity.h"
+#include "stream.h"
 
 #define UNKNOWN_STATUS (-1) /* of a process that is not our child: neither exit nor signal */
 
@@ -34,13 +35,14 @@ struct casualty {
     uint64_t future;
     uint32_t attempt;
     bool is_charged;
+    bool is_beside; /* it waited beside the stack */
 };
 
 struct sweep {
     uint64_t seats[MASK_WORDS]; /* that are dead */
     uint64_t foreign; /* it was at a stolen job of this task: none of its own is to blame */
     uint32_t count;
-    struct casualty dead[DEPTH_MAX];
+    struct casualty dead[DEPTH_MAX + STREAMS_MAX];
 };
 
 /* ---- the tasks it was running ------------------------------------------------------------ */
@@ -127,8 +129,14 @@ static void read_notes(struct wsched *p, struct sweep *s, uint32_t seat)
     s->foreign = 0;
     uint32_t depth = au32_load_acquire(&dead->depth); /* W1 */
 
-    for (uint32_t i = 0; i < depth && i < DEPTH_MAX && s->count < DEPTH_MAX; i++) {
-        uint64_t note = au64_load_relaxed(&dead->running[i]); /* relaxed: W1 */
+    depth = depth < DEPTH_MAX ? depth : DEPTH_MAX;
+    /* First what waited beside the stack; what is on top of it comes last. */
+    for (uint32_t i = 0; i < STREAMS_MAX + depth && s->count < DEPTH_MAX + STREAMS_MAX; i++) {
+        bool is_beside = i < STREAMS_MAX;
+        struct au64 *at = is_beside ? &dead->fibers[i] : &dead->running[i - STREAMS_MAX];
+        uint64_t note = au64_load_relaxed(at); /* relaxed: W1 */
+        if (!note)
+            continue;
         uint32_t index = ((uint32_t)note & 0x1fffff) - 1, attempt = (uint32_t)(note >> 21) & 0xff;
         uint32_t generation = (uint32_t)(note >> 32);
         if (index >= p->task_count)
@@ -136,11 +144,13 @@ static void read_notes(struct wsched *p, struct sweep *s, uint32_t seat)
         uint64_t word = au64_load_acquire(&task_at(p, index)->word);
         bool runs = word_state(word) == TASK_RUNNING && word_seat(word) == seat &&
                     word_generation(word) == generation && word_attempt(word) == attempt;
-        s->foreign = note & RUNNING_JOB && !runs ? future_make(index, generation) : 0;
+        if (!is_beside)
+            s->foreign = note & RUNNING_JOB && !runs ? future_make(index, generation) : 0;
         if (note & RUNNING_JOB || (!runs && !(note & RUNNING_DIED)))
             continue; /* another's task; or noted, not claimed */
-        au64_store_release(&dead->running[i], note | RUNNING_DIED);
-        s->dead[s->count++] = (struct casualty){ future_make(index, generation), attempt, false };
+        au64_store_release(at, note | RUNNING_DIED);
+        s->dead[s->count++] = (struct casualty){ future_make(index, generation), attempt, false,
+                                                 is_beside };
     }
 }
 
@@ -156,9 +166,10 @@ static void settle_notes(struct wsched *p, struct sweep *s, uint32_t first, uint
         if (!future_look(p, c->future, &index, &word) || word_state(word) != TASK_RUNNING ||
             word_seat(word) != seat || word_attempt(word) != c->attempt)
             continue; /* settled by a supervisor that died */
-        if (top == s->count || c->future == culprit)
+        if ((top == s->count && !c->is_beside) || c->future == culprit)
             top = i;
-        c->is_charged = !culprit && (i == top || is_ancestor(p, s->dead[top].future, c->future));
+        c->is_charged = !culprit && top < s->count &&
+                        (i == top || is_ancestor(p, s->dead[top].future, c->future));
     }
     const struct task *running =
         top < s->count ? task_at(p, future_index(s->dead[top].future)) : NULL;
@@ -272,6 +283,16 @@ void sweep_stopped(struct wsched *p, uint32_t seat)
     wake_in_its_place(p);
 }
 
+/* Its successor runs nothing, and waits for nothing, yet. */
+static void forget_notes(struct wsched *p, uint32_t seat)
+{
+    for (uint32_t i = 0; i < STREAMS_MAX; i++)
+        if (au64_load_relaxed(&p->seats[seat].fibers[i])) /* relaxed: W1 */
+            au64_store_release(&p->seats[seat].fibers[i], 0);
+    au32_store_release(&p->seats[seat].depth, 0);
+    au64_store_release(&p->seats[seat].awaits, 0);
+}
+
 void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t culprit)
 {
     static struct sweep s; /* the supervisor has one thread */
@@ -288,8 +309,8 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t
     deps_sweep(p, s.seats);
     POINT("sweep: blocks swept, table not");
     sweep_table(p, &s, status);
-    au32_store_release(&p->seats[seat].depth, 0);
-    au64_store_release(&p->seats[seat].awaits, 0); /* its successor waits for nothing yet */
+    streams_sweep(p);
+    forget_notes(p, seat);
     actors_sweep_seat(p, seat, pid);
     actors_look_for_lost(p);
     if (au64_load_seq_cst(&p->header->room_waiters)) /* P3: slots came back */
@@ -334,10 +355,10 @@ void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests
     deps_sweep(p, s.seats);
     POINT("sweep: blocks swept, table not");
     sweep_table(p, &s, status);
+    streams_sweep(p);
     for (uint32_t seat = 0; seat < p->seat_count; seat++)
         if (seats_have(s.seats, seat)) {
-            au32_store_release(&p->seats[seat].depth, 0);
-            au64_store_release(&p->seats[seat].awaits, 0);
+            forget_notes(p, seat);
             actors_sweep_seat(p, seat,
                               seat_is_forked(p, seat)
                                   ? pids[seat]

@@ -53,7 +53,7 @@
  * Progress  Lock-free: a CAS fails only because another one succeeded.
  * Limits   A generation recurs after 2^29 uses of a slot.
  */
-#include "pool.h"
+#include "stream.h"
 
 #include <string.h>
 
@@ -183,6 +183,8 @@ static void free_blocks(struct wsched *p, uint32_t index)
     POINT("task: slot is ours again, its blocks are not free");
     if ((uint32_t)au64_load_relaxed(&t->successors) || t->kernel & KERNEL_AFTER)
         deps_free(p, index, (word_generation(w) - 1) & GENERATION_MASK);
+    if (t->kernel & KERNEL_TERMS)
+        stream_free(p, index, (word_generation(w) - 1) & GENERATION_MASK);
 }
 
 void task_recycle(struct wsched *p, uint32_t index)
@@ -379,8 +381,11 @@ int task_cancel(struct wsched *p, uint64_t future)
         if (word_is_over(word) || word_state(word) == TASK_FAILING)
             return -EALREADY;
         if (word_state(word) == TASK_RUNNING) {
-            if (au64_cas_acq_rel(&task_at(p, index)->word, &word, word | WORD_CANCEL))
+            if (au64_cas_acq_rel(&task_at(p, index)->word, &word, word | WORD_CANCEL)) {
+                POINT("task: asked to stop, not told");
+                stream_stop(p, index, word);
                 return 0;
+            }
         } else if (end(p, index, word, TASK_CANCELLED, ECANCELED, 0)) {
             return 0;
         }
@@ -401,6 +406,8 @@ static bool release(struct wsched *p, uint64_t future, uint32_t *index)
         if (word & WORD_TOLD)
             next = word_make(word_generation(word) + 1, TASK_MAKING, p->seat, 0, 0);
     } while (!au64_cas_acq_rel(&task_at(p, *index)->word, &word, next)); /* T8, E4 */
+    POINT("task: released, not told");
+    stream_stop(p, *index, next);
     return word_state(next) == TASK_MAKING;
 }
 

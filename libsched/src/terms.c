@@ -29,7 +29,7 @@
  * A task that is late and has not started is failed by whoever sees it first: the supervisor, or
  * the worker that was about to start it; T4 of task.c makes one of them the only one.
  */
-#include "pool.h"
+#include "stream.h"
 
 #include <signal.h>
 
@@ -97,7 +97,7 @@ bool terms_are_late(const struct wsched *p, uint32_t index, uint64_t word)
 bool spec_has_terms(const struct wsched_spec *s)
 {
     return s->deadline_ms || s->priority || s->cpus || s->resource_count ||
-           (s->flags & WSCHED_RETRY_ERRORS);
+           (s->flags & WSCHED_RETRY_ERRORS) || s->stream;
 }
 
 void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s)
@@ -111,7 +111,9 @@ void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s)
     t->has_needs = s->cpus || s->resource_count;
     if (t->has_needs)
         (void)!grant_needs(p, s, t->needs); /* it was looked at before */
-    t->level = (uint32_t)(s->priority + LEVEL_NORMAL);
+    t->level = (uint16_t)(s->priority + LEVEL_NORMAL);
+    if (!s->stream) /* else stream_reserve() */
+        t->stream = 0;
     if (s->priority)
         levels_begin(p);
 }
@@ -174,8 +176,11 @@ void terms_late(struct wsched *p, uint32_t index, uint64_t word)
     POINT("terms: late, not asked to stop");
     while (word_state(word) == TASK_RUNNING && word_generation(word) == generation &&
            !(word & WORD_CANCEL))
-        if (au64_cas_acq_rel(at, &word, word | WORD_CANCEL)) /* K2 */
+        if (au64_cas_acq_rel(at, &word, word | WORD_CANCEL)) { /* K2 */
+            POINT("terms: late and asked to stop, not told");
+            stream_stop(p, index, word);
             break;
+        }
 }
 
 /* ---- calling the supervisor ----------------------------------------------------------------- */

@@ -13,7 +13,7 @@
  * woken if the whole crew is busy. lost      Looking through the table is left to the crew.
  */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "fiber.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -125,7 +125,8 @@ static bool idle_must_wake(void *arg)
     struct idle *i = arg;
 
     return (i->wants_work && work_is_visible(i->p)) || (i->must_wake && i->must_wake(i->arg)) ||
-           (!i->p->depth && au32_load_acquire(&i->p->seats[i->p->seat].leaving));
+           (!i->p->depth && !i->p->fiber_count &&
+            au32_load_acquire(&i->p->seats[i->p->seat].leaving));
 }
 
 int guest_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
@@ -190,18 +191,22 @@ int wsched_work(struct wsched *p, int timeout_ms)
     if (err)
         return err;
     begin(p);
-    while (!err && !au32_load_acquire(&p->seats[p->seat].leaving)) {
-        if (was_busy)
+    for (;;) { /* what waits beside the stack is served to its end */
+        bool is_leaving = au32_load_acquire(&p->seats[p->seat].leaving);
+        if (err || (is_leaving && !p->fiber_count))
+            break;
+        if (was_busy || p->fiber_count)
             deadline = deadline_from_ms(timeout_ms);
-        was_busy = worker_help(p);
+        was_busy = is_leaving ? fiber_resume(p) : worker_help(p);
         if (was_busy)
             continue;
         err = guest_pool_is_over(p) ? -ESHUTDOWN : 0;
         if (!err && deadline != INT64_MAX && monotonic_ns() >= deadline)
             err = -ETIMEDOUT;
         if (!err)
-            err = guest_rest(p, true, NULL, NULL, deadline);
+            worker_rest(p, !is_leaving, NULL, NULL, p->fiber_count ? INT64_MAX : deadline);
     }
+    fibers_finish(p);
     end(p);
     if (!err)
         au32_store_release(&p->seats[p->seat].leaving, 0);

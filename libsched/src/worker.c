@@ -21,7 +21,9 @@
 #define _GNU_SOURCE
 #include "events.h"
 #include "actor.h"
+#include "fiber.h"
 #include "output.h"
+#include "stream.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -189,22 +191,21 @@ static bool try_again(struct wsched *p, const struct wsched_task *task, uint64_t
 
 static int call(struct wsched *p, struct wsched_task *task)
 {
-    struct fork_mark mark;
-    int err = task->kernel < p->kernel_count ? fork_enter(p, &mark) : -EBADMSG;
+    int err = task->kernel < p->kernel_count ? fork_enter(p, &task->mark) : -EBADMSG;
 
     if (err)
         return err;
     if (p->options.output_fd && task->outer)
         output_mark(p, task->outer->kernel);
     err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
-    if (!fork_leave(p, mark) && !err)
+    if (!fork_leave(p, task->mark) && !err)
         err = -EPROTO;
     if (p->options.output_fd)
         output_mark(p, task->kernel);
     return err > 0 || err < -(int)WORD_ERRNO_MASK ? -EPROTO : err;
 }
 
-static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t word, bool stolen)
+void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t word, bool stolen)
 {
     struct task *t = task_at(p, task->index);
     struct seat *s = &p->seats[p->seat];
@@ -253,12 +254,21 @@ static void run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
         task_end(p, task->index, word, state, -err);
 }
 
+uint64_t worker_note_of(const struct wsched_task *task)
+{
+    return (uint64_t)future_generation(task->future) << 32 | (uint64_t)task->attempt << 21 |
+           (task->index + 1);
+}
+
 static void note(struct wsched *p, uint32_t depth, const struct wsched_task *task)
 {
-    uint64_t entry = (uint64_t)future_generation(task->future) << 32 |
-                     (uint64_t)task->attempt << 21 | (task->index + 1);
+    au64_store_relaxed(&p->seats[p->seat].running[depth], worker_note_of(task)); /* relaxed: W1 */
+}
 
-    au64_store_relaxed(&p->seats[p->seat].running[depth], entry); /* relaxed: W1 */
+/* Only workers run these, on stacks of their own; an actor only when it is called. */
+static bool runs_beside(const struct wsched *p, uint32_t index)
+{
+    return stream_of(p, index) && !task_at(p, index)->place;
 }
 
 /* A guest takes the hint from where it stands after the task, or when it is stale: so it never has
@@ -300,6 +310,9 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
         hint_drop(p, from);
         return false;
     }
+    bool is_beside = runs_beside(p, task.index);
+    if (is_beside && p->place)
+        return false;
     task.attempt = word_attempt(word);
     note(p, depth, &task);
     worker_set_depth(p, depth + 1);
@@ -314,7 +327,8 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
             note(p, depth, &task);
         }
         search_end(p);
-        run_claimed(p, &task, word, hint & HINT_STOLEN);
+        if (!is_beside || !fiber_run(p, &task, word, hint & HINT_STOLEN))
+            worker_run_claimed(p, &task, word, hint & HINT_STOLEN);
     }
     worker_set_depth(p, depth);
     return is_mine;
@@ -327,6 +341,8 @@ bool worker_help(struct wsched *p)
 
     if (p->depth >= DEPTH_MAX || pool_is_over(p))
         return false;
+    if (p->fiber_count && fiber_resume(p))
+        return true;
     if (p->is_guest)
         return guest_help(p) || fork_help(p);
     if (p->place)
@@ -339,11 +355,32 @@ bool worker_help(struct wsched *p)
 
 /* ---- having nothing to do ---------------------------------------------------------------- */
 
+/* What wakes a worker that has tasks beside its stack. */
+struct ears {
+    struct wsched *p;
+    bool (*must_wake)(void *);
+    void *arg;
+};
+
+static bool is_called(void *arg)
+{
+    const struct ears *e = arg;
+
+    return fibers_are_ready(e->p) || (e->must_wake && e->must_wake(e->arg));
+}
+
 /* Spin a little, if not enough others do, then sleep. */
 void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                  int64_t deadline)
 {
+    struct ears ears = { p, must_wake, arg };
+
     p->last_end = 0;
+    if (p->fiber_count) {
+        must_wake = is_called;
+        arg = &ears;
+        deadline = fibers_deadline(p) < deadline ? fibers_deadline(p) : deadline;
+    }
     if (p->is_guest) {
         (void)guest_rest(p, wants_work, must_wake, arg, deadline); /* the caller looks again */
         return;
@@ -391,6 +428,8 @@ static bool run_own(struct wsched *p)
         if (is_pending && (p->depth >= HELP_DEPTH || call_holds(p, p->current)) && /* relaxed: E1 */
             au64_load_relaxed(&task_at(p, index)->parent) != p->current->future)
             return false;
+        if (is_pending && p->place && runs_beside(p, index))
+            return false; /* for who steals it */
         if (!p->is_guest && !deque_take(p, &hint))
             return false;
         if (worker_run(p, hint, p->is_guest ? &own : NULL))
@@ -420,6 +459,12 @@ static void lend_level(struct wsched *p, const struct wanted *w)
         level_lend(p, w->futures[i].v, level_of(p, future_index(own), future_generation(own)));
 }
 
+/* On a stack of its own it leaves that, and lets others run what it waits for. */
+static void wait_beside(struct wanted *w, int64_t deadline)
+{
+    fiber_wait(w->p, wanted_is_called, w, deadline);
+}
+
 int worker_wait(struct wanted *w, int64_t deadline)
 {
     struct wsched *p = w->p;
@@ -427,6 +472,9 @@ int worker_wait(struct wanted *w, int64_t deadline)
 
     if (has_older(p, w) && !(p->place && p->depth <= 1)) /* nothing lies under an actor's call */
         return -EDEADLK;
+    const bool is_beside = p->current->fiber;
+    if (is_beside && !fork_is_clean(p, p->current->mark))
+        return -EPERM;
     p->last_end = 0;
     lend_level(p, w);
     while (!wanted_look(w)) {
@@ -439,7 +487,12 @@ int worker_wait(struct wanted *w, int64_t deadline)
             err = -ETIMEDOUT;
         if (err)
             break;
-        if (run_own(p) || run_awaited(p, w, &blocked))
+        if (is_beside) {
+            wanted_register(w);
+            wait_beside(w, deadline);
+            continue;
+        }
+        if (fiber_resume(p) || run_own(p) || run_awaited(p, w, &blocked))
             continue;
         bool wants_work =
             !p->place && ((p->depth < HELP_DEPTH && !call_holds(p, p->current)) || blocked);
@@ -483,6 +536,7 @@ int worker_main(struct wsched *p)
     while (!au32_load_acquire(&p->header->stopping))
         if (!worker_help(p))
             worker_rest(p, true, NULL, NULL, INT64_MAX);
+    fibers_finish(p);
     if (p->options.worker_stop)
         p->options.worker_stop(p->options.worker_ctx);
     return 0;
