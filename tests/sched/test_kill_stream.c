@@ -273,7 +273,7 @@ static void kill_everywhere(uint32_t workers, bool (*run)(uint32_t, uint32_t))
             fprintf(stderr, "step %u, before: %s\n", k, plan->name);
     } while (run(k, workers));
     printf("(%u steps) ", k - 1);
-    CHECK(k > 15);
+    CHECK(k > 8);
     munmap(plan, sizeof *plan);
 }
 
