@@ -84,15 +84,20 @@ void call_deliver(struct wsched *p, uint32_t index, uint64_t future);
 /* The actor has ended: a call of it that is PENDING fails. */
 void call_fail(struct wsched *p, uint32_t index, uint64_t word);
 void call_blame(struct wsched *p, struct task *t); /* its cause is that of the actor's end */
-/* We are about to sleep until all of these are over; NULL: we sleep no more. -EDEADLK: that would
- * never be, by what the table says. */
-int call_await(struct wsched *p, const struct wanted *w);
 /* Does an actor's call, perhaps, wait for this task? */
 static inline bool call_holds(const struct wsched *p, const struct wsched_task *task)
 {
     return p->place ||
            (task->index < p->task_count && (task_at(p, task->index)->kernel & KERNEL_HELD));
 }
+
+/* ---- circle.c ------------------------------------------------------------------------------ */
+
+/* We are about to sleep until all of these are over, or there is room in a mailbox. -EDEADLK: that
+ * would never be. */
+int circle_await(struct wsched *p, const struct wanted *w);
+int circle_await_room(struct wsched *p, uint32_t place);
+void circle_leave(struct wsched *p); /* we sleep no more */
 
 /* ---- look.c -------------------------------------------------------------------------------- */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * call.c -- calls of actors: into the mailbox, waiting for room in it, failing when the actor ends,
- * and who would wait for whom in a circle.
+ * call.c -- calls of actors: into the mailbox, waiting for room in it, failing when the actor ends.
  *
  * A call is a task with a place: record + generation of the actor in its line. It goes through the
  * states of task.c, but its hint goes into the actor's mailbox as soon as it is PENDING, and from
@@ -12,22 +11,11 @@
  * twice as many slots as a mailbox may have calls (MAILBOX_MAX). So a mailbox can be over its bound
  * by as many calls as there are threads that call in the same moment, and by calls that waited for
  *   dependencies. When even the ring is full, record.lost is raised, as for any call in no mailbox.
- *
- * Circles   Before it sleeps in a wait, a seat notes in seat.awaits what it waits for: a future, if
- *   all that are not over are needed, or an actor with a full mailbox. From there the table leads
- *   on: a task that runs, to the seat it runs in; a call that waits, to its actor's seat; that seat
- *   to what it awaits. If that comes back to our own seat, nobody in the circle would ever wake: a
- *   call runs only when its actor has finished the one before, and what stands on a stack goes on
- *   only when all above it is over. Noted before looked, both seq_cst: of those that close a circle
- *   at the same time, at least one sees it.
  */
 #include "actor.h"
 #include "fiber.h"
-#include "stream.h"
 
 #include <string.h>
-
-#define AWAITS_ACTOR (1ull << 63)
 
 /* ---- making one ---------------------------------------------------------------------------- */
 
@@ -47,65 +35,6 @@ bool call_has_room(struct wsched *p, uint32_t place)
     uint32_t capacity = a->capacity < MAILBOX_MAX ? a->capacity : MAILBOX_MAX;
 
     return mailbox_has_room(&m, capacity, &p->heads_seen[place - 1]);
-}
-
-/* ---- circles ------------------------------------------------------------------------------- */
-
-/* The seat that has to do something before this is over; UINT32_MAX: nobody in particular. */
-static uint32_t seat_behind(struct wsched *p, uint64_t awaited)
-{
-    uint32_t index, place;
-    uint64_t word;
-
-    if (awaited & AWAITS_ACTOR) {
-        place = (uint32_t)awaited;
-        return place && place <= p->actors_max && !call_has_room(p, place)
-                   ? actor_seat(p, place - 1)
-                   : UINT32_MAX;
-    }
-    if (!future_look(p, awaited, &index, &word))
-        return UINT32_MAX;
-    place = task_at(p, index)->place;
-    if (word_state(word) == TASK_RUNNING) /* what waits beside the stack waits for nobody on it */
-        return stream_of(p, index) && !place ? UINT32_MAX : word_seat(word);
-    return word_state(word) == TASK_PENDING && place && place <= p->actors_max
-               ? actor_seat(p, place - 1)
-               : UINT32_MAX;
-}
-
-/*
- * A circle of workers alone cannot be (worker.c says why): where it looks like one, its words were
- * read at different times.
- */
-static bool waits_for_us(struct wsched *p, uint64_t awaited)
-{
-    bool has_actor = p->place != 0;
-
-    for (uint32_t n = 0; n < p->seat_count && awaited; n++) {
-        uint32_t seat = seat_behind(p, awaited);
-        if (seat == p->seat)
-            return has_actor;
-        if (seat >= p->seat_count)
-            return false;
-        has_actor |= seat_is_actor(p, seat);
-        awaited = au64_load_seq_cst(&p->seats[seat].awaits);
-    }
-    return false;
-}
-
-int call_await(struct wsched *p, const struct wanted *w)
-{
-    struct au64 *awaits = &p->seats[p->seat].awaits;
-    uint64_t awaited = 0;
-
-    if (w && w->need == w->n && w->left)
-        awaited = w->futures[w->left - 1].v;
-    if (awaited || au64_load_relaxed(awaits)) /* relaxed: ours */
-        au64_xchg_seq_cst(awaits, awaited);
-    if (!awaited || !waits_for_us(p, awaited))
-        return 0;
-    au64_store_release(awaits, 0);
-    return -EDEADLK;
 }
 
 /* ---- room -------------------------------------------------------------------------------- */
@@ -133,7 +62,6 @@ static bool room_or_end(void *arg)
 int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
 {
     struct room r = { p, (uint32_t)actor.v, (uint32_t)(actor.v >> 32) };
-    struct seat *me = &p->seats[p->seat];
     int err = call_check(p, actor);
 
     if (err)
@@ -148,16 +76,13 @@ int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
     }
     if (fiber_resume(p) || (!is_held(p) && worker_help(p)))
         return 0;
-    uint64_t awaited = AWAITS_ACTOR | r.place;
-    au64_xchg_seq_cst(&me->awaits, awaited);
-    if (waits_for_us(p, awaited))
-        err = -EDEADLK;
-    else if (pool_is_over(p))
+    err = circle_await_room(p, r.place);
+    if (!err && pool_is_over(p))
         err = -ESHUTDOWN;
-    else
+    if (!err)
         worker_rest(p, !p->is_guest && !p->place && !is_held(p), room_or_end, &r, INT64_MAX);
     search_end(p);
-    au64_store_release(&me->awaits, 0);
+    circle_leave(p);
     return err;
 }
 

@@ -49,7 +49,7 @@ static inline int pidfd_of(pid_t pid)
 /* A pidfd of the process of this identity, perhaps one on its way out; -ESRCH: it is gone. */
 static inline int identity_open(uint64_t identity)
 {
-    uint64_t start;
+    uint64_t start = 0;
     char state;
     int fd = identity_pid(identity) ? pidfd_of(identity_pid(identity)) : -ESRCH;
 

@@ -183,9 +183,10 @@ struct seat {
     struct au32 is_detached; /* of a guest: what it submitted runs on without it */
     struct au32 leaving;     /* a guest was asked to stop working: work.c */
     struct au32 tid;         /* of a guest that works: its thread; else 0 */
-    struct au64 awaits; /* what it sleeps for: call.c */
+    struct au64 awaits; /* what it sleeps for: circle.c */
     struct au64 memory; /* with so many bytes it was over the limit, and killed: memory.c; or 0 */
-    uint64_t pad4[3];
+    struct au64 waits;  /* how often `awaits` was set */
+    uint64_t pad4[2];
     struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */
     struct au64 running[DEPTH_MAX];

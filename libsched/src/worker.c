@@ -499,11 +499,11 @@ int worker_wait(struct wanted *w, int64_t deadline)
         if (wants_work && worker_help(p))
             continue;
         wanted_register(w);
-        err = call_await(p, w);
+        err = circle_await(p, w);
         if (err)
             break;
         worker_rest(p, wants_work, wanted_is_called, w, deadline);
-        call_await(p, NULL);
+        circle_leave(p);
     }
     search_end(p);
     return err;
@@ -522,7 +522,7 @@ void worker_begin(struct wsched *p)
     p->random = (uint64_t)p->pid * 0x9e3779b97f4a7c15u | 1;
     p->map_cursor = p->seat * 7;
     p->place = 0;
-    call_await(p, NULL);
+    circle_leave(p);
     worker_set_depth(p, 0);
 }
 
