@@ -121,14 +121,11 @@ struct wsched_options {
      * of the pool die it stays, to be looked at, until the next pool of that name replaces it.
      */
     const char *name;
-    /*
-     * 0: no limit; else bytes, from 1 MiB. A worker or an actor that holds more private memory than
-     * this, beyond what it was forked with, is killed: resident anonymous pages (RssAnon of proc(5)).
-     * Shared mappings, such as an object store's, and files are not counted. It is looked at after
-     * every 10 ms of CPU time of each, in which a worker may touch some 100 MiB more; an idle pool
-     * costs nothing. What it ran runs again, as after any death, and fails with -ENOMEM at last;
-     * wsched_failure() and wsched_next_death() tell. A task may pay for what those before it left.
-     */
+    /* 0: no limit; else bytes, from 1 MiB. A worker or an actor is killed that holds more private
+     * memory, beyond what it was forked with: resident anonymous pages (RssAnon of proc(5)), not shared
+     * mappings or files. Looked at after each 10 ms of its CPU time, in which it may touch some 100 MiB
+     * more; idle costs nothing. What it ran runs again, as after any death, and at last fails with
+     * -ENOMEM. A task may pay for what those before it left. */
     uint64_t worker_memory_max;
     uint32_t streams; /* tasks with spec.stream that may exist at once; 0: 16; to 256 */
     uint32_t reserved;
@@ -173,9 +170,7 @@ struct wsched_spec {
     const struct wsched_resource *resources; /* more than there is: -EINVAL */
     /* Not zero: a call of this actor. Then max_retries 0 means: never run again. */
     struct wsched_actor actor;
-    /* Not zero: a stream, below. So many of its items may wait to be taken; to 1,024, or as many of
-     * result_max bytes as there are in 64 MiB. */
-    uint32_t stream;
+    uint32_t stream; /* a stream, below: so many items may wait; to 1,024, or 64 MiB of result_max */
 };
 
 /* ---- a pool ------------------------------------------------------------------------ */
@@ -380,43 +375,36 @@ WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
 /* ---- streams ------------------------------------------------------------------------------- */
 
 /*
- * A task that yields many results. spec.stream makes it one; its future is the stream:
+ * A task with spec.stream yields many results; its future is the stream:
  *
  *     kernel:  while (...) err = wsched_yield(task, &item, sizeof item);       its result ends it
  *     taker:   while ((n = wsched_next(pool, f, &item, sizeof item, NULL, -1)) == 1) ...
- *              n == 0: over; wsched_result() tells how       then wsched_release()
  *
  * Order    As yielded. Several takers, of any process that may wait for the task, get each some.
- * Full     The kernel waits in wsched_yield() until half of its items are taken; its worker runs other
- *          tasks meanwhile, so streams that nobody reads hold up nobody. It goes on, with an error, when
- *          it is cancelled or late, when its future is given back, or when the pool closes. Inside such
- *          a kernel also other waits leave the worker free. (A call of an actor holds the actor up.)
+ * Full     The kernel waits in wsched_yield() until half of its items are taken, or it is cancelled or
+ *          late, its future given back, or the pool closed. It has a stack of its own, which its worker
+ *          leaves in this and other waits: streams that nobody reads hold up nobody. (But calls of
+ *          actors their actor. wsched_work() ends when they have. C++: not inside a handler.)
  * Once     An item is delivered once, though the kernel may run several times: the next attempt's
  *          first yields, as many as were made before, are skipped. So a kernel must yield the same
- *          items again, or begin where wsched_task_resume() says. An item that was taken by a process
- *          that dies is gone with it.
- * End      Items that were yielded can be taken also when the task has failed or was cancelled. A
- *          stream of which nobody takes the items does not end: wait for it with wsched_next().
- */
-
-/*
+ *          items again, or begin where wsched_task_resume() says. What a process took that dies is gone.
+ * End      Items can be taken also when the task has failed or was cancelled. A stream that nobody
+ *          takes from does not end: wait for it with wsched_next(), not wsched_wait().
+ *
  * Yield an item, up to result_max bytes, copied.
- *   -ECANCELED  asked to stop     -EPIPE  the future was given back: nobody can take it
- *   -E2BIG   over result_max      -EINVAL  not a stream     -ESHUTDOWN
- *   -EPERM   in a job, or with spawned jobs that are not synced (so, in a stream, do waits); after it
- *            ask anew for wsched_task_fork()
+ *   -ECANCELED  asked to stop     -EPIPE  the future was given back    -E2BIG  over result_max
+ *   -EPERM  with spawned jobs that are not synced (so do waits in a stream's kernel; after these ask
+ *           anew for wsched_task_fork()), or in a job     -EINVAL  not a stream     -ESHUTDOWN
  */
 WSCHED_CHECKED int wsched_yield(struct wsched_task *task, const void *data, size_t size);
-/* Before the first yield: how many items the attempts before have yielded. This one's first will be
- * the one after these; none is skipped. 0: not a stream. */
+/* Before the first yield: how many items earlier attempts have yielded. The first that this yields
+ * follows these; none is skipped. 0: not a stream. */
 WSCHED_API uint64_t wsched_task_resume(struct wsched_task *task);
 /*
- * Take the next item of a stream, waiting as wsched_wait() for it: 1, and *size its bytes (may be
- * NULL); or 0: it is over, and there is none. (buf may be written to in any case.)
- *   -EMSGSIZE   it has more than `cap` bytes, and stays     -ETIMEDOUT  not in time
- *   -EDEADLK    inside a kernel: there is none yet of a stream that was submitted before this kernel
- *               started; see wsched_wait()                  -EINVAL     not the future of a stream
- *   -ESHUTDOWN  the pool cannot run anything any more
+ * Take the next item, waiting as wsched_wait() for it: 1, and *size its bytes (may be NULL); or 0:
+ * there is none, and it is over: wsched_result() tells how. (buf may be written to in any case.)
+ *   -EMSGSIZE  it has more than `cap` bytes, and stays   -EINVAL  no stream   -ETIMEDOUT, -ESHUTDOWN
+ *   -EDEADLK   inside a kernel: none yet, and submitted before this kernel started; see wsched_wait()
  */
 WSCHED_CHECKED int wsched_next(struct wsched *pool, struct wsched_future stream, void *buf,
                                size_t cap, size_t *size, int timeout_ms);

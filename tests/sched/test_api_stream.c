@@ -15,7 +15,7 @@
 
 /* What processes of a test tell each other. */
 static struct shared {
-    _Atomic long yielded, ended, error, go;
+    _Atomic long yielded, ended, error, go, held;
 } * shared;
 
 struct plan {
@@ -184,7 +184,40 @@ static int no_stream(struct wsched_task *task, void *ctx)
     return wsched_task_resume(task) ? -EDOM : wsched_yield(task, "x", 1) == -EINVAL ? 0 : -EDOM;
 }
 
+static int dies(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    return kill(getpid(), SIGKILL);
+}
+
+/* Waits for a task that kills its worker, every time. */
+static int has_poison(struct wsched_task *task, void *ctx)
+{
+    struct wsched *pool = wsched_task_pool(task);
+    struct wsched_spec s = { .kernel = "dies" };
+    struct wsched_future f;
+    int err = wsched_submit(pool, &s, &f);
+
+    (void)ctx;
+    if (!err)
+        err = wsched_yield(task, "", 1);
+    return err ? err : wsched_wait(pool, &f, 1, 1, -1, NULL) == 1 ? 0 : -EDOM;
+}
+
+static int holds(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    shared->held = 1;
+    while (!shared->go)
+        sched_yield();
+    return 0;
+}
+
 static const struct wsched_kernel kernels[] = {
+    { "dies", dies, NULL },         { "has_poison", has_poison, NULL },
+    { "holds", holds, NULL },
     { "counts", counts, NULL },     { "stage", stage, NULL },       { "sums", sums, NULL },
     { "adds_one", adds_one, NULL }, { "waits", waits, NULL },       { "errs", errs, NULL },
     { "no_stream", no_stream, NULL }, WSCHED_JOB("job", job),
@@ -363,8 +396,8 @@ static void run_again(void)
     for (int resumes = 0; resumes < 2; resumes++)
         for (int after = 0; after < 30; after++) {
             struct plan plan = { .count = 30, .die_after = after, .deaths = 3, .resumes = resumes };
-            struct wsched_future f = submit(pool, "counts", &plan, sizeof plan, 7);
             shared->yielded = 0;
+            struct wsched_future f = submit(pool, "counts", &plan, sizeof plan, 7);
             expect_numbers(pool, f, 0, 30);
             CHECK_EQ(shared->yielded, resumes ? 30 : 30 + 3 * after);
             wsched_release(pool, f);
@@ -378,6 +411,42 @@ static void run_again(void)
     REQUIRE_OK(wsched_submit(pool, &s, &f));
     expect_numbers(pool, f, 0, 9);
     CHECK_EQ(wsched_result(pool, f, NULL, 0, NULL), -EDOM);
+    wsched_release(pool, f);
+    close_pool(pool);
+}
+
+/* What waits beside the stack is not to blame for a death, unless it has to do with it. */
+static void only_the_guilty_pay(void)
+{
+    struct wsched *pool = open_pool(1, 0);
+    struct plan plan = { .count = 100, .die_after = -1 };
+    struct wsched_spec s = { .kernel = "counts", .payload = &plan, .payload_size = sizeof plan,
+                             .stream = 4, .max_retries = 1 };
+    struct wsched_future f;
+    struct wsched_failure why;
+
+    REQUIRE_OK(wsched_submit(pool, &s, &f));
+    long item;
+    for (long i = 0; i < 10; i++) {
+        REQUIRE(wsched_next(pool, f, &item, sizeof item, NULL, -1) == 1);
+        CHECK_EQ(item, i);
+        s = (struct wsched_spec){ .kernel = "dies", .max_retries = 2 };
+        struct wsched_future g;
+        REQUIRE_OK(wsched_submit(pool, &s, &g));
+        CHECK_EQ(wsched_wait(pool, &g, 1, 1, -1, NULL), 1);
+        wsched_release(pool, g);
+    }
+    expect_numbers(pool, f, 10, 100);
+    CHECK_EQ(wsched_result(pool, f, NULL, 0, NULL), 0);
+    wsched_release(pool, f);
+
+    s = (struct wsched_spec){ .kernel = "has_poison", .stream = 4, .max_retries = 2 };
+    REQUIRE_OK(wsched_submit(pool, &s, &f));
+    CHECK_EQ(wsched_next(pool, f, &item, sizeof item, NULL, -1), 1);
+    CHECK_EQ(wsched_next(pool, f, &item, sizeof item, NULL, -1), 0);
+    CHECK_EQ(wsched_result(pool, f, NULL, 0, NULL), -EOWNERDEAD);
+    REQUIRE_OK(wsched_failure(pool, f, &why));
+    CHECK_EQ(why.attempts, 3);
     wsched_release(pool, f);
     close_pool(pool);
 }
@@ -571,6 +640,41 @@ static void guests_work(void)
     CHECK_EQ(status, 0);
 }
 
+static void *works(void *guest)
+{
+    shared->error = wsched_work(guest, -1);
+    return NULL;
+}
+
+/* One that is asked to leave serves what it has to its end. */
+static void a_guest_leaves(void)
+{
+    struct wsched *pool = open_pool(1, 0), *guest = NULL;
+    struct wsched_future h = submit(pool, "holds", NULL, 0, 0);
+    pthread_t thread;
+
+    while (!shared->held) /* the crew has enough to do */
+        sched_yield();
+    REQUIRE_OK(wsched_join(name, kernels, sizeof kernels / sizeof *kernels, NULL, &guest));
+    struct wsched_future f = count_to(pool, 100, 4);
+    REQUIRE(!pthread_create(&thread, NULL, works, guest));
+    while (shared->yielded < 4)
+        sched_yield();
+    CHECK_EQ(wsched_leave(guest), 0);
+    struct wsched_future g = count_to(pool, 50, 4);
+    expect_numbers(pool, f, 0, 100);
+    pthread_join(thread, NULL);
+    CHECK_EQ(shared->error, 0);
+    shared->go = 1;
+    expect_numbers(pool, g, 0, 50);
+    CHECK_EQ(wsched_wait(pool, &h, 1, 1, -1, NULL), 1);
+    wsched_release(pool, f);
+    wsched_release(pool, g);
+    wsched_release(pool, h);
+    wsched_close(guest);
+    close_pool(pool);
+}
+
 /* ---- errors -------------------------------------------------------------------------------- */
 
 static void errors(void)
@@ -685,8 +789,9 @@ static void timeouts(void)
 
 TESTS("wsched: streams", { "in order, with back-pressure", in_order },
       { "full streams hold up nobody", full_holds_nobody }, { "ends of all kinds", ends },
-      { "run again, each item once", run_again }, { "several threads take", several_threads },
+      { "run again, each item once", run_again },
+      { "only the guilty pay for a death", only_the_guilty_pay }, { "several threads take", several_threads },
       { "several processes take, some stop or die", other_processes },
       { "chains inside kernels", chains }, { "kernels that wait", waiting_kernels },
-      { "actors yield and take", actors }, { "guests work", guests_work }, { "errors", errors },
+      { "actors yield and take", actors }, { "guests work", guests_work }, { "a guest leaves", a_guest_leaves }, { "errors", errors },
       { "the pool is full of streams", full_of_streams }, { "in time or not", timeouts })
