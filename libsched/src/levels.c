@@ -17,8 +17,9 @@
  *                                              and sees that it was done
  *
  *   L1 and L2 are what counts; head and tail only say where to look. So a death at any step leaves
- *   nothing to be mended: between L1 (L2) and L3 the next one helps. A hint that was popped by a
- *   process that died is lost: header.lost.
+ *   nothing to be mended: between L1 (L2) and L3 the next one helps. At a head that was not moved
+ *   the cell may hold a hint of the next lap by then. A hint that was popped by a process that died
+ *   is lost: header.lost. Model: tests/sched/test_model_levels.c.
  *
  * Lending   A task that waits for another, or is submitted to follow it, lends it its level, if it
  *   is higher: the word `lent` of its terms, with the generation, and if it can be started a second
@@ -58,6 +59,13 @@ static uint64_t empty_cell(uint64_t lap)
     return (lap & LAP_MASK) << LAP_SHIFT;
 }
 
+/* Was the hint of this lap taken out? Perhaps there is one of the next already: who took it out may
+ * have died before L3, and nobody have come by since. */
+static bool has_passed(uint64_t cell, uint64_t lap)
+{
+    return cell >> LAP_SHIFT == ((lap + 1) & LAP_MASK);
+}
+
 static bool ring_push(struct wsched *p, enum level_name level, uint64_t future)
 {
     struct level *r = ring_of(p, level);
@@ -89,7 +97,7 @@ bool level_pop(struct wsched *p, enum level_name level, uint64_t *future)
         uint64_t head = au64_load_acquire(&r->head), lap = lap_of(p, head);
         struct au64 *cell = cell_of(p, level, head);
         uint64_t c = au64_load_acquire(cell);
-        bool is_popped = false, is_passed = c == empty_cell(lap + 1);
+        bool is_popped = false, is_passed = has_passed(c, lap);
         if (c >> LAP_SHIFT == lap && (c & HINT_MASK))
             is_popped = is_passed = au64_cas_acq_rel(cell, &c, empty_cell(lap + 1)); /* L2 */
         else if (!is_passed && au64_load_acquire(&r->head) == head)
@@ -118,7 +126,7 @@ bool level_peek(struct wsched *p, enum level_name level, uint64_t *future, uint6
             *position = head;
             return true;
         }
-        if (c == empty_cell(lap + 1))
+        if (has_passed(c, lap))
             au64_cas_acq_rel(&r->head, &head, head + 1); /* L3 */
         else if (au64_load_acquire(&r->head) == head)
             return false; /* empty; or damaged */
@@ -139,10 +147,12 @@ uint64_t level_size(const struct wsched *p, enum level_name level)
 {
     const struct level *r = ring_of(p, level);
     uint64_t head = au64_load_acquire(&r->head), tail = au64_load_acquire(&r->tail);
-    uint64_t c = au64_load_acquire(cell_of(p, level, head));
-    bool is_full = c >> LAP_SHIFT == lap_of(p, head) && (c & HINT_MASK);
+    uint64_t c = au64_load_acquire(cell_of(p, level, head)), lap = lap_of(p, head);
+    bool has_hint = c >> LAP_SHIFT == lap && (c & HINT_MASK);
 
-    return tail - head <= p->level_capacity && tail != head ? tail - head : is_full;
+    if (tail == head || tail - head > p->level_capacity + 1) /* L3 of one or the other is due */
+        return has_hint;
+    return tail - head - has_passed(c, lap);
 }
 
 /* ---- levels of tasks --------------------------------------------------------------------- */
