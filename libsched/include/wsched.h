@@ -656,6 +656,10 @@ struct wsched_info {
     uint64_t bytes;      /* of shared memory, of which pages that were not used take none */
     uint64_t blocked, pending, running, done, failed, cancelled; /* tasks that exist, by state */
     uint64_t queued;     /* hints to tasks in all queues: about as many as can be started */
+    uint64_t high, low;  /* of `pending`, by priority, with what was lent */
+    uint64_t parked;     /* of `pending`: do not hold yet what they need */
+    uint64_t deadlines;  /* tasks with a deadline that are not over */
+    uint64_t next_deadline_ns; /* the first of these, CLOCK_MONOTONIC; or 0 */
 };
 WSCHED_CHECKED int wsched_info(struct wsched *pool, struct wsched_info *out);
 struct wsched_resource_info {
@@ -743,6 +747,9 @@ struct wsched_task_info {
     const char *kernel;    /* valid until the pool is closed */
     char label[32];
 };
+/* One task, also one whose future is another's. -EINVAL: a future of no task */
+WSCHED_CHECKED int wsched_task_info(struct wsched *pool, struct wsched_future future,
+                                    struct wsched_task_info *out);
 /* Call `visit` for every task that exists, by slot, each as it was at one moment. As
  * wsched_events(): a non-zero return of visit stops and is returned. */
 WSCHED_CHECKED int wsched_tasks(struct wsched *pool,
@@ -769,17 +776,24 @@ enum wsched_event_kind {
     WSCHED_EVENT_FINISHED,
     WSCHED_EVENT_FAILED,
     WSCHED_EVENT_STOLEN,
-    WSCHED_EVENT_DIED, /* the worker that ran this attempt died */
+    WSCHED_EVENT_DIED,        /* the worker that ran this attempt died */
+    WSCHED_EVENT_JOB_STARTED, /* a job of `task` (fork and join), by the worker that stole it; */
+    WSCHED_EVENT_JOB_ENDED,   /* on one worker they nest. `kernel` is the job's */
+    WSCHED_EVENT_TERMS,       /* after SUBMITTED, of a task that has some: see the last fields */
 };
 struct wsched_event {
     uint64_t time_ns; /* CLOCK_MONOTONIC */
     uint32_t kind;    /* enum wsched_event_kind */
-    uint32_t worker;  /* UINT32_MAX: not a worker (the driver) */
+    uint32_t worker;  /* as of wsched_task_worker(); UINT32_MAX: not a worker (the driver) */
     int32_t pid;
     uint32_t attempt;
-    struct wsched_future task;
+    struct wsched_future task; /* 0: an actor's constructor */
     const char *kernel; /* of the pool; valid until it is closed */
     char label[32];
+    /* WSCHED_EVENT_TERMS; else zero. */
+    int32_t priority;     /* enum wsched_priority, as submitted */
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+    uint16_t needs[8];    /* of resource 0 (CPU slots), 1, ... */
 };
 /* Call `visit` for every event still kept, each ring in its order. As objstore lists: a
  * non-zero return of visit stops and is returned. Works on a pool whose workers are dead. */

@@ -118,6 +118,8 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
     uint64_t future = future_make(index, word_generation(au64_load_relaxed(&t->word)));
     event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
               task_label(p, t));
+    if (spec_has_terms(s))
+        terms_event(p, index, future, kernel, ticks);
     task_publish(p, index, TASK_PENDING);
     POINT("submit: published, not queued");
     if (s->actor.v)
@@ -160,6 +162,8 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
     else
         event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
                   task_label(p, t));
+    if (!err && spec_has_terms(s))
+        terms_event(p, index, future, kernel, ticks);
     stat_add(&p->seats[p->seat].submitted, !err);
     pool_unlock(p);
     if (err)

@@ -61,6 +61,16 @@ double tick_rate(const struct wsched *p)
                                   : 1;
 }
 
+static void read_terms(const uint64_t words[NAME_BYTES / 8], struct wsched_event *e)
+{
+    struct event_terms terms;
+
+    memcpy(&terms, words, sizeof terms);
+    e->priority = terms.level > LEVEL_HIGH ? 0 : (int32_t)terms.level - LEVEL_NORMAL;
+    e->deadline_ns = terms.deadline_ns;
+    memcpy(e->needs, terms.needs, sizeof e->needs);
+}
+
 static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
                         struct wsched_event *e, uint64_t *ticks)
 {
@@ -82,8 +92,14 @@ static bool record_read(const struct wsched *p, uint32_t seat, uint64_t number,
     e->pid = (int32_t)(what >> 32);
     e->worker = worker_number(p, seat);
     e->kernel = kernel < p->kernel_count ? p->kernels[kernel].name : "";
-    memcpy(e->label, words, sizeof e->label);
-    e->label[sizeof e->label - 1] = 0;
+    e->priority = 0;
+    e->deadline_ns = 0;
+    memset(e->needs, 0, sizeof e->needs);
+    memset(e->label, 0, sizeof e->label);
+    if (e->kind == WSCHED_EVENT_TERMS)
+        read_terms(words, e);
+    else
+        memcpy(e->label, words, sizeof e->label - 1);
     return true;
 }
 
@@ -95,7 +111,8 @@ uint32_t event_last_kernel(const struct wsched *p, uint32_t seat)
     for (uint64_t i = end; i > 0 && i + LAST_EVENTS > end; i--) {
         uint64_t what = au64_load_relaxed(
             &p->events[(uint64_t)seat * p->event_places + (i - 1) % p->event_places].what);
-        if ((what & EVENT_KIND) == WSCHED_EVENT_STARTED) /* relaxed: a hint for a name */
+        if ((what & EVENT_KIND) == WSCHED_EVENT_STARTED || /* relaxed: a hint for a name */
+            (what & EVENT_KIND) == WSCHED_EVENT_JOB_STARTED)
             return (uint32_t)(what >> 16) & 0xffff;
     }
     return UINT32_MAX;
@@ -118,7 +135,8 @@ uint64_t event_started(const struct wsched *p, uint32_t seat, uint64_t future, u
     uint64_t ticks;
 
     for (uint64_t i = end; i-- > begin;)
-        if (record_read(p, seat, i, &e, &ticks) && e.kind == WSCHED_EVENT_STARTED &&
+        if (record_read(p, seat, i, &e, &ticks) &&
+            (e.kind == WSCHED_EVENT_STARTED || e.kind == WSCHED_EVENT_JOB_STARTED) &&
             e.task.v == future && e.attempt == attempt)
             return ticks;
     return 0;

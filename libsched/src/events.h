@@ -19,7 +19,7 @@ static inline uint64_t ticks_now(const struct wsched *p)
     return (uint64_t)monotonic_ns();
 }
 
-static inline void event_label_put(struct event_label *to, const char *label)
+static inline void event_label_put(struct event_label *to, const void *label)
 {
     uint64_t words[NAME_BYTES / 8];
 
@@ -44,7 +44,7 @@ static inline uint64_t event_place(struct wsched *p, uint32_t seat, uint64_t num
 
 static inline void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind,
                              uint64_t ticks, uint64_t future, uint32_t attempt, uint32_t kernel,
-                             pid_t pid, const char *label)
+                             pid_t pid, const void *label)
 {
     struct seat *s = &p->seats[seat];
     uint64_t number = au64_load_relaxed(&s->events); /* relaxed: ours */

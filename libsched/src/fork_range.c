@@ -128,6 +128,11 @@ void range_run(struct wsched_fork *w, void *args)
     set_range(r, range.begin, range.end);
 }
 
+uint32_t range_kernel(const void *args)
+{
+    return ((const struct range_job *)args)->body;
+}
+
 int wsched_parallel_for(struct wsched_fork *w, wsched_job_fn body, void *args, size_t size,
                         wsched_join_fn join)
 {

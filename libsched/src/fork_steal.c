@@ -3,6 +3,8 @@
  */
 #include "jobs.h"
 
+#include "events.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +64,7 @@ static void run_stolen(struct wsched *p, uint32_t victim, struct job *job)
         return;
     }
     memcpy(args, job->args, size);
+    const uint32_t number = kernel == KERNEL_RANGE ? range_kernel(args) : kernel;
     search_end(p);
     stat_add(&p->seats[p->seat].stolen, 1);
     p->last_end = 0;
@@ -75,8 +78,12 @@ static void run_stolen(struct wsched *p, uint32_t victim, struct job *job)
     }
     POINT("fork: job stolen, not run");
     if (can_run) {
+        event_put(p, p->seat, WSCHED_EVENT_JOB_STARTED, ticks_now(p), task.future, task.attempt,
+                  number, p->pid, NULL);
         fn(p->fork->top, args);
         fork_leave(p, mark);
+        event_put(p, p->seat, WSCHED_EVENT_JOB_ENDED, ticks_now(p), task.future, task.attempt,
+                  number, p->pid, NULL);
     }
     worker_set_depth(p, depth);
     p->current = task.outer;

@@ -77,6 +77,22 @@ static uint32_t slots_used(const struct wsched *p)
     return used < p->task_count ? used : p->task_count;
 }
 
+int wsched_task_info(struct wsched *p, struct wsched_future future, struct wsched_task_info *out)
+{
+    int err = pool_check(p);
+    struct wsched_task_info info;
+    uint32_t index;
+    uint64_t word;
+
+    if (err || !out)
+        return err ? err : -EINVAL;
+    if (!future_look(p, future.v, &index, &word) || !task_look(p, index, tick_rate(p), &info) ||
+        info.task.v != future.v)
+        return -EINVAL;
+    *out = info;
+    return 0;
+}
+
 int wsched_tasks(struct wsched *p, int (*visit)(const struct wsched_task_info *task, void *ctx),
                  void *ctx)
 {
@@ -101,12 +117,35 @@ bool pool_is_dead(const struct wsched *p)
 
 /* ---- the pool ---------------------------------------------------------------------------- */
 
+/* Of a task that is not over. */
+static void count_terms(const struct wsched *p, uint32_t index, uint64_t word,
+                        struct wsched_info *out)
+{
+    struct wsched_task_info info = { .needs = { 0 } };
+    enum level_name level = level_of(p, index, word_generation(word));
+    int64_t deadline = terms_deadline(p, index);
+
+    grant_show(p, index, word, &info);
+    if (word_state(word) == TASK_PENDING) {
+        out->high += level == LEVEL_HIGH;
+        out->low += level == LEVEL_LOW;
+        out->parked += info.is_parked;
+    }
+    if (deadline == INT64_MAX)
+        return;
+    out->deadlines++;
+    if (!out->next_deadline_ns || (uint64_t)deadline < out->next_deadline_ns)
+        out->next_deadline_ns = (uint64_t)deadline;
+}
+
 static void count_tasks(const struct wsched *p, struct wsched_info *out)
 {
     uint32_t used = slots_used(p);
 
     for (uint32_t i = 0; i < used; i++) {
         uint64_t word = au64_load_relaxed(&task_at(p, i)->word); /* relaxed: only counted */
+        if (word_state(word) >= TASK_BLOCKED && word_state(word) <= TASK_RUNNING)
+            count_terms(p, i, word, out);
         switch (word_state(word)) {
         case TASK_BLOCKED:
         case TASK_FAILING:

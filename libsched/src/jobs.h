@@ -79,5 +79,6 @@ static inline bool fork_is_bare(const struct stack *s)
     return !au64_load_relaxed(s->open); /* relaxed: a hint */
 }
 void range_run(struct wsched_fork *w, void *args);
+uint32_t range_kernel(const void *args); /* of its body */
 
 #endif

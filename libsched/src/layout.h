@@ -23,7 +23,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 7u
+#define LAYOUT_VERSION 8u
 
 #define WORKERS_MAX 256u
 #define GUESTS_MAX 64u
@@ -221,6 +221,12 @@ struct event_record { /* words, so that a reader may race with the writer: event
 struct event_label { /* in another ring, as most events have none */
     struct au64 words[NAME_BYTES / 8];
 };
+struct event_terms { /* in place of a label, of an event WSCHED_EVENT_TERMS */
+    uint64_t deadline_ns;
+    uint16_t needs[RESOURCES_MAX];
+    uint32_t level; /* enum level_name */
+    uint32_t pad;
+};
 
 /* ---- actors: actor.c, mailbox.c ---------------------------------------------------------- */
 
@@ -402,6 +408,7 @@ _Static_assert(offsetof(struct seat, park) == 320, "layout");
 _Static_assert(sizeof(struct seat) % CACHE_LINE == 0, "layout");
 _Static_assert(sizeof(struct stream_record) == 2 * CACHE_LINE, "a line for each side");
 _Static_assert(offsetof(struct stream_record, taken) == CACHE_LINE, "layout");
+_Static_assert(sizeof(struct event_terms) == sizeof(struct event_label), "layout");
 _Static_assert(sizeof(struct event_record) == CACHE_LINE / 2, "layout");
 _Static_assert(sizeof(struct job) == 2 * CACHE_LINE, "a small job is one line");
 _Static_assert(offsetof(struct board, jobs) == CACHE_LINE, "layout");

@@ -449,6 +449,8 @@ static inline struct terms *terms_at(const struct wsched *p, uint32_t index)
 }
 bool spec_has_terms(const struct wsched_spec *s);
 void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s);
+void terms_event(struct wsched *p, uint32_t index, uint64_t future, uint32_t kernel,
+                 uint64_t ticks);
 void terms_over(struct wsched *p, uint32_t index);
 void terms_begin(struct wsched *p, uint32_t index); /* once it is published */
 /* May a PENDING task be started? If it is late it fails. */

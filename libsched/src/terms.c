@@ -29,6 +29,7 @@
  * A task that is late and has not started is failed by whoever sees it first: the supervisor, or
  * the worker that was about to start it; T4 of task.c makes one of them the only one.
  */
+#include "events.h"
 #include "stream.h"
 
 #include <signal.h>
@@ -116,6 +117,18 @@ void terms_fill(struct wsched *p, uint32_t index, const struct wsched_spec *s)
         t->stream = 0;
     if (s->priority)
         levels_begin(p);
+}
+
+/* For those who look at what happened; under the lock, after the event of its submission. */
+void terms_event(struct wsched *p, uint32_t index, uint64_t future, uint32_t kernel, uint64_t ticks)
+{
+    const struct terms *t = terms_at(p, index);
+    struct event_terms e = { .deadline_ns = au64_load_relaxed(&t->deadline_ns), /* relaxed: ours */
+                             .level = t->level };
+
+    if (t->has_needs)
+        memcpy(e.needs, t->needs, sizeof e.needs);
+    event_put(p, p->seat, WSCHED_EVENT_TERMS, ticks, future, 1, kernel, p->pid, &e);
 }
 
 int64_t terms_deadline(const struct wsched *p, uint32_t index) /* INT64_MAX: none */

@@ -17,6 +17,8 @@ assert [(r['name'], r['kind']) for r in rows] == [('worker 0', 'worker'), ('work
 assert [r.get('worker') for r in rows] == [0, 1, None, 2 + 16], rows
 assert rows[2]['submitted'] == 9 and rows[2]['tid'] == 0 and all(r['tid'] == r['pid'] for r in rows if r['kind'] != 'driver'), rows
 busy, = [r for r in rows if r['kernel'] == 'hold']
+assert (busy['priority'], busy['needs']) == ('high', 'cpu 1') and 9e5 < busy['deadline_seconds'] < 1e6 + 1, busy
+assert not any('priority' in r for r in rows if r is not busy), rows
 assert busy['state'] == '$2' and busy['label'] == 'no. 7' and busy['depth'] == 1 and busy['attempt'] == 1
 assert busy['running_seconds'] >= 0 and int(busy['task'], 16) > 0 and busy['pid'] > 0
 assert sum(r['finished'] for r in rows) == 6 and sum(r['failed'] for r in rows) == 1"
@@ -30,6 +32,8 @@ assert sum(r['finished'] for r in rows) == 6 and sum(r['failed'] for r in rows) 
     json "assert len(rows) == 4, rows"
     run 0 ps --tasks --json --limit 0 "$1"
     json "
+hold, = [r for r in rows if r['kernel'] == 'hold']
+assert (hold['priority'], hold['needs']) == ('high', 'cpu 1') and 9e5 < hold['deadline_seconds'] < 1e6 + 1, hold
 by = {}
 for r in rows: by[r['state']] = by.get(r['state'], 0) + 1
 assert by == {'blocked': 1, 'running': 1, 'failed': 1, 'done': 6}, by
@@ -51,6 +55,8 @@ assert rows[0]['kernel'] == 'unlucky' and rows[0]['ago_seconds'] > 0 and rows[0]
 s, = rows
 assert (s['workers'], s['running'], s['blocked'], s['done'], s['failed_kept']) == (2, 1, 1, 6, 1), s
 assert (s['submitted'], s['finished'], s['failed'], s['retried'], s['worker_deaths']) == (9, 6, 1, 1, 1), s
+assert (s['with_deadline'], s['pending_high'], s['pending_low'], s['parked']) == (1, 0, 0, 0), s
+assert 9e5 < s['next_deadline_seconds'] < 1e6 + 1 and s['resources'] == [{'name': 'cpu', 'total': 2, 'held': 1}], s
 assert [k['name'] for k in s['kernels']] == ['quick', 'unlucky', 'fail', 'hold'], s
 assert s['age_seconds'] > 0 and s['shared_bytes'] > 100000 and s['payload_max_bytes'] == 64"
     run 0 stat "$1"
@@ -60,9 +66,11 @@ assert s['age_seconds'] > 0 and s['shared_bytes'] > 100000 and s['payload_max_by
     run 0 verify --json "$1"
     json "assert rows == [{'pool': '$1', 'sound': True, 'tasks': 9}], rows"
     run 0 top "$1" # no terminal: once
-    shows "^$1  finished 6  failed 1  cancelled 0  run again 1  deaths 1  [0-9]+/s$" '^\[[#.]+\] [01] of 2 workers run  pending 0  blocked 1  kept 7 of '
+    shows "^$1  finished 6  failed 1  cancelled 0  run again 1  deaths 1  [0-9]+/s$" '^\[[#.]+\] [01] of 2 workers run  pending 0  blocked 1  kept 7 of ' \
+        '^held: cpu 1 of 2  deadlines 1, next in 277 h [0-9]+ m$' ' hold .* high, 277 h [0-9]+ m left, cpu 1$'
     run 0 top --once --json "$1"
-    json "assert rows[0]['finished'] == 6 and [w['kind'] for w in rows[0]['workers']] == ['worker', 'worker', 'driver', 'actor'] and rows[0]['tasks_per_second'] >= 0, rows"
+    json "assert (rows[0]['with_deadline'], rows[0]['resources'][0]['held']) == (1, 1), rows
+assert rows[0]['finished'] == 6 and [w['kind'] for w in rows[0]['workers']] == ['worker', 'worker', 'driver', 'actor'] and rows[0]['tasks_per_second'] >= 0, rows"
 
     run 0 trace "$1"
     "$python" - "$work/out" <<'END' || fail "the trace: $(head -c 1000 "$work/out")"
@@ -72,6 +80,11 @@ x = [i for i in e if i['ph'] == 'X']
 assert len(x) == 9, x # eight tasks, one of them twice
 assert sorted(i['cat'] for i in x) == ['fail', 'hold'] + ['quick'] * 5 + ['unlucky'] * 2
 assert sorted(i['args']['end'] for i in x) == ['done'] * 6 + ['failed', 'running', 'worker died']
+hold, = [i['args'] for i in x if i['cat'] == 'hold']
+assert (hold['priority'], hold['needs'], hold['late']) == ('high', {'cpu': 1}, False) and hold['deadline_us'] > 9e11, hold
+assert not any('priority' in i['args'] for i in x if i['cat'] != 'hold')
+lanes = [i['args']['name'] for i in e if i['name'] == 'thread_name']
+assert lanes == ['worker 0', 'worker 1'], lanes # nothing ran in the actor yet
 assert len([i for i in e if i.get('cat') == 'death']) == 1
 assert {i['args']['name'] for i in e if i['name'] == 'process_name'} == {'pool ' + [i for i in e][0]['args']['name'][5:]}
 END

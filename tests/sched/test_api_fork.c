@@ -398,6 +398,67 @@ static void two_workers(void)
     notes_free();
 }
 
+/* ---- events --------------------------------------------------------------------------------- */
+
+struct job_events {
+    struct wsched_future task;
+    uint32_t started, ended, stolen_tasks, wrong;
+    uint64_t last_ns;
+    uint32_t last_worker, depth;
+};
+
+static int see_job(const struct wsched_event *e, void *ctx)
+{
+    struct job_events *j = ctx;
+
+    j->stolen_tasks += e->kind == WSCHED_EVENT_STOLEN;
+    if (e->worker != j->last_worker) {
+        j->wrong += j->depth != 0;
+        j->last_ns = 0;
+    }
+    j->last_worker = e->worker;
+    if (e->kind != WSCHED_EVENT_JOB_STARTED && e->kind != WSCHED_EVENT_JOB_ENDED)
+        return 0;
+    j->started += e->kind == WSCHED_EVENT_JOB_STARTED;
+    j->ended += e->kind == WSCHED_EVENT_JOB_ENDED;
+    j->wrong += (e->kind == WSCHED_EVENT_JOB_ENDED && !j->depth) || e->time_ns < j->last_ns ||
+                e->pid <= 0 || e->attempt != 1 || e->label[0] || e->worker > 3 ||
+                (strcmp(e->kernel, "meet") && strcmp(e->kernel, "fib") && strcmp(e->kernel, "add_slowly"));
+    j->depth += e->kind == WSCHED_EVENT_JOB_STARTED ? 1u : UINT32_MAX;
+    j->last_ns = e->time_ns;
+    if (j->task.v)
+        j->wrong += e->task.v != j->task.v;
+    return 0;
+}
+
+/* Each job that was stolen is in the ring of its thief, once, with its task. */
+static void stolen_jobs_are_events(void)
+{
+    struct wsched_stats stats;
+    struct fib f = { 24 };
+    struct sum s = { .range = { 0, 20000, 0 } };
+
+    notes_make();
+    struct wsched *pool = open_pool(4);
+    struct job_events j = { .task = kit_submit(pool, "meeting", NULL, 0) };
+    CHECK_EQ(kit_wait(pool, j.task), 0);
+    REQUIRE_OK(wsched_events(pool, see_job, &j));
+    REQUIRE_OK(wsched_stats(pool, &stats));
+    CHECK(j.started == 1 && j.ended == 1 && j.wrong == 0);
+    CHECK_EQ(stats.stolen - j.stolen_tasks, 1);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(run(pool, "fib", &f, sizeof f, &f, 0), 0);
+    CHECK_EQ(run(pool, "slow_loop", &s, sizeof s, &s, sizeof s), 0);
+    j = (struct job_events){ .started = 0 };
+    REQUIRE_OK(wsched_events(pool, see_job, &j));
+    REQUIRE_OK(wsched_stats(pool, &stats));
+    CHECK(j.started == j.ended && j.wrong == 0 && j.depth == 0);
+    CHECK_EQ(j.started, stats.stolen - j.stolen_tasks);
+    CHECK_EQ(stats.events_lost, 0);
+    wsched_close(pool);
+    notes_free();
+}
+
 static void all_sizes(void)
 {
     struct wsched *pool = open_pool(2);
@@ -504,6 +565,7 @@ TESTS("wsched: fork and join", { "fib in pools of all sizes", fib_of_all_pools }
       { "several trees at once", several_at_once },
       { "what is spawned runs at once where nobody works", two_workers },
       { "arguments of all sizes, more jobs than fit", all_sizes },
+      { "stolen jobs are events", stolen_jobs_are_events },
       { "a kernel that does not sync, or too much", not_synced },
       { "jobs among tasks", among_tasks }, { "cancelled", cancelled }, { "loops", loops },
       { "two workers share a loop", loops_are_shared })

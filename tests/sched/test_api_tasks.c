@@ -519,6 +519,76 @@ static void keeps_events(void)
     wsched_close(pool);
 }
 
+struct terms_seen {
+    struct wsched_event last;
+    unsigned count;
+};
+
+static int see_terms(const struct wsched_event *e, void *ctx)
+{
+    struct terms_seen *seen = ctx;
+
+    if (e->kind != WSCHED_EVENT_TERMS) {
+        CHECK(e->priority == 0 && e->deadline_ns == 0 && e->needs[0] == 0);
+        return 0;
+    }
+    seen->last = *e;
+    seen->count++;
+    return 0;
+}
+
+/* What a task was submitted with is an event of its own, if there is anything. */
+static void keeps_terms(void)
+{
+    const struct wsched_resource gpus = { "gpu", 3 }, two = { "gpu", 2 };
+    struct wsched_options o = WSCHED_OPTIONS_INIT;
+    struct wsched_spec s = kit_spec("nothing", NULL, 0);
+    struct terms_seen seen = { .count = 0 };
+    struct wsched_future plain, f[2];
+    struct wsched_task_info info;
+    struct wsched *pool;
+
+    o.workers = 2;
+    o.resources = &gpus;
+    o.resource_count = 1;
+    REQUIRE_OK(wsched_open(&o, kit_kernels, kit_kernel_count, &pool));
+    REQUIRE_OK(wsched_submit(pool, &s, &plain));
+    s.flags = WSCHED_RETRY_ERRORS;
+    s.priority = WSCHED_PRIORITY_LOW;
+    s.label = "both";
+    REQUIRE_OK(wsched_submit(pool, &s, &f[0]));
+    REQUIRE_OK(wsched_events(pool, see_terms, &seen));
+    CHECK_EQ(seen.count, 1);
+    CHECK(seen.last.task.v == f[0].v && seen.last.priority == -1 && seen.last.deadline_ns == 0);
+    CHECK(seen.last.needs[0] == 0 && !seen.last.label[0] && !strcmp(seen.last.kernel, "nothing"));
+    s.priority = WSCHED_PRIORITY_HIGH;
+    s.deadline_ms = 100000;
+    s.cpus = 1;
+    s.resources = &two;
+    s.resource_count = 1;
+    s.after = &f[0];
+    s.after_count = 1; /* another way through the code */
+    REQUIRE_OK(wsched_submit(pool, &s, &f[1]));
+    CHECK_EQ(wsched_task_info(pool, f[1], &info), 0);
+    CHECK(info.task.v == f[1].v && info.priority == 1 && info.needs[0] == 1 && info.needs[1] == 2);
+    CHECK_EQ(kit_wait(pool, f[1]), 0);
+    seen.count = 0;
+    REQUIRE_OK(wsched_events(pool, see_terms, &seen));
+    CHECK_EQ(seen.count, 2);
+    CHECK(seen.last.task.v == f[1].v && seen.last.priority == 1);
+    CHECK(seen.last.needs[0] == 1 && seen.last.needs[1] == 2 && seen.last.needs[2] == 0);
+    CHECK_EQ(seen.last.deadline_ns, info.deadline_ns);
+    CHECK_EQ(wsched_task_info(pool, f[1], NULL), -EINVAL);
+    CHECK_EQ(wsched_task_info(pool, f[1], &info), 0);
+    CHECK_EQ(info.state, WSCHED_TASK_DONE);
+    wsched_release(pool, f[1]);
+    while (wsched_task_info(pool, f[1], &info) == 0) /* whoever ended it may still tell others */
+        CHECK(info.is_released);
+    CHECK_EQ(wsched_task_info(pool, f[1], &info), -EINVAL);
+    CHECK_EQ(wsched_task_info(NULL, f[0], &info), -EINVAL);
+    wsched_close(pool);
+}
+
 static void counts_lost_events(void)
 {
     struct wsched_options o = WSCHED_OPTIONS_INIT;
@@ -631,6 +701,7 @@ TESTS("wsched: tasks", { "a task runs in a worker and its result comes back", ru
       { "tasks submit tasks and wait for them, deeply", nests },
       { "a kernel cannot wait for an older task", refuses_to_wait_for_older_tasks_inside },
       { "the life of each task is kept as events", keeps_events },
+      { "what a task was submitted with is kept as an event", keeps_terms },
       { "events that fell out of a ring are counted", counts_lost_events },
       { "big payloads", big_payloads_and_results },
       { "a child of the driver is kept out", a_child_may_not_use_the_handle },

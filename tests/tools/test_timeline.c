@@ -111,6 +111,115 @@ static void an_end_that_was_not_written_is_known_from_the_death(void)
     timeline_free(&t);
 }
 
+/* ---- jobs, constructors, terms, names --------------------------------------------------------- */
+
+static void terms(uint64_t us, uint64_t task, int32_t priority, uint64_t deadline_us, uint16_t cpus,
+                  uint16_t gpus)
+{
+    struct wsched_event e = { .time_ns = us * NS_PER_US,
+                              .kind = WSCHED_EVENT_TERMS,
+                              .worker = UINT32_MAX,
+                              .pid = 10,
+                              .attempt = 1,
+                              .task = { task },
+                              .kernel = "walk",
+                              .priority = priority,
+                              .deadline_ns = deadline_us * NS_PER_US,
+                              .needs = { cpus, 0, gpus } };
+
+    REQUIRE_OK(timeline_event(&e, &t));
+}
+
+/* Worker 0 runs task 1; jobs of it run on 1 and 2, nested on 1, whose first process died in two of
+ * them; 3 and 4 are actors, whose constructors (task 0) run at the same time. */
+static void richer_scene(void)
+{
+    t = (struct timeline){ 0 };
+    timeline_begin(&t);
+    REQUIRE_OK(timeline_name(&t, 0, "worker 0"));
+    REQUIRE_OK(timeline_name(&t, 2, "guest 0"));
+    REQUIRE_OK(timeline_name(&t, 3, "actor <clerk> with a long name"));
+    REQUIRE_OK(timeline_name(&t, UINT32_MAX, "nobody"));
+    timeline_resource(&t, 0, "cpu");
+    timeline_resource(&t, 2, "gpu");
+    timeline_resource(&t, 8, "more than there can be");
+    put(WSCHED_EVENT_SUBMITTED, 90, UINT32_MAX, 10, 1, 1, "walk", "");
+    terms(90, 1, WSCHED_PRIORITY_HIGH, 350, 2, 3);
+    put(WSCHED_EVENT_SUBMITTED, 91, UINT32_MAX, 10, 2, 1, "walk", "");
+    terms(91, 2, WSCHED_PRIORITY_LOW, 900, 0, 0);
+    put(WSCHED_EVENT_STARTED, 100, 0, 20, 1, 1, "walk", "");
+    put(WSCHED_EVENT_FINISHED, 400, 0, 20, 1, 1, "walk", "");
+    put(WSCHED_EVENT_STARTED, 400, 0, 20, 2, 1, "walk", "");
+    put(WSCHED_EVENT_FINISHED, 410, 0, 20, 2, 1, "walk", "");
+    put(WSCHED_EVENT_JOB_ENDED, 105, 1, 21, 1, 1, "fib", ""); /* its start was overwritten */
+    put(WSCHED_EVENT_JOB_STARTED, 110, 1, 21, 1, 1, "fib", "");
+    put(WSCHED_EVENT_JOB_STARTED, 120, 1, 21, 1, 1, "fib", "");
+    put(WSCHED_EVENT_JOB_STARTED, 200, 1, 22, 1, 1, "fib", "");
+    put(WSCHED_EVENT_JOB_STARTED, 210, 1, 22, 1, 1, "fib", "");
+    put(WSCHED_EVENT_JOB_ENDED, 220, 1, 22, 1, 1, "fib", "");
+    put(WSCHED_EVENT_JOB_ENDED, 230, 1, 22, 1, 1, "fib", "");
+    put(WSCHED_EVENT_JOB_STARTED, 240, 1, 22, 1, 1, "fib", ""); /* runs still */
+    put(WSCHED_EVENT_JOB_STARTED, 130, 2, 23, 1, 1, "fib", "");
+    put(WSCHED_EVENT_JOB_ENDED, 140, 2, 23, 1, 1, "fib", "");
+    put(WSCHED_EVENT_STARTED, 100, 3, 24, 0, 1, "build", "");
+    put(WSCHED_EVENT_FINISHED, 150, 3, 24, 0, 1, "build", "");
+    put(WSCHED_EVENT_STARTED, 110, 4, 25, 0, 1, "build", "");
+    put(WSCHED_EVENT_FAILED, 170, 4, 25, 0, 1, "build", "");
+    died(190, 1, 21, 9, "fib");
+    REQUIRE_OK(timeline_finish(&t));
+}
+
+static void jobs_and_constructors_nest_by_worker(void)
+{
+    static const struct {
+        uint64_t start, end;
+        uint32_t worker, depth;
+        enum bar_end how;
+        bool job;
+    } want[] = {
+        { 100, 400, 0, 0, BAR_DONE, false },   { 400, 410, 0, 0, BAR_DONE, false },
+        { 110, 190, 1, 0, BAR_DIED, true },    { 120, 190, 1, 1, BAR_DIED, true },
+        { 200, 230, 1, 0, BAR_DONE, true },    { 210, 220, 1, 1, BAR_DONE, true },
+        { 240, 410, 1, 0, BAR_RUNNING, true }, { 130, 140, 2, 0, BAR_DONE, true },
+        { 100, 150, 3, 0, BAR_DONE, false },   { 110, 170, 4, 0, BAR_FAILED, false },
+    };
+
+    richer_scene();
+    CHECK_EQ(t.count, 10);
+    CHECK_EQ(t.job_count, 6);
+    for (size_t i = 0; i < 10 && i < t.count; i++) {
+        const struct bar *b = &t.bars[i];
+        CHECK_EQ(b->start_ns, want[i].start * NS_PER_US);
+        CHECK_EQ(b->end_ns, want[i].end * NS_PER_US);
+        CHECK_EQ(b->worker, want[i].worker);
+        CHECK_EQ(b->depth, want[i].depth);
+        CHECK_EQ(b->end, want[i].how);
+        CHECK_EQ(b->is_job, want[i].job);
+        CHECK(!b->is_stolen);
+    }
+    timeline_free(&t);
+}
+
+static void terms_are_remarked(void)
+{
+    char text[TIMELINE_REMARK], lane[TIMELINE_NAME];
+
+    richer_scene();
+    timeline_remark(&t, &t.bars[0], text);
+    CHECK(!strcmp(text, "priority high; deadline 0.250 ms after its start: missed; cpu 2; gpu 3"));
+    timeline_remark(&t, &t.bars[1], text);
+    CHECK(!strcmp(text, "priority low; deadline 0.500 ms after its start"));
+    timeline_remark(&t, &t.bars[2], text);
+    CHECK(!strcmp(text, "a stolen job of task 1"));
+    timeline_remark(&t, &t.bars[8], text);
+    CHECK(!text[0]);
+    timeline_lane(&t, 2, lane);
+    CHECK(!strcmp(lane, "guest 0"));
+    timeline_lane(&t, 1, lane); /* that nobody named */
+    CHECK(!strcmp(lane, "worker 1"));
+    timeline_free(&t);
+}
+
 static void numbers(const struct wsched_event *e, char name[TIMELINE_TEXT])
 {
     snprintf(name, TIMELINE_TEXT, "%s", e->label);
@@ -194,6 +303,63 @@ static void the_trace_is_as_the_format_says(void)
             "assert c == sorted(c) and c[-1] == (200, 1, 0), c # task 5 runs still\n"
             "assert max(r for _, r, _ in c) == 3 and max(q for _, _, q in c) == 2, c\n",
             path),
+        0);
+    timeline_free(&t);
+    temp_clean();
+}
+
+static void the_files_tell_of_jobs_terms_and_names(void)
+{
+    const char *path = temp_path("t.json");
+
+    richer_scene();
+    REQUIRE_OK(timeline_write(&t, path, "rich"));
+    CHECK_EQ(
+        python("import json, sys\n"
+               "e = json.load(open(sys.argv[1]))['traceEvents']\n"
+               "lanes = [i['args']['name'] for i in e if i['name'] == 'thread_name']\n"
+               "assert lanes == ['worker 0', 'worker 1', 'guest 0', 'actor <clerk> with a long name', "
+               "'worker 4'], lanes\n"
+               "x = [i for i in e if i['ph'] == 'X']\n"
+               "jobs = [i for i in x if i['args'].get('job')]\n"
+               "assert len(jobs) == 6 and {i['cat'] for i in jobs} == {'fib'}\n"
+               "assert all(i['args']['task'] == '%016x' % 1 and i['args']['stolen'] is False for i in "
+               "jobs), jobs\n"
+               "one, two = [i['args'] for i in x if i['cat'] == 'walk']\n"
+               "assert (one['priority'], one['deadline_us'], one['late']) == ('high', 250, True), one\n"
+               "assert one['needs'] == {'cpu': 2, 'gpu': 3}, one\n"
+               "assert (two['priority'], two['deadline_us'], two['late']) == ('low', 800, False), two\n"
+               "assert 'needs' not in two and 'job' not in two\n"
+               "assert max(i['args']['running'] for i in e if i['ph'] == 'C') == 3 # jobs are no tasks\n",
+               path),
+        0);
+    temp_clean();
+    path = temp_path("t.html");
+    REQUIRE_OK(timeline_write(&t, path, "rich"));
+    CHECK_EQ(python("import json, sys\n"
+                    "text = open(sys.argv[1], encoding='utf-8').read()\n"
+                    "d = json.loads(text[text.index('const D=') + 8:text.index(\";\\n'use strict'\")])\n"
+                    "assert d['lanes'][2:4] == ['guest 0', 'actor <clerk> with a long name'], d['lanes']\n"
+                    "assert d['jobs'] == 6\n"
+                    "assert d['bars'][0][11].startswith('priority high; deadline'), d['bars'][0]\n"
+                    "assert d['bars'][2][11] == 'a stolen job of task 1' and len(d['bars'][8]) == 11\n",
+                    path),
+             0);
+    temp_clean();
+    path = temp_path("t.svg");
+    REQUIRE_OK(timeline_write(&t, path, "rich"));
+    CHECK_EQ(
+        python("import sys, xml.etree.ElementTree as E\n"
+               "s = '{http://www.w3.org/2000/svg}'\n"
+               "root = E.parse(sys.argv[1]).getroot()\n"
+               "texts = [''.join(x.itertext()) for x in root.iter(s + 'text')]\n"
+               "assert 'guest 0' in texts and 'actor <clerk> with a long nameactor <clerk> \u2026' in "
+               "texts, texts\n"
+               "assert '4 attempts at tasks and 6 stolen jobs on 5 workers in 310.00 us; 1 worker died' in "
+               "texts, texts\n"
+               "titles = [x.text for x in root.iter(s + 'title')]\n"
+               "assert any('missed; cpu 2; gpu 3' in x for x in titles), titles\n",
+               path),
         0);
     timeline_free(&t);
     temp_clean();
@@ -323,6 +489,9 @@ static void nothing_happened(void)
 TESTS("timeline", { "attempts become bars, nested ones inside", attempts_become_bars },
       { "an end that was not written is known from the death",
         an_end_that_was_not_written_is_known_from_the_death },
+      { "jobs and constructors nest by worker", jobs_and_constructors_nest_by_worker },
+      { "terms are remarked", terms_are_remarked },
+      { "the files tell of jobs, terms and names", the_files_tell_of_jobs_terms_and_names },
       { "a scale goes by number", a_scale_goes_by_number },
       { "the trace is as the format says", the_trace_is_as_the_format_says },
       { "the picture is XML and needs nothing else", the_picture_is_xml_and_needs_nothing_else },

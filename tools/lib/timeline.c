@@ -16,7 +16,11 @@ struct timeline_event {
     uint64_t time_ns, task;
     uint32_t kind, worker, attempt, group;
     int32_t pid;
-    char label[TIMELINE_TEXT];
+    uint32_t number; /* in the order in which they came: that of each ring */
+    union {
+        char label[TIMELINE_TEXT];
+        struct bar_terms terms; /* of WSCHED_EVENT_TERMS */
+    };
 };
 
 /* Room for one more. */
@@ -38,6 +42,25 @@ void timeline_begin(struct timeline *t)
     *t = (struct timeline){ .legend = t->legend ? t->legend : "kernel",
                             .group_of = t->group_of,
                             .is_scale = t->is_scale };
+}
+
+int timeline_name(struct timeline *t, uint32_t worker, const char *name)
+{
+    if (worker >= TIMELINE_WORKERS_MAX)
+        return 0;
+    if (!t->names)
+        t->names = calloc(TIMELINE_WORKERS_MAX, sizeof *t->names);
+    if (!t->names)
+        return -ENOMEM;
+    snprintf(t->names[worker], TIMELINE_NAME, "%s", name);
+    t->name_count = worker >= t->name_count ? worker + 1 : t->name_count;
+    return 0;
+}
+
+void timeline_resource(struct timeline *t, uint32_t number, const char *name)
+{
+    if (number < TIMELINE_RESOURCES)
+        snprintf(t->resources[number], TIMELINE_TEXT, "%s", name);
 }
 
 static int find_group(struct timeline *t, const char *name, uint32_t *group)
@@ -62,6 +85,11 @@ static int find_group(struct timeline *t, const char *name, uint32_t *group)
     return 0;
 }
 
+static bool is_start(uint32_t kind)
+{
+    return kind == WSCHED_EVENT_STARTED || kind == WSCHED_EVENT_JOB_STARTED;
+}
+
 int timeline_event(const struct wsched_event *e, void *ctx)
 {
     struct timeline *t = ctx;
@@ -78,14 +106,21 @@ int timeline_event(const struct wsched_event *e, void *ctx)
                                    .kind = e->kind,
                                    .worker = e->worker,
                                    .attempt = e->attempt,
-                                   .pid = e->pid };
+                                   .pid = e->pid,
+                                   .number = (uint32_t)t->event_count };
+    if (e->kind == WSCHED_EVENT_TERMS) {
+        to->terms = (struct bar_terms){ .deadline_ns = e->deadline_ns, .priority = e->priority };
+        memcpy(to->terms.needs, e->needs, sizeof to->terms.needs);
+        t->event_count++;
+        return 0;
+    }
     snprintf(to->label, sizeof to->label, "%s", e->label[0] ? e->label : e->kernel);
     if (t->group_of)
         t->group_of(e, name);
     else
         snprintf(name, sizeof name, "%s", e->kernel);
     /* Only what becomes a bar needs a colour. */
-    err = e->kind == WSCHED_EVENT_STARTED ? find_group(t, name, &to->group) : 0;
+    err = is_start(e->kind) ? find_group(t, name, &to->group) : 0;
     if (!err)
         t->event_count++;
     return err;
@@ -116,28 +151,47 @@ void timeline_free(struct timeline *t)
     free(t->bars);
     free(t->deaths);
     free(t->groups);
+    free(t->names);
     free(t->events);
     *t = (struct timeline){ .legend = t->legend, .group_of = t->group_of, .is_scale = t->is_scale };
 }
 
 /* ---- from events to bars ----------------------------------------------------------------- */
 
-/* A task's submission, then its attempts, each in order: stolen, started, its end. */
+/* Of an attempt: stolen, started, its end. */
 static int rank(uint32_t kind)
 {
     return kind == WSCHED_EVENT_STOLEN ? 0 : kind == WSCHED_EVENT_STARTED ? 1 : 2;
 }
 
+/* A task is submitted, has terms, and then come its attempts. */
+static int stage(uint32_t kind)
+{
+    return kind == WSCHED_EVENT_SUBMITTED ? 0 : kind == WSCHED_EVENT_TERMS ? 1 : 2;
+}
+
+/* Jobs and constructors are no attempts at a task: they are told by their place in a ring alone. */
+static bool is_nested(const struct timeline_event *e)
+{
+    return e->kind == WSCHED_EVENT_JOB_STARTED || e->kind == WSCHED_EVENT_JOB_ENDED || !e->task;
+}
+
+/* What is nested comes first, ring by ring. */
 static int by_attempt(const void *a, const void *b)
 {
     const struct timeline_event *x = a, *y = b;
-    bool is_x_first = x->kind == WSCHED_EVENT_SUBMITTED,
-         is_y_first = y->kind == WSCHED_EVENT_SUBMITTED;
+    bool is_x_nested = is_nested(x), is_y_nested = is_nested(y);
 
+    if (is_x_nested != is_y_nested)
+        return is_x_nested ? -1 : 1;
+    if (is_x_nested && x->worker != y->worker)
+        return x->worker < y->worker ? -1 : 1;
+    if (is_x_nested)
+        return x->number < y->number ? -1 : x->number > y->number;
     if (x->task != y->task)
         return x->task < y->task ? -1 : 1;
-    if (is_x_first != is_y_first)
-        return is_x_first ? -1 : 1;
+    if (stage(x->kind) != stage(y->kind))
+        return stage(x->kind) - stage(y->kind);
     if (x->attempt != y->attempt)
         return x->attempt < y->attempt ? -1 : 1;
     if (rank(x->kind) != rank(y->kind))
@@ -190,24 +244,65 @@ static void make_bar(const struct timeline *t, const struct timeline_event *star
     memcpy(bar->label, start->label, sizeof bar->label);
 }
 
+static struct bar *add_bar(struct timeline *t, const struct timeline_event *start,
+                           const struct timeline_event *end)
+{
+    struct bar *bar = &t->bars[t->count++];
+
+    make_bar(t, start, end, bar);
+    if (bar->worker >= t->workers)
+        t->workers = bar->worker + 1;
+    return bar;
+}
+
+#define NESTED_MAX 1024u /* of libsched's stack of tasks */
+
+static void add_nested(struct timeline *t, const struct timeline_event *start,
+                       const struct timeline_event *end)
+{
+    struct bar *bar = add_bar(t, start, end);
+
+    bar->is_job = start->kind == WSCHED_EVENT_JOB_STARTED;
+    t->job_count += bar->is_job;
+}
+
+/* Of one ring: events[0 .. n). An end belongs to the last start that is open. */
+static void make_nested(struct timeline *t, const struct timeline_event *e, size_t n)
+{
+    const struct timeline_event *open[NESTED_MAX];
+    uint32_t depth = 0;
+
+    for (size_t i = 0; i < n && e->worker < TIMELINE_WORKERS_MAX; i++) {
+        while (depth && open[depth - 1]->pid != e[i].pid) /* it died: another one is there */
+            add_nested(t, open[--depth], NULL);
+        if (is_start(e[i].kind) && depth < NESTED_MAX)
+            open[depth++] = &e[i];
+        else if (!is_start(e[i].kind) && depth) /* else its start fell out of the ring */
+            depth--, add_nested(t, open[depth], &e[i]);
+    }
+    while (depth)
+        add_nested(t, open[--depth], NULL);
+}
+
 /* Of one task: events[0 .. n). */
 static void make_bars(struct timeline *t, const struct timeline_event *e, size_t n)
 {
+    const struct timeline_event *terms = NULL;
     uint64_t submitted = e[0].kind == WSCHED_EVENT_SUBMITTED ? e[0].time_ns : 0;
 
+    for (size_t i = 0; i < n && i < 2; i++)
+        terms = e[i].kind == WSCHED_EVENT_TERMS ? &e[i] : terms;
     for (size_t i = 0; i < n; i++) {
         const struct timeline_event *start = &e[i], *end = NULL;
         if (start->kind != WSCHED_EVENT_STARTED || start->worker >= TIMELINE_WORKERS_MAX)
             continue; /* or an end whose start fell out of its ring */
         if (i + 1 < n && e[i + 1].attempt == start->attempt && rank(e[i + 1].kind) == 2)
             end = &e[i + 1];
-        struct bar *bar = &t->bars[t->count++];
-        make_bar(t, start, end, bar);
+        struct bar *bar = add_bar(t, start, end);
         bar->submitted_ns = submitted;
+        bar->terms = terms ? terms->terms : bar->terms;
         bar->is_stolen =
             i > 0 && e[i - 1].kind == WSCHED_EVENT_STOLEN && e[i - 1].attempt == start->attempt;
-        if (bar->worker >= t->workers)
-            t->workers = bar->worker + 1;
     }
 }
 
@@ -290,13 +385,20 @@ int timeline_finish(struct timeline *t)
     for (size_t i = 0; i < t->event_count; i++) {
         const struct timeline_event *e = &t->events[i];
         t->end_ns = e->time_ns > t->end_ns ? e->time_ns : t->end_ns;
-        if (e->kind == WSCHED_EVENT_STARTED && e->time_ns < t->start_ns)
+        if (is_start(e->kind) && e->time_ns < t->start_ns)
             t->start_ns = e->time_ns;
     }
-    for (size_t i = 0; i < t->event_count; i += n) {
-        for (n = 1; i + n < t->event_count && t->events[i + n].task == t->events[i].task;)
+    size_t at = 0;
+    for (; at < t->event_count && is_nested(&t->events[at]); at += n) {
+        for (n = 1; at + n < t->event_count && is_nested(&t->events[at + n]) &&
+                    t->events[at + n].worker == t->events[at].worker;)
             n++;
-        make_bars(t, t->events + i, n);
+        make_nested(t, t->events + at, n);
+    }
+    for (; at < t->event_count; at += n) {
+        for (n = 1; at + n < t->event_count && t->events[at + n].task == t->events[at].task;)
+            n++;
+        make_bars(t, t->events + at, n);
     }
     for (size_t i = 0; i < t->death_count; i++) {
         const struct bar_death *d = &t->deaths[i];
@@ -312,6 +414,39 @@ int timeline_finish(struct timeline *t)
     qsort(t->bars, t->count, sizeof *t->bars, by_place);
     int err = find_depths(t);
     return err ? err : sort_groups(t);
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+void timeline_lane(const struct timeline *t, uint32_t worker, char name[TIMELINE_NAME])
+{
+    if (worker < t->name_count && t->names[worker][0])
+        snprintf(name, TIMELINE_NAME, "%s", t->names[worker]);
+    else
+        snprintf(name, TIMELINE_NAME, "worker %u", worker);
+}
+
+void timeline_remark(const struct timeline *t, const struct bar *b, char text[TIMELINE_REMARK])
+{
+    size_t n = 0;
+
+    text[0] = 0;
+    if (b->is_job)
+        n += (size_t)snprintf(text + n, TIMELINE_REMARK - n, "a stolen job of task %llx",
+                              (unsigned long long)b->task);
+    if (b->terms.priority)
+        n += (size_t)snprintf(text + n, TIMELINE_REMARK - n, "%spriority %s", n ? "; " : "",
+                              b->terms.priority > 0 ? "high" : "low");
+    if (b->terms.deadline_ns)
+        n += (size_t)snprintf(text + n, TIMELINE_REMARK - n, "%sdeadline %.3f ms after its start%s",
+                              n ? "; " : "",
+                              ((double)b->terms.deadline_ns - (double)b->start_ns) * 1e-6,
+                              b->end_ns > b->terms.deadline_ns ? ": missed" : "");
+    for (uint32_t i = 0; i < TIMELINE_RESOURCES; i++)
+        if (b->terms.needs[i] && n < TIMELINE_REMARK - 64)
+            n += (size_t)snprintf(text + n, TIMELINE_REMARK - n, "%s%s %u", n ? "; " : "",
+                                  t->resources[i][0] ? t->resources[i] : "resource",
+                                  b->terms.needs[i]);
 }
 
 /* ---- colours --------------------------------------------------------------------------------- */

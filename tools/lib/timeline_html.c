@@ -41,9 +41,9 @@ static const char page_head[] =
 
 static const char page_script[] =
     ";\n'use strict';\n"
-    "const $ = id => document.getElementById(id), LEFT = 110;\n"
+    "const $ = id => document.getElementById(id), LEFT = 150;\n"
     "const WORKER = 0, DEPTH = 1, START = 2, LONG = 3, GROUP = 4, END = 5, ATTEMPT = 6, PID = 7,\n"
-    "      STOLEN = 8, QUEUED = 9, LABEL = 10;\n"
+    "      STOLEN = 8, QUEUED = 9, LABEL = 10, REMARK = 11;\n"
     "const ENDS = ['done', 'failed', 'worker died', 'running'];\n"
     "const name = b => b[LABEL] || D.groups[b[GROUP]];\n"
     "const finish = b => b[START] + b[LONG];\n"
@@ -137,7 +137,7 @@ static const char page_script[] =
     "  lanes.forEach((lane, w) => {\n"
     "    for (let d = 0; d < lane.levels.length; d++) drawLevel(g, lane, d);\n"
     "    g.fillStyle = colour('--paper'); g.fillRect(0, lane.y, LEFT, lane.height);\n"
-    "    g.fillStyle = colour('--strong'); g.fillText('worker ' + w, 16, lane.y + 9);\n"
+    "    g.fillStyle = colour('--strong'); g.fillText(D.lanes[w], 16, lane.y + 9, LEFT - 24);\n"
     "    g.fillStyle = colour('--soft');\n"
     "    g.fillText((D.length ? 100 * lane.busy / D.length : 0).toFixed(0) + ' % busy', 16, lane.y "
     "+ 23);\n"
@@ -174,19 +174,19 @@ static const char page_script[] =
     "function tell(at) {\n"
     "  if (at.death) {\n"
     "    const d = at.death;\n"
-    "    return 'worker ' + d[0] + ', pid ' + d[2] + ' died at ' + time(d[1]) + (d[3] ? ': killed "
+    "    return D.lanes[d[0]] + ', pid ' + d[2] + ' died at ' + time(d[1]) + (d[3] ? ': killed "
     "by signal ' + d[3]\n"
     "      : d[4] >= 0 ? ': exited with code ' + d[4] : '') + (d[5] ? '\\nwhile running ' + d[5] : "
     "'');\n"
     "  }\n"
     "  const b = at.bar;\n"
-    "  return name(b) + '\\n' + D.legend + ' ' + D.groups[b[GROUP]] + '\\nworker ' + b[WORKER] + "
+    "  return name(b) + '\\n' + D.legend + ' ' + D.groups[b[GROUP]] + '\\n' + D.lanes[b[WORKER]] + "
     "', pid ' + b[PID] +\n"
     "    ', attempt ' + b[ATTEMPT] + (b[STOLEN] ? ', stolen' : '') + '\\n' + time(b[START]) + ' to "
     "' +\n"
     "    time(finish(b)) + ': ' + time(b[LONG]) + (b[QUEUED] >= 0 ? '\\nqueued for ' + "
     "time(b[QUEUED]) : '') +\n"
-    "    (b[END] ? '\\n' + ENDS[b[END]] : '');\n"
+    "    (b[REMARK] ? '\\n' + b[REMARK] : '') + (b[END] ? '\\n' + ENDS[b[END]] : '');\n"
     "}\n"
     "\nconst pane = $('lanes'), tip = $('tip');\n"
     "let drag = null;\n"
@@ -234,7 +234,7 @@ static const char page_script[] =
     "  text = text.trim().toLowerCase();\n"
     "  hits = !text ? [] : D.bars.filter(b => (name(b) + ' ' + D.groups[b[GROUP]] + ' ' + "
     "ENDS[b[END]] + ' pid ' + b[PID] +\n"
-    "    ' attempt ' + b[ATTEMPT] + (b[STOLEN] ? ' stolen' : '')).toLowerCase().includes(text));\n"
+    "    ' attempt ' + b[ATTEMPT] + (b[STOLEN] ? ' stolen' : '') + ' ' + (b[REMARK] || '')).toLowerCase().includes(text));\n"
     "  hits.sort((a, b) => a[START] - b[START]);\n"
     "  marked = new Set(hits); hit = -1;\n"
     "  $('hits').textContent = text ? hits.length + ' found' : '';\n"
@@ -251,7 +251,8 @@ static const char page_script[] =
     "});\n"
     "\ndocument.title = D.title;\n"
     "document.querySelector('h1').textContent = D.title;\n"
-    "$('what').textContent = D.bars.length + ' attempts at tasks on ' + D.workers + ' workers in ' "
+    "$('what').textContent = D.bars.length - D.jobs + ' attempts at tasks' +\n"
+    "  (D.jobs ? ' and ' + D.jobs + ' stolen jobs' : '') + ' on ' + D.workers + ' workers in ' "
     "+ time(D.length) +\n"
     "  (D.deaths.length ? '; ' + D.deaths.length + ' workers died' : '') +\n"
     "  (D.lost ? '; ' + D.lost + ' older events were overwritten' : '');\n"
@@ -294,16 +295,35 @@ static void put_groups(const struct timeline *t, FILE *out)
     fputs("]", out);
 }
 
-/* A name that is its group's is left out. */
+static void put_lanes(const struct timeline *t, FILE *out)
+{
+    char name[TIMELINE_NAME];
+
+    fputs(",\"lanes\":[", out);
+    for (uint32_t w = 0; w < t->workers; w++) {
+        timeline_lane(t, w, name);
+        fputs(w ? "," : "", out);
+        emit_json_string(out, name);
+    }
+    fputs("]", out);
+}
+
+/* What is to be remarked stands last, if there is anything. */
 static void put_bar(const struct timeline *t, const struct bar *b, FILE *out)
 {
     bool is_queued = b->attempt == 1 && b->submitted_ns && b->submitted_ns <= b->start_ns;
+    char remark[TIMELINE_REMARK];
 
     fprintf(out, "[%u,%u,%.3f,%.3f,%u,%d,%u,%d,%d,", b->worker, b->depth, us(t, b->start_ns),
             (double)(b->end_ns - b->start_ns) * 1e-3, b->group, (int)b->end, b->attempt, b->pid,
             b->is_stolen);
     fprintf(out, "%.3f,", is_queued ? (double)(b->start_ns - b->submitted_ns) * 1e-3 : -1);
     emit_json_string(out, b->label);
+    timeline_remark(t, b, remark);
+    if (remark[0]) {
+        putc(',', out);
+        emit_json_string(out, remark);
+    }
     putc(']', out);
 }
 
@@ -313,8 +333,9 @@ static void put_data(const struct timeline *t, const char *title, FILE *out)
     emit_json_string(out, title);
     fputs(",\"legend\":", out);
     emit_json_string(out, t->legend);
-    fprintf(out, ",\"workers\":%u,\"length\":%.3f,\"lost\":%llu", t->workers, us(t, t->end_ns),
-            (unsigned long long)t->events_lost);
+    fprintf(out, ",\"workers\":%u,\"length\":%.3f,\"jobs\":%zu,\"lost\":%llu", t->workers,
+            us(t, t->end_ns), t->job_count, (unsigned long long)t->events_lost);
+    put_lanes(t, out);
     put_groups(t, out);
     fputs(",\"deaths\":[", out);
     for (size_t i = 0; i < t->death_count; i++) {

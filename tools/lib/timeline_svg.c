@@ -14,7 +14,7 @@
 #include "timeline.h"
 
 #define WIDTH 1200
-#define LEFT 126
+#define LEFT 160
 #define RIGHT 24
 #define TOP 74
 #define PLOT (WIDTH - LEFT - RIGHT)
@@ -25,6 +25,7 @@
 #define AXIS 34
 #define NARROW 0.5 /* pixels: what is drawn together */
 #define LEGEND_MAX 64u
+#define NAME_SHOWN 15 /* characters of a lane's name: what there is room for */
 
 static const char style[] =
     "<style>"
@@ -75,6 +76,14 @@ static void put_text(FILE *out, const char *text)
     }
 }
 
+static void put_lane_name(const struct picture *p, uint32_t worker)
+{
+    char name[TIMELINE_NAME];
+
+    timeline_lane(p->t, worker, name);
+    put_text(p->out, name);
+}
+
 /* "2.5 ms": with what digits there are. */
 static void put_time(FILE *out, double ns)
 {
@@ -107,13 +116,18 @@ static void put_bar(const struct picture *p, const struct bar *b)
     int y = y_of(p, b->worker) + GAP / 2 + (int)b->depth * p->level;
 
     put_rect(p, b, x, width);
+    char remark[TIMELINE_REMARK];
+    timeline_remark(t, b, remark);
     put_text(p->out, b->label);
-    fprintf(p->out, "&#10;worker %u, pid %d, attempt %u%s&#10;%.3f s to %.3f s: ", b->worker,
-            b->pid, b->attempt, b->is_stolen ? ", stolen" : "",
-            (double)(b->start_ns - t->start_ns) * 1e-9, (double)(b->end_ns - t->start_ns) * 1e-9);
+    fputs("&#10;", p->out);
+    put_lane_name(p, b->worker);
+    fprintf(p->out, ", pid %d, attempt %u%s&#10;%.3f s to %.3f s: ", b->pid, b->attempt,
+            b->is_stolen ? ", stolen" : "", (double)(b->start_ns - t->start_ns) * 1e-9, (double)(b->end_ns - t->start_ns) * 1e-9);
     put_time(p->out, (double)(b->end_ns - b->start_ns));
+    fputs(remark[0] ? "&#10;" : "", p->out);
+    put_text(p->out, remark);
     fprintf(p->out, "%s</title></rect>\n", remarks[b->end]);
-    if (b->is_stolen && width >= 4)
+    if ((b->is_stolen || b->is_job) && width >= 4)
         fprintf(p->out, "<path class=\"z\" d=\"M%.2f %dh5l-5 5z\"/>\n", x, y);
 }
 
@@ -131,9 +145,11 @@ static void put_run(const struct picture *p, struct run *r)
     if (r->count > 1) {
         double x = x_of(p->t, r->first->start_ns);
         put_rect(p, r->first, x, x_of(p->t, r->end_ns) - x);
-        fprintf(p->out, "%zu tasks: ", r->count);
+        fprintf(p->out, "%zu %s: ", r->count, r->first->is_job ? "stolen jobs" : "tasks");
         put_text(p->out, p->t->groups[r->first->group]);
-        fprintf(p->out, "&#10;worker %u&#10;", r->first->worker);
+        fputs("&#10;", p->out);
+        put_lane_name(p, r->first->worker);
+        fputs("&#10;", p->out);
         put_time(p->out, (double)r->busy_ns / (double)r->count);
         fputs(" each</title></rect>\n", p->out);
     }
@@ -154,7 +170,8 @@ static size_t put_lane(const struct picture *p, const struct bar *bars, size_t c
         bool is_narrow =
             b->end == BAR_DONE && x_of(p->t, b->end_ns) - x_of(p->t, b->start_ns) < NARROW;
         bool is_near = r->count && x_of(p->t, b->start_ns) - x_of(p->t, r->end_ns) < NARROW;
-        if (r->count && !(is_narrow && is_near && b->group == r->first->group))
+        if (r->count && !(is_narrow && is_near && b->group == r->first->group &&
+              b->is_job == r->first->is_job))
             put_run(p, r);
         if (!is_narrow) {
             put_bar(p, b);
@@ -174,8 +191,10 @@ static void put_cross(const struct picture *p, uint32_t worker, uint64_t ns, int
                       const struct bar_death *d)
 {
     fprintf(p->out,
-            "<path class=\"x\" d=\"M%.2f %dl10 10m0 -10l-10 10\"><title>worker %u, pid %d died",
-            x_of(p->t, ns) - 5, y_of(p, worker) + GAP / 2 + (p->level - 10) / 2, worker, pid);
+            "<path class=\"x\" d=\"M%.2f %dl10 10m0 -10l-10 10\"><title>", x_of(p->t, ns) - 5,
+            y_of(p, worker) + GAP / 2 + (p->level - 10) / 2);
+    put_lane_name(p, worker);
+    fprintf(p->out, ", pid %d died", pid);
     if (d && d->signal)
         fprintf(p->out, "&#10;killed by signal %d", d->signal);
     else if (d && d->exit_code >= 0)
@@ -231,6 +250,7 @@ static size_t put_name(const struct picture *p, uint32_t worker, const struct ba
                        size_t count)
 {
     const struct timeline *t = p->t;
+    char name[TIMELINE_NAME];
     uint32_t processes = 0;
     int32_t pid = 0;
     double busy = 0;
@@ -244,8 +264,20 @@ static size_t put_name(const struct picture *p, uint32_t worker, const struct ba
     int y = y_of(p, worker);
     fprintf(p->out,
             "<rect class=\"r\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>"
-            "<text class=\"l\" x=\"12\" y=\"%d\">worker %u</text>",
-            LEFT, y + GAP / 2, PLOT, p->lanes[worker + 1].y - y - GAP, y + 17, worker);
+            "<text class=\"l\" x=\"12\" y=\"%d\">",
+            LEFT, y + GAP / 2, PLOT, p->lanes[worker + 1].y - y - GAP, y + 17);
+    timeline_lane(t, worker, name);
+    if (strlen(name) > NAME_SHOWN) {
+        fputs("<title>", p->out);
+        put_text(p->out, name);
+        fputs("</title>", p->out);
+        name[NAME_SHOWN - 1] = 0;
+        put_text(p->out, name);
+        fputs("&#8230;</text>", p->out);
+    } else {
+        put_text(p->out, name);
+        fputs("</text>", p->out);
+    }
     if (pid)
         fprintf(p->out, "<text class=\"s\" x=\"12\" y=\"%d\">pid %d", y + 32, pid);
     if (processes > 1)
@@ -326,8 +358,10 @@ static int put_all(const struct picture *p, const char *title)
     fputs("<text class=\"t\" x=\"12\" y=\"30\">", p->out);
     put_text(p->out, title);
     fprintf(p->out,
-            "</text>\n<text class=\"s\" x=\"12\" y=\"50\">%zu attempts at tasks on %u workers in ",
-            t->count, t->workers);
+            "</text>\n<text class=\"s\" x=\"12\" y=\"50\">%zu attempts at tasks", t->count - t->job_count);
+    if (t->job_count)
+        fprintf(p->out, " and %zu stolen jobs", t->job_count);
+    fprintf(p->out, " on %u workers in ", t->workers);
     put_time(p->out, (double)(t->end_ns - t->start_ns));
     if (deaths)
         fprintf(p->out, "; %zu worker%s died", deaths, deaths == 1 ? "" : "s");

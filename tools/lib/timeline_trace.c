@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * timeline_trace.c -- the timeline as a Chrome trace: the JSON object form of the Trace Event
- * Format. One thread of one process stands for each worker; a complete event ("X") is an attempt,
- * an instant event ("i") a death or a steal, and a counter ("C") tells how many tasks ran and how
+ * Format. One thread of one process stands for each worker; a complete event ("X") is an attempt
+ * or a stolen job, an instant event ("i") a death or a steal, and a counter ("C") tells how many tasks ran and how
  * many were submitted and not started. Times are microseconds from the first event.
  */
 #include <stdlib.h>
@@ -20,13 +20,42 @@ static void put_names(const struct timeline *t, const char *title, FILE *out)
     fputs("{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"args\":{\"name\":", out);
     emit_json_string(out, title);
     fputs("}}", out);
-    for (uint32_t w = 0; w < t->workers; w++)
+    for (uint32_t w = 0; w < t->workers; w++) {
+        char name[TIMELINE_NAME];
+        timeline_lane(t, w, name);
         fprintf(out,
                 ",\n{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%u,"
-                "\"args\":{\"name\":\"worker %u\"}}"
-                ",\n{\"name\":\"thread_sort_index\",\"ph\":\"M\",\"pid\":1,\"tid\":%u,"
+                "\"args\":{\"name\":",
+                w);
+        emit_json_string(out, name);
+        fprintf(out,
+                "}},\n{\"name\":\"thread_sort_index\",\"ph\":\"M\",\"pid\":1,\"tid\":%u,"
                 "\"args\":{\"sort_index\":%u}}",
-                w, w, w, w);
+                w, w);
+    }
+}
+
+static void put_terms(const struct timeline *t, const struct bar *b, FILE *out)
+{
+    const struct bar_terms *terms = &b->terms;
+    bool has_needs = false;
+
+    if (terms->priority)
+        fprintf(out, ",\"priority\":\"%s\"", terms->priority > 0 ? "high" : "low");
+    if (terms->deadline_ns)
+        fprintf(out, ",\"deadline_us\":%.3f,\"late\":%s", us(t, terms->deadline_ns),
+                b->end_ns > terms->deadline_ns ? "true" : "false");
+    for (uint32_t i = 0; i < TIMELINE_RESOURCES; i++) {
+        char number[16];
+        if (!terms->needs[i])
+            continue;
+        snprintf(number, sizeof number, "%u", i);
+        fputs(has_needs ? "," : ",\"needs\":{", out);
+        emit_json_string(out, t->resources[i][0] ? t->resources[i] : number);
+        fprintf(out, ":%u", terms->needs[i]);
+        has_needs = true;
+    }
+    fputs(has_needs ? "}" : "", out);
 }
 
 static void put_bar(const struct timeline *t, const struct bar *b, FILE *out)
@@ -43,6 +72,9 @@ static void put_bar(const struct timeline *t, const struct bar *b, FILE *out)
             b->is_stolen ? "true" : "false");
     if (b->attempt == 1 && b->submitted_ns && b->submitted_ns <= b->start_ns)
         fprintf(out, ",\"queued_us\":%.3f", (double)(b->start_ns - b->submitted_ns) * 1e-3);
+    if (b->is_job)
+        fputs(",\"job\":true", out);
+    put_terms(t, b, out);
     fputs("}}", out);
     if (b->is_stolen)
         fprintf(out,
@@ -86,6 +118,8 @@ static void put_counters(const struct timeline *t, FILE *out)
     for (size_t i = 0; i < t->count && all; i++) {
         const struct bar *b = &t->bars[i];
         bool is_queued = b->attempt == 1 && b->submitted_ns && b->submitted_ns <= b->start_ns;
+        if (b->is_job)
+            continue;
         if (is_queued)
             all[n++] = (struct change){ b->submitted_ns, 1, 0 };
         all[n++] = (struct change){ b->start_ns, is_queued ? -1 : 0, 1 };

@@ -37,6 +37,11 @@ static void emit_stat(struct emit *e, const char *where, const struct wsched_inf
     emit_uint(e, "failed_kept", "failed, kept", i->failed);
     emit_uint(e, "cancelled_kept", "cancelled, kept", i->cancelled);
     emit_uint(e, "queued", "queued", i->queued);
+    emit_uint(e, "pending_high", "pending, high priority", i->high);
+    emit_uint(e, "pending_low", "pending, low priority", i->low);
+    emit_uint(e, "parked", "pending, wait for resources", i->parked);
+    emit_uint(e, "with_deadline", "with a deadline, not over", i->deadlines);
+    show_next_deadline(e, i, now);
     emit_uint(e, "submitted", "submitted", s->submitted);
     emit_uint(e, "finished", "finished", s->finished);
     emit_uint(e, "failed", "failed", s->failed);

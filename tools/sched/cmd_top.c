@@ -54,6 +54,26 @@ static void emit_load(FILE *out, struct wsched *pool, const struct wsched_info *
             (unsigned long long)(i->done + i->failed + i->cancelled), i->task_capacity);
 }
 
+/* Of priorities, deadlines and resources, what there is. */
+static void put_terms(FILE *out, struct wsched *pool, const struct wsched_info *i)
+{
+    struct wsched_resource_info r;
+    uint64_t now = show_now_ns();
+    char left[HUMAN_TEXT];
+
+    for (uint32_t n = 0; wsched_resource_info(pool, n, &r) == 0; n++)
+        fprintf(out, "%s%s %u of %u", n ? "  " : "held: ", r.name, r.held, r.total);
+    if (i->parked)
+        fprintf(out, "  parked %llu", (unsigned long long)i->parked);
+    if (i->high || i->low)
+        fprintf(out, "  pending: high %llu, low %llu", (unsigned long long)i->high,
+                (unsigned long long)i->low);
+    if (i->deadlines)
+        fprintf(out, "  deadlines %llu, next in %s", (unsigned long long)i->deadlines,
+                human_duration(((double)i->next_deadline_ns - (double)now) * 1e-9, left));
+    fputc('\n', out);
+}
+
 /* Tasks that were over a second, since the picture before; since the opening in the first. */
 static double rate(struct top *t, const struct wsched_info *i, const struct wsched_stats *s)
 {
@@ -93,6 +113,12 @@ static int picture(struct top *t, struct wsched *pool, FILE *out)
         emit_uint(&e, "retried", NULL, s.retried);
         emit_uint(&e, "worker_deaths", NULL, s.worker_deaths);
         emit_double(&e, "tasks_per_second", NULL, per_second, 1);
+        emit_uint(&e, "pending_high", NULL, i.high);
+        emit_uint(&e, "pending_low", NULL, i.low);
+        emit_uint(&e, "parked", NULL, i.parked);
+        emit_uint(&e, "with_deadline", NULL, i.deadlines);
+        show_next_deadline(&e, &i, show_now_ns());
+        show_resources(&e, pool);
     } else {
         fprintf(
             out,
@@ -101,6 +127,7 @@ static int picture(struct top *t, struct wsched *pool, FILE *out)
             (unsigned long long)s.cancelled, (unsigned long long)s.retried,
             (unsigned long long)s.worker_deaths, per_second);
         emit_load(out, pool, &i);
+        put_terms(out, pool, &i);
         fputc('\n', out);
     }
     err = show_workers(pool, &e, "workers");

@@ -44,6 +44,7 @@ static int gather(struct timeline *t, struct wsched *pool)
 {
     struct wsched_stats stats;
     struct lanes lanes = { .timeline = t, .workers = wsched_workers(pool) };
+    struct wsched_resource_info resource;
     struct wsched_death death;
     uint64_t cursor = 0;
     int err = wsched_stats(pool, &stats);
@@ -55,6 +56,14 @@ static int gather(struct timeline *t, struct wsched *pool)
         death.worker = lane_of(&lanes, death.worker);
         err = timeline_death(t, &death);
     }
+    for (uint32_t i = 0; !err && i < lanes.workers + lanes.count; i++) {
+        char name[WSCHED_WORKER_NAME_MAX + 1];
+        uint32_t number = i < lanes.workers ? i : lanes.numbers[i - lanes.workers];
+        if (wsched_worker_name(pool, number, name) == 0) /* else it is damaged */
+            err = timeline_name(t, i, name);
+    }
+    for (uint32_t i = 0; !err && wsched_resource_info(pool, i, &resource) == 0; i++)
+        timeline_resource(t, i, resource.name);
     if (!err)
         err = timeline_finish(t);
     t->events_lost = stats.events_lost;

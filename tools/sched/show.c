@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* sigdescr_np */
 #include "show.h"
 
+#include "human.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -73,7 +75,71 @@ static void emit_task_id(struct emit *e, const char *key, const char *title, uin
     emit_string(e, key, title, text);
 }
 
-static void show_worker(struct emit *e, const struct wsched_worker_info *w, uint64_t now)
+/* "cpu 2, gpu 1"; in brackets while it waits for them. */
+static void put_needs(struct wsched *pool, const struct wsched_task_info *t, char text[256])
+{
+    struct wsched_resource_info r;
+    size_t n = 0;
+
+    text[0] = 0;
+    for (uint32_t i = 0; i < 8 && wsched_resource_info(pool, i, &r) == 0; i++)
+        if (t->needs[i] && n < 256 - 48)
+            n += (size_t)snprintf(text + n, 256 - n, "%s%s %u",
+                                  n              ? ", "
+                                  : t->is_parked ? "("
+                                                 : "",
+                                  r.name, t->needs[i]);
+    if (n && t->is_parked)
+        snprintf(text + n, 256 - n, ")");
+}
+
+static const char *priority_name(int32_t priority)
+{
+    return priority > 0 ? "high" : priority < 0 ? "low" : "normal";
+}
+
+/* What a task was submitted with, in a column each. */
+static void emit_terms(struct emit *e, struct wsched *pool, const struct wsched_task_info *t,
+                       uint64_t now)
+{
+    char needs[256];
+
+    put_needs(pool, t, needs);
+    emit_string(e, "needs", "needs", needs);
+    emit_string(e, "priority", "priority", priority_name(t->priority));
+    if (t->deadline_ns)
+        emit_duration(e, "deadline_seconds", "deadline",
+                      ((double)t->deadline_ns - (double)now) * 1e-9);
+    else
+        emit_string(e, NULL, "deadline", "");
+}
+
+/* The same of the task that somebody runs, if it has any; in one column of the text. */
+static void emit_terms_briefly(struct emit *e, struct wsched *pool, struct wsched_future task,
+                               uint64_t now)
+{
+    struct wsched_task_info t;
+    char needs[256], left[HUMAN_TEXT] = "", text[400] = "";
+
+    if (task.v && wsched_task_info(pool, task, &t) == 0) {
+        double seconds = ((double)t.deadline_ns - (double)now) * 1e-9;
+        put_needs(pool, &t, needs);
+        if (needs[0])
+            emit_string(e, "needs", NULL, needs);
+        emit_string(e, "priority", NULL, priority_name(t.priority));
+        if (t.deadline_ns) {
+            emit_duration(e, "deadline_seconds", NULL, seconds);
+            human_duration(seconds, left);
+        }
+        snprintf(text, sizeof text, "%s%s%s%s%s%s", t.priority ? priority_name(t.priority) : "",
+                 t.priority && t.deadline_ns ? ", " : "", left, t.deadline_ns ? " left" : "",
+                 needs[0] && (t.priority || t.deadline_ns) ? ", " : "", needs);
+    }
+    emit_string(e, NULL, "terms", text);
+}
+
+static void show_worker(struct emit *e, struct wsched *pool, const struct wsched_worker_info *w,
+                        uint64_t now)
 {
     emit_row(e);
     emit_string(e, "name", "who", w->name);
@@ -96,11 +162,13 @@ static void show_worker(struct emit *e, const struct wsched_worker_info *w, uint
     emit_uint(e, "failed", "failed", w->failed);
     emit_uint(e, "cancelled", NULL, w->cancelled);
     emit_uint(e, "stolen", "stolen", w->stolen);
+    emit_terms_briefly(e, pool, w->task, now);
     emit_row_end(e);
 }
 
 struct rows {
     struct emit *e;
+    struct wsched *pool;
     uint64_t now;
 };
 
@@ -108,13 +176,13 @@ static int show_member(const struct wsched_worker_info *w, void *ctx)
 {
     struct rows *r = ctx;
 
-    show_worker(r->e, w, r->now);
+    show_worker(r->e, r->pool, w, r->now);
     return 0;
 }
 
 int show_workers(struct wsched *pool, struct emit *e, const char *key)
 {
-    struct rows rows = { e, show_now_ns() };
+    struct rows rows = { e, pool, show_now_ns() };
 
     emit_list(e, key);
     int err = wsched_members(pool, show_member, &rows);
@@ -122,23 +190,11 @@ int show_workers(struct wsched *pool, struct emit *e, const char *key)
     return err;
 }
 
-/* "cpu 2, gpu 1"; in brackets while it waits for them. */
-static void emit_needs(struct emit *e, struct wsched *pool, const struct wsched_task_info *t)
+void show_next_deadline(struct emit *e, const struct wsched_info *i, uint64_t now)
 {
-    struct wsched_resource_info r;
-    char text[256] = "";
-    size_t n = 0;
-
-    for (uint32_t i = 0; i < 8 && wsched_resource_info(pool, i, &r) == 0; i++)
-        if (t->needs[i] && n < sizeof text - 48)
-            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %u",
-                                  n              ? ", "
-                                  : t->is_parked ? "("
-                                                 : "",
-                                  r.name, t->needs[i]);
-    if (n && t->is_parked)
-        snprintf(text + n, sizeof text - n, ")");
-    emit_string(e, "needs", "needs", text);
+    if (i->next_deadline_ns)
+        emit_duration(e, "next_deadline_seconds", "next deadline in",
+                      ((double)i->next_deadline_ns - (double)now) * 1e-9);
 }
 
 void show_resources(struct emit *e, struct wsched *pool)
@@ -170,16 +226,7 @@ void show_task(struct emit *e, struct wsched *pool, const struct wsched_task_inf
     emit_uint(e, "attempt", "attempt", t->attempt);
     emit_uint(e, "attempts_max", "of", t->attempts_max);
     emit_since(e, "age_seconds", "age", t->submitted_ns, now);
-    emit_needs(e, pool, t);
-    emit_string(e, "priority", "priority",
-                t->priority > 0   ? "high"
-                : t->priority < 0 ? "low"
-                                  : "normal");
-    if (t->deadline_ns)
-        emit_duration(e, "deadline_seconds", "deadline",
-                      ((double)t->deadline_ns - (double)now) * 1e-9);
-    else
-        emit_string(e, NULL, "deadline", "");
+    emit_terms(e, pool, t, now);
     emit_size(e, "payload_bytes", "payload", t->payload_size);
     emit_size(e, "result_bytes", "result", t->result_size);
     emit_task_id(e, "parent", "parent", t->parent.v);
