@@ -638,7 +638,12 @@ WSCHED_CHECKED int wsched_stats(struct wsched *pool, struct wsched_stats *out);
  */
 WSCHED_CHECKED int wsched_look(const char *where, struct wsched **out);
 
-/* Remove what is left of a pool that has a name and whose processes are all dead.
+/* The version of the layout of the pool at `where`, whatever it is, and the one that this library knows.
+ * 0, also when they differ, and *found and *known; or -EPROTO: not a pool of any version; and as
+ * wsched_look(). */
+WSCHED_CHECKED int wsched_layout_version(const char *where, uint32_t *found, uint32_t *known);
+
+/* Remove what is left of a pool that has a name, of any layout version, and whose processes are all dead.
  *   -EBUSY  it lives    -ENOENT  no such pool    -EPROTO  not a pool    -EINVAL  no name */
 WSCHED_CHECKED int wsched_remove(const char *where);
 

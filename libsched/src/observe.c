@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A memfd of ours, or a file in the folder of names. */
 static bool is_pool_memory(int folder, const char *name)
@@ -120,6 +121,27 @@ int pool_attach(const char *where, bool writable, struct wsched **out)
 int wsched_look(const char *where, struct wsched **out)
 {
     return where && out ? pool_attach(where, false, out) : -EINVAL;
+}
+
+int wsched_layout_version(const char *where, uint32_t *found, uint32_t *known)
+{
+    struct header h;
+    const size_t size = offsetof(struct header, workers); /* the same in all versions */
+    struct stat st;
+
+    if (!where || !found || !known)
+        return -EINVAL;
+    int fd = open_where(where, O_RDONLY), err = fd < 0 ? fd : 0;
+    if (!err && (fstat(fd, &st) || !S_ISREG(st.st_mode) || pread(fd, &h, size, 0) != (ssize_t)size ||
+                 h.magic != LAYOUT_MAGIC))
+        err = -EPROTO;
+    if (fd >= 0)
+        close(fd);
+    if (err)
+        return err;
+    *found = h.layout_version;
+    *known = LAYOUT_VERSION;
+    return 0;
 }
 
 void attached_free(struct wsched *p)

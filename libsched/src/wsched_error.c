@@ -28,7 +28,8 @@ const char *wsched_strerror(int error)
     case EOWNERDEAD:
         return "a worker died in mid-task";
     case EPROTO:
-        return "a kernel returned neither 0 nor a negative errno value";
+        return "a kernel returned what is no negative errno value, or did not sync; or it is not a pool, or "
+               "one of another layout version or with other kernels";
     case ESHUTDOWN:
         return "the pool cannot run anything any more";
     default:

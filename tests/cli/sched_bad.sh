@@ -23,7 +23,7 @@ for c in stat ps top trace deaths verify; do
     refused 2 "" $c one two
     refused 2 "" $c --no-such-option "$pool"
     refused 3 "$pool: no such pool; 'sched ls' lists yours" $c "$pool"
-    refused 3 "/dev/null: not a pool of this layout version" $c /dev/null
+    refused 3 "/dev/null: not a pool" $c /dev/null
     refused 3 ".x: no name of a pool" $c .x
     refused 3 "/no/such: no such pool" $c /no/such
 done
@@ -56,8 +56,27 @@ eval "$("$work/where")"
 fresh
 run 0 verify "$work/damaged"
 poke 0 'XXXX'
-refused 3 "not a pool of this layout version" verify "$work/damaged"
+refused 3 "damaged: not a pool" verify "$work/damaged"
 run 1 doctor "$work/damaged"
+shows "^$work/damaged +not a pool +remove the file"
+# Another layout version: every command says which, and what to do.
+fresh
+poke 8 '\003\000\000\000'
+for c in stat ps top trace deaths verify; do
+    refused 3 "damaged: a pool of layout version 3, and this is for version [1-9]*: use the older version of sched" $c "$work/damaged"
+done
+printf '#include <wsched.h>\nstatic int f(struct wsched_task *t, void *c) { return t == c; }\nconst struct wsched_kernel wsched_plugin_kernels[] = { { "f", f, 0 }, { 0, 0, 0 } };\n' >"$work/f.c"
+"${CC:-gcc}" -shared -fPIC -Ilibsched/include "$work/f.c" -o "$work/f.so" || fail "cannot compile f.c"
+refused 3 "damaged: a pool of layout version 3" worker --plugin "$work/f.so" --pool "$work/damaged"
+run 1 doctor --json "$work/damaged"
+json "assert rows[0]['problem'].startswith('a pool of layout version 3, and this is for version'), rows"
+poke 8 '\377\377\000\000'
+refused 3 "layout version 65535, and this is for version [1-9]*: use the newer version of sched" ps "$work/damaged"
+run 0 doctor --repair "$work/damaged" # it is dead, whatever it is
+[ -e "$work/damaged" ] && fail "a dead pool of another version was not removed"
+poke 0 'XXXX' # somebody's file
+run 1 doctor --repair "$work/damaged"
+[ -e "$work/damaged" ] || fail "a file that is no pool was removed"
 fresh
 poke $((geometry + 8)) '\377\377\377\377' # how many task slots there are
 refused 3 "damaged: the sizes in its header make no sense" ps "$work/damaged"

@@ -42,6 +42,34 @@ static int count_task(const struct wsched_task_info *t, void *ctx)
     return 0;
 }
 
+/* Of any version; what is no pool has none. */
+static void tells_the_layout_version(void)
+{
+    uint32_t found = 77, known = 78, again;
+    struct wsched *pool, *other;
+
+    make_name();
+    CHECK_EQ(wsched_layout_version(name, &found, &known), -ENOENT);
+    CHECK_EQ(wsched_layout_version("/dev/null", &found, &known), -EPROTO);
+    CHECK_EQ(wsched_layout_version("/etc/passwd", &found, &known), -EPROTO);
+    CHECK_EQ(wsched_layout_version(NULL, &found, &known), -EINVAL);
+    CHECK_EQ(wsched_layout_version(".", &found, &known), -EINVAL);
+    CHECK(found == 77 && known == 78);
+    REQUIRE_OK(open_named(name, &pool));
+    CHECK_EQ(wsched_layout_version(name, NULL, &known), -EINVAL);
+    CHECK_EQ(wsched_layout_version(name, &found, &known), 0);
+    CHECK(found == known && found > 0);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    REQUIRE(fd >= 0 && pwrite(fd, &(uint32_t){ 3 }, 4, 8) == 4);
+    CHECK_EQ(wsched_layout_version(name, &found, &again), 0);
+    CHECK(found == 3 && again == known);
+    CHECK_EQ(wsched_look(name, &other), -EPROTO);
+    CHECK_EQ(wsched_remove(name), -EBUSY); /* it lives */
+    REQUIRE(pwrite(fd, &known, 4, 8) == 4);
+    close(fd);
+    wsched_close(pool);
+}
+
 /* Everything that one can ask. */
 static int look_at_all(struct wsched *pool)
 {
@@ -399,7 +427,8 @@ static void damage_is_told_not_followed(void)
     unlink(path);
 }
 
-TESTS("look", { "by name", by_name }, { "by the pid of any process", by_the_pid_of_any_process },
+TESTS("look", { "tells the layout version", tells_the_layout_version },
+      { "by name", by_name }, { "by the pid of any process", by_the_pid_of_any_process },
       { "an observer changes nothing", an_observer_changes_nothing },
       { "a dead pool stays to be looked at", a_dead_pool_stays_to_be_looked_at },
       { "refuses what is no pool", refuses_what_is_no_pool },

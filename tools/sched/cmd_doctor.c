@@ -44,6 +44,19 @@ static bool remove_dead(struct doctor *d, const char *where)
     return !err;
 }
 
+/* Of another version; whether it lives is known all the same: a dead one can be removed. */
+static int tell_of_layout(struct doctor *d, const char *where)
+{
+    char text[POOL_TEXT_MAX];
+    uint32_t found, known;
+    bool is_pool = wsched_layout_version(where, &found, &known) == 0;
+    int err = is_pool && d->repair ? wsched_remove(where) : -EBUSY;
+
+    tell(d, where, pool_wrong_layout(where, text),
+         is_pool ? "if it is dead, --repair removes it" : "remove the file if it is no use", !err);
+    return 0;
+}
+
 struct look {
     struct doctor *doctor;
     const char *where;
@@ -74,7 +87,9 @@ static int examine(const char *where, void *ctx)
     char text[256] = "";
     int err = wsched_look(where, &pool);
 
-    if (err == -EPROTO || err == -EBADMSG) {
+    if (err == -EPROTO)
+        return tell_of_layout(d, where);
+    if (err == -EBADMSG) {
         tell(d, where, wsched_strerror(err), "remove the file if it is no use", false);
         return 0;
     }

@@ -17,6 +17,7 @@ static int emit_pool(const char *where, void *ctx)
     struct emit *e = ctx;
     struct wsched_info i = { 0 };
     struct wsched *pool;
+    char text[POOL_TEXT_MAX];
     int err = wsched_look(where, &pool);
 
     if (err == -ENOENT)
@@ -37,7 +38,10 @@ static int emit_pool(const char *where, void *ctx)
     emit_uint(e, "running", "running", i.running);
     emit_uint(e, "pending", "pending", i.pending + i.blocked);
     emit_uint(e, "kept", "kept", i.done + i.failed + i.cancelled);
-    emit_string(e, "error", "", err ? wsched_strerror(err) : "");
+    emit_string(e, "error", "",
+                err == -EPROTO ? pool_wrong_layout(where, text)
+                : err          ? wsched_strerror(err)
+                               : "");
     emit_row_end(e);
     return 0;
 }

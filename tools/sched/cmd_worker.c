@@ -32,9 +32,10 @@ static void *work(void *arg)
 
 static int join_complain(const char *where, int err)
 {
-    if (err == -EPROTO)
-        complain(where, "not a pool of this layout version, or its kernels are not the plug-in's; "
-                        "'sched stat' lists them");
+    uint32_t found, known;
+
+    if (err == -EPROTO && wsched_layout_version(where, &found, &known) == 0 && found == known)
+        complain(where, "its kernels are not the plug-in's; 'sched stat' lists them");
     else if (err == -EUSERS)
         complain(where, "all its seats for guests are taken; open it with more "
                         "(wsched_options.guests, or 'sched serve --guests')");

@@ -14,14 +14,30 @@ const char *pool_folder(char path[POOL_PATH_MAX])
     return path;
 }
 
+const char *pool_wrong_layout(const char *where, char text[POOL_TEXT_MAX])
+{
+    uint32_t found, known;
+
+    if (wsched_layout_version(where, &found, &known) || found == known)
+        snprintf(text, POOL_TEXT_MAX, "not a pool");
+    else
+        snprintf(text, POOL_TEXT_MAX,
+                 "a pool of layout version %u, and this is for version %u: use the %s version of "
+                 "sched, the one that belongs to the program that opened it",
+                 found, known, found < known ? "older" : "newer");
+    return text;
+}
+
 int pool_complain(const char *where, int error)
 {
+    char text[POOL_TEXT_MAX];
+
     if (error == -ENOENT && !where[strspn(where, "0123456789")])
         complain(where, "no such pool, and no process of this number has one");
     else if (error == -ENOENT)
         complain(where, "no such pool; 'sched ls' lists yours");
     else if (error == -EPROTO)
-        complain(where, "not a pool of this layout version");
+        complain(where, "%s", pool_wrong_layout(where, text));
     else if (error == -EBADMSG)
         complain(where, "damaged: the sizes in its header make no sense");
     else if (error == -EINVAL)

@@ -10,6 +10,9 @@
 #include "wsched.h"
 
 int pool_open(const char *where, struct wsched **out);
+/* What to say of -EPROTO: no pool, or which layout version it has, and what to do. Returns text. */
+#define POOL_TEXT_MAX 200
+const char *pool_wrong_layout(const char *where, char text[POOL_TEXT_MAX]);
 /* Why wsched_look() failed, in one line. Returns EXIT_CANNOT. */
 int pool_complain(const char *where, int error);
 /* Complain of a call on an open pool: "<where>: <what> (<why>)". Returns EXIT_CANNOT. */
