@@ -97,6 +97,7 @@ void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *f
 void sort_large_avx512(const struct large *l);
 void rate_large_avx512(const struct large *l, const struct search *s, struct rated_cut *best);
 struct found estimate_avx512(const struct block *b, const struct search *s);
+struct found estimate_packed_avx512(const struct block *b, const struct search *s);
 struct found rate_avx512(const struct block *b, const struct search *s);
 /* Scratch memory of small subtrees, and the subtree of a node of up to SMALL_ROWS. small_avx512.c
  */

@@ -3,10 +3,13 @@
 #include "block.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "kernels.h"
 #include "scratch.h"
+
+#define PACKED_WEIGHT_MOST 0x1p22 /* leaves 40 bits for targets */
 
 /* Cut the next array out of the arena; with a null base, only its size is counted. */
 static void *take(char *base, size_t *used, size_t bytes)
@@ -30,6 +33,7 @@ static size_t lay_out(struct block *b, char *base, uint32_t **close, size_t smal
     b->wy = take(base, &used, per * sizeof *b->wy);
     b->w = take(base, &used, per * sizeof *b->w);
     b->wyy = take(base, &used, per * sizeof *b->wyy);
+    b->worth = take(base, &used, per * sizeof *b->worth);
     b->row = take(base, &used, per * sizeof *b->row);
     b->small = take(base, &used, small);
     *close = take(base, &used, b->features * sizeof **close);
@@ -56,6 +60,33 @@ int block_reserve(struct grower *g, uint32_t rows, struct block *b, uint32_t **c
         return -ENOMEM;
     lay_out(b, arena->memory, close, small);
     return 0;
+}
+
+void block_pack(struct block *b, bool whole)
+{
+    double sum = 0.0, weight = 0.0, size = 0.0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        sum += b->wy[i];
+        weight += b->w[i];
+    }
+    b->unit = 0.0;
+    if (!whole || weight >= PACKED_WEIGHT_MOST) {
+        b->worth = NULL;
+        return;
+    }
+    b->center = sum / weight;
+    b->weight_bits = 64 - (uint32_t)__builtin_clzll((uint64_t)weight);
+    for (uint32_t i = 0; i < b->rows; i++)
+        size += fabs(b->wy[i] - b->w[i] * b->center);
+    int exponent;
+    frexp(size, &exponent); /* size < 2^exponent */
+    exponent -= 62 - (int)b->weight_bits;
+    b->unit = ldexp(1.0, exponent < -400 ? -400 : exponent);
+    double scale = 1.0 / b->unit;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        double y = (b->wy[i] - b->w[i] * b->center) * scale;
+        b->worth[i] = (int64_t)y * ((int64_t)1 << b->weight_bits) + (int64_t)b->w[i];
+    }
 }
 
 /* Slots are the rows that take part, ascending: that is the samples' order to begin with. */
@@ -86,6 +117,7 @@ int block_of_rows(struct grower *g, const struct rows *r, struct block *b)
     slots = arena->memory;
     b->close = b->prep->close;
     fill_rows(b, r, slots);
+    block_pack(b, r->whole);
     for (uint32_t f = 0; f < b->features; f++)
         g->kernels->fill_list(b, slots, f);
     return 0;

@@ -46,6 +46,14 @@ struct block {
     uint64_t *ties; /* a bit per position of the list at hand: its rank is that of the one before */
     double *wy, *w; /* by slot: weight times target, weight */
     double *wyy;    /* (w * y) * y */
+    /*
+     * By slot, if weights are whole numbers and small, else NULL: w * (y - center) / unit as a whole
+     * number, shifted up by weight_bits, plus w. Such numbers add up without rounding, so that
+     * sums of both are at hand in one; they do for estimates. `unit` is a power of two.
+     */
+    int64_t *worth;
+    uint32_t weight_bits;
+    double center, unit;
     uint32_t *row;  /* by slot: row of the data set */
     void *small;    /* for subtrees of a few rows */
     const struct few_sorts *few;
@@ -59,6 +67,7 @@ struct search {
     uint32_t min_samples_leaf;
     double min_weight_leaf;
     double sum, sumsq, weight;
+    double unit;       /* of the block, if it has packed targets; else 0 */
     double weight_min; /* of any row of the tree; 0: do not estimate, numbers may be out of hand */
     bool whole;        /* weights are whole numbers, so that their sums are exact */
     bool tied;         /* some of these features have ties in this node */
@@ -73,7 +82,8 @@ struct search {
  *   - the rounding of m and of the rules' formula, which counts as often as the sides differ in
  *     weight: 2^-52 * sqrt(wl / wr) of m^2 and itself;
  *   - the rounding of sl and wl, which may have been added up in another order than the rules
- *     would: of n numbers of absolute sum A that is n * 2^-53 * A, and A^2 <= weight * sumsq.
+ *     would: of n numbers of absolute sum A that is n * 2^-53 * A, and A^2 <= weight * sumsq;
+ *   - that of packed targets: a unit for each row at most, as often in m.
  * Each is taken several times larger than that.
  */
 static inline double estimate_error(const struct search *s, double best)
@@ -81,7 +91,7 @@ static inline double estimate_error(const struct search *s, double best)
     double ratio = s->weight / s->weight_min, n = s->n, mean = s->sum / s->weight;
     double own = (0x1p-24 + (s->whole ? 0.0 : 0x1p-50 * n * ratio)) * best;
     double formula = 0x1p-50 * __builtin_sqrt(ratio) * (mean * mean + best);
-    double sum = 0x1p-49 * n * __builtin_sqrt(s->weight * s->sumsq);
+    double sum = 0x1p-49 * n * __builtin_sqrt(s->weight * s->sumsq) + 4 * n * s->unit;
     double sides = s->weight_min * s->weight * 0.5; /* wl * wr at the least */
     return own + formula + 2 * __builtin_sqrt(best / sides) * sum + sum * sum / sides;
 }

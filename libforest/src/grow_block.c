@@ -234,6 +234,7 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
                         .sum = node->sums.sum,
                         .sumsq = node->sums.sumsq,
                         .weight = node->sums.weight,
+                        .unit = b->unit,
                         .weight_min = g->weight_min,
                         .whole = g->whole };
     const uint32_t *sorted;

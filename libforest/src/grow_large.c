@@ -354,6 +354,7 @@ static int make_block(struct grower *g, const struct rows_state *r, const struct
         b->wy[i] = t.w * t.y;
         b->wyy[i] = b->wy[i] * t.y;
     }
+    block_pack(b, g->whole);
     for (uint32_t f = 0; f < b->features; f++)
         fill_list(r, b, f, close);
     return 0;

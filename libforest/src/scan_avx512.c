@@ -197,6 +197,8 @@ static void estimate_lanes(const struct scan *c, struct scanned *out)
 
 struct found estimate_avx512(const struct block *b, const struct search *s)
 {
+    if (b->worth)
+        return estimate_packed_avx512(b, s);
     struct scan c = { .b = b, .s = s };
     struct scanned r;
     struct estimated e = { .best = -1.0, .second = -1.0 };

@@ -37,6 +37,8 @@ struct rows {
 
 /* Memory for a block; `close` is where b->close points. -ENOMEM. block.c */
 int block_reserve(struct grower *g, uint32_t rows, struct block *b, uint32_t **close);
+/* Fill b->worth and what belongs to it, or say that there is none. block.c */
+void block_pack(struct block *b, bool whole);
 /* The block of a whole tree, of a data set with orders. -ENOMEM. block.c */
 int block_of_rows(struct grower *g, const struct rows *r, struct block *b);
 
