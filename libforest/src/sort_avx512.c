@@ -43,7 +43,8 @@ struct sorter {
     uint32_t *list;    /* the sorted entries, of which only runs of ties are changed */
     uint32_t *entries; /* room for as many */
     const uint64_t *ties;
-    struct window window; /* ranges that wait to be sorted together */
+    struct window window[WINDOWS]; /* ranges that wait to be sorted together */
+    uint32_t at;                   /* the window that takes more; those before are full */
 };
 
 static inline uint64_t low_bits64(uint32_t n)
@@ -275,26 +276,48 @@ static void fill_front(uint16_t *a, uint32_t left, __m512i high, const uint16_t 
     }
 }
 
-/* P1 and P2; returns the end of what the front has yet to take. */
+/* What is not greater of a[left..n), in order, to `out`. Returns its end. */
+static const uint16_t *collect_lesser(const uint16_t *a, uint32_t n, uint32_t left, __m512i high,
+                                      uint16_t *out)
+{
+    for (uint32_t i = left; i < n; i += WORDS) {
+        __m512i v = _mm512_loadu_si512(a + i);
+        __mmask32 lesser = _mm512_mask_cmple_epu16_mask(valid_words(n - i), v, high);
+        _mm512_storeu_si512(out, _mm512_maskz_compress_epi16(lesser, v));
+        out += count_bits(lesser);
+    }
+    return out;
+}
+
+/* P1 and P2; returns the end of what the front has yet to take. The back only if it is needed. */
 static const uint16_t *part_greater(uint16_t *a, uint32_t n, uint32_t left, __m512i high,
-                                    uint16_t *temp)
+                                    uint16_t *temp, bool back)
 {
     uint16_t *greater = temp + WORDS;
     if (left == n)
         return greater;
+    if (!back)
+        return collect_lesser(a, n, left, high, greater);
     uint16_t *end = greater + collect_greater(a, left + 1, high, greater), *lesser = end + WORDS;
     return lesser + part_back(a, n, left, high, end, lesser);
 }
 
-/* Part names[from..from + n) around the run low..end-1. */
-static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
+/* What of a range has ties, besides the run around which it is parted. */
+struct tied_sides {
+    bool lesser, greater;
+};
+
+/* Part names[from..from + n) around the run low..end-1. Sides without ties may be left undone. */
+static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end,
+                 struct tied_sides tied)
 {
     uint16_t *a = s->names + from;
     uint32_t left = end - from, count = end - low;
     __m512i high = _mm512_set1_epi16((short)(end - 1));
-    const uint16_t *lesser_end = part_greater(a, n, left, high, s->temp);
+    const uint16_t *lesser_end = part_greater(a, n, left, high, s->temp, tied.greater);
     if (count == 1) {
-        part_front(a, left, low, high, lesser_end, NULL);
+        if (tied.lesser)
+            part_front(a, left, low, high, lesser_end, NULL);
     } else if (count <= QUEUE_SHORT || (count <= QUEUE_MAX && count * count <= 64 * left)) {
         struct queue q;
         q.count = 0;
@@ -391,33 +414,50 @@ static void reorder_range(uint32_t *list, __m512i names, uint32_t n)
     }
 }
 
-/* Sort the ranges gathered in the window. */
-static void flush_window(struct sorter *s)
+/* The names in a window, as bytes, and the ties there. */
+static inline __m512i load_window(const struct sorter *s, const struct window *w, uint64_t *ties)
 {
-    const struct window *w = &s->window;
     const uint16_t *a = s->names + w->from;
     uint32_t n = WINDOW - (uint32_t)_lzcnt_u64(w->lanes);
-    if (n == 0)
-        return;
     __m512i base = _mm512_set1_epi16((short)w->from);
     __m256i l = _mm512_cvtepi16_epi8(_mm512_sub_epi16(_mm512_loadu_si512(a), base));
     __m256i h = _mm512_cvtepi16_epi8(_mm512_sub_epi16(_mm512_loadu_si512(a + WORDS), base));
-    __m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(l), h, 1);
-    uint64_t ties = ties_from(s->ties, w->from) & low_bits64(n) & ~UINT64_C(1);
-    reorder_range(s->list + w->from, window_sort(w, v, ties), n);
-    window_clear(&s->window);
+    *ties = ties_from(s->ties, w->from) & low_bits64(n) & ~UINT64_C(1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(l), h, 1);
+}
+
+/* Sort the ranges gathered in the windows. */
+static void flush_windows(struct sorter *s)
+{
+    struct window *w = s->window;
+    uint64_t ties[WINDOWS];
+    __m512i v[WINDOWS];
+    uint32_t count = s->at + (w[s->at].lanes != 0);
+    for (uint32_t i = 0; i < count; i++)
+        v[i] = load_window(s, &w[i], &ties[i]);
+    if (count > 0)
+        window_sort(w, v, ties, count);
+    for (uint32_t i = 0; i < count; i++) {
+        reorder_range(s->list + w[i].from, v[i], WINDOW - (uint32_t)_lzcnt_u64(w[i].lanes));
+        window_clear(&w[i]);
+    }
+    s->at = 0;
 }
 
 static void add_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
 {
-    if (s->window.lanes && to - s->window.from > WINDOW)
-        flush_window(s);
-    window_add(&s->window, from, to, depth);
+    const struct window *w = &s->window[s->at];
+    if (w->lanes && to - w->from > WINDOW && ++s->at == WINDOWS) {
+        s->at--;
+        flush_windows(s);
+    }
+    window_add(&s->window[s->at], from, to, depth);
 }
 
+/* A range that has ties. */
 static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
 {
-    while (has_tie(s->ties, from, to)) {
+    for (;;) {
         uint32_t n = to - from;
         const uint16_t *a = s->names + from;
         if (n <= WINDOW) {
@@ -431,8 +471,12 @@ static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
         }
         uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
         uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
-        part(s, from, n, low, end);
-        sort_range(s, from, low, depth);
+        struct tied_sides tied = { has_tie(s->ties, from, low), has_tie(s->ties, end, to) };
+        part(s, from, n, low, end, tied);
+        if (tied.lesser)
+            sort_range(s, from, low, depth);
+        if (!tied.greater)
+            return;
         from = end;
     }
 }
@@ -454,14 +498,18 @@ static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n,
 void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties,
                        uint32_t n, int depth)
 {
-    struct sorter s = { .names = room->names,
-                        .temp = room->temp,
-                        .list = list,
-                        .entries = room->entries,
-                        .ties = ties };
-    window_clear(&s.window);
-    sort_range(&s, 0, n, depth);
-    flush_window(&s);
+    struct sorter s;
+    s.names = room->names;
+    s.temp = room->temp;
+    s.list = list;
+    s.entries = room->entries;
+    s.ties = ties;
+    s.at = 0;
+    for (uint32_t i = 0; i < WINDOWS; i++)
+        window_clear(&s.window[i]);
+    if (has_tie(ties, 0, n))
+        sort_range(&s, 0, n, depth);
+    flush_windows(&s);
 }
 
 void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,

@@ -185,28 +185,48 @@ static inline uint32_t longest_run(uint64_t ties)
  * is at an index of the final queue, was at which index before the last rotation? If that is the
  * last, it is who joined last; else the same is asked of the queue without that one.
  */
-static inline __m512i order_queues(__m512i sorted, uint64_t ties, __m512i places, __m512i low,
-                                   __m512i end)
+struct queues {
+    __m512i sorted, low, length, passed, index;
+    __m512i who; /* the first member, if it is nobody else */
+    __mmask64 members, open;
+    uint32_t longest;
+};
+
+static inline __attribute__((always_inline)) void start_queues(struct queues *q, __m512i sorted,
+                                                               uint64_t ties, __m512i places,
+                                                               __m512i low, __m512i end)
 {
     __m512i numbers = byte_numbers(), next_number = _mm512_add_epi8(numbers, ONE);
     __m512i next = _mm512_permutexvar_epi8(next_number, places);
     next = _mm512_mask_mov_epi8(next, _mm512_cmpeq_epi8_mask(next_number, end), end);
-    __m512i passed = _mm512_sub_epi8(_mm512_sub_epi8(next, places), ONE);
-    __m512i length = _mm512_sub_epi8(end, low), index = _mm512_sub_epi8(numbers, low);
-    __m512i who = _mm512_setzero_si512(); /* the first member, if it is nobody else */
-    __mmask64 members = ties | ties >> 1, open = members;
-    for (uint32_t size = longest_run(ties); size >= 2; size--) {
-        __m512i size_byte = _mm512_set1_epi8((char)size), last = _mm512_set1_epi8((char)(size - 1));
-        __m512i by = modulo(_mm512_permutexvar_epi8(_mm512_add_epi8(low, last), passed), size);
-        by = _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(length, size_byte), by);
-        index = _mm512_add_epi8(
-            index, by); /* round and round: if there is nothing to take away, it wraps */
-        index = _mm512_min_epu8(index, _mm512_sub_epi8(index, size_byte));
-        __mmask64 found = _kand_mask64(open, _mm512_cmpeq_epi8_mask(index, last));
-        who = _mm512_mask_mov_epi8(who, found, last);
-        open = _kandn_mask64(found, open);
-    }
-    return _mm512_mask_permutexvar_epi8(sorted, members, _mm512_add_epi8(low, who), sorted);
+    q->sorted = sorted;
+    q->low = low;
+    q->passed = _mm512_sub_epi8(_mm512_sub_epi8(next, places), ONE);
+    q->length = _mm512_sub_epi8(end, low);
+    q->index = _mm512_sub_epi8(numbers, low);
+    q->who = _mm512_setzero_si512();
+    q->members = q->open = ties | ties >> 1;
+    q->longest = longest_run(ties);
+}
+
+/* Before the rotation that was done when there were `size` members. */
+static inline __attribute__((always_inline)) void turn_queues(struct queues *q, uint32_t size)
+{
+    __m512i size_byte = _mm512_set1_epi8((char)size), last = _mm512_set1_epi8((char)(size - 1));
+    __m512i by = modulo(_mm512_permutexvar_epi8(_mm512_add_epi8(q->low, last), q->passed), size);
+    by = _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(q->length, size_byte), by);
+    q->index = _mm512_add_epi8(q->index, by); /* round and round: if there is nothing to take away,
+                                                 it wraps */
+    q->index = _mm512_min_epu8(q->index, _mm512_sub_epi8(q->index, size_byte));
+    __mmask64 found = _kand_mask64(q->open, _mm512_cmpeq_epi8_mask(q->index, last));
+    q->who = _mm512_mask_mov_epi8(q->who, found, last);
+    q->open = _kandn_mask64(found, q->open);
+}
+
+static inline __m512i end_queues(const struct queues *q)
+{
+    return _mm512_mask_permutexvar_epi8(q->sorted, q->members, _mm512_add_epi8(q->low, q->who),
+                                        q->sorted);
 }
 
 struct state {
@@ -238,8 +258,8 @@ static __attribute__((noinline)) void sort_heaps(struct state *s, uint64_t ties)
     s->open &= ~done;
 }
 
-/* Divide all segments once. */
-static inline __attribute__((always_inline)) void step(struct state *s)
+/* Divide all segments once, but for the order within runs. */
+static inline __attribute__((always_inline)) void divide(struct state *s, struct queues *q)
 {
     __m512i numbers = byte_numbers(), first = s->w.first, ends = s->w.end;
     __m512i pivot = pivots(s->v, first, ends);
@@ -255,7 +275,7 @@ static inline __attribute__((always_inline)) void step(struct state *s)
     sorted = _mm512_mask_expand_epi8(sorted, equal_to, _mm512_maskz_compress_epi8(equal, v));
     __m512i places = _mm512_maskz_expand_epi8(equal_to, _mm512_maskz_compress_epi8(equal, numbers));
     uint64_t closing = s->open & equal_to;
-    s->v = order_queues(sorted, closing, places, low, end);
+    start_queues(q, sorted, closing, places, low, end);
     s->open &= ~closing;
     first = _mm512_mask_mov_epi8(first, equal_to, numbers);
     s->w.first = _mm512_mask_mov_epi8(end, front, first);
@@ -264,18 +284,71 @@ static inline __attribute__((always_inline)) void step(struct state *s)
     s->w.depth = _mm512_sub_epi8(s->w.depth, ONE);
 }
 
-__m512i window_sort(const struct window *w, __m512i v, uint64_t ties)
+static inline __attribute__((always_inline)) void
+start_state(struct state *s, const struct window *w, __m512i v, uint64_t ties)
 {
-    struct state s = { .w = *w, .runs = find_runs(ties), .open = ties & w->lanes };
-    s.v = _mm512_mask_mov_epi8(byte_numbers(), w->lanes, v);
-    while (s.open) {
-        uint64_t exhausted = _mm512_mask_testn_epi8_mask(s.open, s.w.depth, s.w.depth);
-        if (__builtin_expect(exhausted != 0, 0))
-            sort_heaps(&s, exhausted);
-        step(&s);
+    s->w = *w;
+    s->runs = find_runs(ties);
+    s->open = ties & w->lanes;
+    s->v = _mm512_mask_mov_epi8(byte_numbers(), w->lanes, v);
+}
+
+static inline void check_depth(struct state *s)
+{
+    uint64_t exhausted = _mm512_mask_testn_epi8_mask(s->open, s->w.depth, s->w.depth);
+    if (__builtin_expect(exhausted != 0, 0))
+        sort_heaps(s, exhausted);
+}
+
+/* What is not tied may not have been sorted to the end, but has only one order. */
+static inline __m512i end_state(const struct state *s, uint64_t ties)
+{
+    return _mm512_mask_mov_epi8(byte_numbers(), s->w.lanes & (ties | ties >> 1), s->v);
+}
+
+static inline __attribute__((always_inline)) void
+sort_windows(const struct window *w, __m512i *v, const uint64_t *ties, const uint32_t count)
+{
+    struct state s[WINDOWS];
+    struct queues q[WINDOWS];
+    uint64_t open = 0;
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < count; i++) {
+        start_state(&s[i], &w[i], v[i], ties[i]);
+        open |= s[i].open;
     }
-    /* what is not tied may not have been sorted to the end, but has only one order */
-    return _mm512_mask_mov_epi8(byte_numbers(), w->lanes & (ties | ties >> 1), s.v);
+    while (open) {
+        uint32_t longest = 0;
+#pragma GCC unroll 8
+        for (uint32_t i = 0; i < count; i++) {
+            check_depth(&s[i]);
+            divide(&s[i], &q[i]);
+            longest = q[i].longest > longest ? q[i].longest : longest;
+        }
+        /* to turn a queue that is not yet so long changes nothing */
+        for (uint32_t size = longest; size >= 2; size--) {
+#pragma GCC unroll 8
+            for (uint32_t i = 0; i < count; i++)
+                turn_queues(&q[i], size);
+        }
+        open = 0;
+#pragma GCC unroll 8
+        for (uint32_t i = 0; i < count; i++) {
+            s[i].v = end_queues(&q[i]);
+            open |= s[i].open;
+        }
+    }
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < count; i++)
+        v[i] = end_state(&s[i], ties[i]);
+}
+
+void window_sort(const struct window *w, __m512i *v, const uint64_t *ties, uint32_t count)
+{
+    if (count == 1)
+        sort_windows(w, v, ties, 1);
+    else
+        sort_windows(w, v, ties, WINDOWS);
 }
 
 #pragma GCC pop_options

@@ -9,6 +9,7 @@
 #ifdef HAVE_AVX512
 
 #define WINDOW 64u
+#define WINDOWS 2u
 
 /* Ranges to be sorted, all within [from, from + WINDOW). In the registers, a byte a lane. */
 struct window {
@@ -20,8 +21,11 @@ struct window {
 void window_clear(struct window *w);
 /* Add a range that lies within WINDOW of the first one added. */
 void window_add(struct window *w, uint32_t from, uint32_t to, int depth);
-/* The names `v`, less `from`, in the order that the rules give them where `ties` are. */
-__m512i window_sort(const struct window *w, __m512i v, uint64_t ties);
+/*
+ * Of up to WINDOWS windows: the names `v`, less `from`, take the order that the rules give them
+ * where `ties` are. Several at once take less time than one after the other.
+ */
+void window_sort(const struct window *w, __m512i *v, const uint64_t *ties, uint32_t count);
 
 /* The rules' heap sort; names compare as what `low` says of them. */
 void heap_sort_bytes(uint8_t *names, const uint8_t *low, uint32_t n);
