@@ -75,36 +75,40 @@ static void search(const struct fast_tiny *t, const struct tiny_node *node, uint
     }
 }
 
-static void part_names(const uint8_t *from, uint32_t n, uint32_t sides, uint8_t *l, uint8_t *r)
+static uint32_t side(const struct fast_tiny *t, uint32_t level, const struct tiny_cut *cut)
+{
+    const uint8_t *list = tiny_lists(t, level)[cut->feature];
+    uint32_t names = 0;
+    for (uint32_t i = 0; i < cut->pos; i++)
+        names |= 1u << list[i];
+    return names;
+}
+
+static void part_names(const uint8_t *from, uint32_t n, uint32_t names, uint8_t *l, uint8_t *r)
 {
     uint32_t left = 0, right = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint8_t name = from[i];
-        if (sides >> name & 1)
+        if (names >> name & 1)
             l[left++] = name;
         else
             r[right++] = name; /* which may be `from` itself */
     }
 }
 
-static void part(const struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
-                 const struct tiny_cut *cut, struct tiny_node *l, struct tiny_node *r)
+static void part(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t left,
+                 uint32_t names)
 {
     uint8_t(*from)[FAST_TINY_ROWS] = tiny_lists(t, level);
-    uint32_t sides = 0;
-    for (uint32_t i = 0; i < cut->pos; i++)
-        sides |= 1u << from[cut->feature][i];
-    part_names(node->order, node->n, sides, l->order, r->order);
-    if (l->is_leaf && r->is_leaf)
-        return;
+    (void)left;
     for (uint32_t f = 0; f < t->features; f++)
-        part_names(from[f], node->n, sides, tiny_lists(t, level + 1)[f], from[f]);
+        part_names(from[f], n, names, tiny_lists(t, level + 1)[f], from[f]);
 }
 
 int fast_grow_tiny_plain(struct fast_grower *g, const struct fast_block *b,
                          const struct fast_node *root)
 {
-    static const struct tiny_functions functions = { start, is_constant, search, part };
+    static const struct tiny_functions functions = { start, is_constant, search, side, part };
     struct fast_tiny t = { .g = g,
                            .b = b,
                            .features = b->features,

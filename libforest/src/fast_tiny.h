@@ -37,6 +37,7 @@ struct fast_tiny {
     double weight_least, weight_all;                  /* in units */
     double s[FAST_TINY_ROWS], w[FAST_TINY_ROWS];      /* by name, in units */
     double y[FAST_TINY_ROWS], weight[FAST_TINY_ROWS]; /* as in the block */
+    double value[FAST_TINY_ROWS];                     /* of a leaf that is this row */
     uint32_t row[FAST_TINY_ROWS];
     struct tiny_threshold thresholds[FAST_TINY_ROWS];
     uint32_t waiting; /* thresholds */
@@ -44,10 +45,10 @@ struct fast_tiny {
 
 struct tiny_node {
     uint32_t n, depth, constants;
+    uint32_t names; /* a bit each */
     int32_t parent;
     bool is_left, is_leaf;
     double s, w;
-    uint8_t order[FAST_TINY_ROWS]; /* ascending names */
 };
 
 struct tiny_cut {
@@ -68,9 +69,11 @@ struct tiny_functions {
     tiny_is_constant *is_constant; /* of a struct tiny_view */
     void (*search)(const struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
                    const struct drawn *d, struct tiny_cut *best);
-    /* Part all lists, and the order. */
-    void (*part)(const struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
-                 const struct tiny_cut *cut, struct tiny_node *l, struct tiny_node *r);
+    /* The names on the left. */
+    uint32_t (*side)(const struct fast_tiny *t, uint32_t level, const struct tiny_cut *cut);
+    /* Part all lists of n names, so many of which are on the left. */
+    void (*part)(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t left,
+                 uint32_t names);
 };
 
 static inline uint8_t (*tiny_lists(const struct fast_tiny *t, uint32_t level))[FAST_TINY_ROWS]
@@ -111,6 +114,7 @@ static inline void tiny_take_rows(struct fast_tiny *t, const uint32_t *order, ui
     for (uint32_t i = 0; i < n; i++) {
         t->s[i] = fast_sum(&t->units, t->y[i], t->weight[i]);
         t->w[i] = fast_weight(&t->units, t->weight[i]);
+        t->value[i] = t->weight[i] * t->y[i] / t->weight[i] * t->g->y_unit;
     }
     for (uint32_t i = n; i < FAST_TINY_ROWS; i++)
         t->s[i] = t->w[i] = 0.0;
@@ -118,22 +122,23 @@ static inline void tiny_take_rows(struct fast_tiny *t, const uint32_t *order, ui
     t->weight_all = t->g->weight_all / t->units.weight;
 }
 
-static inline double tiny_value(const struct fast_tiny *t, const uint8_t *order, uint32_t n)
+static inline double tiny_value(const struct fast_tiny *t, uint32_t names)
 {
     double sum = 0.0, weight = 0.0;
-    for (uint32_t i = 0; i < n; i++) {
-        sum += t->weight[order[i]] * t->y[order[i]];
-        weight += t->weight[order[i]];
+    for (; names; names &= names - 1) {
+        int i = __builtin_ctz(names);
+        sum += t->weight[i] * t->y[i];
+        weight += t->weight[i];
     }
     return sum / weight * t->g->y_unit;
 }
 
 static inline struct node_stats tiny_stats(const struct fast_tiny *t, const struct tiny_node *node)
 {
-    uint32_t order[FAST_TINY_ROWS];
-    for (uint32_t i = 0; i < node->n; i++)
-        order[i] = node->order[i];
-    return fast_stats(t->g, t->y, t->weight, order, node->n, true);
+    uint32_t order[FAST_TINY_ROWS], n = 0;
+    for (uint32_t names = node->names; names; names &= names - 1)
+        order[n++] = (uint32_t)__builtin_ctz(names);
+    return fast_stats(t->g, t->y, t->weight, order, n, true);
 }
 
 static inline uint32_t tiny_add(struct fast_tiny *t, const struct tiny_node *node)
@@ -142,31 +147,20 @@ static inline uint32_t tiny_add(struct fast_tiny *t, const struct tiny_node *nod
     struct node_stats stats = { .rows = node->n };
     if (out->stats)
         stats = tiny_stats(t, node);
+    else if (node->n == 1)
+        stats.value = t->value[__builtin_ctz(node->names)];
     else if (node->is_leaf)
-        stats.value = tiny_value(t, node->order, node->n);
+        stats.value = tiny_value(t, node->names);
     return fast_add_node(out, node->depth, node->parent, node->is_left, &stats);
 }
 
-static inline bool tiny_is_pure(const struct fast_tiny *t, const struct tiny_node *node)
+static inline bool tiny_is_pure(const struct fast_tiny *t, uint32_t names)
 {
-    for (uint32_t i = 1; i < node->n; i++)
-        if (t->y[node->order[i]] != t->y[node->order[0]])
+    double first = t->y[__builtin_ctz(names)];
+    for (names &= names - 1; names; names &= names - 1)
+        if (t->y[__builtin_ctz(names)] != first)
             return false;
     return true;
-}
-
-/* Two rows: every feature that parts them gains the same. */
-static inline void tiny_cut_two(const struct fast_tiny *t, const struct tiny_node *node,
-                                uint32_t level, const struct drawn *d, struct tiny_cut *cut)
-{
-    uint32_t feature = t->g->g.scanned[0];
-    uint8_t left = tiny_lists(t, level)[feature][0];
-    double top, bottom;
-    if (d->scanned == 0 || t->w[left] < t->weight_least || node->w - t->w[left] < t->weight_least)
-        return;
-    fast_gain(node->s, node->w, t->s[left], t->w[left], &top, &bottom);
-    if (top > 0.0)
-        *cut = (struct tiny_cut){ top / bottom, t->s[left], t->w[left], feature, 1 };
 }
 
 static inline void tiny_child(const struct fast_tiny *t, const struct tiny_node *parent,
@@ -182,67 +176,130 @@ static inline void tiny_child(const struct fast_tiny *t, const struct tiny_node 
     c->is_leaf = fast_is_leaf(t->g->g.limits, c->n, c->depth, c->w, t->weight_least);
 }
 
-/* Split the node if it is worth it; false: it is a leaf. */
-static inline __attribute__((always_inline)) bool
-tiny_split(struct fast_tiny *t, const struct tiny_functions *f, const struct tiny_node *node,
-           uint32_t level, uint32_t id, struct tiny_node *l, struct tiny_node *r)
+/* The node's threshold is between the values of these two. */
+static inline void tiny_cut_between(struct fast_tiny *t, uint32_t id, uint32_t feature,
+                                    uint32_t below, uint32_t above)
 {
-    struct grower *g = &t->g->g;
-    struct tiny_view view = { t, level, node->n };
-    struct tiny_cut cut = { 0.0, 0.0, 0.0, 0, 0 };
-    if (tiny_is_pure(t, node))
-        return false;
-    f->start(t, level, node->n);
-    struct drawn d = draw_features(g, node->constants, f->is_constant, &view);
-    if (node->n == 2)
-        tiny_cut_two(t, node, level, &d, &cut);
-    else
-        f->search(t, node, level, &d, &cut);
-    if (!cut.pos || !fast_is_worth_it(t->g, &t->units, t->weight_all, node->w, cut.gain))
-        return false;
-    const float *column = prep_column(g->prep, cut.feature);
-    const uint8_t *list = tiny_lists(t, level)[cut.feature];
-    struct tiny_threshold h = { id, column + t->row[list[cut.pos - 1]],
-                                column + t->row[list[cut.pos]] };
+    const float *column = prep_column(t->g->g.prep, feature);
+    struct tiny_threshold h = { id, column + t->row[below], column + t->row[above] };
     __builtin_prefetch(h.below);
     __builtin_prefetch(h.above);
     t->thresholds[t->waiting++] = h;
-    g->out->nodes[id].feature = cut.feature;
+    t->g->g.out->nodes[id].feature = feature;
+}
+
+struct tiny_pair {
+    const struct fast_tiny *t;
+    int a, b; /* names, a < b */
+};
+
+static inline bool tiny_pair_is_constant(void *context, uint32_t feature)
+{
+    const struct tiny_pair *p = context;
+    const uint8_t *ranks = p->t->ranks[feature];
+    return ranks[p->a] == ranks[p->b];
+}
+
+/*
+ * Two rows, without a look at lists: every feature that parts them gains the same. Adds the
+ * children, too. False: it is a leaf.
+ */
+static inline bool tiny_split_pair(struct fast_tiny *t, const struct tiny_node *node, uint32_t id)
+{
+    struct tiny_pair p = { t, __builtin_ctz(node->names), 31 - __builtin_clz(node->names) };
+    double top, bottom;
+    if (t->y[p.a] == t->y[p.b])
+        return false;
+    struct drawn d = draw_features(&t->g->g, node->constants, tiny_pair_is_constant, &p);
+    uint32_t feature = t->g->g.scanned[0];
+    if (d.scanned == 0 || t->w[p.a] < t->weight_least || t->w[p.b] < t->weight_least)
+        return false;
+    fast_gain(node->s, node->w, t->s[p.a], t->w[p.a], &top, &bottom);
+    if (!(top > 0.0) ||
+        !fast_is_worth_it(t->g, &t->units, t->weight_all, node->w, top / bottom))
+        return false;
+    bool is_first = t->ranks[feature][p.a] < t->ranks[feature][p.b];
+    uint32_t l = (uint32_t)(is_first ? p.a : p.b), r = (uint32_t)(is_first ? p.b : p.a);
+    tiny_cut_between(t, id, feature, l, r);
+    struct tiny_node child = { .n = 1,
+                               .names = 1u << l,
+                               .depth = node->depth + 1,
+                               .parent = (int32_t)id,
+                               .is_left = true,
+                               .is_leaf = true };
+    tiny_add(t, &child);
+    child.names = 1u << r;
+    child.is_left = false;
+    tiny_add(t, &child);
+    return true;
+}
+
+/* Lists are not needed of leaves and pairs. */
+static inline bool tiny_wants_lists(const struct tiny_node *node)
+{
+    return node->n > 2 && !node->is_leaf;
+}
+
+/*
+ * Split the node if it is worth it: the right child takes its place, the left one that above.
+ * False: it is a leaf.
+ */
+static inline __attribute__((always_inline)) bool
+tiny_split(struct fast_tiny *t, const struct tiny_functions *f, struct tiny_node *node,
+           uint32_t level, uint32_t id)
+{
+    struct grower *g = &t->g->g;
+    struct tiny_node *l = node + 1, *r = node;
+    struct tiny_view view = { t, level, node->n };
+    struct tiny_cut cut = { 0.0, 0.0, 0.0, 0, 0 };
+    uint32_t n = node->n, names = node->names;
+    if (tiny_is_pure(t, names))
+        return false;
+    f->start(t, level, n);
+    struct drawn d = draw_features(g, node->constants, f->is_constant, &view);
+    f->search(t, node, level, &d, &cut);
+    if (!cut.pos || !fast_is_worth_it(t->g, &t->units, t->weight_all, node->w, cut.gain))
+        return false;
+    const uint8_t *list = tiny_lists(t, level)[cut.feature];
+    tiny_cut_between(t, id, cut.feature, list[cut.pos - 1], list[cut.pos]);
+    uint32_t left = f->side(t, level, &cut);
     tiny_child(t, node, id, true, &cut, l);
     tiny_child(t, node, id, false, &cut, r);
     l->constants = r->constants = d.constants;
-    f->part(t, node, level, &cut, l, r);
+    l->names = left;
+    r->names = names & ~left;
+    if (tiny_wants_lists(l) || tiny_wants_lists(r))
+        f->part(t, level, n, cut.pos, left);
     return true;
 }
 
 static inline __attribute__((always_inline)) void
 fast_tiny_grow(struct fast_tiny *t, const struct tiny_functions *f, const struct fast_node *root)
 {
-    struct tiny_node stack[TINY_LEVELS], node = { .n = root->end - root->start,
-                                                  .depth = root->depth,
-                                                  .constants = root->constants,
-                                                  .parent = root->parent,
-                                                  .is_left = root->is_left };
+    struct tiny_node stack[TINY_LEVELS + 1], *node = stack;
     struct tree *out = t->g->g.out;
     uint32_t level = 0; /* so many nodes wait; each has the lists of its place in the stack */
-    for (uint32_t i = 0; i < node.n; i++) {
-        node.order[i] = (uint8_t)i;
-        node.s += t->s[i];
-        node.w += t->w[i];
+    *node = (struct tiny_node){ .n = root->end - root->start,
+                                .depth = root->depth,
+                                .constants = root->constants,
+                                .parent = root->parent,
+                                .is_left = root->is_left };
+    node->names = (1u << node->n) - 1;
+    for (uint32_t i = 0; i < node->n; i++) {
+        node->s += t->s[i];
+        node->w += t->w[i];
     }
-    for (;;) {
-        struct tiny_node l, r;
-        uint32_t id = tiny_add(t, &node);
-        if (!node.is_leaf && tiny_split(t, f, &node, level, id, &l, &r)) {
-            node = l;
-            stack[level++] = r;
+    for (;; node = &stack[level]) {
+        uint32_t id = tiny_add(t, node);
+        bool is_pair = node->n == 2;
+        if (!node->is_leaf && !is_pair && tiny_split(t, f, node, level, id)) {
+            level++;
             continue;
         }
-        if (!node.is_leaf)
-            out->nodes[id].number = tiny_value(t, node.order, node.n);
-        if (level == 0)
+        if (!node->is_leaf && !(is_pair && tiny_split_pair(t, node, id)))
+            out->nodes[id].number = tiny_value(t, node->names);
+        if (level-- == 0)
             break;
-        node = stack[--level];
     }
     for (uint32_t i = 0; i < t->waiting; i++)
         set_threshold(out, t->thresholds[i].id, *t->thresholds[i].below, *t->thresholds[i].above);

@@ -160,25 +160,21 @@ static void search(const struct fast_tiny *t, const struct tiny_node *node, uint
 
 /* ---- the split ----------------------------------------------------------------------------- */
 
-static void part(const struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
-                 const struct tiny_cut *cut, struct tiny_node *l, struct tiny_node *r)
+static uint32_t side(const struct fast_tiny *t, uint32_t level, const struct tiny_cut *cut)
+{
+    __m512i bits = _mm512_sllv_epi32(
+        _mm512_set1_epi32(1),
+        _mm512_cvtepu8_epi32(
+            _mm_loadu_si128((const __m128i *)(const void *)tiny_lists(t, level)[cut->feature])));
+    return (uint32_t)_mm512_mask_reduce_or_epi32((__mmask16)low_bits(cut->pos), bits);
+}
+
+static void part(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t left,
+                 uint32_t names)
 {
     uint8_t(*from)[FAST_TINY_ROWS] = tiny_lists(t, level),
     (*up)[FAST_TINY_ROWS] = tiny_lists(t, level + 1);
-    uint32_t n = node->n, left = cut->pos;
-    const uint8_t *list = from[cut->feature], *ranks = t->ranks[cut->feature];
-    __m128i rank = _mm_loadu_si128((const __m128i *)(const void *)ranks);
-    __m128i side =
-        _mm_movm_epi8(_mm_cmple_epu8_mask(rank, _mm_set1_epi8((char)ranks[list[left - 1]])));
-    __m128i order = _mm_loadu_si128((const __m128i *)(const void *)node->order);
-    uint32_t is_left = (uint32_t)_mm_movepi8_mask(_mm_shuffle_epi8(side, order)) & low_bits(n);
-    _mm_storeu_si128((__m128i *)(void *)l->order,
-                     _mm_maskz_compress_epi8((__mmask16)is_left, order));
-    _mm_storeu_si128((__m128i *)(void *)r->order,
-                     _mm_maskz_compress_epi8((__mmask16)(low_bits(n) & ~is_left), order));
-    if (l->is_leaf && r->is_leaf)
-        return;
-    __m512i sides = _mm512_broadcast_i32x4(side);
+    __m512i sides = _mm512_broadcast_i32x4(_mm_movm_epi8((__mmask16)names));
     uint64_t valid = EACH * low_bits(n), l_places = EACH * low_bits(left),
              r_places = EACH * low_bits(n - left);
     for (uint32_t i = 0; i < t->padded; i += 4) {
@@ -195,7 +191,7 @@ static void part(const struct fast_tiny *t, const struct tiny_node *node, uint32
 int fast_grow_tiny_avx512(struct fast_grower *g, const struct fast_block *b,
                           const struct fast_node *root)
 {
-    static const struct tiny_functions functions = { start, is_constant, search, part };
+    static const struct tiny_functions functions = { start, is_constant, search, side, part };
     struct fast_tiny t = { .g = g,
                            .b = b,
                            .features = b->features,
