@@ -156,8 +156,10 @@ static int grow_small_tree(struct fast_grower *g, const double *y, const double 
         slots[i] = slot++;
     }
     fast_block_measure(g, &b);
-    for (uint32_t f = 0; f < b.features; f++)
+    for (uint32_t f = 0; f < b.features; f++) {
         g->kernels->fill_list(g->g.prep, f, slots, b.lists + f * b.stride);
+        fast_block_take(&b, f);
+    }
     struct fast_node root = fast_root(g, &b);
     return fast_grow_block(g, &b, &root, 0);
 }

@@ -5,6 +5,7 @@
 
 #include "fast_grower.h"
 #include "fast_leaf.h"
+#include "fast_rough.h"
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
@@ -16,17 +17,22 @@ static void *take(char *base, size_t *used, size_t bytes)
     return at;
 }
 
-static size_t lay_out(struct fast_block *b, char *base, size_t tiny)
+static size_t lay_out(struct fast_block *b, char *base, size_t tiny, bool is_rough)
 {
     size_t used = 0, per = b->stride;
     b->order = take(base, &used, per * sizeof *b->order);
-    b->spare = take(base, &used, per * sizeof *b->spare);
+    b->spare = take(base, &used, (is_rough ? 2 : 1) * per * sizeof *b->spare);
     b->lists = take(base, &used, b->features * per * sizeof *b->lists);
     b->side = take(base, &used, per * sizeof *b->side);
     b->worth = take(base, &used, per * sizeof *b->worth);
     b->y = take(base, &used, per * sizeof *b->y);
     b->w = take(base, &used, per * sizeof *b->w);
     b->row = take(base, &used, per * sizeof *b->row);
+    if (is_rough) {
+        b->rough = take(base, &used, b->features * per * sizeof *b->rough);
+        b->rough_worth = take(base, &used, per * sizeof *b->rough_worth);
+        b->rates = take(base, &used, b->features * sizeof *b->rates);
+    }
     b->tiny = take(base, &used, tiny);
     return used;
 }
@@ -37,9 +43,10 @@ int fast_block_reserve(struct fast_grower *g, uint32_t rows, struct fast_block *
     size_t tiny = g->kernels->tiny_bytes(features);
     *b = (struct fast_block){ .rows = rows, .features = features };
     b->stride = ((size_t)rows + FAST_PAD + 15) & ~(size_t)15;
-    if (arena_reserve(&g->scratch->block, lay_out(b, NULL, tiny)))
+    bool is_rough = g->whole && g->kernels->part_rough;
+    if (arena_reserve(&g->scratch->block, lay_out(b, NULL, tiny, is_rough)))
         return -ENOMEM;
-    lay_out(b, g->scratch->block.memory, tiny);
+    lay_out(b, g->scratch->block.memory, tiny, is_rough);
     return 0;
 }
 
@@ -51,6 +58,33 @@ struct four {
 static double add_up(const struct four *f)
 {
     return (f->of[0] + f->of[1]) + (f->of[2] + f->of[3]);
+}
+
+/* See fast_rough.h. Rows that weigh too much: there is no rough search. */
+static void measure_roughly(struct fast_block *b)
+{
+    uint32_t bits = b->units.bits, shift = 0;
+    uint64_t most = 0, all = 0, weights = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        int64_t sum = b->worth[i] >> bits;
+        uint64_t size = (uint64_t)(sum < 0 ? -sum : sum);
+        all += size;
+        most |= size;
+        weights |= (uint64_t)b->worth[i] & (((uint64_t)1 << bits) - 1);
+    }
+    if (weights > (uint64_t)ROUGH_WEIGHT_MOST) {
+        b->rough = NULL;
+        return;
+    }
+    while (most >> shift >= (1u << ROUGH_ROW_BITS) - 1 || all >> shift >= 1u << ROUGH_ALL_BITS)
+        shift++;
+    int64_t half = ((int64_t)1 << shift) >> 1;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        int64_t sum = ((b->worth[i] >> bits) + half) >> shift;
+        int64_t weight = b->worth[i] & (((int64_t)1 << bits) - 1);
+        b->rough_worth[i] = (int32_t)(sum * (1 << ROUGH_WEIGHT_BITS) + weight);
+    }
+    b->rough_shift = shift;
 }
 
 void fast_block_measure(const struct fast_grower *g, struct fast_block *b)
@@ -75,6 +109,15 @@ void fast_block_measure(const struct fast_grower *g, struct fast_block *b)
     }
     b->weight_least = g->weight_least / b->units.weight;
     b->weight_all = g->weight_all / b->units.weight;
+    if (b->rough)
+        measure_roughly(b);
+}
+
+void fast_block_take(const struct fast_block *b, uint32_t feature)
+{
+    const uint32_t *list = b->lists + feature * b->stride;
+    for (uint32_t i = 0; b->rough && i < b->rows; i++)
+        b->rough[feature * b->stride + i] = b->rough_worth[list[i] & FAST_SLOTS];
 }
 
 /* ---- a node ------------------------------------------------------------------------------ */
@@ -131,7 +174,12 @@ static void part(const struct fast_grower *g, const struct range *r, uint32_t fe
     for (uint32_t i = 0; i < n; i++)
         r->b->side[list[i] & FAST_SLOTS] = i < left;
     for (uint32_t f = 0; f < r->b->features; f++)
-        if (f != feature && !is_constant(&whole, f))
+        if (f == feature || is_constant(&whole, f))
+            continue;
+        else if (r->b->rough)
+            g->kernels->part_rough(list_of(r, f), r->b->rough + f * r->b->stride + r->start, n,
+                                   r->b->side, r->b->spare);
+        else
             g->kernels->part(list_of(r, f), n, FAST_SLOTS, r->b->side, r->b->spare);
     g->kernels->part(r->b->order + r->start, n, FAST_SLOTS, r->b->side, r->b->spare);
 }

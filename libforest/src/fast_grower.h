@@ -30,9 +30,13 @@ struct fast_block {
     size_t stride;   /* of lists */
     uint32_t *lists; /* features x stride: by ascending rank, then slot */
     uint32_t *order; /* ascending slots */
-    uint32_t *spare; /* stride */
+    uint32_t *spare; /* stride; twice if there is `rough` */
     uint8_t *side;   /* by slot: 1 if it goes left; and names of tiny subtrees */
     fast_worth *worth;
+    int32_t *rough; /* as lists, of each entry; NULL: not kept. See fast_rough.h */
+    int32_t *rough_worth;
+    float *rates;         /* by feature: what a rough search finds */
+    uint32_t rough_shift; /* sums are less exact by so many bits */
     double *y, *w; /* by slot: as in struct fast_grower */
     uint32_t *row; /* by slot */
     struct fast_units units;
@@ -106,6 +110,9 @@ struct fast_kernels {
                     struct fast_cut *best);
     /* Part n entries by the sides of their slots, the bits in `slots`; both keep their order. */
     void (*part)(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side, uint32_t *spare);
+    /* The same, and with them what is kept of each beside it; NULL: no use is made of that. */
+    void (*part_rough)(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,
+                       uint32_t *spare);
     /* The subtree of a node that is no leaf, of 2..FAST_TINY_ROWS rows. */
     size_t (*tiny_bytes)(uint32_t features);
     int (*grow_tiny)(struct fast_grower *g, const struct fast_block *b,
@@ -157,6 +164,8 @@ static inline bool fast_is_worth_it(const struct fast_grower *g, const struct fa
 
 /* The units of a set of rows, and with them its worth. Fills the last fields of b. fast_block.c */
 void fast_block_measure(const struct fast_grower *g, struct fast_block *b);
+/* A feature's list was filled: fill what is beside it. fast_block.c */
+void fast_block_take(const struct fast_block *b, uint32_t feature);
 /* Memory for a block of so many rows. -ENOMEM. fast_block.c */
 int fast_block_reserve(struct fast_grower *g, uint32_t rows, struct fast_block *b);
 /* Grow the subtree of node, which is all of the block. `bottom` pending nodes are not its own. */

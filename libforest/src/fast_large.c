@@ -204,8 +204,10 @@ static int grow_in_block(struct fast_grower *g, const struct fast_large *l,
         b.order[i] = i;
     }
     fast_block_measure(g, &b);
-    for (uint32_t f = 0; f < b.features; f++)
+    for (uint32_t f = 0; f < b.features; f++) {
         fill_list(g, &v, &b, f);
+        fast_block_take(&b, f);
+    }
     struct fast_node root = fast_root(g, &b);
     root.depth = node->depth;
     root.constants = node->constants;

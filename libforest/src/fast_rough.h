@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fast_rough.h -- cuts rated roughly, to look closely at the few that may be the best.
+ *
+ * Beside each entry of a list is kept what its row is worth in 32 bits: its sum in units of
+ * 2^shift, to the nearest, and its weight, a whole number of up to ROUGH_WEIGHT_MOST. In these
+ * units let u = sl - wl * s / w, which is d / w of fast_units.h, so that the root of a cut's gain
+ * is proportional to |u| / sqrt(wl * wr), its rate. With rows off by e, |e| <= 1/2 each, u is off
+ * by
+ *     |sum of e on the left * wr - sum of e on the right * wl| / w
+ *         <= (wl * wr + wr * wl) / (2 * w) = wl * wr / w,
+ * for no row weighs less than 1; and the rate is off by sqrt(wl * wr) / w <= 1/2. So where a cut's
+ * rate is R, none below R - 1 can be the best.
+ */
+#ifndef FAST_ROUGH_H
+#define FAST_ROUGH_H
+
+#include "fast_grower.h"
+
+#define ROUGH_WEIGHT_BITS 8u
+#define ROUGH_WEIGHT_MOST 15.0 /* sums of 16 fit */
+#define ROUGH_ROW_BITS 19u     /* of a row's sum in absolute value; 16 fit beside the weights */
+#define ROUGH_ALL_BITS 30u     /* of all sums, likewise */
+
+/* What must be added to a rate for all errors together: of the units, and of floats. */
+#define ROUGH_SLACK 1.0f
+#define ROUGH_ROUNDING 0x1p-19f
+
+/* What a rough search finds. */
+struct rough_best {
+    float enough;          /* features of lower rates do not have the best cut */
+    bool is_sure;          /* this is the best cut: */
+    uint32_t feature, pos; /* which of those searched; rows that go left */
+};
+
+/*
+ * Rate all cuts of a node; the best one of each feature goes to b->rates, in the order of features.
+ * fast_rough_avx512.c
+ */
+struct rough_best fast_rate_avx512(const struct fast_block *b, const struct fast_search *s);
+void fast_part_rough_avx512(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,
+                            uint32_t *spare);
+
+#endif
