@@ -44,6 +44,7 @@ void fast_scratch_free(struct fast_scratch *s)
     free(s->block.memory);
     free(s->slots.memory);
     free(s->large.memory);
+    free(s->items.memory);
     free(s->features.memory);
     free(s->nodes.memory);
     free(s);
@@ -141,7 +142,7 @@ static int grow_small_tree(struct fast_grower *g, const double *y, const double 
 {
     struct fast_block b;
     uint32_t rows = g->g.prep->rows, slot = 0;
-    if (fast_block_reserve(g, count, &b) ||
+    if (fast_block_reserve(g, count, false, &b) ||
         arena_reserve(&g->scratch->slots, (size_t)rows * sizeof(uint32_t)))
         return -ENOMEM;
     uint32_t *slots = g->scratch->slots.memory;

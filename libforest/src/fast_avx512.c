@@ -132,7 +132,6 @@ static __attribute__((noinline)) struct bests scan_weighted(const struct scan *c
 
 struct one {
     const uint32_t *list;
-    const struct fast_column *column; /* NULL: entries have ranks */
     const struct fast_search *s;
     double weight, top, bottom; /* of all; of the best cut */
     double enough;              /* what is less cannot be the best of all, even by rounding */
@@ -154,21 +153,12 @@ static __attribute__((noinline)) void look_closely(struct one *c, uint32_t p, __
                                                    __m512i left, __m512d top, __m512d bottom)
 {
     const uint32_t *list = c->list + p;
-    uint32_t fresh = 0;
     double tops[8], bottoms[8];
     fast_worth lefts[8];
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)list);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(list - 1));
-    if (c->column) {
-        for (uint32_t bits = better; bits; bits &= bits - 1) {
-            uint32_t i = (uint32_t)__builtin_ctz(bits);
-            fresh |= fast_is_tie(c->column, p + i) ? 0 : 1u << i;
-        }
-        better = (__mmask8)fresh;
-    } else {
-        better = _mm256_mask_cmpgt_epu32_mask(better, _mm256_xor_si256(a, b),
-                                              _mm256_set1_epi32((int)FAST_SLOTS));
-    }
+    better = _mm256_mask_cmpgt_epu32_mask(better, _mm256_xor_si256(a, b),
+                                          _mm256_set1_epi32((int)FAST_SLOTS));
     if (!better)
         return;
     _mm512_storeu_pd(tops, top);
@@ -196,7 +186,7 @@ static void scan_one(struct one *c, const fast_worth *worth)
     __m512d all_weight = _mm512_set1_pd(c->weight), enough = _mm512_set1_pd(c->enough);
     __m512i weight_bits = _mm512_set1_epi64(((int64_t)1 << s->bits) - 1),
             before = _mm512_setzero_si512(), last_lane = _mm512_set1_epi64(7);
-    __m256i slots = _mm256_set1_epi32(c->column ? -1 : (int)FAST_SLOTS);
+    __m256i slots = _mm256_set1_epi32((int)FAST_SLOTS);
     __m128i shift = _mm_cvtsi32_si128((int)s->bits);
     uint32_t first = s->min_rows, last = s->n - first; /* rows on the left */
     for (uint32_t i = 0; i < last; i += 8) {
@@ -240,21 +230,6 @@ static void search_one(const struct fast_block *b, const struct fast_search *s, 
         *best = (struct fast_cut){ gain, c.pos, feature, c.left };
 }
 
-static void improve(const struct fast_column *column, const struct fast_search *s,
-                    struct fast_cut *best)
-{
-    struct one c = { .list = column->list,
-                     .column = column,
-                     .s = s,
-                     .weight = fast_packed_weight(s->all, s->bits),
-                     .bottom = 1.0,
-                     .enough = best->gain * (1.0 - 0x1p-40) };
-    scan_one(&c, column->worth);
-    double gain = c.top / c.bottom;
-    if (gain > best->gain)
-        *best = (struct fast_cut){ gain, c.pos, column->feature, c.left };
-}
-
 /* ---- all features ---------------------------------------------------------------------------- */
 
 static inline int64_t lane_of(__m512i v, int lane)
@@ -278,8 +253,8 @@ static struct fast_cut cut_at(const struct fast_block *b, const struct fast_sear
     struct fast_cut cut = { 0.0, pos, feature, 0 };
     double top, bottom;
     const uint32_t *list = b->lists + feature * b->stride + s->start;
-    cut.left = pos <= s->n - pos ? add_up(b, list, pos)
-                                 : s->all - add_up(b, list + pos, s->n - pos);
+    cut.left =
+        pos <= s->n - pos ? add_up(b, list, pos) : s->all - add_up(b, list + pos, s->n - pos);
     fast_gain(fast_packed_sum(s->all, s->bits), fast_packed_weight(s->all, s->bits),
               fast_packed_sum(cut.left, s->bits), fast_packed_weight(cut.left, s->bits), &top,
               &bottom);
@@ -331,9 +306,9 @@ static struct fast_cut search(const struct fast_block *b, const struct fast_sear
 
 /* ---- the split ----------------------------------------------------------------------------- */
 
-static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side, uint32_t *spare)
+static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spare)
 {
-    __m512i slot_bits = _mm512_set1_epi32((int)slots), one = _mm512_set1_epi32(1);
+    __m512i slot_bits = _mm512_set1_epi32((int)FAST_SLOTS), one = _mm512_set1_epi32(1);
     uint32_t left = 0, right = 0;
     for (uint32_t i = 0; i < n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(n - i < 16 ? n - i : 16);
@@ -358,7 +333,6 @@ static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side
 const struct fast_kernels fast_kernels_avx512 = {
     .fill_list = fill_list,
     .search = search,
-    .improve = improve,
     .part = part,
     .part_rough = fast_part_rough_avx512,
     .tiny_bytes = fast_tiny_bytes_plain,

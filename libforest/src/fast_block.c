@@ -17,7 +17,8 @@ static void *take(char *base, size_t *used, size_t bytes)
     return at;
 }
 
-static size_t lay_out(struct fast_block *b, char *base, size_t tiny, bool is_rough)
+static size_t lay_out(struct fast_block *b, char *base, size_t tiny, bool is_rough,
+                      bool own_columns)
 {
     size_t used = 0, per = b->stride;
     b->order = take(base, &used, per * sizeof *b->order);
@@ -33,20 +34,24 @@ static size_t lay_out(struct fast_block *b, char *base, size_t tiny, bool is_rou
         b->rough_worth = take(base, &used, per * sizeof *b->rough_worth);
         b->rates = take(base, &used, b->features * sizeof *b->rates);
     }
+    if (own_columns)
+        b->own_columns = take(base, &used, b->features * per * sizeof *b->own_columns);
     b->tiny = take(base, &used, tiny);
     return used;
 }
 
-int fast_block_reserve(struct fast_grower *g, uint32_t rows, struct fast_block *b)
+int fast_block_reserve(struct fast_grower *g, uint32_t rows, bool own_columns, struct fast_block *b)
 {
     uint32_t features = g->g.features_count;
     size_t tiny = g->kernels->tiny_bytes(features);
     *b = (struct fast_block){ .rows = rows, .features = features };
     b->stride = ((size_t)rows + FAST_PAD + 15) & ~(size_t)15;
     bool is_rough = g->whole && g->kernels->part_rough;
-    if (arena_reserve(&g->scratch->block, lay_out(b, NULL, tiny, is_rough)))
+    if (arena_reserve(&g->scratch->block, lay_out(b, NULL, tiny, is_rough, own_columns)))
         return -ENOMEM;
-    lay_out(b, g->scratch->block.memory, tiny, is_rough);
+    lay_out(b, g->scratch->block.memory, tiny, is_rough, own_columns);
+    b->columns = own_columns ? b->own_columns : g->g.prep->columns;
+    b->column_stride = own_columns ? b->stride : g->g.prep->rows;
     return 0;
 }
 
@@ -180,8 +185,8 @@ static void part(const struct fast_grower *g, const struct range *r, uint32_t fe
             g->kernels->part_rough(list_of(r, f), r->b->rough + f * r->b->stride + r->start, n,
                                    r->b->side, r->b->spare);
         else
-            g->kernels->part(list_of(r, f), n, FAST_SLOTS, r->b->side, r->b->spare);
-    g->kernels->part(r->b->order + r->start, n, FAST_SLOTS, r->b->side, r->b->spare);
+            g->kernels->part(list_of(r, f), n, r->b->side, r->b->spare);
+    g->kernels->part(r->b->order + r->start, n, r->b->side, r->b->spare);
 }
 
 struct fast_node fast_child(const struct fast_grower *g, const struct fast_block *b, uint32_t start,
@@ -216,7 +221,7 @@ static bool split(struct fast_grower *g, const struct fast_block *b, const struc
         return false;
     uint32_t feature = cut.feature;
     const uint32_t *list = list_of(&r, feature);
-    const float *column = prep_column(g->g.prep, feature);
+    const float *column = fast_column(b, feature);
     split_node(g->g.out, id, feature, column[b->row[list[cut.pos - 1] & FAST_SLOTS]],
                column[b->row[list[cut.pos] & FAST_SLOTS]]);
     uint32_t middle = node->start + cut.pos, depth = node->depth + 1;

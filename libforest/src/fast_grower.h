@@ -4,7 +4,7 @@
  *
  * Nodes of up to FAST_TINY_ROWS are grown, with all that is below them, in a few registers
  * (fast_tiny*.c), subtrees of up to FAST_BLOCK_ROWS in a block (fast_block.c), larger nodes from
- * lists that reach over the whole tree (fast_large.c). Each of these subtrees has units of its own,
+ * bins that narrow down where the best cut is (fast_large.c). Each of these subtrees has units of its own,
  * so which is which shows in the tree, and must depend on nothing but the rows of the node.
  */
 #ifndef FAST_GROWER_H
@@ -37,8 +37,11 @@ struct fast_block {
     int32_t *rough_worth;
     float *rates;         /* by feature: what a rough search finds */
     uint32_t rough_shift; /* sums are less exact by so many bits */
-    double *y, *w; /* by slot: as in struct fast_grower */
-    uint32_t *row; /* by slot */
+    double *y, *w;        /* by slot: as in struct fast_grower */
+    uint32_t *row;        /* by slot: where its values are in each column */
+    const float *columns;
+    float *own_columns; /* NULL, or memory of `features` x stride for them */
+    size_t column_stride;
     struct fast_units units;
     double weight_least; /* of a child, in units */
     double weight_all;   /* of the tree, in units */
@@ -85,31 +88,14 @@ struct fast_cut {
     fast_worth left;
 };
 
-/* A feature whose list has no ranks: values are looked up by slot. */
-struct fast_column {
-    const uint32_t *list; /* of the node */
-    const fast_worth *worth;
-    const uint32_t *row; /* by slot */
-    const float *values; /* by row */
-    uint32_t feature;
-};
-
-static inline bool fast_is_tie(const struct fast_column *c, uint32_t p)
-{
-    return c->values[c->row[c->list[p]]] == c->values[c->row[c->list[p - 1]]];
-}
-
 /* The inner loops, for one kind of processor. All give equal bits. */
 struct fast_kernels {
     /* Entries of the feature's rows that have a slot; returns how many there are. */
     void (*fill_list)(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
                       uint32_t *list);
     struct fast_cut (*search)(const struct fast_block *b, const struct fast_search *s);
-    /* Improve on `best` among the cuts of a list of slots. */
-    void (*improve)(const struct fast_column *c, const struct fast_search *s,
-                    struct fast_cut *best);
-    /* Part n entries by the sides of their slots, the bits in `slots`; both keep their order. */
-    void (*part)(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side, uint32_t *spare);
+    /* Part n entries by the sides of their slots; both sides keep their order. */
+    void (*part)(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spare);
     /* The same, and with them what is kept of each beside it; NULL: no use is made of that. */
     void (*part_rough)(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,
                        uint32_t *spare);
@@ -167,10 +153,16 @@ void fast_block_measure(const struct fast_grower *g, struct fast_block *b);
 /* A feature's list was filled: fill what is beside it. fast_block.c */
 void fast_block_take(const struct fast_block *b, uint32_t feature);
 /* Memory for a block of so many rows. -ENOMEM. fast_block.c */
-int fast_block_reserve(struct fast_grower *g, uint32_t rows, struct fast_block *b);
+int fast_block_reserve(struct fast_grower *g, uint32_t rows, bool own_columns,
+                       struct fast_block *b);
 /* Grow the subtree of node, which is all of the block. `bottom` pending nodes are not its own. */
 int fast_grow_block(struct fast_grower *g, const struct fast_block *b, const struct fast_node *node,
                     size_t bottom);
+
+static inline const float *fast_column(const struct fast_block *b, uint32_t feature)
+{
+    return b->columns + feature * b->column_stride;
+}
 
 /* The tree of all rows that weigh something, whatever their number. -ENOMEM. fast_large.c */
 int fast_grow_large(struct fast_grower *g, const double *y, const double *w, uint32_t count);
@@ -186,7 +178,7 @@ struct fast_node fast_root(const struct fast_grower *g, const struct fast_block 
 int fast_reserve_nodes(struct fast_scratch *s, size_t count, struct fast_node **nodes);
 
 struct fast_scratch {
-    struct arena block, slots, large, features, nodes;
+    struct arena block, slots, large, items, features, nodes;
     const struct fast_kernels *kernels;
     uint32_t block_rows; /* FAST_BLOCK_ROWS, but in tests */
 };

@@ -2,21 +2,56 @@
 /*
  * fast_large.c -- nodes with too many rows for a block.
  *
- * All features of the tree's rows are sorted once, and the lists parted with the nodes as in a
- * block, but an entry is the slot alone: values that are equal are told by looking at them, which
- * only the best cuts need. What is needed of a row elsewhere is read where the caller has it. That
- * makes 4 bytes a cell and 40 a row. A node that fits a block gets one.
+ * The best of all cuts is found without sorting: the values of each feature fall into up to 256
+ * bins, and the rows of a node are added up by bin. Cuts between bins are rated from these sums,
+ * and inside a bin no cut gains more than a bound does (most_inside); only bins whose bound reaches
+ * the best cut are looked into, and their rows sorted. Which values make bins does not matter to
+ * the tree. A node that fits a block gets one.
+ *
+ * The bound: let u = sl - wl * s / w, so that a gain is (w * u)^2 / (wl * wr), and let u0 and u1
+ * be u on both sides of a bin. Inside it, rows that raise u add P to it all together, the others
+ * take N away, P - N = u1 - u0. From u0, u comes to u0 + P at most and u0 - N at least, so
+ *     |u| <= (|u0 + u1| + P + N) / 2,  P + N = sum |si - wi * s / w|
+ *         <= sqrt(sum wi * sum (si - wi * s / w)^2 / wi),
+ * by Cauchy and Schwarz, which follows from the sums of wi, si and si^2 / wi in the bin. wl * wr is
+ * least at one end.
  */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "fast_grower.h"
 #include "fast_leaf.h"
 #include "sort_radix.h"
 
+#define BINS 256u
+#define SAMPLE 4096u /* values of a feature that bins are chosen by */
+#define TILE 4096u   /* rows whose codes stay in the cache */
+#define ROUNDING 0x1p-30
+
+/* What rows add up to: [0] their worth; [1] the sum of si^2 / wi, roughly, above their count. */
+typedef int64_t cell __attribute__((vector_size(16)));
+
 struct fast_large {
-    struct fast_block b; /* y and w are not kept, ranks are not there */
+    struct fast_block b; /* rows, order, spare, row and units; the rest only while it is set up */
     const double *y, *w; /* by row of the data set */
+    cell *worth;         /* by slot */
+    uint8_t *codes;      /* slots x code_stride: bins */
+    size_t code_stride;
+    float *edges; /* features x BINS: the least values of bins 1.., ascending, then infinity */
+    float *least, *most; /* features x BINS: values in the tree */
+    cell *bins;          /* features x BINS, of the node at hand */
+    uint32_t count_bits; /* of cells */
+    double square;       /* one unit of the squares in cells */
+};
+
+/* A cut, between two values or two bins. */
+struct large_cut {
+    double gain;
+    fast_worth left;
+    uint32_t feature, pos; /* rows that go left; 0: none */
+    float below, above;
+    uint32_t low, high; /* the bins these are in; if they differ, the values are yet to be found */
 };
 
 /* ---- from the data set ----------------------------------------------------------------------- */
@@ -28,30 +63,64 @@ static void *take(char **at, size_t bytes)
     return here;
 }
 
-static int reserve(struct fast_grower *g, uint32_t rows, struct fast_block *b)
+static int reserve(struct fast_grower *g, uint32_t rows, struct fast_large *l)
 {
     uint32_t features = g->g.features_count;
-    size_t stride = ((size_t)rows + FAST_PAD + 15) & ~(size_t)15;
-    size_t bytes = stride * (4 * ((size_t)features + 3) + sizeof(fast_worth) + 1);
+    size_t stride = ((size_t)rows + FAST_PAD + 15) & ~(size_t)15, table = (size_t)features * BINS;
     struct fast_scratch *s = g->scratch;
-    /* targets and weights at first, what is sorted later, then blocks */
-    if (arena_reserve(&s->large, bytes + 1024) ||
-        arena_reserve(&s->block, 2 * stride * sizeof(struct item)))
+    l->code_stride = ((size_t)features + 15) & ~(size_t)15;
+    size_t row = 3 * sizeof(uint32_t) + sizeof(cell) + l->code_stride;
+    /* targets, weights and worth at first, later blocks */
+    if (arena_reserve(&s->large,
+                      stride * row + table * (sizeof(cell) + 3 * sizeof(float)) + 1024) ||
+        arena_reserve(&s->block, 3 * stride * sizeof(double)))
         return -ENOMEM;
     char *at = s->large.memory;
-    *b = (struct fast_block){ .rows = rows, .features = features, .stride = stride };
-    b->lists = take(&at, features * stride * sizeof *b->lists);
-    b->order = take(&at, stride * sizeof *b->order);
-    b->spare = take(&at, stride * sizeof *b->spare);
-    b->row = take(&at, stride * sizeof *b->row);
-    b->worth = take(&at, stride * sizeof *b->worth);
-    b->side = take(&at, stride);
-    b->y = s->block.memory;
-    b->w = b->y + stride;
+    l->b = (struct fast_block){ .rows = rows, .features = features, .stride = stride };
+    l->b.order = take(&at, stride * sizeof *l->b.order);
+    l->b.spare = take(&at, stride * sizeof *l->b.spare);
+    l->b.row = take(&at, stride * sizeof *l->b.row);
+    l->worth = take(&at, stride * sizeof *l->worth);
+    l->codes = take(&at, stride * l->code_stride);
+    l->bins = take(&at, table * sizeof *l->bins);
+    l->edges = take(&at, table * sizeof *l->edges);
+    l->least = take(&at, table * sizeof *l->least);
+    l->most = take(&at, table * sizeof *l->most);
+    l->b.y = s->block.memory;
+    l->b.w = l->b.y + stride;
+    l->b.worth = (fast_worth *)(l->b.w + stride);
     return 0;
 }
 
-static void take_rows(struct fast_grower *g, struct fast_large *l)
+static int reserve_items(struct fast_grower *g, size_t n, struct item **items)
+{
+    if (arena_reserve(&g->scratch->items, 2 * n * sizeof **items))
+        return -ENOMEM;
+    *items = g->scratch->items.memory;
+    return 0;
+}
+
+static void fill_cells(struct fast_large *l)
+{
+    const struct fast_block *b = &l->b;
+    uint32_t bits = b->units.bits;
+    double all = 0.0;
+    l->count_bits = 32u - (uint32_t)__builtin_clz(b->rows);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        double s = fast_packed_sum(b->worth[i], bits);
+        all += s * s / fast_packed_weight(b->worth[i], bits);
+    }
+    l->square = fast_power(fast_exponent(all + 1.0) - (int)(61u - l->count_bits));
+    for (uint32_t i = 0; i < b->rows; i++) {
+        double s = fast_packed_sum(b->worth[i], bits);
+        double squares = s * s / fast_packed_weight(b->worth[i], bits);
+        int64_t up = (int64_t)(squares / l->square) + 1;
+        l->worth[i] = (cell){ b->worth[i], (int64_t)((uint64_t)up << l->count_bits) + 1 };
+    }
+}
+
+/* Returns the root. */
+static struct fast_node take_rows(struct fast_grower *g, struct fast_large *l)
 {
     struct fast_block *b = &l->b;
     uint32_t slot = 0;
@@ -65,56 +134,300 @@ static void take_rows(struct fast_grower *g, struct fast_large *l)
         slot++;
     }
     fast_block_measure(g, b);
+    fill_cells(l);
+    struct fast_node root = fast_root(g, b);
     b->y = b->w = NULL;
+    b->worth = NULL;
+    return root;
 }
 
-static void sort_list(struct fast_grower *g, const struct fast_block *b, uint32_t feature)
+/* Some values, sorted; bins have about equally many of them. */
+static void choose_edges(const struct fast_grower *g, struct fast_large *l, uint32_t feature)
 {
     const float *column = prep_column(g->g.prep, feature);
-    struct item *items = g->scratch->block.memory;
-    uint32_t *list = b->lists + feature * b->stride, varying = 0;
-    for (uint32_t i = 0; i < b->rows; i++) {
-        items[i] = (struct item){ sort_key(column[b->row[i]]), i };
+    struct item items[2 * SAMPLE], *sorted;
+    uint32_t n = l->b.rows < SAMPLE ? l->b.rows : SAMPLE, varying = 0, count = 0;
+    float *edges = l->edges + (size_t)feature * BINS;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t slot = (uint32_t)((uint64_t)i * l->b.rows / n);
+        items[i] = (struct item){ sort_key(column[l->b.row[slot]]), 0 };
         varying |= items[i].key ^ items[0].key;
     }
-    items = radix_sort(items, items + b->stride, b->rows, varying);
-    for (uint32_t i = 0; i < b->rows; i++)
-        list[i] = items[i].slot;
-    memset(list + b->rows, 0, FAST_PAD * sizeof *list);
+    sorted = radix_sort(items, items + SAMPLE, n, varying);
+    for (uint32_t i = 1; i < BINS; i++) {
+        float edge = key_value(sorted[(uint64_t)i * n / BINS].key);
+        if (edge > (count ? edges[count - 1] : key_value(sorted[0].key)))
+            edges[count++] = edge;
+    }
+    while (count < BINS)
+        edges[count++] = INFINITY;
+}
+
+/* How many edges are not above the value. */
+static inline uint32_t code_of(const float *edges, float value)
+{
+    uint32_t code = 0;
+    for (uint32_t step = BINS / 2; step > 0; step /= 2)
+        code += edges[code + step - 1] <= value ? step : 0;
+    return code;
+}
+
+static void fill_codes(const struct fast_grower *g, struct fast_large *l)
+{
+    uint32_t rows = l->b.rows, features = l->b.features;
+    for (size_t i = 0; i < (size_t)features * BINS; i++) {
+        l->least[i] = INFINITY;
+        l->most[i] = -INFINITY;
+    }
+    for (uint32_t from = 0; from < rows; from += TILE) {
+        uint32_t to = rows - from < TILE ? rows : from + TILE;
+        for (uint32_t f = 0; f < features; f++) {
+            const float *column = prep_column(g->g.prep, f), *edges = l->edges + (size_t)f * BINS;
+            float *least = l->least + (size_t)f * BINS, *most = l->most + (size_t)f * BINS;
+            for (uint32_t i = from; i < to; i++) {
+                float value = column[l->b.row[i]];
+                uint32_t code = code_of(edges, value);
+                l->codes[i * l->code_stride + f] = (uint8_t)code;
+                least[code] = value < least[code] ? value : least[code];
+                most[code] = value > most[code] ? value : most[code];
+            }
+        }
+    }
 }
 
 /* ---- a node ---------------------------------------------------------------------------------- */
 
 struct view {
-    const struct fast_grower *g;
-    const struct fast_block *b;
-    uint32_t start, n;
+    struct fast_grower *g;
+    const struct fast_large *l;
+    const struct fast_node *node;
+    double s, w, mean; /* of all; s / w */
+    double enough;     /* no cut that gains less is the best */
 };
 
-static float value_at(const struct view *v, uint32_t feature, uint32_t pos)
+static float value_of(const struct view *v, uint32_t feature, uint32_t slot)
 {
-    uint32_t slot = v->b->lists[feature * v->b->stride + v->start + pos];
-    return prep_column(v->g->g.prep, feature)[v->b->row[slot]];
+    return prep_column(v->g->g.prep, feature)[v->l->b.row[slot]];
+}
+
+static uint32_t count_of(const struct fast_large *l, cell c)
+{
+    return (uint32_t)(c[1] & (((int64_t)1 << l->count_bits) - 1));
+}
+
+static void fill_bins(const struct fast_large *l, const struct fast_node *node)
+{
+    uint32_t features = l->b.features;
+    memset(l->bins, 0, (size_t)features * BINS * sizeof *l->bins);
+    for (uint32_t i = node->start; i < node->end; i++) {
+        uint32_t slot = l->b.order[i];
+        const uint8_t *code = l->codes + slot * l->code_stride;
+        cell worth = l->worth[slot], *bin = l->bins;
+        for (uint32_t f = 0; f < features; f++, bin += BINS)
+            bin[code[f]] += worth;
+    }
 }
 
 static bool is_constant(void *context, uint32_t feature)
 {
     const struct view *v = context;
-    return value_at(v, feature, 0) == value_at(v, feature, v->n - 1);
+    const struct fast_large *l = v->l;
+    const uint32_t *order = l->b.order;
+    const cell *bins = l->bins + (size_t)feature * BINS;
+    uint32_t n = v->node->end - v->node->start, code = 0;
+    while (!count_of(l, bins[code]))
+        code++;
+    if (count_of(l, bins[code]) < n)
+        return false;
+    float first = value_of(v, feature, order[v->node->start]);
+    for (uint32_t i = v->node->start + 1; i < v->node->end; i++)
+        if (value_of(v, feature, order[i]) != first)
+            return false;
+    return true;
 }
 
-static void part(const struct view *v, uint32_t feature, uint32_t left)
+/* The gain of a cut that leaves this on the left; 0: it is not allowed. */
+static inline double gain_of(const struct view *v, fast_worth left, uint32_t rows)
 {
-    const struct fast_block *b = v->b;
-    struct view copy = *v;
-    const uint32_t *list = b->lists + feature * b->stride + v->start;
-    for (uint32_t i = 0; i < v->n; i++)
-        b->side[list[i]] = i < left;
-    for (uint32_t f = 0; f < b->features; f++)
-        if (f != feature && !is_constant(&copy, f))
-            v->g->kernels->part(b->lists + f * b->stride + v->start, v->n, UINT32_MAX, b->side,
-                                b->spare);
-    v->g->kernels->part(b->order + v->start, v->n, UINT32_MAX, b->side, b->spare);
+    uint32_t least = v->g->g.limits->min_samples_leaf, n = v->node->end - v->node->start;
+    double top, bottom, wl = fast_packed_weight(left, v->l->b.units.bits);
+    if (rows < least || n - rows < least || wl < v->l->b.weight_least ||
+        v->w - wl < v->l->b.weight_least)
+        return 0.0;
+    fast_gain(v->s, v->w, fast_packed_sum(left, v->l->b.units.bits), wl, &top, &bottom);
+    return top / bottom;
+}
+
+/* More than any cut inside the bin gains, if `left` is what all bins before it add up to. */
+static double most_inside(const struct view *v, cell left, cell bin)
+{
+    uint32_t bits = v->l->b.units.bits;
+    double w0 = fast_packed_weight(left[0], bits), w = fast_packed_weight(bin[0], bits);
+    double s0 = fast_packed_sum(left[0], bits), s = fast_packed_sum(bin[0], bits);
+    double squares = (double)(bin[1] >> v->l->count_bits) * v->l->square;
+    double away = squares - 2.0 * v->mean * s + v->mean * v->mean * w;
+    away += ROUNDING * (squares + 2.0 * fabs(v->mean * s) + v->mean * v->mean * w);
+    double u = fabs(2.0 * s0 + s - v->mean * (2.0 * w0 + w));
+    u = (u + sqrt(w * (away > 0.0 ? away : 0.0))) / 2.0;
+    double first = w0 + 1.0, last = w0 + w - 1.0;
+    double a = first * (v->w - first), b = last * (v->w - last);
+    u = u * v->w * (1.0 + ROUNDING);
+    return u * u / (a < b ? a : b);
+}
+
+/* The best gain of the cuts between bins. */
+static double most_between(const struct view *v, uint32_t feature)
+{
+    const cell *bins = v->l->bins + (size_t)feature * BINS;
+    cell left = { 0, 0 };
+    double best = 0.0;
+    for (uint32_t c = 0; c < BINS; c++) {
+        uint32_t rows = count_of(v->l, left);
+        if (rows > 0 && count_of(v->l, bins[c])) {
+            double gain = gain_of(v, left[0], rows);
+            best = gain > best ? gain : best;
+        }
+        left += bins[c];
+    }
+    return best;
+}
+
+/* Which bins must be looked into, and how many rows they have together. */
+static uint32_t choose_bins(const struct view *v, uint32_t feature, bool wanted[BINS])
+{
+    const struct fast_large *l = v->l;
+    size_t at = (size_t)feature * BINS;
+    cell left = { 0, 0 };
+    uint32_t rows = 0;
+    for (uint32_t c = 0; c < BINS; c++) {
+        cell bin = l->bins[at + c];
+        uint32_t n = count_of(l, bin);
+        wanted[c] =
+            n > 1 && l->least[at + c] < l->most[at + c] && most_inside(v, left, bin) >= v->enough;
+        rows += wanted[c] ? n : 0;
+        left += bin;
+    }
+    return rows;
+}
+
+/* The rows in these bins, by ascending value. NULL: no memory */
+static const struct item *sort_bins(const struct view *v, uint32_t feature, uint32_t rows,
+                                    const bool wanted[BINS])
+{
+    const struct fast_large *l = v->l;
+    struct item *items;
+    uint32_t count = 0, varying = 0;
+    if (reserve_items(v->g, rows, &items))
+        return NULL;
+    for (uint32_t i = v->node->start; i < v->node->end; i++) {
+        uint32_t slot = l->b.order[i];
+        if (!wanted[l->codes[slot * l->code_stride + feature]])
+            continue;
+        items[count] = (struct item){ sort_key(value_of(v, feature, slot)), slot };
+        varying |= items[count].key ^ items[0].key;
+        count++;
+    }
+    return radix_sort(items, items + rows, rows, varying);
+}
+
+/* The cuts inside a bin whose rows these are. */
+static void look_inside(const struct view *v, uint32_t feature, uint32_t code, cell left,
+                        const struct item *items, uint32_t n, struct large_cut *best)
+{
+    fast_worth worth = left[0];
+    uint32_t rows = count_of(v->l, left);
+    for (uint32_t i = 1; i < n; i++) {
+        worth += v->l->worth[items[i - 1].slot][0];
+        if (items[i].key == items[i - 1].key)
+            continue;
+        double gain = gain_of(v, worth, rows + i);
+        if (gain > best->gain)
+            *best = (struct large_cut){ gain,
+                                        worth,
+                                        feature,
+                                        rows + i,
+                                        key_value(items[i - 1].key),
+                                        key_value(items[i].key),
+                                        code,
+                                        code };
+    }
+}
+
+/* Improve on the best cut among those of a feature. -ENOMEM */
+static int look(struct view *v, uint32_t feature, struct large_cut *best)
+{
+    const struct fast_large *l = v->l;
+    const cell *bins = l->bins + (size_t)feature * BINS;
+    bool wanted[BINS];
+    uint32_t inside = choose_bins(v, feature, wanted), last = BINS;
+    const struct item *items = inside ? sort_bins(v, feature, inside, wanted) : NULL;
+    cell left = { 0, 0 };
+    if (inside && !items)
+        return -ENOMEM;
+    for (uint32_t c = 0; c < BINS; c++) {
+        uint32_t n = count_of(l, bins[c]), rows = count_of(l, left);
+        if (n == 0)
+            continue;
+        double gain = rows ? gain_of(v, left[0], rows) : 0.0;
+        if (gain > best->gain)
+            *best = (struct large_cut){ gain, left[0], feature, rows, 0.0f, 0.0f, last, c };
+        if (wanted[c]) {
+            look_inside(v, feature, c, left, items, n, best);
+            items += n;
+        }
+        left += bins[c];
+        last = c;
+    }
+    v->enough = best->gain > v->enough ? best->gain : v->enough;
+    return 0;
+}
+
+static int search(struct view *v, const struct drawn *d, struct large_cut *best)
+{
+    const uint32_t *scanned = v->g->g.scanned;
+    *best = (struct large_cut){ .gain = 0.0 };
+    for (uint32_t i = 0; i < d->scanned; i++) {
+        double gain = most_between(v, scanned[i]);
+        v->enough = gain > v->enough ? gain : v->enough;
+    }
+    for (uint32_t i = 0; i < d->scanned; i++)
+        if (look(v, scanned[i], best))
+            return -ENOMEM;
+    return 0;
+}
+
+/* The values on both sides of a cut between bins. */
+static void find_values(const struct view *v, struct large_cut *cut)
+{
+    const struct fast_large *l = v->l;
+    if (cut->low == cut->high)
+        return;
+    cut->below = -INFINITY;
+    cut->above = INFINITY;
+    for (uint32_t i = v->node->start; i < v->node->end; i++) {
+        uint32_t slot = l->b.order[i], code = l->codes[slot * l->code_stride + cut->feature];
+        if (code != cut->low && code != cut->high)
+            continue;
+        float value = value_of(v, cut->feature, slot);
+        if (code == cut->low)
+            cut->below = value > cut->below ? value : cut->below;
+        else
+            cut->above = value < cut->above ? value : cut->above;
+    }
+}
+
+static void part(const struct view *v, const struct large_cut *cut)
+{
+    uint32_t *order = v->l->b.order + v->node->start, *spare = v->l->b.spare;
+    uint32_t n = v->node->end - v->node->start, left = 0, right = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t slot = order[i], is_left = value_of(v, cut->feature, slot) <= cut->below;
+        order[left] = slot;
+        spare[right] = slot;
+        left += is_left;
+        right += !is_left;
+    }
+    memcpy(order + left, spare, right * sizeof *order);
 }
 
 static bool is_pure(const struct fast_large *l, const struct fast_node *node)
@@ -126,88 +439,79 @@ static bool is_pure(const struct fast_large *l, const struct fast_node *node)
     return true;
 }
 
-/* Split the node, if a split is worth it. */
-static bool split(struct fast_grower *g, const struct fast_large *l, const struct fast_node *node,
-                  uint32_t id, struct fast_node *left, struct fast_node *right)
+/* Split the node, if a split is worth it: 1, or 0. -ENOMEM */
+static int split(struct fast_grower *g, const struct fast_large *l, const struct fast_node *node,
+                 uint32_t id, struct fast_node *left, struct fast_node *right)
 {
     const struct fast_block *b = &l->b;
-    struct view v = { g, b, node->start, node->end - node->start };
-    struct fast_search s = { .n = v.n,
-                             .min_rows = g->g.limits->min_samples_leaf,
-                             .bits = b->units.bits,
-                             .all = node->all,
-                             .weight_least = b->weight_least };
-    struct fast_cut cut = { 0.0, 0, 0, 0 };
+    struct view v = { .g = g,
+                      .l = l,
+                      .node = node,
+                      .s = fast_packed_sum(node->all, b->units.bits),
+                      .w = fast_packed_weight(node->all, b->units.bits) };
+    struct large_cut cut;
     if (is_pure(l, node))
-        return false;
+        return 0;
+    v.mean = v.s / v.w;
+    fill_bins(l, node);
     struct drawn d = draw_features(&g->g, node->constants, is_constant, &v);
-    for (uint32_t i = 0; i < d.scanned; i++) {
-        uint32_t f = g->g.scanned[i];
-        struct fast_column c = { b->lists + f * b->stride + v.start, b->worth, b->row,
-                                 prep_column(g->g.prep, f), f };
-        g->kernels->improve(&c, &s, &cut);
-    }
-    uint32_t feature = cut.feature;
-    if (!cut.pos || !fast_is_worth_it(g, &b->units, b->weight_all,
-                                      fast_packed_weight(node->all, s.bits), cut.gain))
-        return false;
-    split_node(g->g.out, id, feature, value_at(&v, feature, cut.pos - 1),
-               value_at(&v, feature, cut.pos));
+    if (search(&v, &d, &cut))
+        return -ENOMEM;
+    if (!cut.pos || !fast_is_worth_it(g, &b->units, b->weight_all, v.w, cut.gain))
+        return 0;
+    find_values(&v, &cut);
+    split_node(g->g.out, id, cut.feature, cut.below, cut.above);
     uint32_t middle = node->start + cut.pos, depth = node->depth + 1;
     *left = fast_child(g, b, node->start, middle, depth, cut.left);
     *right = fast_child(g, b, middle, node->end, depth, node->all - cut.left);
     left->is_left = true;
     left->parent = right->parent = (int32_t)id;
     left->constants = right->constants = d.constants;
-    part(&v, feature, cut.pos);
-    return true;
+    part(&v, &cut);
+    return 1;
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
-/* Slots of the node in the block are places in its order, ascending. */
-static void fill_list(const struct fast_grower *g, const struct view *v, struct fast_block *b,
-                      uint32_t feature)
+/* Rows of the block are in the order of the data set, so that values are read in passing. */
+static void fill_list(const struct fast_grower *g, const uint32_t *rows, struct fast_block *b,
+                      struct item *items, uint32_t feature)
 {
-    const uint32_t *from = v->b->lists + feature * v->b->stride + v->start, *new = v->b->spare;
     const float *column = prep_column(g->g.prep, feature);
-    uint32_t *list = b->lists + feature * b->stride, rank = 0;
-    struct view copy = *v;
-    if (is_constant(&copy, feature)) { /* not kept up: may be of other rows */
-        memset(list, 0, (v->n + FAST_PAD) * sizeof *list);
-        return;
+    float *own = b->own_columns + feature * b->stride;
+    uint32_t *list = b->lists + feature * b->stride, varying = 0, rank = 0, n = b->rows;
+    for (uint32_t i = 0; i < n; i++) {
+        own[i] = column[rows[i]];
+        items[i] = (struct item){ sort_key(own[i]), i };
+        varying |= items[i].key ^ items[0].key;
     }
-    float last = column[v->b->row[from[0]]];
-    for (uint32_t i = 0; i < v->n; i++) {
-        uint32_t slot = new[from[i]];
-        float value = column[b->row[slot]];
-        rank += value != last;
-        last = value;
-        list[i] = rank << 16 | slot;
+    const struct item *sorted = radix_sort(items, items + n, n, varying);
+    for (uint32_t i = 0; i < n; i++) {
+        rank += i > 0 && sorted[i].key != sorted[i - 1].key;
+        list[i] = rank << 16 | sorted[i].slot;
     }
-    memset(list + v->n, 0, FAST_PAD * sizeof *list);
+    memset(list + n, 0, FAST_PAD * sizeof *list);
+    fast_block_take(b, feature);
 }
 
 static int grow_in_block(struct fast_grower *g, const struct fast_large *l,
                          const struct fast_node *node, size_t bottom)
 {
     struct fast_block b;
-    struct view v = { g, &l->b, node->start, node->end - node->start };
-    if (fast_block_reserve(g, v.n, &b))
+    struct item *items;
+    uint32_t n = node->end - node->start, *rows = l->b.spare;
+    if (fast_block_reserve(g, n, true, &b) || reserve_items(g, n, &items))
         return -ENOMEM;
-    for (uint32_t i = 0; i < v.n; i++) {
-        uint32_t slot = l->b.order[node->start + i], row = l->b.row[slot];
-        l->b.spare[slot] = i;
-        b.y[i] = l->y[row] / g->y_unit;
-        b.w[i] = l->w[row] / g->w_unit;
-        b.row[i] = row;
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i] = l->b.row[l->b.order[node->start + i]];
+        b.y[i] = l->y[rows[i]] / g->y_unit;
+        b.w[i] = l->w[rows[i]] / g->w_unit;
+        b.row[i] = i;
         b.order[i] = i;
     }
     fast_block_measure(g, &b);
-    for (uint32_t f = 0; f < b.features; f++) {
-        fill_list(g, &v, &b, f);
-        fast_block_take(&b, f);
-    }
+    for (uint32_t f = 0; f < b.features; f++)
+        fill_list(g, rows, &b, items, f);
     struct fast_node root = fast_root(g, &b);
     root.depth = node->depth;
     root.constants = node->constants;
@@ -254,22 +558,23 @@ static int grow_node(struct fast_grower *g, const struct fast_large *l, size_t b
     uint32_t id = fast_add_node(out, node->depth, node->parent, node->is_left, &stats);
     if (node->is_leaf)
         return 0;
-    if (split(g, l, node, id, left, right))
-        return 1;
-    out->nodes[id].number = stats_of(g, l, node, false).value;
-    return 0;
+    int parted = split(g, l, node, id, left, right);
+    if (parted == 0)
+        out->nodes[id].number = stats_of(g, l, node, false).value;
+    return parted;
 }
 
 int fast_grow_large(struct fast_grower *g, const double *y, const double *w, uint32_t count)
 {
     struct fast_large l = { .y = y, .w = w };
     struct fast_node *nodes;
-    if (reserve(g, count, &l.b))
+    if (reserve(g, count, &l))
         return -ENOMEM;
-    take_rows(g, &l);
-    for (uint32_t f = 0; f < l.b.features; f++)
-        sort_list(g, &l.b, f);
-    struct fast_node node = fast_root(g, &l.b);
+    struct fast_node node = take_rows(g, &l);
+    for (uint32_t f = 0; count > g->scratch->block_rows && f < l.b.features; f++)
+        choose_edges(g, &l, f);
+    if (count > g->scratch->block_rows)
+        fill_codes(g, &l);
     for (size_t top = 0;;) {
         struct fast_node left, right;
         int parted = grow_node(g, &l, top, &node, &left, &right);

@@ -61,31 +61,11 @@ static struct fast_cut search(const struct fast_block *b, const struct fast_sear
     return best;
 }
 
-static void improve(const struct fast_column *c, const struct fast_search *s, struct fast_cut *best)
-{
-    double sum = fast_packed_sum(s->all, s->bits), weight = fast_packed_weight(s->all, s->bits);
-    struct scanned at = { 0.0, 1.0, 0, 0 };
-    uint32_t last = s->n - s->min_rows;
-    fast_worth left = 0;
-    for (uint32_t p = 1; p <= last; p++) {
-        double top, bottom;
-        left += c->worth[c->list[p - 1]];
-        double wl = fast_packed_weight(left, s->bits);
-        fast_gain(sum, weight, fast_packed_sum(left, s->bits), wl, &top, &bottom);
-        if (top * at.bottom > at.top * bottom && p >= s->min_rows && wl >= s->weight_least &&
-            weight - wl >= s->weight_least && !fast_is_tie(c, p))
-            at = (struct scanned){ top, bottom, p, left };
-    }
-    double gain = at.top / at.bottom;
-    if (gain > best->gain)
-        *best = (struct fast_cut){ gain, at.pos, c->feature, at.left };
-}
-
-static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side, uint32_t *spare)
+static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spare)
 {
     uint32_t left = 0, right = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t at = list[i], is_left = side[at & slots];
+        uint32_t at = list[i], is_left = side[at & FAST_SLOTS];
         list[left] = at;
         spare[right] = at;
         left += is_left;
@@ -97,7 +77,6 @@ static void part(uint32_t *list, uint32_t n, uint32_t slots, const uint8_t *side
 const struct fast_kernels fast_kernels_plain = {
     .fill_list = fast_fill_list_plain,
     .search = search,
-    .improve = improve,
     .part = part,
     .tiny_bytes = fast_tiny_bytes_plain,
     .grow_tiny = fast_grow_tiny_plain,
@@ -107,7 +86,6 @@ const struct fast_kernels fast_kernels_plain = {
 const struct fast_kernels fast_kernels_avx2 = {
     .fill_list = fast_fill_list_plain,
     .search = search,
-    .improve = improve,
     .part = part,
     .tiny_bytes = fast_tiny_bytes_plain,
     .grow_tiny = fast_grow_tiny_plain,

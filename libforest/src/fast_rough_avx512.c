@@ -107,8 +107,8 @@ static float rate_feature(struct rough *r, const uint32_t *list, const int32_t *
         __m512 u = _mm512_cvtepi32_ps(_mm512_sub_epi32(sl, _mm512_mullo_epi32(mean, weights)));
         u = _mm512_fnmadd_ps(rest, wl, u);
         __m512 bottom = _mm512_mul_ps(wl, wr);
-        __mmask16 good = _mm512_cmp_ps_mask(_mm512_mul_ps(u, u), _mm512_mul_ps(enough, bottom),
-                                            _CMP_GE_OQ);
+        __mmask16 good =
+            _mm512_cmp_ps_mask(_mm512_mul_ps(u, u), _mm512_mul_ps(enough, bottom), _CMP_GE_OQ);
         if (i + 16 > last)
             good &= (__mmask16)low_bits(last - i);
         if (i + 1 < first)

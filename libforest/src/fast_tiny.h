@@ -180,7 +180,7 @@ static inline void tiny_child(const struct fast_tiny *t, const struct tiny_node 
 static inline void tiny_cut_between(struct fast_tiny *t, uint32_t id, uint32_t feature,
                                     uint32_t below, uint32_t above)
 {
-    const float *column = prep_column(t->g->g.prep, feature);
+    const float *column = fast_column(t->b, feature);
     struct tiny_threshold h = { id, column + t->row[below], column + t->row[above] };
     __builtin_prefetch(h.below);
     __builtin_prefetch(h.above);
@@ -215,8 +215,7 @@ static inline bool tiny_split_pair(struct fast_tiny *t, const struct tiny_node *
     if (d.scanned == 0 || t->w[p.a] < t->weight_least || t->w[p.b] < t->weight_least)
         return false;
     fast_gain(node->s, node->w, t->s[p.a], t->w[p.a], &top, &bottom);
-    if (!(top > 0.0) ||
-        !fast_is_worth_it(t->g, &t->units, t->weight_all, node->w, top / bottom))
+    if (!(top > 0.0) || !fast_is_worth_it(t->g, &t->units, t->weight_all, node->w, top / bottom))
         return false;
     bool is_first = t->ranks[feature][p.a] < t->ranks[feature][p.b];
     uint32_t l = (uint32_t)(is_first ? p.a : p.b), r = (uint32_t)(is_first ? p.b : p.a);
@@ -244,9 +243,10 @@ static inline bool tiny_wants_lists(const struct tiny_node *node)
  * Split the node if it is worth it: the right child takes its place, the left one that above.
  * False: it is a leaf.
  */
-static inline __attribute__((always_inline)) bool
-tiny_split(struct fast_tiny *t, const struct tiny_functions *f, struct tiny_node *node,
-           uint32_t level, uint32_t id)
+static inline __attribute__((always_inline)) bool tiny_split(struct fast_tiny *t,
+                                                             const struct tiny_functions *f,
+                                                             struct tiny_node *node, uint32_t level,
+                                                             uint32_t id)
 {
     struct grower *g = &t->g->g;
     struct tiny_node *l = node + 1, *r = node;

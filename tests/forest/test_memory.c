@@ -256,8 +256,11 @@ static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
     if (mode == FOREST_HISTOGRAM)
         return (long)(40 * rows + 40 * cols + tree + (40 << 20));
     if (mode == FOREST_FAST) {
-        uint64_t again = rows < 65536 ? 0 : 65536;
-        return (long)((4 * cols + 50) * (rows + again) * 65 / 64 + 700 * cols + tree + (64 << 10));
+        uint64_t small = rows < 65536 ? rows : 65536, sixteens = (cols + 15) / 16 * 16;
+        uint64_t bytes = rows <= small
+                             ? (8 * cols + 60) * rows + 700 * cols
+                             : (sixteens + 80) * rows + 8000 * cols + (12 * cols + 60) * small;
+        return (long)(bytes * 65 / 64 + 800 * cols + tree + (64 << 10));
     }
     return (long)(50 * rows + 1300 * cols + (block < most ? block : most) + tree + (64 << 10));
 }
@@ -288,7 +291,8 @@ static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
         REQUIRE_OK(err);
         if (bytes_most > scratch_bound(rows, cols, keep_stats, mode))
             fprintf(stderr, "%llu x %llu: %ld bytes, not up to %ld\n", (unsigned long long)rows,
-                    (unsigned long long)cols, bytes_most, scratch_bound(rows, cols, keep_stats, mode));
+                    (unsigned long long)cols, bytes_most,
+                    scratch_bound(rows, cols, keep_stats, mode));
         CHECK(bytes_most <= scratch_bound(rows, cols, keep_stats, mode));
         CHECK(bytes_most > (long)(20 * rows)); /* it was counted */
     }
@@ -307,6 +311,7 @@ static void a_scratch_is_small_beside_the_data(void)
     check_scratch(400, 3, true, FOREST_FAST);
     check_scratch(30000, 8, false, FOREST_FAST);
     check_scratch(140000, 5, false, FOREST_FAST);
+    check_scratch(300000, 3, false, FOREST_FAST);
     check_scratch(1000, 3000, false, FOREST_FAST);
     check_scratch(400, 3, true, FOREST_HISTOGRAM);
     check_scratch(140000, 5, false, FOREST_HISTOGRAM);
