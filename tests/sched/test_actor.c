@@ -4,7 +4,7 @@
  * calls that call, circles, what can be seen of them; every documented error.
  */
 #include "kit.h"
-#include "pool.h"
+#include "actor.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -212,6 +212,23 @@ static int maker(struct wsched_task *task, void *ctx)
     return 0;
 }
 
+/* Calls the actor "a", which has no room, and does not wait for the call. */
+static int calls_full(struct wsched_task *task, void *ctx)
+{
+    struct wsched *p = wsched_task_pool(task);
+    struct wsched_spec s = kit_spec("nothing", NULL, 0);
+    struct wsched_actor actor;
+    struct wsched_future f;
+    int err = wsched_actor_find(p, "a", &actor);
+
+    (void)ctx;
+    if (!err)
+        err = wsched_actor_call(p, actor, &s, &f);
+    if (!err)
+        wsched_release(p, f);
+    return err;
+}
+
 static int not_in_an_actor(struct wsched_task *task, void *ctx)
 {
     (void)ctx;
@@ -226,6 +243,7 @@ static int leaves_futures(struct wsched_task *task, void *ctx);
 
 static struct wsched_kernel kernels[40];
 static size_t kernel_count;
+static const char *pool_name; /* of the next one; NULL: none */
 
 static void open_pool(uint32_t workers, uint32_t actors)
 {
@@ -242,6 +260,7 @@ static void open_pool(uint32_t workers, uint32_t actors)
         { "family", family, NULL },
         { "caller", caller, NULL },
         { "maker", maker, NULL },
+        { "calls_full", calls_full, NULL },
         { "no_actor", not_in_an_actor, NULL },
         { "fails_twice", fails_twice, NULL },
         { "leaves", leaves_futures, NULL },
@@ -255,6 +274,7 @@ static void open_pool(uint32_t workers, uint32_t actors)
     o.actors = actors;
     o.payload_max = 128;
     o.task_capacity = 4096;
+    o.name = pool_name;
     REQUIRE_OK(wsched_open(&o, kernels, kernel_count, &pool));
 }
 
@@ -655,6 +675,69 @@ static void calls_that_call(void)
     close_pool();
 }
 
+/* A call that waits for room in a mailbox waits for its actor, too. */
+static void full_in_a_circle(void)
+{
+    open_pool(1, 0);
+    struct wsched_actor a = new_actor("a", "c_new", 0, 0, 1);
+    new_actor("b", "c_new", 0, 0, 0);
+    struct relay r = relay_to("b", "calls_full", "", 0);
+    CHECK_EQ(ends_with(call(a, "calls_full", NULL, 0, 0), NULL), -EDEADLK); /* itself */
+    CHECK_EQ(ends_with(call(a, "relay", &r, sizeof r, 0), NULL), -EDEADLK); /* a, b, a */
+    CHECK_EQ(kit_wait(pool, call(a, "nothing", NULL, 0, 0)), 0); /* and it goes on */
+    CHECK_EQ(kit_wait(pool, kit_submit(pool, "calls_full", NULL, 0)), 0); /* no circle: it waits */
+    close_pool();
+}
+
+static bool is_room_waited_for(struct wsched_actor a)
+{
+    return au64_load_acquire(&actor_at(pool, (uint32_t)a.v - 1)->room_waiters);
+}
+
+/* A guest finds the actor, calls it, and is told when the pool ends while it waits for room. */
+static void guests_call(void)
+{
+    char name[64];
+    int status = -1;
+
+    snprintf(name, sizeof name, "test-actor-guest-%d", (int)getpid());
+    gate_make();
+    pool_name = name;
+    open_pool(1, 0);
+    pool_name = NULL;
+    struct wsched_actor a = new_actor("a", "c_new", 40, 0, 1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct wsched_spec add = kit_spec("c_add", &(long){ 2 }, sizeof(long));
+        struct wsched_spec wait = kit_spec("wait", NULL, 0), more = kit_spec("nothing", NULL, 0);
+        struct wsched_actor actor;
+        struct wsched_future f;
+        struct wsched *guest;
+        long v[3] = { 0, 0, 0 };
+        CHILD_CHECK(!wsched_join(name, NULL, 0, NULL, &guest));
+        CHILD_CHECK(wsched_actor_find(guest, "nobody", &actor) == -ENOENT);
+        CHILD_CHECK(!wsched_actor_find(guest, "a", &actor));
+        CHILD_CHECK(!wsched_actor_call(guest, actor, &add, &f));
+        CHILD_CHECK(wsched_wait(guest, &f, 1, 1, -1, NULL) == 1);
+        CHILD_CHECK(!wsched_result(guest, f, v, sizeof v, NULL) && v[0] == 42);
+        wsched_release(guest, f);
+        CHILD_CHECK(!wsched_actor_call(guest, actor, &wait, &f)); /* holds the actor */
+        more.flags = WSCHED_NO_WAIT;
+        CHILD_CHECK(wsched_actor_call(guest, actor, &more, &f) == -EAGAIN);
+        more.flags = 0;
+        CHILD_CHECK(wsched_actor_call(guest, actor, &more, &f) == -ESHUTDOWN);
+        wsched_close(guest);
+        _exit(0);
+    }
+    gate_arrival();
+    while (!is_room_waited_for(a))
+        sched_yield();
+    wsched_close(pool);
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    CHECK_EQ(status, 0);
+    gate_free();
+}
+
 /* No worker is free: each task is run by whoever waits for it. */
 static void an_actor_helps_itself(void)
 {
@@ -843,6 +926,8 @@ TESTS("wsched: actors", { "a state, and calls in order", state_and_order },
       { "constructors that fail", constructors_that_fail },
       { "calls are cancelled, and follow tasks", cancel_and_after },
       { "calls that call and wait; in a circle: -EDEADLK", calls_that_call },
+      { "a full mailbox in a circle: -EDEADLK", full_in_a_circle },
+      { "guests call actors", guests_call },
       { "an actor that waits runs what it waits for", an_actor_helps_itself },
       { "with its creator, or not", with_its_creator },
       { "what can be seen of an actor", what_can_be_seen },
