@@ -66,6 +66,7 @@ void spill_detach(struct objstore *s)
     spill_punch_dead(s);
     io_writer_end(&s->spill->writer);
     reader_end(&s->spill->reader);
+    io_drop_end(&s->spill->dropper);
     if (au32_load_acquire(&s->spill->dir_fd))
         close((int)au32_load_acquire(&s->spill->dir_fd) - 1);
     if (s->spill->owner_fd >= 0)

@@ -26,6 +26,7 @@ struct spill {
     struct au32 io_kind; /* enum io_kind */
     struct io_writer writer;
     struct reader reader;
+    struct io_dropper dropper;
     struct dead_bytes dead;
 };
 

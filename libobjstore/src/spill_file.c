@@ -28,7 +28,8 @@
  *   leaves files: spill_owner.c.
  *
  * Room is reserved before anything is written: a full disk is an error at F1, and nothing has
- * changed. While some objects of a file are gone their pages are punched out of it.
+ * changed. While some objects of a file are gone their pages are punched out of it. When all are,
+ * the name goes at F5, and the room soon after: spill_drop.c.
  */
 #define _GNU_SOURCE /* O_DIRECT, fallocate */
 #include "alloc.h"
@@ -136,7 +137,7 @@ static void unlink_file(const struct objstore *s, uint64_t number)
 
     name_of(s, number, name);
     if (dir >= 0)
-        (void)unlinkat(dir, name, 0);
+        io_drop(&s->spill->dropper, dir, name);
 }
 
 /* ---- a file's slot ------------------------------------------------------------------------- */
@@ -148,6 +149,25 @@ static void unlink_file(const struct objstore *s, uint64_t number)
 static uint64_t file_number(const struct objstore *s, uint32_t file)
 {
     return au64_load_acquire(&slot_at(s, file)->created) / (CREATED_FLAGS + 1); /* F2 */
+}
+
+/* The file, and its room. A full disk may be full of what we dropped ourselves. */
+static int make_on_disk(const struct objstore *s, uint64_t number, uint64_t bytes, int *fd)
+{
+    int err;
+
+    *fd = -ENOENT;
+    do {
+        if (*fd < 0)
+            *fd = open_file(s, number, O_RDWR | O_CREAT | O_EXCL);
+        err = *fd < 0 ? *fd : 0;
+        POINT("spill: file made, no room reserved");
+        if (!err && fallocate(*fd, 0, 0, (off_t)bytes) && errno != EOPNOTSUPP)
+            err = -errno; /* where it is not supported the disk is full when it is full */
+    } while (err == -ENOSPC && io_drop_wait(&s->spill->dropper));
+    if (err && *fd >= 0)
+        close(*fd);
+    return err;
 }
 
 int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t *number, int *fd)
@@ -167,16 +187,7 @@ int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t
     au64_store_relaxed(&slot->pinners, 0);
     au64_store_release(&slot->extent, extent_elsewhere(EXTENT_CLASS_FILE)); /* I3 */
     POINT("spill: number noted, no file");
-    *fd = open_file(s, *number, O_RDWR | O_CREAT | O_EXCL);
-    err = *fd < 0 ? *fd : 0;
-    POINT("spill: file made, no room reserved");
-    if (!err && fallocate(*fd, 0, 0, (off_t)bytes)) {
-        err = -errno;
-        if (err == -EOPNOTSUPP) /* then it is full when it is full */
-            err = 0;
-        else
-            close(*fd);
-    }
+    err = make_on_disk(s, *number, bytes, fd);
     if (err)
         spill_file_abandon(s, *file);
     return err;

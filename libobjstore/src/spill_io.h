@@ -46,6 +46,24 @@ struct io_job {
 int io_write(struct io_writer *io, struct au32 *kind, const struct io_job *job);
 void io_writer_end(struct io_writer *io);
 
+/* ---- spill_drop.c: removing ---------------------------------------------------------------- */
+
+#define DROP_FILES 16u /* on their way at the same time */
+
+/* One process's engine. Zero is a good beginning. */
+struct io_dropper {
+    struct au32 busy;
+    bool is_up, is_refused;
+    uint32_t free; /* a bit for each place in the ring's table of files */
+    struct io_uring ring;
+};
+
+/* The file's name goes now, its room soon. */
+void io_drop(struct io_dropper *d, int dir, const char *name);
+/* Wait for the room of all that were dropped. False: there were none. */
+bool io_drop_wait(struct io_dropper *d);
+void io_drop_end(struct io_dropper *d);
+
 /* ---- spill_read.c: reading ----------------------------------------------------------------- */
 
 #define READ_FRAMES 4u
