@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spill [--quick] [--rounds N] [--out FILE] [DIR] -- spill and restore against the raw device, in
- * turn in one run, for objects of 4 KiB to 64 MiB.
+ * spill [--quick] [--rounds N] [--only SIZE] [--out FILE] [DIR] -- spill and restore against the raw
+ * device, in turn in one run, for objects of 4 KiB to 64 MiB, or of one of these sizes ("4 KiB").
  *
  * Raw: the same bytes from and to the same kind of memory, by O_DIRECT requests of 1 MiB into a new
  * file with its room reserved, as a spill file is; one after the other, and four at a time
@@ -174,6 +174,7 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = { { "quick", no_argument, NULL, 'q' },
                                              { "rounds", required_argument, NULL, 'r' },
+                                             { "only", required_argument, NULL, 's' },
                                              { "out", required_argument, NULL, 'o' },
                                              { NULL, 0, NULL, 0 } };
     static const struct {
@@ -182,7 +183,7 @@ int main(int argc, char **argv)
     } sizes[] = {
         { 4096, "4 KiB" }, { 65536, "64 KiB" }, { 1 << 20, "1 MiB" }, { 64 << 20, "64 MiB" }
     };
-    const char *dir = "/var/tmp", *out_path = "/dev/null";
+    const char *dir = "/var/tmp", *out_path = "/dev/null", *only = NULL;
     int rounds = 7, memory_fd = memfd_create("raw", MFD_CLOEXEC);
     struct io_uring ring;
 
@@ -191,6 +192,8 @@ int main(int argc, char **argv)
             rounds = 3;
         else if (c == 'r')
             rounds = atoi(optarg);
+        else if (c == 's')
+            only = optarg;
         else if (c == 'o')
             out_path = optarg;
         else
@@ -210,7 +213,9 @@ int main(int argc, char **argv)
     }
     bool has_ring = !io_uring_queue_init(AT_ONCE, &ring, 0);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        measure(dir, has_ring ? &ring : NULL, memory, sizes[i].bytes, sizes[i].text, rounds, out);
+        if (!only || !strcmp(only, sizes[i].text))
+            measure(dir, has_ring ? &ring : NULL, memory, sizes[i].bytes, sizes[i].text, rounds,
+                    out);
     if (has_ring)
         io_uring_queue_exit(&ring);
     fclose(out);
