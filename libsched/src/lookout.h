@@ -5,7 +5,7 @@
 
 #include "pool.h"
 
-#define LOOKOUT_SIGNAL SIGUSR1 /* to the supervisor: some worker may be on its way out */
+#define LOOKOUT_SIGNAL SIGIO /* to the supervisor: some worker may be on its way out */
 
 /* In the supervisor: fork the lookout. Its pid; 0: there is none, and SIGCHLD has to do. */
 pid_t lookout_start(struct wsched *p);

@@ -10,7 +10,7 @@
  *                       death, fork another. A worker was stopped: others take over what it held.
  *                       Or somebody calls us about a task: terms.c. The timeout is timer.c's.
  *   pidfd of the driver the driver is gone, by whatever death: tell guests, kill workers, leave.
- *   SIGUSR1             a worker is dying, and its memory is still being taken apart: lookout.c.
+ *   SIGIO               a worker is dying, and its memory is still being taken apart: lookout.c.
  *   eventfd             wsched_close(): give workers a second, kill those that are left, leave.
  *   SIGURG              a guest joined: guard.c looks through the guests' seats. Or there is
  *                       something to do for an actor: actor.c.
@@ -223,6 +223,7 @@ static void worker_died(struct wsched *p, struct crew *crew, uint32_t seat, int 
         return;
     }
     fork_again(p, crew, seat);
+    POINT("supervisor: a worker was replaced");
 }
 
 /* Fork for actors that have no process, kill those that are to be killed. */

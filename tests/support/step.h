@@ -15,6 +15,7 @@
 #define TEST_STEP_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 enum step_result {
     STEP_KILLED = 0, /* died after n instructions */
@@ -35,6 +36,34 @@ uint64_t step_count(void (*act)(void *ctx), void *ctx);
  */
 uint64_t step_each(void (*act)(void *ctx), int (*look)(uint64_t n, void *ctx), void *ctx,
                    uint64_t stride);
+
+/*
+ * To be at instruction n without the n - 1 steps before: record the way once, then run to a
+ * breakpoint at an address that the recorded walk saw for the first time shortly before n, and step
+ * from there. Where there are no breakpoints, all steps are made.
+ */
+#define STEP_STATIONS 4096
+#define STEP_ADDRESSES 65536
+#define STEP_APART 32
+struct step_station {
+    uint64_t n, address;
+};
+struct step_route {
+    uint32_t count, addresses;
+    struct step_station stations[STEP_STATIONS];
+    uint64_t seen[STEP_ADDRESSES]; /* by hash */
+};
+/* As step_count(). */
+uint64_t step_record(struct step_route *route, void (*act)(void *ctx), void *ctx);
+enum step_result step_kill_by(const struct step_route *route, void (*act)(void *ctx), void *ctx,
+                              uint64_t n);
+
+/* The same for a process that we did not fork. Seize it, then let it go on to step_begin(). After
+ * step_end() it is free; its parent hears of its death when we have returned. */
+int step_seize(pid_t pid);
+uint64_t step_record_other(struct step_route *route, pid_t pid);
+enum step_result step_kill_other(const struct step_route *route, pid_t pid, uint64_t n);
+
 /* For the child. */
 void step_begin(void);
 void step_end(void);
