@@ -23,7 +23,7 @@
 #define ROUGH_ALL_BITS 30u     /* of all sums, likewise */
 
 /* What must be added to a rate for all errors together: of the units, and of floats. */
-#define ROUGH_SLACK 1.0f
+#define ROUGH_SLACK 1.01f
 #define ROUGH_ROUNDING 0x1p-19f
 
 /* What a rough search finds. */

@@ -14,7 +14,7 @@ struct rough {
     int32_t mean;
     float rest;   /* what is left of the mean */
     float weight; /* of all */
-    float least;  /* of a side's weight */
+    float least;  /* of a side's weight, a whole number like them */
     float enough; /* a rate below cannot be the best */
     float best, second;
     uint32_t feature, pos; /* of the best */
@@ -127,7 +127,7 @@ struct rough_best fast_rate_avx512(const struct fast_block *b, const struct fast
     size_t at = s->features[0] * b->stride + s->start;
     float weight = (float)fast_packed_weight(s->all, s->bits);
     int32_t sum = sum_up(b->rough + at, s->n);
-    struct rough r = { .s = s, .weight = weight, .least = (float)s->weight_least };
+    struct rough r = { .s = s, .weight = weight, .least = (float)ceil(s->weight_least) };
     double mean = (double)sum / fast_packed_weight(s->all, s->bits);
     r.mean = (int32_t)rint(mean);
     r.rest = (float)(mean - r.mean);

@@ -375,6 +375,30 @@ static void is_the_same_with_all_loops(void)
     }
 }
 
+/* As doubles tell them apart, and floats do not. */
+static void is_the_same_at_limits_beside_whole_weights(void)
+{
+    for (uint32_t seed = 1; seed <= 40; seed++) {
+        struct data d = make(seed, 600, 6, (enum weights)(seed % 2), FEW);
+        struct grow_limits limits = no_limits(&d);
+        struct fast_scratch *s = fast_scratch_new();
+        struct tree plain, best;
+
+        REQUIRE(s != NULL);
+        limits.keep_stats = true;
+        limits.min_weight_leaf = nextafter(6 + seed % 16, 1000);
+        REQUIRE_OK(fast_scratch_level(s, KERNELS_PLAIN));
+        tree_init(&plain);
+        REQUIRE_OK(fast_grow(&d.prep, d.y, d.w, 1, &limits, s, &plain));
+        grow(&d, &limits, UINT32_MAX, &best);
+        CHECK(same(&plain, &best));
+        tree_release(&plain);
+        tree_release(&best);
+        fast_scratch_free(s);
+        release(&d);
+    }
+}
+
 /* Sums in the search are of whole numbers, and those of these targets are exact as well. */
 static void does_not_depend_on_the_order_of_rows(void)
 {
@@ -563,6 +587,8 @@ static void refuses_what_it_cannot_do(void)
 TESTS("fast trees", { "every cut is the best of its node", cuts_are_the_best },
       { "limits are kept", keeps_the_limits },
       { "the same tree with all loops", is_the_same_with_all_loops },
+      { "the same tree at limits beside whole weights",
+        is_the_same_at_limits_beside_whole_weights },
       { "the order of rows does not matter", does_not_depend_on_the_order_of_rows },
       { "bad values and limits are refused", refuses_bad_values_and_limits },
       { "the largest and smallest numbers", survives_extreme_numbers },
