@@ -96,9 +96,22 @@ static int victim(struct wsched_task *task, void *ctx)
         pause();
 }
 
+#define STREAM_ITEMS 300000L
+
+static int yields(struct wsched_task *task, void *ctx)
+{
+    int err = 0;
+
+    (void)ctx;
+    for (long i = 0; i < STREAM_ITEMS && !err; i++)
+        err = wsched_yield(task, &i, sizeof i);
+    return err;
+}
+
 static const struct wsched_kernel kernels[] = { { "nothing", nothing, NULL },
                                                 { "fib", fib, NULL },
-                                                { "victim", victim, NULL } };
+                                                { "victim", victim, NULL },
+                                                { "yields", yields, NULL } };
 
 static struct wsched *open_pool(uint32_t workers)
 {
@@ -106,7 +119,7 @@ static struct wsched *open_pool(uint32_t workers)
     struct wsched *pool;
 
     o.workers = workers;
-    must(wsched_open(&o, kernels, 3, &pool), "open");
+    must(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool), "open");
     return pool;
 }
 
@@ -271,7 +284,7 @@ static double million_s(bool is_warm)
         specs[i].kernel = "nothing";
     o.workers = 2;
     o.task_capacity = 1000000;
-    must(wsched_open(&o, kernels, 3, &pool), "open");
+    must(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool), "open");
     for (int pass = 0; pass <= is_warm; pass++) {
         int64_t begin = now_ns();
         must(wsched_submit_many(pool, specs, n, f), "submit");
@@ -368,6 +381,33 @@ static double empty_batched(struct wsched *p)
 {
     return empty_tasks(p, BATCH);
 }
+/* Nanoseconds an item. */
+static double stream(struct wsched *p, uint32_t ring)
+{
+    struct wsched_spec spec = { .kernel = "yields", .stream = ring };
+    struct wsched_future f;
+    long item, count = 0;
+    int got;
+
+    int64_t begin = now_ns();
+    must(wsched_submit(p, &spec, &f), "submit");
+    while ((got = wsched_next(p, f, &item, sizeof item, NULL, -1)) == 1)
+        if (item != count++)
+            must(-EDOM, "stream");
+    must(got, "next");
+    int64_t end = now_ns();
+    wsched_release(p, f);
+    return (double)(end - begin) / STREAM_ITEMS;
+}
+
+static double stream_64(struct wsched *p)
+{
+    return stream(p, 64);
+}
+static double stream_1024(struct wsched *p)
+{
+    return stream(p, 1024);
+}
 static double empty_single(struct wsched *p)
 {
     return empty_tasks(p, 1);
@@ -416,6 +456,8 @@ static const struct bench benches[] = {
     { CASE_HOT, "p99", "us", "lower", hot_99, 2 },
     { CASE_COLD, "p50", "us", "lower", cold_50, 2 },
     { CASE_COLD, "p99", "us", "lower", cold_99, 2 },
+    { "items of a stream, ring of 64", "time", "ns", "lower", stream_64, 1 },
+    { "items of a stream, ring of 1,024", "time", "ns", "lower", stream_1024, 1 },
     { CASE_FIB_1, "time per spawn", "ns", "lower", fib_ns, 1 },
     { CASE_FIB_2, "time per spawn", "ns", "lower", fib_ns, 2 },
     { CASE_OPEN, "time", "us", "lower", start, 0 },

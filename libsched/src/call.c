@@ -70,16 +70,15 @@ int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
     POINT("call: room is waited for, not asleep");
     if (p->role != ROLE_WORKER)
         return client_sleep(p, room_or_end, &r, INT64_MAX);
-    if (p->fiber && fork_is_clean(p, p->current->mark)) {
-        fiber_wait(p, room_or_end, &r, INT64_MAX);
-        return pool_is_over(p) ? -ESHUTDOWN : 0;
-    }
-    if (fiber_resume(p) || (!is_held(p) && worker_help(p)))
+    const bool is_beside = p->current && p->current->fiber && fork_is_clean(p, p->current->mark);
+    if (!is_beside && (fiber_resume(p) || (!is_held(p) && worker_help(p))))
         return 0;
     err = circle_await_room(p, r.place);
     if (!err && pool_is_over(p))
         err = -ESHUTDOWN;
-    if (!err)
+    if (!err && is_beside)
+        fiber_wait(p, room_or_end, &r, INT64_MAX);
+    else if (!err)
         worker_rest(p, !p->is_guest && !p->place && !is_held(p), room_or_end, &r, INT64_MAX);
     search_end(p);
     circle_leave(p);

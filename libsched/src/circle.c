@@ -8,6 +8,8 @@
  * likewise; that seat to what it awaits. If that comes back to our own seat, nobody in the circle
  * would ever wake: a call runs only when its actor has finished the one before, and what stands on
  * a stack goes on only when all above it is over. (Of workers alone there is no circle: worker.c.)
+ * A stream that runs beside the stack (fiber.c) notes in its own record, in place of the seat's; what
+ * its attempt before noted does not count. That it waits for who takes its items is not noted.
  *
  *   C1  seat.waits + 1; seat.awaits = what            note(), before a seat sleeps
  *   C2  walk from what we await, link by link         if it does not come back to us: sleep
@@ -36,11 +38,14 @@
 
 #define AWAITS_ACTOR (1ull << 63)
 
+#define ATTEMPT_SHIFT 56
+
 struct link { /* from what is awaited to a seat, and what that awaits */
     uint64_t awaited;
     uint64_t held; /* by which it stands: the task's word without flags, or the mailbox's head */
     uint64_t waits, awaits;
-    uint32_t seat;
+    const struct stream_record *beside; /* or a task that runs beside that seat's stack */
+    uint32_t seat, attempt;
 };
 
 struct way {
@@ -74,8 +79,9 @@ static bool find_seat(struct wsched *p, struct link *l)
         return false;
     place = task_at(p, index)->place;
     l->held = word & ~(WORD_WAITED | WORD_CANCEL | WORD_RELEASED);
-    if (word_state(word) == TASK_RUNNING && stream_of(p, index) && !place)
-        return false; /* what waits beside the stack waits for nobody on it */
+    if (word_state(word) == TASK_RUNNING && !place)
+        l->beside = stream_of(p, index);
+    l->attempt = word_attempt(word);
     if (word_state(word) == TASK_RUNNING)
         l->seat = word_seat(word);
     else if (word_state(word) == TASK_PENDING && place && place <= p->actors_max)
@@ -91,20 +97,31 @@ static bool read_link(struct wsched *p, struct link *l)
         return false;
     POINT("circle: a seat found, what it awaits not read");
     const struct seat *s = &p->seats[l->seat];
-    l->waits = au64_load_acquire(&s->waits);
-    l->awaits = au64_load_seq_cst(&s->awaits);
-    return au64_load_acquire(&s->waits) == l->waits;
+    const struct au64 *waits = l->beside ? &l->beside->waits : &s->waits;
+    l->waits = au64_load_acquire(waits);
+    l->awaits = au64_load_seq_cst(l->beside ? &l->beside->awaits : &s->awaits);
+    if (l->beside && l->waits >> ATTEMPT_SHIFT != l->attempt)
+        l->awaits = 0;
+    return au64_load_acquire(waits) == l->waits;
+}
+
+/* Where the running task notes, if not in its seat. */
+static struct stream_record *beside(const struct wsched *p)
+{
+    return p->current && p->current->fiber ? stream_of(p, p->current->index) : NULL;
 }
 
 /* C2. True: the way leads back to us. */
 static bool walk(struct wsched *p, uint64_t awaited, struct way *way)
 {
+    const struct stream_record *mine = beside(p);
+
     for (way->length = 0; way->length < p->seat_count && awaited;) {
         struct link *l = &way->links[way->length++];
-        l->awaited = awaited;
+        *l = (struct link){ .awaited = awaited };
         if (!read_link(p, l))
             return false;
-        if (l->seat == p->seat)
+        if (l->beside ? l->beside == mine : !mine && l->seat == p->seat)
             return true;
         awaited = l->awaits;
     }
@@ -136,10 +153,16 @@ static bool is_unchanged(struct wsched *p, const struct way *way)
 static int note(struct wsched *p, uint64_t awaited)
 {
     struct seat *me = &p->seats[p->seat];
+    struct stream_record *mine = beside(p);
+    struct au64 *waits = mine ? &mine->waits : &me->waits;
     struct way way;
 
-    au64_store_release(&me->waits, au64_load_relaxed(&me->waits) + 1); /* C1; relaxed: ours */
-    au64_xchg_seq_cst(&me->awaits, awaited);
+    uint64_t count = au64_load_relaxed(waits) + 1; /* relaxed: ours */
+    if (mine)
+        count = (count & ((1ull << ATTEMPT_SHIFT) - 1)) |
+                (uint64_t)p->current->attempt << ATTEMPT_SHIFT;
+    au64_store_release(waits, count); /* C1 */
+    au64_xchg_seq_cst(mine ? &mine->awaits : &me->awaits, awaited);
     POINT("circle: noted, not looked");
     if (!walk(p, awaited, &way) || !all_live(p, &way))
         return 0;
@@ -162,7 +185,8 @@ int circle_await_room(struct wsched *p, uint32_t place)
 
 void circle_leave(struct wsched *p)
 {
-    struct au64 *awaits = &p->seats[p->seat].awaits;
+    struct stream_record *mine = beside(p);
+    struct au64 *awaits = mine ? &mine->awaits : &p->seats[p->seat].awaits;
 
     if (au64_load_relaxed(awaits)) /* relaxed: ours */
         au64_store_release(awaits, 0); /* C5 */

@@ -297,7 +297,9 @@ struct stream_record {
     struct au64 published; /* items; by the task */
     struct au32 full;      /* the task waits for room */
     struct au32 capacity;  /* items that may lie in the ring */
-    uint64_t pad0[5];
+    struct au64 waits;     /* attempt:8 | count:56, and */
+    struct au64 awaits;    /* what the task waits for beside the stack: circle.c */
+    uint64_t pad0[3];
     struct au64 taken;   /* tag:24 | items:40; by who takes */
     struct au64 waiters; /* bits of park words that wait for an item */
     uint64_t pad1[6];

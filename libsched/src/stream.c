@@ -127,6 +127,7 @@ bool stream_reserve(struct wsched *p, uint32_t index, uint32_t items)
         au64_store_release(&s->taken, tag << TAG_SHIFT);                /* I4 */
         au64_store_relaxed(&s->published, 0);
         au64_store_relaxed(&s->waiters, 0);
+        au64_store_relaxed(&s->awaits, 0);
         au32_store_relaxed(&s->full, 0);
         au32_store_relaxed(&s->capacity, items);
         terms_at(p, index)->stream = i + 1;

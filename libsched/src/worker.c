@@ -341,14 +341,15 @@ bool worker_help(struct wsched *p)
 
     if (p->depth >= DEPTH_MAX || pool_is_over(p))
         return false;
-    if (p->fiber_count && fiber_resume(p))
+    /* After each task, or after some short ones. */
+    if (p->fiber_count && p->tick % p->batch == 0 && fiber_resume(p))
         return true;
     if (p->is_guest)
-        return guest_help(p) || fork_help(p);
+        return guest_help(p) || fiber_resume(p) || fork_help(p);
     if (p->place)
         return false;
     if (!find(p, &hint))
-        return fork_help(p);
+        return fiber_resume(p) || fork_help(p);
     worker_run(p, hint, NULL);
     return true;
 }
@@ -459,12 +460,6 @@ static void lend_level(struct wsched *p, const struct wanted *w)
         level_lend(p, w->futures[i].v, level_of(p, future_index(own), future_generation(own)));
 }
 
-/* On a stack of its own it leaves that, and lets others run what it waits for. */
-static void wait_beside(struct wanted *w, int64_t deadline)
-{
-    fiber_wait(w->p, wanted_is_called, w, deadline);
-}
-
 int worker_wait(struct wanted *w, int64_t deadline)
 {
     struct wsched *p = w->p;
@@ -489,7 +484,11 @@ int worker_wait(struct wanted *w, int64_t deadline)
             break;
         if (is_beside) {
             wanted_register(w);
-            wait_beside(w, deadline);
+            err = circle_await(p, w);
+            if (err)
+                break;
+            fiber_wait(p, wanted_is_called, w, deadline); /* others run what it waits for */
+            circle_leave(p);
             continue;
         }
         if (fiber_resume(p) || run_own(p) || run_awaited(p, w, &blocked))

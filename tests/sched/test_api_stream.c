@@ -205,6 +205,51 @@ static int has_poison(struct wsched_task *task, void *ctx)
     return err ? err : wsched_wait(pool, &f, 1, 1, -1, NULL) == 1 ? 0 : -EDOM;
 }
 
+/* A stream that calls the actor in its payload, between two items. */
+static int calls_back(struct wsched_task *task, void *ctx)
+{
+    const struct wsched_actor actor = *(const struct wsched_actor *)wsched_task_payload(task, NULL);
+    struct wsched *pool = wsched_task_pool(task);
+    long x = 1;
+    struct wsched_spec s = { .kernel = "adds_one", .payload = &x, .payload_size = sizeof x };
+    struct wsched_future f;
+    int err = wsched_yield(task, &x, sizeof x);
+
+    (void)ctx;
+    if (!err)
+        err = wsched_actor_call(pool, actor, &s, &f);
+    if (!err) {
+        err = wsched_wait(pool, &f, 1, 1, -1, NULL);
+        wsched_release(pool, f);
+    }
+    return err < 0 ? err : wsched_yield(task, &x, sizeof x);
+}
+
+/* A call of an actor that takes from a stream that calls another actor, or this one. */
+static int asks(struct wsched_task *task, void *ctx)
+{
+    struct wsched_actor actor = *(const struct wsched_actor *)wsched_task_payload(task, NULL);
+    struct wsched *pool = wsched_task_pool(task);
+    struct wsched_spec s = { .kernel = "calls_back", .payload = &actor,
+                             .payload_size = sizeof actor, .stream = 4 };
+    struct wsched_future f;
+    long item, count = 0;
+    int got = 0, err;
+
+    (void)ctx;
+    if (!actor.v)
+        actor = wsched_task_actor(task);
+    err = wsched_submit(pool, &s, &f);
+    while (!err && (got = wsched_next(pool, f, &item, sizeof item, NULL, -1)) == 1)
+        count++;
+    if (!err && !got)
+        got = wsched_result(pool, f, NULL, 0, NULL);
+    if (!err)
+        wsched_release(pool, f);
+    err = err ? err : got;
+    return err ? err : wsched_task_result(task, &count, sizeof count);
+}
+
 static int holds(struct wsched_task *task, void *ctx)
 {
     (void)task;
@@ -217,7 +262,8 @@ static int holds(struct wsched_task *task, void *ctx)
 
 static const struct wsched_kernel kernels[] = {
     { "dies", dies, NULL },         { "has_poison", has_poison, NULL },
-    { "holds", holds, NULL },
+    { "holds", holds, NULL },       { "calls_back", calls_back, NULL },
+    { "asks", asks, NULL },
     { "counts", counts, NULL },     { "stage", stage, NULL },       { "sums", sums, NULL },
     { "adds_one", adds_one, NULL }, { "waits", waits, NULL },       { "errs", errs, NULL },
     { "no_stream", no_stream, NULL }, WSCHED_JOB("job", job),
@@ -611,6 +657,28 @@ static void actors(void)
     close_pool(pool);
 }
 
+static void circles(void)
+{
+    struct wsched *pool = open_pool(2, 0);
+    const struct wsched_actor_spec one = { .name = "one" }, two = { .name = "two" };
+    struct wsched_actor a, b, itself = { 0 };
+    long count = 0;
+
+    REQUIRE_OK(wsched_actor_new(pool, &one, &a));
+    REQUIRE_OK(wsched_actor_new(pool, &two, &b));
+    for (int i = 0; i < 100; i++) {
+        struct wsched_spec s = { .kernel = "asks", .payload = i % 2 ? &b : &itself,
+                                 .payload_size = sizeof b };
+        struct wsched_future f;
+        REQUIRE_OK(wsched_actor_call(pool, a, &s, &f));
+        REQUIRE(wsched_wait(pool, &f, 1, 1, -1, NULL) == 1);
+        CHECK_EQ(wsched_result(pool, f, &count, sizeof count, NULL), i % 2 ? 0 : -EDEADLK);
+        CHECK(i % 2 == 0 || count == 2);
+        wsched_release(pool, f);
+    }
+    close_pool(pool);
+}
+
 static void guests_work(void)
 {
     struct wsched *pool = open_pool(1, 0);
@@ -793,5 +861,5 @@ TESTS("wsched: streams", { "in order, with back-pressure", in_order },
       { "only the guilty pay for a death", only_the_guilty_pay }, { "several threads take", several_threads },
       { "several processes take, some stop or die", other_processes },
       { "chains inside kernels", chains }, { "kernels that wait", waiting_kernels },
-      { "actors yield and take", actors }, { "guests work", guests_work }, { "a guest leaves", a_guest_leaves }, { "errors", errors },
+      { "actors yield and take", actors }, { "circles of waits", circles }, { "guests work", guests_work }, { "a guest leaves", a_guest_leaves }, { "errors", errors },
       { "the pool is full of streams", full_of_streams }, { "in time or not", timeouts })
