@@ -13,7 +13,7 @@
  * stack only if it started earlier, so in a circle of tasks, each waiting for one that is under
  * the next, each would have started before the next. (For an older task that is not over
  * worker_wait() answers -EDEADLK.) Anything else is run only down to HELP_DEPTH, unless what we
- * wait for is BLOCKED and may need just that.
+ * wait for is BLOCKED, or a stream, which runs nothing while it waits, and may need just that.
  *
  * Before a task is claimed the worker notes it in seat.running, so that the supervisor knows at
  * once what a dead worker was at, and what was on top.
@@ -411,6 +411,7 @@ static bool run_awaited(struct wsched *p, const struct wanted *w, bool *blocked)
         if (word_state(word) == TASK_PENDING && worker_run(p, w->futures[i].v, NULL))
             return true;
         *blocked |= word_state(word) == TASK_BLOCKED ||
+                    (word_state(word) == TASK_RUNNING && runs_beside(p, index)) ||
                     (task_at(p, index)->place && !call_holds(p, p->current));
     }
     return false;

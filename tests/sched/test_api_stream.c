@@ -250,6 +250,31 @@ static int asks(struct wsched_task *task, void *ctx)
     return err ? err : wsched_task_result(task, &count, sizeof count);
 }
 
+/* So many kernels that wait for one another, and on top of them one that takes from a stream. */
+static int deep(struct wsched_task *task, void *ctx)
+{
+    const long n = *(const long *)wsched_task_payload(task, NULL) - 1;
+    const struct plan plan = { .count = 10 };
+    struct wsched *pool = wsched_task_pool(task);
+    struct wsched_spec s = { .kernel = n ? "deep" : "waits", .payload = n ? (const void *)&n : &plan,
+                             .payload_size = n ? sizeof n : sizeof plan, .stream = n ? 0 : 1 };
+    struct wsched_future f;
+    long sum = 0, item;
+    int err = wsched_submit(pool, &s, &f);
+
+    (void)ctx;
+    if (!err && n)
+        err = wsched_wait(pool, &f, 1, 1, -1, NULL);
+    while (!err && !n && (err = wsched_next(pool, f, &item, sizeof item, NULL, -1)) == 1)
+        sum += item, err = 0;
+    if (err >= 0)
+        err = wsched_result(pool, f, n ? &sum : NULL, n ? sizeof sum : 0, NULL);
+    if (err)
+        return err;
+    wsched_release(pool, f);
+    return wsched_task_result(task, &sum, sizeof sum);
+}
+
 static int holds(struct wsched_task *task, void *ctx)
 {
     (void)task;
@@ -263,7 +288,7 @@ static int holds(struct wsched_task *task, void *ctx)
 static const struct wsched_kernel kernels[] = {
     { "dies", dies, NULL },         { "has_poison", has_poison, NULL },
     { "holds", holds, NULL },       { "calls_back", calls_back, NULL },
-    { "asks", asks, NULL },
+    { "asks", asks, NULL },         { "deep", deep, NULL },
     { "counts", counts, NULL },     { "stage", stage, NULL },       { "sums", sums, NULL },
     { "adds_one", adds_one, NULL }, { "waits", waits, NULL },       { "errs", errs, NULL },
     { "no_stream", no_stream, NULL }, WSCHED_JOB("job", job),
@@ -610,6 +635,21 @@ static void chains(void)
         }
 }
 
+static void deep_down(void)
+{
+    struct wsched *pool = open_pool(1, 0);
+
+    for (long depth = 1; depth <= 100; depth += 33) {
+        struct wsched_future f = submit(pool, "deep", &depth, sizeof depth, 0);
+        long sum = 0;
+        REQUIRE(wsched_wait(pool, &f, 1, 1, -1, NULL) == 1);
+        CHECK_EQ(wsched_result(pool, f, &sum, sizeof sum, NULL), 0);
+        CHECK_EQ(sum, 55);
+        wsched_release(pool, f);
+    }
+    close_pool(pool);
+}
+
 static void waiting_kernels(void)
 {
     struct wsched *pool = open_pool(1, 0);
@@ -861,5 +901,6 @@ TESTS("wsched: streams", { "in order, with back-pressure", in_order },
       { "only the guilty pay for a death", only_the_guilty_pay }, { "several threads take", several_threads },
       { "several processes take, some stop or die", other_processes },
       { "chains inside kernels", chains }, { "kernels that wait", waiting_kernels },
+      { "deep down on a stack", deep_down },
       { "actors yield and take", actors }, { "circles of waits", circles }, { "guests work", guests_work }, { "a guest leaves", a_guest_leaves }, { "errors", errors },
       { "the pool is full of streams", full_of_streams }, { "in time or not", timeouts })
