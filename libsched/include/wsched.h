@@ -284,7 +284,8 @@ WSCHED_CHECKED int wsched_submit_many(struct wsched *pool, const struct wsched_s
 /*
  * Wait until `need` of the n futures are done (finished, failed or cancelled), up to
  * `timeout_ms` (0: only look, -1: for ever). Sets done[i] for each (may be NULL). Inside
- * a kernel the waiting worker runs other tasks meanwhile. Returns how many are done
+ * a kernel the waiting worker runs other tasks meanwhile. Each call looks at all n: who takes
+ * thousands one after another as they come uses a set, below. Returns how many are done
  * (>= need), or
  *   -ETIMEDOUT  not in time; done is filled    -EINVAL  a future of no task, need > n
  *   -EDEADLK    inside a kernel: for a task that was submitted before this kernel started and
@@ -805,7 +806,8 @@ struct wsched_event {
 WSCHED_CHECKED int wsched_events(struct wsched *pool,
                                  int (*visit)(const struct wsched_event *event, void *ctx), void *ctx);
 
-/* Check the whole pool: task table, queues, workers. -EBADMSG and a text (256 bytes, may be NULL). */
+/* Check the whole pool: tasks, dependencies, queues, jobs, workers, events, actors. It may go on working.
+ * -EBADMSG and a text (256 bytes, may be NULL). */
 WSCHED_CHECKED int wsched_verify(struct wsched *pool, char *text);
 
 WSCHED_API const char *wsched_strerror(int error); /* never NULL */

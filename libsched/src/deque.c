@@ -159,3 +159,10 @@ uint32_t deque_size(const struct wsched *p, uint32_t seat)
 {
     return unpack(au64_load_acquire(&p->seats[seat].anchor)).size; /* Q1 */
 }
+
+bool deque_is_damaged(const struct wsched *p, uint32_t seat)
+{
+    uint64_t anchor = au64_load_acquire(&p->seats[seat].anchor);
+
+    return (anchor >> HEAD_BITS & SIZE_MASK) > DEQUE_CAPACITY;
+}

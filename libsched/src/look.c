@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* look.c -- what one can see of a pool: statistics, causes of failures, its health. */
+/* look.c -- what one can see of a pool: statistics, causes of failures. */
 #define _GNU_SOURCE /* strsignal, strerrordesc_np */
 #include "actor.h"
-#include "stream.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -144,72 +143,4 @@ int wsched_failure(struct wsched *p, struct wsched_future future, struct wsched_
     cause_describe(p, &c, f.error, t->born, f.text);
     *out = f;
     return 0;
-}
-
-/* ---- verify ------------------------------------------------------------------------------ */
-
-static const char *verify_task(const struct wsched *p, const struct task *t, uint64_t word)
-{
-    enum task_state state = word_state(word);
-
-    if (state > TASK_CANCELLED)
-        return "unknown state";
-    if (state <= TASK_MAKING)
-        return state == TASK_FREE &&
-                       (word & (WORD_WAITED | WORD_CANCEL | WORD_RELEASED | WORD_TOLD))
-                   ? "a free slot with flags"
-                   : NULL;
-    if (word_seat(word) >= p->seat_count)
-        return "a seat that does not exist";
-    if (state == TASK_RUNNING && !seat_can_run(p, word_seat(word)))
-        return "run by somebody who is no worker";
-    if ((word & WORD_TOLD) && !word_is_over(word))
-        return "told, but not over";
-    if ((word & WORD_TOLD) && (word & WORD_RELEASED))
-        return "over, told and released, but not free";
-    if ((state == TASK_FAILED) !=
-        (state != TASK_CANCELLED && state != TASK_FAILING && word_errno(word) != 0))
-        return "state and errno do not agree";
-    if (task_kernel(t) >= p->kernel_count)
-        return "a kernel that does not exist";
-    if (t->payload_size > p->payload_max)
-        return "payload too big";
-    if (state == TASK_DONE && t->result_size > p->result_max)
-        return "result too big";
-    return NULL;
-}
-
-int wsched_verify(struct wsched *p, char *text)
-{
-    int err = pool_check(p);
-    char found[256] = "";
-
-    if (err)
-        return err;
-    if (p->header->magic != LAYOUT_MAGIC || p->header->layout_version != LAYOUT_VERSION ||
-        p->header->workers != p->workers)
-        snprintf(found, sizeof found, "header: damaged");
-    uint32_t used = au32_load_acquire(&p->header->tasks_used);
-    for (uint32_t i = 0; i < used && i < p->task_count && !found[0]; i++) {
-        const struct task *t = task_at(p, i);
-        uint64_t word = au64_load_acquire(&t->word);
-        const char *what = verify_task(p, t, word);
-        if (what && au64_load_acquire(&t->word) == word) /* else it changed while we looked */
-            snprintf(found, sizeof found, "task %u (word %016llx): %s", i, (unsigned long long)word,
-                     what);
-    }
-    const char *what = NULL;
-    if (!found[0] && deps_verify(p, &what))
-        snprintf(found, sizeof found, "blocks: %s", what);
-    if (!found[0] && streams_verify(p, &what))
-        snprintf(found, sizeof found, "streams: %s", what);
-    for (uint32_t i = 0; i < p->seat_count && !found[0]; i++)
-        if (au32_load_acquire(&p->seats[i].depth) > DEPTH_MAX)
-            snprintf(found, sizeof found, "seat %u: stack depth out of range", i);
-    for (uint32_t i = p->workers; i < p->seat_count && !found[0]; i++)
-        if (queue_is_damaged(p, i))
-            snprintf(found, sizeof found, "queue %u: head and tail do not agree", i - p->workers);
-    if (text && found[0])
-        memcpy(text, found, sizeof found);
-    return found[0] ? -EBADMSG : 0;
 }

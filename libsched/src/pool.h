@@ -527,6 +527,7 @@ uint32_t deque_push_reversed(struct wsched *p, const uint64_t *hints, uint32_t n
 bool deque_take(struct wsched *p, uint64_t *hint); /* the newest */
 uint32_t deque_steal(struct wsched *p, uint32_t victim, uint32_t max, uint64_t hints[STEAL_MAX]);
 uint32_t deque_size(const struct wsched *p, uint32_t seat);
+bool deque_is_damaged(const struct wsched *p, uint32_t seat);
 bool queue_push(struct wsched *p, uint64_t hint); /* false: full */
 void queue_publish(struct wsched *p);             /* what was pushed; under the same lock */
 uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints[STEAL_MAX]);
