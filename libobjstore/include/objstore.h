@@ -200,7 +200,8 @@ OBJSTORE_CHECKED int objstore_abort(struct objstore *store, const struct objstor
 OBJSTORE_CHECKED int objstore_put(struct objstore *store, const struct objstore_id *id,
                                   const void *data, size_t size, const struct objstore_meta *meta);
 /*
- * Hide a sealed object at once; its bytes are freed with the last view. -ENOENT: not there
+ * Hide a sealed object at once; its bytes are freed with the last view. (If that ends at the very
+ * moment, perhaps not until somebody needs the room or asks how much there is.) -ENOENT: not there
  * (an unsealed object is not there for anybody but its creator, who aborts it).
  */
 OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objstore_id *id);

@@ -97,6 +97,7 @@ uint32_t layout_fingerprint(void)
         META_PIECE,
         PIN_LEVELS,
         PIN_WAYS,
+        PIN_ALONE,
         PIN_SETS0,
         sizeof(struct meta),
         HUGE_BYTES,

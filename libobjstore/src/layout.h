@@ -27,7 +27,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x65726f74736a626fu /* "objstore", little-endian */
-#define LAYOUT_VERSION 2u
+#define LAYOUT_VERSION 3u
 
 #define PAGE_BYTES 4096u
 #define BLOCK_PAGES 4u /* small enough that a block per class costs a small store little */
@@ -82,12 +82,15 @@ struct header {
     struct au64 sync_generation;
     _Alignas(CACHE_LINE) struct au64 passes_used; /* passes from here on were never used */
     struct au64 pass_moves;
+    _Alignas(CACHE_LINE) struct au64 doomed_left; /* times that a pin kept a DOOMED slot: reap.c */
+    struct au64 doomed_looked;                    /* what that was before the last look at all */
 };
 
 /* ---- leases and pins ----------------------------------------------------------------------- */
 
 #define PIN_LEVELS 6u /* tables of 64, 512, 4096 ... sets */
 #define PIN_WAYS 8u   /* entries per set: one cache line */
+#define PIN_ALONE 6u  /* of them in level 0, the first: for one view each; the others count */
 #define PIN_SETS0 64u /* sets of level 0, which has its place in the file */
 #define PIN_TABLE_BYTES (PIN_SETS0 * PIN_WAYS * 8u)
 

@@ -270,6 +270,7 @@ int objstore_list_where(struct objstore *s, const struct objstore_filter *filter
         err = filter_read(filter, &wanted);
     if (err)
         return err;
+    reap_left(s);
     struct told told = { .is_needed = s->spill && s->spill->mode == SPILL_TO_FILES };
     for (int pass = 0; pass < PASSES_MAX && !err; pass++) {
         uint64_t moves = told.is_needed ? au64_load_acquire(&s->spill->page->moves) : 0; /* M3 */
@@ -382,6 +383,7 @@ int objstore_stats(struct objstore *s, struct objstore_stats *out)
         return err ? err : -EINVAL;
     if (fstat(s->fd, &st))
         return -errno;
+    reap_left(s);
     stats.capacity_bytes = s->geo.capacity_bytes;
     stats.reserved_bytes = (uint64_t)st.st_blocks * 512;
     count_slots(s, &stats);

@@ -179,7 +179,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
         /* The dead may have what we want: the id, or the room. */
         bool may_help = err == -ENOSPC || (err == -EEXIST && word_state(word) == SLOT_WRITING &&
                                            lease_writer_is_dead(s, word));
-        if (may_help && reap_dead(s))
+        if (may_help && (reap_dead(s) || reap_left(s)))
             continue;
         int64_t freed = err == -ENOSPC ? evict_make_room(s, size) : 0;
         if (freed <= 0)
@@ -414,8 +414,7 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
 /* ---- reading ------------------------------------------------------------------------------- */
 
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
-static inline __attribute__((always_inline)) int
-open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
+static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
     uint64_t ref;
     int err = pin(s, index, word, &ref);
@@ -447,7 +446,8 @@ static int try_get(struct objstore *s, struct key key, struct objstore_view *vie
             return -ENOENT;
         err = word_state(*word) == SLOT_SEALED ? open_view(s, index, *word, view)
                                                : spill_restore(s, index, *word, view);
-        if (err == -ENOSPC && evict_make_room(s, PAGE_BYTES) > 0) /* for a table of views */
+        if (err == -ENOSPC && /* for a table of views */
+            (reap_left(s) || evict_make_room(s, PAGE_BYTES) > 0))
             err = -EAGAIN;
     } while (err == -EAGAIN);
     return err;
@@ -484,18 +484,10 @@ static int wait_and_get(struct objstore *s, struct key key, int timeout_ms,
     }
 }
 
-/* Not inlined, so that the quick way has no need of registers for this one. */
-static __attribute__((noinline)) int get_slowly(struct objstore *s, struct key key, int timeout_ms,
-                                                bool is_absent, struct objstore_view *view)
-{
-    uint64_t word;
-    int err = is_absent && timeout_ms ? -ENOENT : try_get(s, key, view, &word);
-
-    return err != -ENOENT || timeout_ms == 0 ? err : wait_and_get(s, key, timeout_ms, view);
-}
-
-int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
-                 struct objstore_view *view)
+/* The ways of get that are not the quick one take its arguments, which it leaves in their place. */
+static __attribute__((cold, noinline)) int get_slowly(struct objstore *s,
+                                                      const struct objstore_id *id, int timeout_ms,
+                                                      struct objstore_view *view)
 {
     struct key key;
     uint32_t index;
@@ -506,13 +498,71 @@ int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_m
         err = -EINVAL;
     if (err)
         return err;
-    bool is_found = index_find_quickly(s, key, &index, &word);
-    if (is_found && word_state(word) == SLOT_SEALED) {
-        err = open_view(s, index, word, view);
-        if (err != -EAGAIN && err != -ENOSPC)
-            return err;
-    }
-    return get_slowly(s, key, timeout_ms, !is_found, view);
+    if (timeout_ms && !index_find_quickly(s, key, &index, &word))
+        return wait_and_get(s, key, timeout_ms, view);
+    err = try_get(s, key, view, &word);
+    return err != -ENOENT || timeout_ms == 0 ? err : wait_and_get(s, key, timeout_ms, view);
+}
+
+/* Something is in the way of a quick pin. */
+static __attribute__((noinline)) int get_crowded(struct objstore *s, const struct objstore_id *id,
+                                                 int timeout_ms, struct objstore_view *view,
+                                                 uint32_t index, uint64_t word)
+{
+    int err = open_view(s, index, word, view);
+
+    return err == -EAGAIN || err == -ENOSPC ? get_slowly(s, id, timeout_ms, view) : err;
+}
+
+/* A pin was noted, and its object is not what it was. */
+static __attribute__((cold, noinline)) int get_again(struct objstore *s,
+                                                     const struct objstore_id *id, int timeout_ms,
+                                                     struct objstore_view *view, uint64_t ref,
+                                                     uint64_t word)
+{
+    uint32_t index = pin_slot(ref);
+
+    unpin(s, ref, word);
+    /* We may have stood in the way of the one who wanted to free it. */
+    reclaim_if_unpinned(s, index, au64_load_seq_cst(&slot_at(s, index)->word), /* E2 */
+                        RECLAIM_FRESH);
+    return get_slowly(s, id, timeout_ms, view);
+}
+
+/* It is pinned, but does not live in its slot. */
+static __attribute__((noinline)) int get_outside(struct objstore *s, struct objstore_view *view,
+                                                 uint64_t ref, uint64_t word)
+{
+    int err = view_open(s, pin_slot(ref), word, ref, view);
+
+    if (err)
+        unpin(s, ref, word);
+    return err;
+}
+
+int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
+                 struct objstore_view *view)
+{
+    uint64_t word, ref;
+    uint32_t index;
+
+    if (!id || !view || timeout_ms < -1 || handle_check(s) || !s->rw ||
+        !index_find_to_pin(s, id, &index, &word))
+        return get_slowly(s, id, timeout_ms, view);
+    struct slot *at = slot_at(s, index);
+    if (!pin_note_quickly(s, at, index, word, &ref))
+        return get_crowded(s, id, timeout_ms, view, index, word);
+    if (au64_load_seq_cst(&at->word) != word) /* E2 */
+        return get_again(s, id, timeout_ms, view, ref, word);
+    evict_note_use(s, at);
+    uint64_t size = au64_load_relaxed(&at->size); /* relaxed: E1 */
+    if (size > INLINE_MAX)
+        return get_outside(s, view, ref, word);
+    view->data = size ? at->bytes + s->view_from_rw : NULL;
+    view->size = size;
+    view->pin[0] = ref;
+    view->pin[1] = word;
+    return 0;
 }
 
 void objstore_release(struct objstore *s, struct objstore_view *view)
@@ -521,12 +571,10 @@ void objstore_release(struct objstore *s, struct objstore_view *view)
         return;
     uint64_t ref = view->pin[0], word = view->pin[1];
     *view = (struct objstore_view){ 0 };
-    if (word_state(word) != SLOT_SEALED) /* no view, or one that was released */
-        return;
-    if (pin_slot(ref) >= s->geo.slots || !unpin(s, ref, word)) /* N2 */
-        return;
+    if (!word_is_in(word, SLOT_SEALED) || !unpin(s, ref, word)) /* N2, N3 */
+        return; /* no view, or one that was released */
     uint64_t now = au64_load_seq_cst(&slot_at(s, pin_slot(ref))->word); /* E2 */
-    if (word_state(now) == SLOT_DOOMED)
+    if (__builtin_expect(word_is_in(now, SLOT_DOOMED), 0))
         reclaim_if_unpinned(s, pin_slot(ref), now, RECLAIM_FRESH);
 }
 

@@ -46,6 +46,7 @@ static int map_file(struct objstore *s, bool read_only)
         if (at == MAP_FAILED)
             return -errno;
         s->rw = at;
+        s->view_from_rw = s->view - s->rw;
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 /* objstore_space.c -- what of the data is taken, and how the rest is cut up. */
 #include "blocks.h"
 #include "pages.h"
+#include "reap.h"
 #include "space.h"
 
 /* Bytes in cells that are taken; *room: in those that are not. */
@@ -81,6 +82,7 @@ int objstore_space(struct objstore *s, struct objstore_space *out)
 
     if (err || !out)
         return err ? err : -EINVAL;
+    reap_left(s);
     space_measure(s, &space);
     *out = space.free;
     return 0;

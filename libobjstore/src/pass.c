@@ -23,7 +23,8 @@
  *       before the look, which takes a Q3 in between. What goes from a pass to a pin was noted (N1)
  *       before Q3; if that came before the looks, so did the pin. pins_any() does this.
  *
- * Ordering  All of it is sequentially consistent, as are N1 and N2: E2 of slot.c.
+ * Ordering  All of it is sequentially consistent, as is N1: E2 of slot.c. The end of a pin, N3, is a
+ *   release: who sees it sees the pass that its holder opened before.
  * Crashes  Of the giver before Q2: Q5. After it: the pass stays, for who was told of it, or until
  *   it expires. Of the taker before Q4: the pass stays. After it: a pin of the dead. Whoever closes
  *   without taking tries to free the slot, and may die before: the sweep looks at DOOMED slots.

@@ -8,11 +8,18 @@
  * which is eight times as large; levels above the first are allocated from the data like
  * an object that is never sealed (so a sweep finds them) the first time they are needed.
  *
+ * In level 0 the first ways of a set hold one view each. Such an entry is its view's alone, so
+ * to end it is a plain store, whichever thread does it. The other entries count views.
+ *
  *   N1  entry 0 -> (slot, 1), or views + 1   pin(), then it looks at the slot's word again
  *   N2  views - 1, the last one -> 0         unpin(), then whoever sees DOOMED tries to free
+ *   N3  (slot, 1) of a single view -> 0      likewise, by a store that orders nothing after it
  *
- * Invariant  I1  A process that holds a view of generation g of a slot has an entry for both
- *   from before its second look at the word until after its last access to the bytes.
+ * Invariants
+ *   I1  A process that holds a view of generation g of a slot has an entry for both from before
+ *       its second look at the word until after its last access to the bytes.
+ *   I2  A DOOMED slot that no one holds and no one is about to free has been counted in
+ *       header.doomed_left since anybody last looked at all slots (reap.c, D1 to D3).
  *
  * Ordering  E2 (slot.c): N1, N2, T4 and the loads that follow each of them are sequentially
  *   consistent. Reader: N1, then the word. Deleter: T4, then the entries. One of them sees the
@@ -20,6 +27,12 @@
  *   the end: N2, then the word, against T4, then the entries: the last of all to leave frees.
  *   The mask slot.pinners, set before N1, is on the reader's side of the same argument: a
  *   lease whose bit the deleter does not see after T4 will see DOOMED.
+ *   N3 is a release, which the deleter's loads acquire: no access to the bytes is later than
+ *   what frees them. But the load of the word may be over before others see N3. If T4 and the
+ *   deleter's look fall in between, each leaves the slot to the other. That takes a delete within
+ *   the nanoseconds of a release, and costs no more than time: by I2 whoever needs the room,
+ *   or asks how much there is, finds the slot. A locked instruction at each release would
+ *   cost more than the rest of it.
  *
  * Crashes  A dead lease's entries mean nothing: pins_any() skips leases that are not LIVE, and
  *   nobody has a count to repair. The next owner of the lease number empties its table before
@@ -101,16 +114,51 @@ done:
     return err;
 }
 
-int pin_enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint64_t *ref)
+/* ---- noting a view ------------------------------------------------------------------------- */
+
+static uint64_t ref_make(const struct objstore *s, uint32_t level, const struct au64 *entry,
+                         uint32_t slot)
+{
+    return (uint64_t)level << 60 | (uint64_t)(entry - s->pin_tables[level]) << 32 | slot;
+}
+
+/* A way of its own; NULL: none is free. */
+static struct au64 *enter_alone(struct au64 *set, uint64_t key)
+{
+    for (uint32_t i = 0; i < PIN_ALONE; i++) {
+        uint64_t seen = au64_load_relaxed(&set[i]); /* relaxed: N1 decides */
+
+        if (seen == 0 && au64_cas_seq_cst(&set[i], &seen, key | 1)) /* N1, E2 */
+            return &set[i];
+    }
+    return NULL;
+}
+
+/* One more among the entries from `from` on, which count; NULL: they are taken. */
+static struct au64 *enter_counted(struct au64 *set, uint32_t from, uint64_t key)
+{
+    for (uint32_t i = from; i < PIN_WAYS; i++) {
+        uint64_t seen = au64_load_relaxed(&set[i]); /* relaxed: N1 decides */
+
+        while (seen == 0 || (pin_names(seen, key) && pin_views(seen) < PIN_VIEWS_MAX))
+            if (au64_cas_seq_cst(&set[i], &seen, seen == 0 ? key | 1 : seen + 1)) /* N1, E2 */
+                return &set[i];
+    }
+    return NULL;
+}
+
+/* In any level, adding levels as needed. */
+static int enter_anywhere(struct objstore *s, uint32_t slot, uint64_t key, uint64_t *ref)
 {
     for (;;) {
         uint32_t levels = au32_load_acquire(&s->pin_levels); /* G3 */
 
-        for (uint32_t level = 1; level < levels; ++level) {
-            struct au64 *entry = pin_enter(pin_set(s->pin_tables[level], level, slot), key);
+        for (uint32_t level = 0; level < levels; ++level) {
+            struct au64 *entry = enter_counted(pin_set(s->pin_tables[level], level, slot),
+                                               level == 0 ? PIN_ALONE : 0, key);
 
             if (entry) {
-                *ref = pin_ref(s, level, entry, slot);
+                *ref = PIN_COUNTS | ref_make(s, level, entry, slot);
                 return 0;
             }
         }
@@ -120,9 +168,58 @@ int pin_enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint64_t *r
     }
 }
 
+int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+{
+    struct slot *at = slot_at(s, slot);
+    uint64_t key = pin_entry(slot, word), bit = s->pin_bit;
+
+    if (!(au64_load_relaxed(&at->pinners) & bit)) /* relaxed: once set it stays */
+        au64_or_seq_cst(&at->pinners, bit);       /* E2 */
+    POINT("pin: mask set, no entry");
+    struct au64 *entry = enter_alone(pin_set(s->pin_tables[0], 0, slot), key);
+    if (entry) {
+        *ref = ref_make(s, 0, entry, slot);
+    } else {
+        int err = enter_anywhere(s, slot, key, ref);
+
+        if (err)
+            return err;
+    }
+    POINT("pin: entry set, word not looked at again");
+    return 0;
+}
+
+/* ---- ending one ---------------------------------------------------------------------------- */
+
+/* The entry that a ref names, or NULL. */
+static struct au64 *entry_of(const struct objstore *s, uint64_t ref)
+{
+    uint64_t which = ref >> 32 & 0xfffffff, level = ref >> 60 & 7;
+
+    if (level >= au32_load_acquire(&s->pin_levels) || /* G3 */
+        which >= (uint64_t)PIN_SETS0 * PIN_WAYS << 3 * level)
+        return NULL;
+    return &s->pin_tables[level][which];
+}
+
+bool unpin_counted(struct objstore *s, uint64_t ref, uint64_t key)
+{
+    struct au64 *entry = entry_of(s, ref);
+
+    if (!entry)
+        return false;
+    uint64_t seen = au64_load_relaxed(entry); /* relaxed: N2 decides */
+    do {
+        if (!pin_names(seen, key) || pin_views(seen) == 0)
+            return false;
+    } while (!au64_cas_seq_cst(entry, &seen, pin_views(seen) == 1 ? 0 : seen - 1)); /* N2, E2 */
+    POINT("pin: entry cleared");
+    return true;
+}
+
 bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t word)
 {
-    const struct au64 *entry = pin_entry_of(s, ref);
+    const struct au64 *entry = entry_of(s, ref);
     uint64_t key = pin_entry(pin_slot(ref), word);
 
     if (word_state(word) != SLOT_SEALED || !entry)

@@ -25,84 +25,58 @@ static inline bool pin_names(uint64_t entry, uint64_t key)
     return entry >> 20 == key >> 20;
 }
 /* Where in a table of this level the entries for a slot are. */
+static inline uint32_t pin_set_number(uint32_t level, uint32_t slot)
+{
+    return slot * 0x9e3779b1u >> (26 - 3 * level);
+}
 static inline struct au64 *pin_set(struct au64 *table, uint32_t level, uint32_t slot)
 {
-    uint32_t bits = 6 + 3 * level;
-
-    return &table[(uint64_t)(slot * 0x9e3779b1u >> (32 - bits)) * PIN_WAYS];
+    return &table[(uint64_t)pin_set_number(level, slot) * PIN_WAYS];
 }
-/* ref: level:4 | entry:28 | slot:32 */
-static inline uint64_t pin_ref(const struct objstore *s, uint32_t level, const struct au64 *entry,
-                               uint32_t slot)
-{
-    return (uint64_t)level << 60 | (uint64_t)(entry - s->pin_tables[level]) << 32 | slot;
-}
+/* ref: counts:1 | level:3 | entry:28 | slot:32 */
+#define PIN_COUNTS (1ull << 63)
 static inline uint32_t pin_slot(uint64_t ref)
 {
     return (uint32_t)ref;
 }
 
-/* Note one more view in a set; NULL: it is full. */
-static inline __attribute__((always_inline)) struct au64 *pin_enter(struct au64 *set, uint64_t key)
-{
-    for (uint32_t i = 0; i < PIN_WAYS; i++) {
-        uint64_t seen = au64_load_relaxed(&set[i]); /* relaxed: N1 decides */
-
-        while (seen == 0 || (pin_names(seen, key) && pin_views(seen) < PIN_VIEWS_MAX))
-            if (au64_cas_seq_cst(&set[i], &seen, seen == 0 ? key | 1 : seen + 1)) /* N1, E2 */
-                return &set[i];
-    }
-    return NULL;
-}
-
-/* In a level above the first, adding levels as needed. -ENOSPC. */
-int pin_enter_above(struct objstore *s, uint32_t slot, uint64_t key, uint64_t *ref);
-
 /* Note a view without looking at the word: for who knows that it cannot change. -ENOSPC. */
-static inline __attribute__((always_inline)) int pin_note(struct objstore *s, uint32_t slot,
-                                                          uint64_t word, uint64_t *ref)
-{
-    struct slot *at = slot_at(s, slot);
-    uint64_t key = pin_entry(slot, word), bit = s->pin_bit;
+int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref);
 
-    if (!(au64_load_relaxed(&at->pinners) & bit)) /* relaxed: once set it stays */
-        au64_or_seq_cst(&at->pinners, bit);       /* E2 */
+/*
+ * The same where nothing is in the way. False: nothing is noted. True: the caller has to look at the
+ * word again, which must be `word` still.
+ */
+static inline __attribute__((always_inline)) bool
+pin_note_quickly(struct objstore *s, struct slot *at, uint32_t slot, uint64_t word, uint64_t *ref)
+{
+    uint64_t entry = (uint64_t)pin_set_number(0, slot) * PIN_WAYS, none = 0, bit = s->pin_bit;
+
+    if (__builtin_expect(!(au64_load_relaxed(&at->pinners) & bit), 0)) /* relaxed: it stays */
+        au64_or_seq_cst(&at->pinners, bit);                            /* E2 */
     POINT("pin: mask set, no entry");
-    struct au64 *entry = pin_enter(pin_set(s->pin_tables[0], 0, slot), key);
-    if (!entry)
-        return pin_enter_above(s, slot, key, ref);
+    if (!au64_cas_seq_cst(&s->pin_tables[0][entry], &none, pin_entry(slot, word) | 1)) /* N1, E2 */
+        return false;
     POINT("pin: entry set, word not looked at again");
-    *ref = pin_ref(s, 0, entry, slot);
-    return 0;
+    *ref = entry << 32 | slot;
+    return true;
 }
 
-/* The entry that a ref names, or NULL. */
-static inline struct au64 *pin_entry_of(const struct objstore *s, uint64_t ref)
-{
-    uint64_t which = ref >> 32, level = ref >> 60;
-
-    if (__builtin_expect(which < PIN_SETS0 * PIN_WAYS, 1)) /* of level 0 */
-        return &s->pin_tables[0][which];
-    which &= 0xfffffff;
-    if (level >= au32_load_acquire(&s->pin_levels) || /* G3 */
-        which >= (uint64_t)PIN_SETS0 * PIN_WAYS << 3 * level)
-        return NULL;
-    return &s->pin_tables[level][which];
-}
+/* For unpin(): a ref to an entry that counts. */
+bool unpin_counted(struct objstore *s, uint64_t ref, uint64_t key);
 
 /* End it. False if `ref` is no pin for this slot and generation. */
-static inline bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
+static inline __attribute__((always_inline)) bool unpin(struct objstore *s, uint64_t ref,
+                                                        uint64_t word)
 {
-    struct au64 *entry = pin_entry_of(s, ref);
     uint64_t key = pin_entry(pin_slot(ref), word);
 
-    if (!entry)
+    if (__builtin_expect((ref & PIN_COUNTS) != 0, 0))
+        return unpin_counted(s, ref, key);
+    struct au64 *entry = &s->pin_tables[0][ref >> 32 & (PIN_SETS0 * PIN_WAYS - 1)];
+    if (au64_load_relaxed(entry) != (key | 1)) /* relaxed: the view's alone */
         return false;
-    uint64_t seen = au64_load_relaxed(entry); /* relaxed: N2 decides */
-    do {
-        if (!pin_names(seen, key) || pin_views(seen) == 0)
-            return false;
-    } while (!au64_cas_seq_cst(entry, &seen, pin_views(seen) == 1 ? 0 : seen - 1)); /* N2, E2 */
+    au64_store_release(entry, 0); /* N3 */
     POINT("pin: entry cleared");
     return true;
 }
@@ -112,8 +86,7 @@ static inline bool unpin(struct objstore *s, uint64_t ref, uint64_t word)
  * read it, is the same. 0: pinned, and *ref is for unpin(). -EAGAIN: the word has changed; look
  * the object up again. -ENOSPC.
  */
-static inline __attribute__((always_inline)) int pin(struct objstore *s, uint32_t slot,
-                                                     uint64_t word, uint64_t *ref)
+static inline int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
 {
     int err = pin_note(s, slot, word, ref);
 

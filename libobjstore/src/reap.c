@@ -10,6 +10,18 @@
  * that stops keeps one slot, one that dies leaves it in RECLAIM under its own lease. DOOMED slots
  * are tried, too: the dead may have held the last pin, or died between T4 and T5. On the way the
  * shared hints that the dead had taken are set again.
+ *
+ * reap_left() looks for DOOMED slots that the last to leave did not see (pin.c, N3):
+ *
+ *   D1  doomed_left + 1         by whoever found a pin on a DOOMED slot and leaves it
+ *   D2  read doomed_left        before a look at all slots, which does D1 for those that stay
+ *   D3  doomed_looked = D2's    after it, by compare-and-swap
+ *
+ * While the two are equal there is nothing to look for: a slot that was counted before D2 was
+ * DOOMED at the look, and was freed or counted again; one that is counted after D2 makes them
+ * differ. doomed_looked only grows, so one who slept does not take a later look back. Who stops or
+ * dies between D2 and D3 leaves them different. A death before D1: the sweep looks at every DOOMED
+ * slot.
  */
 #include "reap.h"
 #include "alloc.h"
@@ -40,8 +52,13 @@ void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_fr
 
 void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum reclaim_from from)
 {
-    if (word_state(word) != SLOT_DOOMED || pins_any(s, slot, word))
+    if (word_state(word) != SLOT_DOOMED)
         return;
+    if (pins_any(s, slot, word)) {
+        POINT("reap: pinned, not counted");
+        au64_add_acq_rel(&s->header->doomed_left, 1); /* D1 */
+        return;
+    }
     POINT("reap: no pins, not taken");
     if (!slot_change(s, slot, &word, SLOT_RECLAIM)) /* T5 */
         return;
@@ -102,6 +119,29 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
     default:
         break;
     }
+}
+
+uint32_t reap_left(struct objstore *s)
+{
+    uint64_t looked = au64_load_acquire(&s->header->doomed_looked); /* D3 */
+    uint64_t left = au64_load_acquire(&s->header->doomed_left);     /* D2 */
+    uint32_t freed = 0;
+
+    if (left == looked || !s->rw)
+        return 0;
+    POINT("reap: to look at all slots");
+    uint32_t slots = slots_in_use(s);
+    for (uint32_t i = 0; i < slots; i++) {
+        uint64_t word = au64_load_seq_cst(&slot_at(s, i)->word); /* E2 */
+
+        if (word_state(word) != SLOT_DOOMED)
+            continue;
+        reclaim_if_unpinned(s, i, word, RECLAIM_FRESH);           /* or D1 */
+        freed += au64_load_relaxed(&slot_at(s, i)->word) != word; /* relaxed: a count */
+    }
+    POINT("reap: looked at all slots, not noted");
+    au64_cas_acq_rel(&s->header->doomed_looked, &looked, left); /* D3 */
+    return freed;
 }
 
 /* One holder of it is gone. */

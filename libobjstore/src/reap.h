@@ -16,6 +16,11 @@ void reclaim(struct objstore *s, struct cache *c, uint32_t slot, enum reclaim_fr
 /* The word was read as DOOMED: free the slot unless somebody holds a pin. */
 void reclaim_if_unpinned(struct objstore *s, uint32_t slot, uint64_t word, enum reclaim_from from);
 /*
+ * Free what was deleted and lost its last pin unseen, if there may be any: for who needs the room, or
+ * asks how much there is. Returns how many. A read-only handle cannot.
+ */
+uint32_t reap_left(struct objstore *s);
+/*
  * Clean up after all who died attached, and what was given and not taken in time; returns how many
  * leases and passes came free.
  */

@@ -530,7 +530,7 @@ static int take_memory(struct objstore *s, uint32_t heir, uint64_t size)
         cache_give(c);
         if (err != -ENOSPC)
             return err;
-        int64_t freed = reap_dead(s) ? 1 : evict_make_room(s, size);
+        int64_t freed = reap_dead(s) || reap_left(s) ? 1 : evict_make_room(s, size);
         if (freed <= 0)
             return freed ? (int)freed : -ENOSPC;
     }

@@ -57,13 +57,14 @@ struct cache {
 struct objstore {
     unsigned char *rw; /* NULL: a read-only handle */
     const unsigned char *view;
-    const uint32_t *own; /* 1; a fork empties the page it is in */
+    ptrdiff_t view_from_rw; /* from a byte that may be written to the one that may be read */
+    const uint32_t *own;    /* 1; a fork empties the page it is in */
     struct geometry geo;
     int fd;      /* the store; what objstore_fd() gives */
     int lock_fd; /* an open file description of our own, which holds our locks; -1: none */
     uint32_t lease;
     uint32_t lease_generation;
-    uint64_t pin_bit; /* ours in slot.pinners */
+    uint64_t pin_bit;              /* ours in slot.pinners */
     struct objstore *next, **link; /* all handles of the process: see fork.c */
     struct lost *lost;    /* by the recovery that opening this handle took; NULL: nothing */
     struct au64 unsealed; /* slots that we may have left in WRITING: created, or pin tables */
@@ -150,6 +151,10 @@ static inline uint32_t word_lease(uint64_t word)
 static inline uint64_t word_with(uint64_t word, enum slot_state state, uint32_t lease)
 {
     return word_make(word_generation(word), state, lease);
+}
+static inline bool word_is_in(uint64_t word, enum slot_state state)
+{
+    return (word & 15ull << WORD_STATE_SHIFT) == (uint64_t)state << WORD_STATE_SHIFT;
 }
 /* Sealed, wherever the bytes are. */
 static inline bool word_is_sealed(uint64_t word)

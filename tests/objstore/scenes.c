@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "scenes.h"
 #include "lease.h"
+#include "pin.h"
 #include "store.h"
 #include "test.h"
 
@@ -288,6 +289,21 @@ static void prepare_dead(struct objstore *s)
     }
     CHILD_CHECK(help_wait(child) == 128 + SIGKILL);
 }
+/* A reader that ended its view just when it was deleted: neither saw the other. */
+static void prepare_left(struct objstore *s)
+{
+    prepare_delete(s);
+    struct objstore_view a = get(s, 2), b = get(s, 3);
+
+    CHILD_CHECK(delete (s, 2) == 0 && delete (s, 3) == 0);
+    CHILD_CHECK(unpin(s, a.pin[0], a.pin[1]) && unpin(s, b.pin[0], b.pin[1]));
+}
+static void act_ask_for_space(struct objstore *s)
+{
+    struct objstore_space space;
+
+    CHILD_CHECK(objstore_space(s, &space) == 0);
+}
 static void act_reap(struct objstore *s)
 {
     CHILD_CHECK(objstore_reap(s) >= 0);
@@ -325,6 +341,7 @@ const struct scene scenes[] = {
     { "get, more than a pin table holds", prepare_crowd, arrive_crowd, act_crowd, false },
     { "delete", prepare_delete, NULL, act_delete, false },
     { "delete what is being read, release", prepare_delete, NULL, act_delete_pinned, false },
+    { "ask for space, some was left unseen", prepare_left, NULL, act_ask_for_space, false },
     { "give, take, give, cancel", prepare_delete, NULL, act_give_take, false },
     { "subscribe, put, delete, be told", keep_some, NULL, act_events, false },
     { "reap", prepare_dead, NULL, act_reap, true },
