@@ -245,14 +245,11 @@ static bool wake_guests(struct wsched *p)
     return count > 0;
 }
 
-bool park_wake_one(struct wsched *p)
+/* 1: woken; 0: nobody of the crew sleeps; -1: come again. */
+static int wake_sleeper(struct wsched *p)
 {
     struct header *h = p->header;
 
-    fence_seq_cst(); /* P1 */
-    int searching = look_at_searchers(p);
-    if (searching)
-        return searching == 2;
     for (uint32_t i = 0; i < mask_words(p); i++) {
         uint64_t m = au64_load_relaxed(&h->sleepers[i]); /* relaxed: the fence before it, P1 */
         for (; m; m &= m - 1) {
@@ -261,17 +258,29 @@ bool park_wake_one(struct wsched *p)
                 continue;
             bit_set(h->searchers, n); /* it searches from now on: nobody else need be woken */
             POINT("park: sleeper marked as searching, not chosen");
-            if (!bit_clear(h->sleepers, n)) {
+            if (!bit_clear(h->sleepers, n)) { /* another may have relied on that mark meanwhile */
                 bit_clear(h->searchers, n);
-                continue;
+                return -1;
             }
             POINT("park: sleeper chosen, not woken");
             unpark(p, &p->seats[n].park);
             au64_add_relaxed(&h->wakes, 1); /* relaxed: a statistic */
-            return true;
+            return 1;
         }
     }
-    return wake_guests(p);
+    return 0;
+}
+
+bool park_wake_one(struct wsched *p)
+{
+    int searching, woken;
+
+    do {
+        fence_seq_cst(); /* P1 */
+        searching = look_at_searchers(p);
+        woken = searching ? 0 : wake_sleeper(p);
+    } while (woken < 0);
+    return searching ? searching == 2 : woken || wake_guests(p);
 }
 
 void park_wake_seat(struct wsched *p, uint32_t seat)
@@ -410,7 +419,11 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
             if (futex_wait(&park->word, PARKED, deadline) == -ETIMEDOUT)
                 break;
     au32_store_release(&park->word, 0);
-    /* Has a waker chosen us? Then we are a searcher, with or without the bit. */
-    bool is_chosen = wants_work && !bit_clear(h->sleepers, p->seat);
-    p->is_searching = is_chosen || bit_get(h->searchers, p->seat);
+    /*
+     * Somebody may rely on us, whether he chose us or only saw a mark: who finds something passes
+     * the wake on.
+     */
+    if (wants_work)
+        bit_clear(h->sleepers, p->seat);
+    p->is_searching = wants_work || bit_get(h->searchers, p->seat);
 }
