@@ -18,8 +18,8 @@
 /* One feature's way through its list. */
 struct strand {
     const uint32_t *list;
-    int64_t sum;
-    int64_t before[PLACES]; /* sums of the rows before each place */
+    uint64_t sum;
+    uint64_t before[PLACES]; /* sums of the rows before each place */
 };
 
 struct packed_node {
@@ -35,16 +35,17 @@ struct bests {
     __m512i at; /* which cut is the best: number of the feature and place, 32 bits each */
 };
 
-/* The list may be read up to the next multiple of LANES. */
+/* The list may be read up to the next multiple of LANES; sums beyond its end may wrap, and are not
+ * used. */
 static inline void add_up(struct strand *t, const int64_t *worth, uint32_t n)
 {
     const uint32_t *list = t->list;
-    int64_t sum = t->sum;
+    uint64_t sum = t->sum;
     for (uint32_t i = 0; i < n; i += LANES) {
 #pragma GCC unroll 8
         for (uint32_t k = 0; k < LANES; k++) {
             t->before[i + k] = sum;
-            sum += worth[list[i + k] & 0xffff];
+            sum += (uint64_t)worth[list[i + k] & 0xffff];
         }
     }
     t->sum = sum;
