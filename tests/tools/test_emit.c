@@ -108,10 +108,10 @@ static void record_as_text(void)
     open_out(&e, EMIT_TEXT, true);
     emit_object(&e, NULL);
     emit_size(&e, "size", "size", 1536);
-    emit_string(&e, "name", "name", "a\033[2Jb");
+    emit_string(&e, "name", "name", "a\033[2Jb\xc2\x9b" "3\xff\xc3\xa9");
     emit_bool(&e, "aligned", "aligned", true);
     emit_object_end(&e);
-    expect("size                  1536\nname                  a?[2Jb\naligned               yes\n");
+    expect("size                  1536\nname                  a?[2Jb??3?\xc3\xa9\naligned               yes\n");
 }
 
 static void json_strings(void)

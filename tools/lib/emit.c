@@ -100,12 +100,19 @@ static void json_close(struct emit *e, char bracket)
 
 /* ---- text -------------------------------------------------------------------------- */
 
-/* A control byte in somebody's object name must not reach the terminal. */
+/*
+ * What a terminal may obey in somebody's object name must not reach it: controls, also those of two
+ * bytes, and what is no UTF-8.
+ */
 static void clean(char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
+    for (unsigned char *p = (unsigned char *)text; *p;) {
+        int n = utf8_length(p);
+        bool is_control = *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0);
+        int bad = n == 0 ? 1 : is_control ? n : 0;
+        memset(p, '?', (size_t)bad);
+        p += n ? n : 1;
+    }
 }
 
 static void table_cell(struct emit *e, const char *title, const char *value, bool is_number)
