@@ -35,7 +35,8 @@
  *       them only when it is dead. A cell that is not taken is not written.
  *   I3  Whoever does S4 has copied item n as S2 wrote it: cell n % capacity is written again only
  *       when taken > n, and then S4 from n fails. What it copied in that case is nobody's.
- *   I4  A tag is another for each S1, so S4 of one who still thinks of the task before fails.
+ *   I4  A tag is another for each S1, and is changed after owner. Who takes reads it, then owner:
+ *       if that is its future, the tag is its stream's, or will make S4 fail.
  *
  * Ordering
  *   Y1  S3 release -> S4's look at published, acquire: it sees the cell.
@@ -125,7 +126,7 @@ bool stream_reserve(struct wsched *p, uint32_t index, uint32_t items)
         POINT("stream: record taken, not made new");
         uint64_t tag = (au64_load_relaxed(&s->taken) >> TAG_SHIFT) + 1; /* relaxed: T2 publishes */
         au64_store_release(&s->taken, tag << TAG_SHIFT);                /* I4 */
-        au64_store_relaxed(&s->published, 0);
+        au64_store_relaxed(&s->published, 0); /* relaxed, all of these: T2 publishes */
         au64_store_relaxed(&s->waiters, 0);
         au64_store_relaxed(&s->awaits, 0);
         au32_store_relaxed(&s->full, 0);
@@ -222,14 +223,16 @@ static void wake_task(struct wsched *p, const struct stream_record *s, uint32_t 
         park_wake_seat(p, word_seat(word));
 }
 
-/* 1: *size bytes of an item; 0: there is none. */
-static int take(struct wsched *p, struct stream_record *s, uint32_t index, void *buf, size_t cap,
-                size_t *size)
+/* 1: *size bytes of an item; 0: there is none; -EINVAL: the record is not this future's any more. */
+static int take(struct wsched *p, struct stream_record *s, uint64_t future, uint32_t index,
+                void *buf, size_t cap, size_t *size)
 {
     uint64_t taken = au64_load_acquire(&s->taken);
 
     for (;;) {
         uint64_t item = taken & ITEMS_MASK, now = taken;
+        if (au64_load_acquire(&s->owner) != future) /* I4: after the tag */
+            return -EINVAL;
         if (au64_load_acquire(&s->published) <= item) /* Y1 */
             return 0;
         const struct au64 *cell = cell_at(p, s, item);
@@ -240,7 +243,7 @@ static int take(struct wsched *p, struct stream_record *s, uint32_t index, void 
         POINT("stream: item copied, not taken");
         atomic_thread_fence(memory_order_acquire);
         if (!fits) { /* if it is still there */
-            now = au64_load_relaxed(&s->taken); /* relaxed: the fence orders it */
+            now = au64_load_acquire(&s->taken); /* I4, if it has another tag */
             if (now == taken)
                 return n > p->result_max ? -EBADMSG : -EMSGSIZE;
             taken = now;
@@ -270,7 +273,7 @@ int wsched_next(struct wsched *p, struct wsched_future future, void *buf, size_t
         if (!future_held(p, future.v, &index, &word)) /* Y5 */
             return -EINVAL;
         struct stream_record *s = stream_of(p, index);
-        int got = s ? take(p, s, index, buf, cap, size) : -EINVAL;
+        int got = s ? take(p, s, future.v, index, buf, cap, size) : -EINVAL;
         if (got || word_is_over(word))
             return got;
         struct wanted w = wanted_make(p, &future, 1, 1);
