@@ -5,33 +5,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* Where a state is, and of its hash what the place in the table does not tell. */
+struct place {
+    uint32_t number; /* of the state + 1; 0: free */
+    uint32_t mark;
+};
+
 struct explorer {
     size_t size;
     unsigned char *states; /* in the order they were found; also the queue */
     uint32_t *from;        /* the state each was found from */
     uint64_t count, room;
-    uint32_t *table; /* number + 1 by hash */
+    struct place *table; /* by hash */
     uint64_t table_size;
     uint64_t current;
     const char *failed;
     bool is_quiet;
 };
 
-static uint64_t hash(const unsigned char *bytes, size_t size)
+/* The place of a state, or the free one where it belongs, with its mark set. */
+static struct place *place_of(struct explorer *e, const unsigned char *state)
 {
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t hash = XXH3_64bits(state, e->size);
+    uint64_t i = hash & (e->table_size - 1);
+    uint32_t mark = (uint32_t)(hash >> 32);
 
-    for (size_t i = 0; i < size; i++)
-        h = (h ^ bytes[i]) * 0x100000001b3u;
-    return h ^ h >> 29;
-}
-
-static uint32_t *place_of(struct explorer *e, const unsigned char *state)
-{
-    uint64_t i = hash(state, e->size) & (e->table_size - 1);
-
-    while (e->table[i] && memcmp(e->states + (e->table[i] - 1) * e->size, state, e->size))
+    while (e->table[i].number &&
+           (e->table[i].mark != mark ||
+            memcmp(e->states + (e->table[i].number - 1) * e->size, state, e->size)))
         i = (i + 1) & (e->table_size - 1);
+    e->table[i].mark = mark;
     return &e->table[i];
 }
 
@@ -55,19 +61,19 @@ static void grow(struct explorer *e)
     e->table = resize(e->table, e->table_size * sizeof *e->table);
     memset(e->table, 0, e->table_size * sizeof *e->table);
     for (uint64_t i = 0; i < e->count; i++)
-        *place_of(e, e->states + i * e->size) = (uint32_t)i + 1;
+        place_of(e, e->states + i * e->size)->number = (uint32_t)i + 1;
 }
 
 void explore_emit(struct explorer *e, const void *state)
 {
     if (e->count == e->room)
         grow(e);
-    uint32_t *place = place_of(e, state);
-    if (*place)
+    struct place *place = place_of(e, state);
+    if (place->number)
         return;
     memcpy(e->states + e->count * e->size, state, e->size);
     e->from[e->count] = (uint32_t)e->current;
-    *place = (uint32_t)++e->count;
+    place->number = (uint32_t)++e->count;
 }
 
 void explore_fail(struct explorer *e, const char *what)
