@@ -43,6 +43,8 @@ bool hist_some_load(const struct hist_node *node, struct hist_some *some);
 
 typedef void hist_lanes_search(const struct hist_some *some, uint32_t first_feature,
                                struct hist_cells *cells, struct hist_lane_cuts *out);
+/* For 4, 8 and 16 features at a time; those that this build has. */
+extern hist_lanes_search *const hist_lanes_plain, *const hist_lanes_avx2, *const hist_lanes_avx512;
 /* The loops for a kind of processor, KERNELS_BEST for this one; NULL: it does not have it. */
 hist_lanes_search *hist_lanes_of(enum kernels_level level);
 
