@@ -224,6 +224,7 @@ static const struct predict_kernels *choose_kernels(const struct forest *model, 
 {
     const struct predict_kernels *fast = predict_avx512();
 
+    fast = fast ? fast : predict_avx2();
     if (!fast || rows * model->header->features > INT32_MAX)
         return &predict_plain;
     for (uint32_t t = 0; t < model->header->trees; t++)

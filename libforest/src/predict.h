@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* predict.h -- the two hot loops of prediction, in plain C and for AVX-512. */
+/* predict.h -- the two hot loops of prediction, in plain C, for AVX2 and for AVX-512. */
 #ifndef PREDICT_H
 #define PREDICT_H
 
@@ -51,6 +51,7 @@ struct predict_kernels {
 extern const struct predict_kernels predict_plain;
 
 /* NULL where the processor, or this build, cannot. */
+const struct predict_kernels *predict_avx2(void);
 const struct predict_kernels *predict_avx512(void);
 
 #endif

@@ -5,17 +5,19 @@
 #include "predict.h"
 #include "support.h"
 
-static const struct predict_kernels *kernels[2];
+static const struct predict_kernels *kernels[3];
 static unsigned kernels_count;
 
 static void find_kernels(void)
 {
     kernels_count = 0;
     kernels[kernels_count++] = &predict_plain;
+    if (predict_avx2())
+        kernels[kernels_count++] = predict_avx2();
     if (predict_avx512())
         kernels[kernels_count++] = predict_avx512();
     else
-        printf("no AVX-512 here: only the plain loops are tested\n");
+        printf("no AVX-512 here: its loops are not tested\n");
 }
 
 static int by_number(const void *a, const void *b)
