@@ -5,9 +5,9 @@
  * allocation of a call in turn, and then of all from there on.
  */
 #define _GNU_SOURCE
+#include "../support/errors.h"
 #include "support.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 
@@ -165,6 +165,15 @@ static int params_out_of_range(void)
 {
     struct forest_params saved = params;
     params.min_samples_split = 1;
+    int err = train();
+    params = saved;
+    return err;
+}
+static int fast_extra_trees(void)
+{
+    struct forest_params saved = params;
+    params.mode = FOREST_FAST;
+    params.extra_trees = 1;
     int err = train();
     params = saved;
     return err;
@@ -519,16 +528,13 @@ static int permute_no_memory(void)
 
 /* ---- all of them ------------------------------------------------------------------------ */
 
-static const struct {
-    const char *call;
-    int error;
-    int (*provoke)(void);
-} rows[] = {
+static const struct error_row rows[] = {
     { "forest_train_test_split", EINVAL, split_nothing },
     { "forest_make_friedman1", EINVAL, friedman_of_few },
     { "forest_make_friedman1", ENOMEM, friedman_no_memory },
-    { "forest_make_blobs", EINVAL, blobs_of_none },
-    { "forest_make_blobs", ENOMEM, blobs_no_memory },
+    { "struct forest_blobs", EINVAL, blobs_of_none },
+    { "struct forest_blobs", ENOMEM, blobs_no_memory },
+    { "enum forest_mode", EINVAL, fast_extra_trees },
     { "struct forest_params", EINVAL, params_out_of_range },
     { "struct forest_params", E2BIG, params_of_later },
     { "forest_encode", EINVAL, encode_nan },
@@ -548,13 +554,13 @@ static const struct {
     { "forest_classes", EINVAL, classes_nowhere },
     { "forest_add_notes", EINVAL, notes_of_nothing },
     { "forest_add_notes", ENOMEM, notes_no_memory },
-    { "forest_tree_nodes", ERANGE, nodes_of_no_tree },
+    { "struct forest_node", ERANGE, nodes_of_no_tree },
     { "forest_tree_weights", ERANGE, weights_of_no_tree },
     { "forest_tree_weights", EINVAL, weights_not_kept },
     { "forest_tree_shares", ERANGE, shares_of_no_tree },
     { "forest_tree_shares", EINVAL, shares_of_a_question },
-    { "forest_tree_make", EINVAL, make_nothing },
-    { "forest_tree_make", ENOMEM, make_no_memory },
+    { "struct forest_tree_source", EINVAL, make_nothing },
+    { "struct forest_tree_source", ENOMEM, make_no_memory },
     { "forest_predict", EINVAL, predict_narrow },
     { "forest_predict", ENOMEM, predict_no_memory },
     { "forest_predict_proba", EINVAL, proba_of_numbers },
@@ -568,93 +574,22 @@ static const struct {
     { "forest_importances", ENOMEM, importances_no_memory },
     { "forest_permutation_importances", EINVAL, permute_never },
     { "forest_permutation_importances", ENOMEM, permute_no_memory },
+    { NULL, 0, NULL },
 };
-enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
 static void each_row(void)
 {
     set_up();
-    for (size_t i = 0; i < ROW_COUNT; i++) {
-        int err = rows[i].provoke();
-        if (err != -rows[i].error)
-            fprintf(stderr, "%s should say %s and says %d\n", rows[i].call,
-                    strerrorname_np(rows[i].error), err);
-        CHECK_EQ(err, -rows[i].error);
-    }
+    for (const struct error_row *row = rows; row->call; row++)
+        errors_provoke(row);
     tear_down();
-}
-
-static bool is_provoked(const char *call, const char *error)
-{
-    for (size_t i = 0; i < ROW_COUNT; i++)
-        if (!strcmp(rows[i].call, call) && !strcmp(strerrorname_np(rows[i].error), error))
-            return true;
-    return false;
-}
-
-static void check_error(const char *call, const char *p)
-{
-    char error[20];
-    size_t n = 0;
-
-    while (n + 1 < sizeof error && (isupper((unsigned char)p[n]) || isdigit((unsigned char)p[n]))) {
-        error[n] = p[n];
-        n++;
-    }
-    error[n] = 0;
-    if (n < 3)
-        return;
-    if (!is_provoked(call, error))
-        fprintf(stderr, "the header says %s may answer -%s: no test provokes it\n", call, error);
-    CHECK(is_provoked(call, error));
-}
-
-/* The name before the parenthesis of the first declaration from p on, or that of the parameters. */
-static void call_after(const char *p, char name[64])
-{
-    const char *fields = strstr(p, "\nstruct forest_params {");
-    const char *call = !strncmp(p, "FOREST_", 7) ? p : strstr(p, "\nFOREST_C");
-    const char *api = strstr(p, "\nFOREST_API");
-
-    name[0] = 0;
-    if (api && (!call || api < call))
-        call = api;
-    if (fields && (!call || fields < call)) {
-        strcpy(name, "struct forest_params");
-        return;
-    }
-    const char *end = call ? strchr(call, '(') : NULL, *start = end;
-    while (start && (isalnum((unsigned char)start[-1]) || start[-1] == '_'))
-        start--;
-    if (start)
-        snprintf(name, 64, "%.*s", (int)(end - start), start);
 }
 
 static void each_error_of_the_header(void)
 {
-    static char text[200000];
-    FILE *f = fopen("libforest/include/forest.h", "r");
-    int errors = 0;
+    static const struct error_row *const tables[] = { rows, NULL };
 
-    if (!f) {
-        printf("    skipped: runs from the top of the source tree\n");
-        return;
-    }
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
-    for (char *p = text, *end; (p = strstr(p, "/*")) && (end = strstr(p, "*/")); p = end) {
-        char call[64], *line = p;
-        while (line > text && line[-1] != '\n')
-            line--;
-        *end = 0;
-        /* Beside a declaration, or before one. */
-        *p = 0;
-        call_after(!strncmp(line, "FOREST_", 7) ? line : end + 2, call);
-        for (char *e = p + 1; (e = strstr(e, "-E")); e++, errors++)
-            check_error(call, e + 1);
-        end += 2;
-    }
-    CHECK(errors > 40);
+    errors_check_header("libforest/include/forest.h", "FOREST_", tables, 40);
 }
 
 TESTS("forest: errors", { "each error of the table is provoked", each_row },

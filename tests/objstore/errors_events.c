@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* errors_events.c -- the errors of events and of syncing; those of too little memory, too. */
+#define _GNU_SOURCE
+#include "errors.h"
+
+#include <sys/resource.h>
+
+static struct objstore_events *events;
+static struct objstore_event event[16];
+
+static int sync_nameless(void)
+{
+    return objstore_sync(given.store, NULL);
+}
+static int sync_read_only(void)
+{
+    return objstore_sync(given.read_only, NULL);
+}
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* All that the limits allow, and what malloc() has kept of each size. */
+static void use_up_memory(void)
+{
+    for (size_t size = 1 << 20; size >= 16; size -= size > 2048 ? size / 2 : 16)
+        while (malloc(size))
+            ;
+}
+#endif
+
+/* In a child that has used up its memory. A sanitizer ends a program in which malloc() fails. */
+static int sync_no_memory(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return -ENOMEM;
+#else
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        struct rlimit all, none;
+
+        CHILD_CHECK(getrlimit(RLIMIT_AS, &all) == 0);
+        none = (struct rlimit){ 0, all.rlim_max };
+        CHILD_CHECK(given_open(OBJSTORE_CREATE, 1 << 20) == 0);
+        CHILD_CHECK(objstore_put(given.out, &given.sealed, "x", 1, NULL) == 0);
+        CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+        use_up_memory();
+        int err = objstore_sync(given.out, NULL);
+        setrlimit(RLIMIT_AS, &all);
+        CHILD_CHECK(objstore_destroy(given.path) == 0);
+        _exit(err == -ENOMEM ? 0 : 1);
+    }
+    return help_wait(child) == 0 ? -ENOMEM : 0;
+#endif
+}
+
+static int events_read_only(void)
+{
+    return objstore_events_open(given.read_only, &events);
+}
+
+/* In a child that has used up its memory. A sanitizer ends a program in which malloc() fails. */
+static int events_no_memory(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return -ENOMEM;
+#else
+    pid_t child = fork();
+
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        struct objstore *own = help_attach(given.store);
+        struct rlimit all, none;
+
+        CHILD_CHECK(getrlimit(RLIMIT_AS, &all) == 0);
+        none = (struct rlimit){ 0, all.rlim_max };
+        CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+        use_up_memory();
+        int err = objstore_events_open(own, &events);
+        setrlimit(RLIMIT_AS, &all);
+        _exit(err == -ENOMEM ? 0 : 1);
+    }
+    int status = help_wait(child);
+    CHECK_EQ(objstore_reap(given.store), 1);
+    return status == 0 ? -ENOMEM : 0;
+#endif
+}
+
+static int events_too_slow(void)
+{
+    int n, err;
+
+    REQUIRE_OK(objstore_events_open(given.store, &events));
+    for (int i = 0; i < 9000; i++) {
+        REQUIRE_OK(objstore_put(given.store, &given.absent, "x", 1, NULL));
+        REQUIRE_OK(objstore_delete(given.store, &given.absent));
+    }
+    err = objstore_events_next(events, event, 16, 0);
+    CHECK_EQ(objstore_events_next(events, event, 16, 0), -ETIMEDOUT); /* from here on */
+    REQUIRE_OK(objstore_put(given.store, &given.absent, "x", 1, NULL));
+    n = objstore_events_next(events, event, 16, 0);
+    CHECK_EQ(n, 1);
+    CHECK(event[0].kind == OBJSTORE_EVENT_SEALED && !memcmp(&event[0].id, &given.absent, sizeof given.absent));
+    REQUIRE_OK(objstore_delete(given.store, &given.absent));
+    objstore_events_close(events);
+    return err;
+}
+
+static int events_late(void)
+{
+    REQUIRE_OK(objstore_events_open(given.store, &events));
+    int err = objstore_events_next(events, event, 16, 1);
+    objstore_events_close(events);
+    return err;
+}
+
+static int events_nowhere(void)
+{
+    CHECK_EQ(objstore_events_open(given.store, NULL), -EINVAL);
+    REQUIRE_OK(objstore_events_open(given.store, &events));
+    CHECK_EQ(objstore_events_next(events, event, 16, -2), -EINVAL);
+    int err = objstore_events_next(events, NULL, 16, 0);
+    objstore_events_close(events);
+    return err;
+}
+
+const struct error_row errors_events[] = {
+    { "objstore_sync", EOPNOTSUPP, sync_nameless },
+    { "objstore_sync", EROFS, sync_read_only },
+    { "objstore_sync", ENOMEM, sync_no_memory },
+    { "objstore_events_open", EROFS, events_read_only },
+    { "objstore_events_open", ENOMEM, events_no_memory },
+    { "objstore_events_next", EOVERFLOW, events_too_slow },
+    { "objstore_events_next", ETIMEDOUT, events_late },
+    { "objstore_events_next", EINVAL, events_nowhere },
+    { NULL, 0, NULL },
+};
