@@ -40,26 +40,28 @@ static inline __m512i reverse(__m512i v, unsigned count)
 }
 
 /*
- * P3 of sort_avx512.c for up to 16 equal ones, whose places in a front of `left` are given as bits:
- * who is at each place of the queue, in bytes.
+ * Of sixteen bytes, chosen by bits: these to the front, in their order, and what follows is of no
+ * meaning; the front of v to their places, the others from `onto`; of a these, the others of b.
  */
-static inline __m128i small_queue(uint64_t equal, uint32_t left)
+static inline __m128i pack_bytes(__m128i v, uint32_t bits)
 {
-    static const uint16_t inverse[17] = { 0,     65535, 32768, 21846, 16384, 13108,
-                                          10923, 9363,  8192,  7282,  6554,  5958,
-                                          5462,  5042,  4682,  4370,  4096 };
-    uint64_t queue = 0; /* a nibble per member */
-    for (uint32_t size = 1; equal; size++) {
-        uint32_t at = (uint32_t)_tzcnt_u64(equal);
-        equal &= equal - 1;
-        uint32_t next = equal ? (uint32_t)_tzcnt_u64(equal) : left, passed = next - at - 1;
-        passed = size == 1 ? 0 : passed - (passed * inverse[size] >> 16) * size; /* modulo size */
-        queue |= (uint64_t)(size - 1) << 4 * (size - 1);
-        queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed - 1) << 4, 4 * size);
-    }
-    const uint64_t nibbles = UINT64_C(0x0f0f0f0f0f0f0f0f);
-    return _mm_set_epi64x((long long)_pdep_u64(queue >> 32, nibbles),
-                          (long long)_pdep_u64(queue, nibbles));
+    return _mm_maskz_compress_epi8((__mmask16)bits, v);
+}
+
+static inline __m128i spread_bytes(__m128i onto, uint32_t bits, __m128i v)
+{
+    return _mm_mask_expand_epi8(onto, (__mmask16)bits, v);
+}
+
+static inline __m128i pick_bytes(uint32_t bits, __m128i a, __m128i b)
+{
+    return _mm_mask_mov_epi8(b, (__mmask16)bits, a);
+}
+
+/* Which bytes of a are greater. */
+static inline uint32_t bytes_greater(__m128i a, __m128i b)
+{
+    return _mm_cmpgt_epu8_mask(a, b);
 }
 
 /*
@@ -101,7 +103,7 @@ struct found estimate_packed_avx512(const struct block *b, const struct search *
 struct found rate_avx512(const struct block *b, const struct search *s);
 /* Scratch memory of small subtrees, and the subtree of a node of up to SMALL_ROWS. small_avx512.c
  */
-size_t small_bytes(uint32_t features);
+size_t small_bytes_avx512(uint32_t features);
 int grow_small_avx512(struct grower *g, const struct block *b, const struct pending *root);
 
 #endif

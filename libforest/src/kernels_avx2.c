@@ -7,6 +7,7 @@
 
 #include "grow_large.h"
 #include "scan_vector.h"
+#include "small.h"
 
 static bool find_ties(const struct block *b, const uint32_t *list, uint32_t n)
 {
@@ -71,6 +72,9 @@ const struct kernels kernels_avx2 = {
     .split_order = split_order_plain,
     .split_list = split_list,
     .sum_children = sum_children_plain,
+    .small_rows = SMALL_ROWS,
+    .small_bytes = small_bytes_avx2,
+    .grow_small = grow_small_avx2,
     .sort_large = sort_large_plain,
     .rate_large = rate_large_plain,
 };
