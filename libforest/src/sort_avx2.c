@@ -10,6 +10,7 @@
 #ifdef HAVE_AVX2
 #include <string.h>
 
+#include "sort_bytes.h"
 #include "sort_few.h"
 #include "ties.h"
 
@@ -241,61 +242,35 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
     }
 }
 
-/* The words whose bits are set, the last one first. */
-static inline __m256i pack_reversed(__m256i v, uint32_t bits)
+/* ---- short ranges ------------------------------------------------------------------------ */
+
+/* Sixteen names less `base`, as bytes. */
+static inline __m128i load_names(const uint32_t *a, uint32_t base)
 {
-    __m256i back = _mm256_sub_epi32(_mm256_set1_epi32((int)count_bits(bits) - 1), word_numbers());
-    return _mm256_permutevar8x32_epi32(pack(v, bits), back);
+    __m256i from = _mm256_set1_epi32((int)base);
+    __m256i low = _mm256_sub_epi32(load_words(a), from),
+            high = _mm256_sub_epi32(load_words(a + WORDS), from);
+    __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+    return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
 
-/* P3 for equal ones at the places of a front of `left`: who is at each place of the queue, in
- * bytes.
- */
-static uint64_t short_queue(uint32_t equal, uint32_t left)
+static inline __m256i look_up(__m256i low, __m256i high, __m128i at)
 {
-    uint64_t queue = 0;
-    for (uint32_t size = 1; equal; size++) {
-        uint32_t at = (uint32_t)_tzcnt_u32(equal);
-        equal &= equal - 1;
-        uint32_t next = equal ? (uint32_t)_tzcnt_u32(equal) : left, passed = next - at - 1;
-        while (passed >= size)
-            passed -= size;
-        queue |= (uint64_t)(size - 1) << 8 * (size - 1);
-        queue = queue >> 8 * passed | queue << 8 * (size - passed - 1) << 8;
-        queue = _bzhi_u64(queue, 8 * size);
-    }
-    return queue;
+    __m256i i = _mm256_cvtepu8_epi32(at);
+    __m256i is_high = _mm256_cmpgt_epi32(i, _mm256_set1_epi32(WORDS - 1));
+    return _mm256_blendv_epi8(_mm256_permutevar8x32_epi32(low, i),
+                              _mm256_permutevar8x32_epi32(high, i), is_high);
 }
 
-/* Part up to eight names in a register. */
-static void part_few(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
+/* What is behind the range stays where it is. */
+static void sort_short(const struct sorter *s, uint32_t from, uint32_t n, int depth)
 {
-    uint32_t *a = s->names + from, left = end - from;
-    uint32_t valid = low_bits(n), front = low_bits(left);
-    __m256i v = load_words(a);
-    uint32_t greater = greater_bits(v, _mm256_set1_epi32((int)(end - 1))) & valid;
-    if (left < n) {
-        uint32_t not_greater = valid & ~greater, holes = greater & front;
-        uint32_t take = valid & ~front & (not_greater >> 1 | 1u << (n - 1));
-        __m256i g = pack_reversed(v, greater & low_bits(left + 1));
-        __m256i l = pack_reversed(v, not_greater & ~front);
-        __m256i next = _mm256_permutevar8x32_epi32(v, _mm256_set_epi32(7, 7, 6, 5, 4, 3, 2, 1));
-        next = _mm256_blendv_epi8(next, spread(g, take), word_mask(take));
-        v = _mm256_blendv_epi8(v, spread(l, holes), word_mask(holes));
-        v = _mm256_blendv_epi8(v, next, word_mask(valid & ~front));
-    }
-    uint32_t less = greater_bits(_mm256_set1_epi32((int)low), v) & front, equal = front & ~less;
-    uint32_t count = count_bits(equal), names[WORDS], entry[WORDS];
-    if (count > 1) {
-        uint64_t queue = less ? short_queue(equal, left) : UINT64_C(0x0706050403020100);
-        store_words(names, pack(v, equal));
-        for (uint32_t i = 0; i < count; i++, queue >>= 8)
-            entry[i] = s->list[names[queue & 7]];
-        for (uint32_t i = 0; i < count; i++)
-            s->list[low + i] = entry[i];
-    }
-    store_some(a, valid & ~front, v);
-    store_some(a, low_bits(low - from), pack(v, less));
+    uint32_t *list = s->list + from, ties = (uint32_t)ties_from(s->ties, from) & low_bits(n) & ~1u;
+    __m128i sorted = sort_bytes(byte_numbers16(), run_starts(ties), ties,
+                                load_names(s->names + from, from), 0, n, depth);
+    __m256i low = load_words(list), high = load_words(list + WORDS);
+    store_words(list, look_up(low, high, sorted));
+    store_words(list + WORDS, look_up(low, high, _mm_bsrli_si128(sorted, 8)));
 }
 
 static void sort_few(const struct sorter *s, uint32_t from, uint32_t n)
@@ -322,6 +297,10 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
             sort_few(s, from, n);
             return;
         }
+        if (n <= SORT_BYTES) {
+            sort_short(s, from, n, depth);
+            return;
+        }
         if (depth-- <= 0) {
             heap_sort_names(s->ties, s->names + from, n);
             reorder_run(s, from, a, n);
@@ -329,10 +308,7 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
         }
         uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
         uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
-        if (n <= WORDS)
-            part_few(s, from, n, low, end);
-        else
-            part(s, from, n, low, end);
+        part(s, from, n, low, end);
         sort_range(s, from, low, depth);
         from = end;
     }

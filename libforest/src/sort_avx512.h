@@ -22,12 +22,5 @@ struct sort_room {
 void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties,
                        uint32_t n, int depth);
 
-/* 64 bits from any place. What lies beyond the last word that is read is 0. */
-static inline uint64_t ties_from(const uint64_t *ties, uint32_t from)
-{
-    uint64_t bits = ties[from / 64] >> from % 64;
-    return from % 64 ? bits | ties[from / 64 + 1] << (64 - from % 64) : bits;
-}
-
 #endif
 #endif

@@ -73,6 +73,16 @@ static void heap_sort_bytes16(uint8_t *a, const uint8_t *ranks, uint32_t n)
     }
 }
 
+/* For each place of a sorted range, the first one of its run. */
+static inline __m128i run_starts(uint32_t ties)
+{
+    __m128i v = pick_bytes(ties, _mm_setzero_si128(), byte_numbers16());
+    v = _mm_max_epu8(v, _mm_bslli_si128(v, 1));
+    v = _mm_max_epu8(v, _mm_bslli_si128(v, 2));
+    v = _mm_max_epu8(v, _mm_bslli_si128(v, 4));
+    return _mm_max_epu8(v, _mm_bslli_si128(v, 8));
+}
+
 /* The rank, in all bytes, of the median of the first, middle and last. */
 static inline __m128i pivot_rank(__m128i rank, uint32_t n)
 {

@@ -23,6 +23,13 @@ static inline bool has_tie(const uint64_t *ties, uint32_t from, uint32_t to)
     return ties[last / 64] & tail;
 }
 
+/* 64 bits from any place. What lies beyond the last word that is read is 0. */
+static inline uint64_t ties_from(const uint64_t *ties, uint32_t from)
+{
+    uint64_t bits = ties[from / 64] >> from % 64;
+    return from % 64 ? bits | ties[from / 64 + 1] << (64 - from % 64) : bits;
+}
+
 /* How often the rules' sort may divide before it turns to heap sort: 2 * (int)log2(n). */
 static inline int sort_depth(uint32_t n)
 {
