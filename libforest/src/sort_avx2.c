@@ -14,6 +14,8 @@
 #include "sort_few.h"
 #include "ties.h"
 
+#define OFTEN 32u     /* one in so many */
+#define QUEUE_FEW 8u
 #define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
 
 struct sorter {
@@ -69,6 +71,38 @@ static void follow_queue(const struct queue *q, uint32_t left, uint8_t index[QUE
     _mm256_storeu_si256((__m256i *)(void *)(index + 32), b);
 }
 
+/* P3 for up to eight: who is at each place of the queue in the end, a nibble each. */
+static inline uint32_t follow_few(const struct queue *q, uint32_t left)
+{
+    static const uint32_t inverse[QUEUE_FEW + 1] = { /* 2^32 / size, rounded up */
+                                                     0,          0,          0x80000000, 0x55555556,
+                                                     0x40000000, 0x33333334, 0x2aaaaaab, 0x24924925,
+                                                     0x20000000
+    };
+    uint64_t queue = 0;
+    uint32_t size = 1;
+    do {
+        uint32_t next = ++size < q->count ? q->places[size] : left;
+        uint32_t passed = next - q->places[size - 1] - 1;
+        passed -= (uint32_t)((uint64_t)passed * inverse[size] >> 32) * size; /* modulo size */
+        queue |= (uint64_t)(size - 1) << 4 * (size - 1);
+        queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed), 4 * size);
+    } while (size < q->count);
+    return (uint32_t)queue;
+}
+
+static void reorder_few(const struct sorter *s, uint32_t low, const struct queue *q, uint32_t left)
+{
+    uint32_t bits = low_bits(q->count);
+    __m128i order = _mm_cvtsi32_si128((int)follow_few(q, left)), nibble = _mm_set1_epi8(15);
+    order = _mm_unpacklo_epi8(_mm_and_si128(order, nibble),
+                              _mm_and_si128(_mm_srli_epi32(order, 4), nibble));
+    __m256i names = _mm256_and_si256(load_words(q->names), word_mask(bits));
+    __m256i entry = _mm256_i32gather_epi32((const int *)(const void *)s->list, names, 4);
+    entry = _mm256_permutevar8x32_epi32(entry, _mm256_cvtepu8_epi32(order));
+    store_some(s->list + low, bits, entry);
+}
+
 static void reorder_members(const struct sorter *s, uint32_t low, const struct queue *q,
                             uint32_t left)
 {
@@ -79,6 +113,10 @@ static void reorder_members(const struct sorter *s, uint32_t low, const struct q
         uint32_t a = s->list[q->names[swapped]], b = s->list[q->names[!swapped]];
         s->list[low] = a;
         s->list[low + 1] = b;
+        return;
+    }
+    if (q->count <= QUEUE_FEW) {
+        reorder_few(s, low, q, left);
         return;
     }
     follow_queue(q, left, index);
@@ -130,6 +168,19 @@ static uint32_t *collect_greater(const uint32_t *a, uint32_t end, __m256i high, 
     return i < end ? collect_words(a + i, low_bits(end - i), high, out) : out;
 }
 
+/* What is not greater of a[left..n), in order, to `out`; returns its end. */
+static uint32_t *collect_lesser(const uint32_t *a, uint32_t n, uint32_t left, __m256i high,
+                                uint32_t *out)
+{
+    for (uint32_t i = left; i < n; i += WORDS) {
+        __m256i v = load_words(a + i);
+        uint32_t lesser = ~greater_bits(v, high) & valid_words(n - i);
+        store_words(out, pack(v, lesser));
+        out += count_bits(lesser);
+    }
+    return out;
+}
+
 struct back {
     const uint32_t *greater_end; /* is taken from, downwards */
     uint32_t *lesser;            /* gets what is not greater */
@@ -168,9 +219,10 @@ struct front {
     uint32_t count;             /* of lesser ones so far */
 };
 
-/* P1 and P3 for the places from i on; equal ones join the queue, if given. */
+/* P1 and P3 for the places from i on; equal ones join the queue, if given. `often`: do not foretell
+ * where there are none. */
 INLINE void part_front_words(uint32_t *a, uint32_t i, uint32_t left, uint32_t valid, __m256i bound,
-                             __m256i high, struct front *f, struct queue *q)
+                             __m256i high, struct front *f, struct queue *q, bool often)
 {
     __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
     uint32_t greater = mask_bits(is_greater) & valid;
@@ -183,7 +235,7 @@ INLINE void part_front_words(uint32_t *a, uint32_t i, uint32_t left, uint32_t va
     else
         store_some(a + f->count, low_bits(count), pack(v, less));
     f->count += count;
-    if (q && same) {
+    if (q && (often || same)) {
         __m256i at = _mm256_add_epi32(word_numbers(), _mm256_set1_epi32((int)i));
         store_words(q->names + q->count, pack(v, same));
         store_words(q->places + q->count, pack(at, same));
@@ -193,15 +245,15 @@ INLINE void part_front_words(uint32_t *a, uint32_t i, uint32_t left, uint32_t va
 
 /* P1 and P3 for a[0..left). */
 INLINE void part_front(uint32_t *a, uint32_t left, uint32_t low, __m256i high,
-                       const uint32_t *lesser_end, struct queue *q)
+                       const uint32_t *lesser_end, struct queue *q, bool often)
 {
     __m256i bound = _mm256_set1_epi32((int)low);
     struct front f = { lesser_end, 0 };
     uint32_t i = 0;
     for (; i + WORDS <= left; i += WORDS)
-        part_front_words(a, i, left, 0xff, bound, high, &f, q);
+        part_front_words(a, i, left, 0xff, bound, high, &f, q, often);
     if (i < left)
-        part_front_words(a, i, left, low_bits(left - i), bound, high, &f, q);
+        part_front_words(a, i, left, low_bits(left - i), bound, high, &f, q, often);
 }
 
 /* P1 alone. */
@@ -216,24 +268,42 @@ static void fill_front(uint32_t *a, uint32_t left, __m256i high, const uint32_t 
     }
 }
 
-/* Part names[from..from + n) around the run low..end-1. */
-static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end)
+/* P1 and P2; returns the end of what the front has yet to take. The back only if it is needed. */
+static const uint32_t *part_greater(uint32_t *a, uint32_t n, uint32_t left, __m256i high,
+                                    uint32_t *greater, bool back)
+{
+    if (left == n)
+        return greater;
+    if (!back)
+        return collect_lesser(a, n, left, high, greater);
+    uint32_t *greater_end = collect_greater(a, left + 1, high, greater);
+    struct back b = { greater_end, greater_end + WORDS };
+    part_back(a, n, left, high, &b);
+    return b.lesser;
+}
+
+/* What of a range has ties, besides the run around which it is parted. */
+struct tied_sides {
+    bool lesser, greater;
+};
+
+/* Part names[from..from + n) around the run low..end-1. Sides without ties may be left undone. */
+static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low, uint32_t end,
+                 struct tied_sides tied)
 {
     uint32_t *a = s->names + from, left = end - from, count = end - low;
-    uint32_t *greater = s->temp + WORDS, *lesser_end = greater;
     __m256i high = _mm256_set1_epi32((int)(end - 1));
-    if (left < n) {
-        uint32_t *greater_end = collect_greater(a, left + 1, high, greater);
-        struct back back = { greater_end, greater_end + WORDS };
-        part_back(a, n, left, high, &back);
-        lesser_end = back.lesser;
-    }
+    const uint32_t *lesser_end = part_greater(a, n, left, high, s->temp + WORDS, tied.greater);
+    struct queue q;
+    q.count = 0;
     if (count == 1) {
-        part_front(a, left, low, high, lesser_end, NULL);
+        if (tied.lesser)
+            part_front(a, left, low, high, lesser_end, NULL, false);
     } else if (count <= QUEUE_MAX) {
-        struct queue q;
-        q.count = 0;
-        part_front(a, left, low, high, lesser_end, &q);
+        if (left <= OFTEN * count)
+            part_front(a, left, low, high, lesser_end, &q, true);
+        else
+            part_front(a, left, low, high, lesser_end, &q, false);
         reorder_members(s, low, &q, left);
     } else {
         fill_front(a, left, high, lesser_end);
@@ -288,9 +358,10 @@ static void sort_few(const struct sorter *s, uint32_t from, uint32_t n)
 
 /* ---- the sort ---------------------------------------------------------------------------- */
 
+/* A range that has ties. */
 static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int depth)
 {
-    while (has_tie(s->ties, from, to)) {
+    for (;;) {
         uint32_t n = to - from;
         const uint32_t *a = s->names + from;
         if (n <= SORT_FEW && depth >= (int)n) {
@@ -308,8 +379,12 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
         }
         uint32_t pivot = median_name(a[0], a[n / 2], a[n - 1]);
         uint32_t low = run_start(s->ties, pivot), end = run_end(s->ties, pivot, to);
-        part(s, from, n, low, end);
-        sort_range(s, from, low, depth);
+        struct tied_sides tied = { has_tie(s->ties, from, low), has_tie(s->ties, end, to) };
+        part(s, from, n, low, end, tied);
+        if (tied.lesser)
+            sort_range(s, from, low, depth);
+        if (!tied.greater)
+            return;
         from = end;
     }
 }
@@ -326,7 +401,8 @@ void sort_ties_avx2(const struct block *b, uint32_t feature, const uint32_t *fro
         place[list[i] & 0xffff] = i;
     for (uint32_t i = 0; i < n; i++)
         s.names[i] = place[from[i] & 0xffff];
-    sort_range(&s, 0, n, sort_depth(n));
+    if (has_tie(s.ties, 0, n))
+        sort_range(&s, 0, n, sort_depth(n));
 }
 
 #pragma GCC pop_options
