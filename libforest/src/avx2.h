@@ -107,8 +107,8 @@ static inline __m128i pack_bytes(__m128i v, uint32_t bits)
 static inline __m128i byte_mask(uint32_t bits)
 {
     const __m128i bit = _mm_set1_epi64x((long long)0x8040201008040201);
-    __m128i v = _mm_shuffle_epi8(_mm_cvtsi32_si128((int)bits),
-                                 _mm_set_epi64x(0x0101010101010101, 0));
+    __m128i v =
+        _mm_shuffle_epi8(_mm_cvtsi32_si128((int)bits), _mm_set_epi64x(0x0101010101010101, 0));
     return _mm_cmpeq_epi8(_mm_and_si128(v, bit), bit);
 }
 
@@ -131,9 +131,15 @@ static inline uint32_t bytes_greater(__m128i a, __m128i b)
     return (uint32_t)_mm_movemask_epi8(_mm_cmpgt_epi8(a, b));
 }
 
+struct found estimate_packed_avx2(const struct block *b, const struct search *s);
 /* See small_body.h. */
 size_t small_bytes_avx2(uint32_t features);
 int grow_small_avx2(struct grower *g, const struct block *b, const struct pending *root);
+/*
+ * The rules' parting of a[0..n): numbers up to `high` to the front, of which there are `left`. All
+ * are below 2^31. `temp` has room for n and 3 * WORDS more, and WORDS more of a are read.
+ */
+void part_avx2(uint32_t *a, uint32_t n, uint32_t left, uint32_t high, uint32_t *temp);
 void sort_ties_avx2(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
                     uint32_t n);
 

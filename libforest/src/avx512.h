@@ -94,8 +94,8 @@ static inline __m512i look_up_entries(const uint16_t *ranks, __m512i entries)
 
 /* The rules' parting of a[0..n): entries up to `pivot` to the front, of which there are `left`. */
 void part_avx512(uint32_t *a, uint32_t n, uint32_t left, uint32_t pivot, uint32_t *temp);
-void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *from,
-                      uint32_t *list, uint32_t n);
+void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
+                      uint32_t n);
 void sort_large_avx512(const struct large *l);
 void rate_large_avx512(const struct large *l, const struct search *s, struct rated_cut *best);
 struct found estimate_avx512(const struct block *b, const struct search *s);

@@ -32,16 +32,38 @@ static bool find_ties(const struct block *b, const uint32_t *list, uint32_t n)
 
 static struct found estimate(const struct block *b, const struct search *s)
 {
-    return estimate_vectors(b, s);
+    return b->worth ? estimate_packed_avx2(b, s) : estimate_vectors(b, s);
 }
 
-/* Which of eight entries have a rank of up to `last`. */
-static inline uint32_t find_left(const uint16_t *ranks, __m256i entries, uint32_t last)
+/* All bits of each of eight entries that has a rank above `last`. */
+static inline __m256i goes_right(const uint16_t *ranks, __m256i slots, uint32_t last)
 {
-    __m256i slots = _mm256_and_si256(entries, _mm256_set1_epi32(0xffff));
     __m256i rank = _mm256_i32gather_epi32((const int *)(const void *)ranks, slots, 2);
     rank = _mm256_and_si256(rank, _mm256_set1_epi32(0xffff));
-    return ~mask_bits(_mm256_cmpgt_epi32(rank, _mm256_set1_epi32((int)last)));
+    return _mm256_cmpgt_epi32(rank, _mm256_set1_epi32((int)last));
+}
+
+static inline __m256i slots_of(__m256i entries)
+{
+    return _mm256_and_si256(entries, _mm256_set1_epi32(0xffff));
+}
+
+/* Ranks in the order mean nothing, so that the side where a sample goes takes their place. */
+static void split_order(const struct block *b, const struct cut *c, const uint32_t *from,
+                        uint32_t *order)
+{
+    const uint16_t *ranks = b->ranks + (size_t)c->feature * b->stride;
+    __m256i flag = _mm256_set1_epi32(0x10000);
+    for (uint32_t i = 0; i < c->n; i += WORDS) {
+        __m256i slots = slots_of(load_words(from + i));
+        __m256i right = goes_right(ranks, slots, c->last_rank);
+        __m256i v = _mm256_or_si256(slots, _mm256_and_si256(right, flag));
+        if (i + WORDS <= c->n)
+            store_words(order + i, v);
+        else
+            store_some(order + i, low_bits(c->n - i), v);
+    }
+    part_avx2(order, c->n, c->left, 0xffff, b->temp2);
 }
 
 static void split_list(const struct block *b, const struct cut *c, uint32_t *list)
@@ -51,7 +73,7 @@ static void split_list(const struct block *b, const struct cut *c, uint32_t *lis
     for (uint32_t i = 0; i < c->n; i += WORDS) {
         uint32_t valid = valid_words(c->n - i);
         __m256i v = load_words(list + i);
-        uint32_t left = find_left(ranks, v, c->last_rank) & valid;
+        uint32_t left = ~mask_bits(goes_right(ranks, slots_of(v), c->last_rank)) & valid;
         if (i + WORDS <= c->n) /* what is behind has been read */
             store_words(list + l, pack(v, left));
         else
@@ -69,7 +91,7 @@ const struct kernels kernels_avx2 = {
     .sort_ties = sort_ties_avx2,
     .estimate = estimate,
     .rate = rate_plain,
-    .split_order = split_order_plain,
+    .split_order = split_order,
     .split_list = split_list,
     .sum_children = sum_children_plain,
     .small_rows = SMALL_ROWS,

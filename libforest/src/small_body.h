@@ -24,7 +24,7 @@
 #include "ties.h"
 
 #define ROWS SMALL_ROWS
-#define LEVELS ROWS                       /* nodes that wait, and the one at hand */
+#define LEVELS ROWS /* nodes that wait, and the one at hand */
 
 /* What the sums of a node are formed of, by row. */
 struct addends {

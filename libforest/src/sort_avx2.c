@@ -14,7 +14,7 @@
 #include "sort_few.h"
 #include "ties.h"
 
-#define OFTEN 32u     /* one in so many */
+#define OFTEN 32u /* one in so many */
 #define QUEUE_FEW 8u
 #define QUEUE_MAX 64u /* more equal ones than this are taken one by one */
 
@@ -74,10 +74,9 @@ static void follow_queue(const struct queue *q, uint32_t left, uint8_t index[QUE
 /* P3 for up to eight: who is at each place of the queue in the end, a nibble each. */
 static inline uint32_t follow_few(const struct queue *q, uint32_t left)
 {
-    static const uint32_t inverse[QUEUE_FEW + 1] = { /* 2^32 / size, rounded up */
-                                                     0,          0,          0x80000000, 0x55555556,
-                                                     0x40000000, 0x33333334, 0x2aaaaaab, 0x24924925,
-                                                     0x20000000
+    static const uint32_t inverse[QUEUE_FEW + 1] = {
+        /* 2^32 / size, rounded up */
+        0, 0, 0x80000000, 0x55555556, 0x40000000, 0x33333334, 0x2aaaaaab, 0x24924925, 0x20000000
     };
     uint64_t queue = 0;
     uint32_t size = 1;
@@ -259,13 +258,17 @@ INLINE void part_front(uint32_t *a, uint32_t left, uint32_t low, __m256i high,
 /* P1 alone. */
 static void fill_front(uint32_t *a, uint32_t left, __m256i high, const uint32_t *lesser_end)
 {
-    for (uint32_t i = 0; i < left; i += WORDS) {
+    uint32_t i = 0;
+    for (; i + WORDS <= left; i += WORDS) {
         __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
-        uint32_t valid = valid_words(left - i), greater = mask_bits(is_greater) & valid;
+        uint32_t greater = mask_bits(is_greater);
         v = _mm256_blendv_epi8(v, spread(load_reversed(lesser_end), greater), is_greater);
         lesser_end -= count_bits(greater);
-        store_some(a + i, valid, v);
+        store_words(a + i, v);
     }
+    __m256i v = load_words(a + i), is_greater = _mm256_cmpgt_epi32(v, high);
+    uint32_t greater = mask_bits(is_greater) & low_bits(left - i);
+    store_some(a + i, greater, spread(load_reversed(lesser_end), greater));
 }
 
 /* P1 and P2; returns the end of what the front has yet to take. The back only if it is needed. */
@@ -310,6 +313,12 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
         part_lesser_plainly(a, left, low);
         reorder_run(s, low, a + (low - from), count);
     }
+}
+
+void part_avx2(uint32_t *a, uint32_t n, uint32_t left, uint32_t high, uint32_t *temp)
+{
+    __m256i bound = _mm256_set1_epi32((int)high);
+    fill_front(a, left, bound, part_greater(a, n, left, bound, temp + WORDS, true));
 }
 
 /* ---- short ranges ------------------------------------------------------------------------ */
@@ -389,18 +398,26 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
     }
 }
 
+/* Names of the samples in the order `from`, by way of the place of each slot in the list. */
+static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n, uint16_t *place,
+                         uint32_t *names)
+{
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < n; i++)
+        place[list[i] & 0xffff] = (uint16_t)i;
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < n; i++)
+        names[i] = place[from[i] & 0xffff];
+}
+
 void sort_ties_avx2(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
                     uint32_t n)
 {
     struct sorter s = {
         .names = b->temp, .temp = b->temp2, .list = list, .ties = b->ties, .few = b->few
     };
-    uint32_t *place = b->temp3;
     (void)feature;
-    for (uint32_t i = 0; i < n; i++)
-        place[list[i] & 0xffff] = i;
-    for (uint32_t i = 0; i < n; i++)
-        s.names[i] = place[from[i] & 0xffff];
+    name_samples(from, list, n, (uint16_t *)b->temp3, s.names);
     if (has_tie(s.ties, 0, n))
         sort_range(&s, 0, n, sort_depth(n));
 }

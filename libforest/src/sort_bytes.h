@@ -126,8 +126,7 @@ static inline __m128i small_queue(uint64_t equal, uint32_t left)
         queue = _bzhi_u64(queue >> 4 * passed | queue << 4 * (size - passed - 1) << 4, 4 * size);
     }
     __m128i v = _mm_cvtsi64_si128((long long)queue), nibble = _mm_set1_epi8(15);
-    return _mm_unpacklo_epi8(_mm_and_si128(v, nibble),
-                             _mm_and_si128(_mm_srli_epi64(v, 4), nibble));
+    return _mm_unpacklo_epi8(_mm_and_si128(v, nibble), _mm_and_si128(_mm_srli_epi64(v, 4), nibble));
 }
 
 /*
@@ -140,15 +139,15 @@ static __m128i sort_bytes(__m128i sorted, __m128i by_name, uint32_t ties, __m128
     while (ties >> off & low_bits(n) & ~1u) {
         if (depth-- <= 0)
             return put(sorted, heap_sort_few(v, by_name, n), off, n);
+        if ((~ties >> off & low_bits(n) & ~1u) == 0) /* all equal: they stay as they are */
+            return put(sorted, v, off, n);
         __m128i rank = _mm_shuffle_epi8(by_name, v), pivot = pivot_rank(rank, n);
-        uint32_t greater = bytes_greater(rank, pivot) & low_bits(n),
-                 left = n - count_bits(greater);
+        uint32_t greater = bytes_greater(rank, pivot) & low_bits(n), left = n - count_bits(greater);
         if (greater) {
             v = part_few(v, greater, n, left);
             rank = _mm_shuffle_epi8(by_name, v);
         }
-        uint32_t less = bytes_greater(pivot, rank) & low_bits(left),
-                 lesser = count_bits(less);
+        uint32_t less = bytes_greater(pivot, rank) & low_bits(left), lesser = count_bits(less);
         uint32_t equal = low_bits(left) & ~less;
         if (left - lesser > 1) {
             __m128i run = pack_bytes(v, equal);
