@@ -238,48 +238,13 @@ static inline int64_t lane_of(__m512i v, int lane)
     return _mm_cvtsi128_si64(_mm512_castsi512_si128(at));
 }
 
-/* The worth of the first `count` rows of a list. */
-static fast_worth add_up(const struct fast_block *b, const uint32_t *list, uint32_t count)
-{
-    fast_worth sum[4] = { 0, 0, 0, 0 };
-    for (uint32_t i = 0; i < count; i++)
-        sum[i % 4] += b->worth[list[i] & FAST_SLOTS];
-    return sum[0] + sum[1] + sum[2] + sum[3];
-}
-
-static struct fast_cut cut_at(const struct fast_block *b, const struct fast_search *s,
-                              uint32_t feature, uint32_t pos)
-{
-    struct fast_cut cut = { 0.0, pos, feature, 0 };
-    double top, bottom;
-    const uint32_t *list = b->lists + feature * b->stride + s->start;
-    cut.left =
-        pos <= s->n - pos ? add_up(b, list, pos) : s->all - add_up(b, list + pos, s->n - pos);
-    fast_gain(fast_packed_sum(s->all, s->bits), fast_packed_weight(s->all, s->bits),
-              fast_packed_sum(cut.left, s->bits), fast_packed_weight(cut.left, s->bits), &top,
-              &bottom);
-    cut.gain = top / bottom;
-    return cut;
-}
-
-/* Those features that may have the best cut, one by one. */
-static struct fast_cut search_few(const struct fast_block *b, const struct fast_search *s)
-{
-    struct fast_cut best = { 0.0, 0, 0, 0 };
-    struct rough_best r = fast_rate_avx512(b, s);
-    if (r.is_sure)
-        return cut_at(b, s, s->features[r.feature], r.pos);
-    for (uint32_t i = 0; i < s->count; i++)
-        if (b->rates[i] > 0.0f && b->rates[i] >= r.enough)
-            search_one(b, s, s->features[i], &best);
-    return best;
-}
-
 static struct fast_cut search(const struct fast_block *b, const struct fast_search *s)
 {
     struct fast_cut best = { 0.0, 0, 0, 0 };
-    if (b->rough && s->count > 1)
-        return search_few(b, s);
+    if (b->rough && s->count > 1) {
+        struct rough_best rated = fast_rate_avx512(b, s);
+        return fast_search_rated(b, s, &rated, search_one);
+    }
     struct scan c = { .b = b, .s = s };
     for (uint32_t from = 0; from < s->count; from += 8) {
         uint32_t count = s->count - from < 8 ? s->count - from : 8;

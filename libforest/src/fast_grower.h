@@ -109,6 +109,9 @@ extern const struct fast_kernels fast_kernels_plain, fast_kernels_avx2, fast_ker
 
 void fast_fill_list_plain(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
                           uint32_t *list);
+void fast_search_one_plain(const struct fast_block *b, const struct fast_search *s,
+                           uint32_t feature, struct fast_cut *best);
+struct fast_cut fast_search_plain(const struct fast_block *b, const struct fast_search *s);
 size_t fast_tiny_bytes_plain(uint32_t features);
 int fast_grow_tiny_plain(struct fast_grower *g, const struct fast_block *b,
                          const struct fast_node *node);

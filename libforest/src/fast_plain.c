@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "fast_grower.h"
-#include "kernels.h"
 
 /* Ranks count the values that have rows here, so that they are as many as slots at most. */
 void fast_fill_list_plain(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
@@ -48,16 +47,20 @@ static struct scanned scan(const uint32_t *list, const fast_worth *worth,
     return best;
 }
 
-static struct fast_cut search(const struct fast_block *b, const struct fast_search *s)
+void fast_search_one_plain(const struct fast_block *b, const struct fast_search *s,
+                           uint32_t feature, struct fast_cut *best)
+{
+    struct scanned at = scan(b->lists + feature * b->stride + s->start, b->worth, s);
+    double gain = at.top / at.bottom;
+    if (gain > best->gain)
+        *best = (struct fast_cut){ gain, at.pos, feature, at.left };
+}
+
+struct fast_cut fast_search_plain(const struct fast_block *b, const struct fast_search *s)
 {
     struct fast_cut best = { 0.0, 0, 0, 0 };
-    for (uint32_t i = 0; i < s->count; i++) {
-        uint32_t feature = s->features[i];
-        struct scanned at = scan(b->lists + feature * b->stride + s->start, b->worth, s);
-        double gain = at.top / at.bottom;
-        if (gain > best.gain)
-            best = (struct fast_cut){ gain, at.pos, feature, at.left };
-    }
+    for (uint32_t i = 0; i < s->count; i++)
+        fast_search_one_plain(b, s, s->features[i], &best);
     return best;
 }
 
@@ -76,18 +79,8 @@ static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spar
 
 const struct fast_kernels fast_kernels_plain = {
     .fill_list = fast_fill_list_plain,
-    .search = search,
+    .search = fast_search_plain,
     .part = part,
     .tiny_bytes = fast_tiny_bytes_plain,
     .grow_tiny = fast_grow_tiny_plain,
 };
-
-#ifdef HAVE_AVX2
-const struct fast_kernels fast_kernels_avx2 = {
-    .fill_list = fast_fill_list_plain,
-    .search = search,
-    .part = part,
-    .tiny_bytes = fast_tiny_bytes_plain,
-    .grow_tiny = fast_grow_tiny_plain,
-};
-#endif
