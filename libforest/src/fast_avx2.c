@@ -46,7 +46,7 @@ const struct fast_kernels fast_kernels_avx2 = {
     .part = part,
     .part_rough = fast_part_rough_avx2,
     .tiny_bytes = fast_tiny_bytes_plain,
-    .grow_tiny = fast_grow_tiny_plain,
+    .grow_tiny = fast_grow_tiny_avx2,
 };
 
 #pragma GCC pop_options

@@ -115,6 +115,8 @@ struct fast_cut fast_search_plain(const struct fast_block *b, const struct fast_
 size_t fast_tiny_bytes_plain(uint32_t features);
 int fast_grow_tiny_plain(struct fast_grower *g, const struct fast_block *b,
                          const struct fast_node *node);
+int fast_grow_tiny_avx2(struct fast_grower *g, const struct fast_block *b,
+                        const struct fast_node *node);
 int fast_grow_tiny_avx512(struct fast_grower *g, const struct fast_block *b,
                           const struct fast_node *node);
 
