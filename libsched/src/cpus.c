@@ -54,17 +54,23 @@ static uint32_t ratio_up(long long quota, long long period)
     return n < 1 ? 1 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
-/* The quota of one group, of either version; UINT32_MAX: none. */
-static uint32_t group_cpus(const char *root, const char *group)
+/* The quota of one group; UINT32_MAX: none. */
+static uint32_t group_cpus_v2(const char *root, const char *group)
 {
     char path[1200], text[64];
     char *end;
 
     snprintf(path, sizeof path, "%s%s/cpu.max", root, group);
-    if (read_text(path, text, sizeof text)) {
-        long long quota = strtoll(text, &end, 10); /* "max" gives 0 */
-        return ratio_up(quota, strtoll(end, NULL, 10));
-    }
+    if (!read_text(path, text, sizeof text))
+        return UINT32_MAX;
+    long long quota = strtoll(text, &end, 10); /* "max" gives 0 */
+    return ratio_up(quota, strtoll(end, NULL, 10));
+}
+
+static uint32_t group_cpus_v1(const char *root, const char *group)
+{
+    char path[1200], text[64];
+
     snprintf(path, sizeof path, "%s%s/cpu.cfs_quota_us", root, group);
     if (!read_text(path, text, sizeof text))
         return UINT32_MAX;
@@ -74,15 +80,19 @@ static uint32_t group_cpus(const char *root, const char *group)
                                               : UINT32_MAX;
 }
 
-static uint32_t path_cpus(const char *root, char *group)
+/* Of this group and of all above it. */
+static uint32_t path_cpus(const char *root, const char *group,
+                          uint32_t (*group_cpus)(const char *, const char *))
 {
+    char path[1025];
     uint32_t least = UINT32_MAX;
 
+    strcpy(path, strcmp(group, "/") ? group : "");
     for (;;) {
-        uint32_t n = group_cpus(root, strcmp(group, "/") ? group : "");
+        uint32_t n = group_cpus(root, path);
         least = n < least ? n : least;
-        char *slash = strrchr(group, '/');
-        if (!slash || !group[0])
+        char *slash = strrchr(path, '/');
+        if (!slash)
             return least;
         *slash = 0;
     }
@@ -111,13 +121,12 @@ static uint32_t cgroup_cpus(void)
             continue;
         *group++ = 0;
         controllers++;
-        char copy[1025];
         if (!*controllers) {
-            n = path_cpus("/sys/fs/cgroup", memcpy(copy, group, strlen(group) + 1));
+            n = path_cpus("/sys/fs/cgroup", group, group_cpus_v2);
             least = n < least ? n : least;
         }
         for (size_t i = 0; names_cpu(controllers) && i < 2; i++) {
-            n = path_cpus(v1[i], memcpy(copy, group, strlen(group) + 1));
+            n = path_cpus(v1[i], group, group_cpus_v1);
             least = n < least ? n : least;
         }
     }

@@ -61,6 +61,7 @@
 #define FAILS_BROKEN 8u /* worker_start that fails so often in a row, in every seat */
 #define FAILS_SLOW 3u
 #define FORK_AGAIN_MS 10
+#define LOOKOUT_AFTER_MS 5
 #define START_TRIES 10
 #define LOOKS 20 /* after a ring the dying is still on its way for some microseconds */
 #define LOOK_AGAIN_US 50
@@ -75,6 +76,7 @@ struct crew {
     struct output *output; /* NULL: not asked for */
     struct guard guard;
     pid_t lookout;
+    int64_t lookout_due; /* when to fork it; 0: it runs, or there is none */
     uint32_t looks_left; /* at who is dying; the lookout was rung */
 };
 
@@ -251,8 +253,10 @@ static void reap(struct wsched *p, struct crew *crew, bool stopping)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
-        if (pid == crew->lookout && (WIFEXITED(status) || WIFSIGNALED(status)))
-            crew->lookout = stopping ? 0 : lookout_start(p);
+        if (pid == crew->lookout && (WIFEXITED(status) || WIFSIGNALED(status))) {
+            crew->lookout = 0;
+            crew->lookout_due = stopping ? 0 : monotonic_ns();
+        }
         for (uint32_t i = 0; i < p->seat_count; i++) {
             if (crew->pids[i] != pid)
                 continue;
@@ -295,6 +299,21 @@ static int fork_due(struct wsched *p, struct crew *crew) /* ms until the next is
             next = crew->due[i];
     }
     return next == INT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / NS_PER_MS) + 1;
+}
+
+/* The lookout has time: first of all the workers have to come up, and a pool that is closed before
+ * needs none. The ms until it is due, or -1. */
+static int lookout_due(struct wsched *p, struct crew *crew)
+{
+    int64_t left = crew->lookout_due - monotonic_ns();
+
+    if (!crew->lookout_due)
+        return -1;
+    if (left > 0)
+        return (int)(left / NS_PER_MS) + 1;
+    crew->lookout_due = 0;
+    crew->lookout = lookout_start(p);
+    return -1;
 }
 
 static void kill_workers(struct wsched *p, struct crew *crew)
@@ -431,7 +450,7 @@ static void supervise(struct wsched *p, struct crew *crew)
     fence_seq_cst(); /* J5 of guest.c */
     guard_scan(p, &crew->guard);
     serve_actors(p, crew);
-    crew->lookout = lookout_start(p);
+    crew->lookout_due = monotonic_ns() + LOOKOUT_AFTER_MS * NS_PER_MS;
     for (;;) {
         struct pollfd fds[] = { { crew->signals, POLLIN, 0 },
                                 { crew->driver, POLLIN, 0 },
@@ -440,6 +459,7 @@ static void supervise(struct wsched *p, struct crew *crew)
                                 { crew->guard.epoll, POLLIN, 0 } };
         struct signalfd_siginfo info;
         int timeout = sooner(fork_due(p, crew), output_timeout_ms(crew->output));
+        timeout = sooner(timeout, lookout_due(p, crew));
         timeout = sooner(timeout, guard_timeout_ms(&crew->guard));
         timeout = sooner(timeout, timer_serve(p, crew->pids));
         if (crew->looks_left)
@@ -476,9 +496,11 @@ static void supervisor_child(struct wsched *p, pid_t driver, int report, const p
 
     if (!err) {
         robust_begin(p);
-        uint64_t guests[MASK_WORDS] = { 0 };
-        guard_find_dead(p, guests);
-        sweep_everything(p, dead, guests);
+        if (au32_load_acquire(&p->header->crew) > 1 || guests_used(p)) { /* somebody may have died */
+            uint64_t guests[MASK_WORDS] = { 0 };
+            guard_find_dead(p, guests);
+            sweep_everything(p, dead, guests);
+        }
         err = timer_begin(p, crew.pids);
         POINT("supervisor: swept, no worker forked");
         for (uint32_t i = 0; i < p->workers && !err; i++)

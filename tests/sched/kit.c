@@ -285,3 +285,18 @@ pid_t kit_worker_pid(const struct wsched *pool, uint32_t seat)
         sched_yield();
     return pid;
 }
+
+long kit_bell_sleepers(struct wsched *pool)
+{
+    struct au32 *bell = &pool->header->bell;
+    long n = syscall(SYS_futex, bell, FUTEX_CMP_REQUEUE, 0, 1L, bell, 0);
+
+    REQUIRE(n >= 0);
+    return n;
+}
+
+void kit_await_lookout(struct wsched *pool)
+{
+    while (!kit_bell_sleepers(pool))
+        sched_yield();
+}

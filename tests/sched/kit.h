@@ -43,5 +43,8 @@ long kit_long(struct wsched *pool, struct wsched_future f); /* waits; the result
 long kit_fib(int n);
 /* The pid of the worker in a seat, when it is in it: never 0, which kill() takes for all of us. */
 pid_t kit_worker_pid(const struct wsched *pool, uint32_t seat);
+/* How many sleep on the bell of lookout.c, as a requeue onto itself tells; and until one does. */
+long kit_bell_sleepers(struct wsched *pool);
+void kit_await_lookout(struct wsched *pool);
 
 #endif

@@ -14,22 +14,6 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-/* How many sleep on the bell, as a requeue onto itself tells. */
-static long sleepers(struct wsched *p)
-{
-    struct au32 *bell = &p->header->bell;
-    long n = syscall(SYS_futex, bell, FUTEX_CMP_REQUEUE, 0, 1L, bell, 0);
-
-    REQUIRE(n >= 0);
-    return n;
-}
-
-static void await_lookout(struct wsched *p)
-{
-    while (!sleepers(p))
-        sched_yield();
-}
-
 /* ---- kernels -------------------------------------------------------------------------------- */
 
 static const struct wsched_kernel *at_the_gate(void)
@@ -112,7 +96,7 @@ static struct wsched *open_pool(uint32_t workers)
     o.workers = workers;
     o.task_capacity = 64;
     REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
-    await_lookout(pool);
+    kit_await_lookout(pool);
     return pool;
 }
 
@@ -229,6 +213,7 @@ static void killed_and_stopped(void)
 
     for (uint32_t i = 0; i < 2; i++)
         (void)kit_worker_pid(pool, i);
+    kit_await_lookout(pool);
     for (int i = 0; i < 5; i++) {
         pid_t pid = find_lookout(pool);
         if (!pid) {
@@ -238,7 +223,7 @@ static void killed_and_stopped(void)
         REQUIRE(!kill(pid, SIGKILL));
         while (find_lookout(pool) == pid)
             sched_yield();
-        await_lookout(pool);
+        kit_await_lookout(pool);
     }
     pid_t stopped = find_lookout(pool);
     if (stopped)

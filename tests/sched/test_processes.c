@@ -357,6 +357,7 @@ static void idle_pool_sleeps(void)
 
     CHECK_EQ(kit_long(pool, kit_submit(pool, "add", NULL, 0)), 0);
     await_parked(pool);
+    kit_await_lookout(pool); /* the last to come up */
     for (uint32_t i = 0; i < 3; i++)
         pids[i] = i < 2 ? kit_worker_pid(pool, i) : pool->supervisor;
     for (uint32_t i = 0; i < 3; i++)
