@@ -24,7 +24,7 @@ static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spar
     uint32_t left = 0, right = 0, i = 0;
     for (; i + WORDS <= n; i += WORDS) {
         __m256i v = load_words(list + i);
-        uint32_t is_left = fast_sides(v, side), count = count_bits(is_left);
+        uint32_t is_left = fast_sides(list + i, side), count = count_bits(is_left);
         store_words(list + left, pack(v, is_left)); /* up to what has been read */
         store_words(spare + right, pack(v, is_left ^ 0xff));
         left += count;

@@ -160,7 +160,7 @@ void fast_part_rough_avx2(uint32_t *list, int32_t *rough, uint32_t n, const uint
     uint32_t *words = (uint32_t *)rough;
     for (; i + WORDS <= n; i += WORDS) {
         __m256i v = load_words(list + i), x = load_words(words + i);
-        uint32_t is_left = fast_sides(v, side), is_right = is_left ^ 0xff;
+        uint32_t is_left = fast_sides(list + i, side), is_right = is_left ^ 0xff;
         store_words(list + left, pack(v, is_left)); /* up to what has been read */
         store_words(words + left, pack(x, is_left));
         store_words(spare + right, pack(v, is_right));
