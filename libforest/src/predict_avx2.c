@@ -15,15 +15,11 @@
 
 #define FETCHED_AHEAD 32u /* rows whose nodes are on their way */
 
-/*
- * A gather merges into its target, so it waits for whatever was last in that register; the compiler
- * takes any, for all lanes are replaced. The empty asm keeps it from knowing.
- */
-static inline __m256 gather(const float *from, __m256i at)
+/* Values at eight indices. Gathers are slower, on some processors by far. */
+static inline __m256 values_at(const float *from, const uint32_t *at)
 {
-    __m256i all = _mm256_set1_epi32(-1);
-    __asm__("" : "+x"(all));
-    return _mm256_mask_i32gather_ps(_mm256_setzero_ps(), from, at, _mm256_castsi256_ps(all), 4);
+    return _mm256_set_ps(from[at[7]], from[at[6]], from[at[5]], from[at[4]], from[at[3]],
+                         from[at[2]], from[at[1]], from[at[0]]);
 }
 
 static uint32_t split(const float *column, float threshold, uint32_t *row, uint32_t n,
@@ -34,7 +30,7 @@ static uint32_t split(const float *column, float threshold, uint32_t *row, uint3
 
     for (; k + WORDS <= n; k += WORDS) {
         __m256i r = load_words(row + k);
-        __m256 is_left = _mm256_cmp_ps(gather(column, r), t, _CMP_LE_OQ);
+        __m256 is_left = _mm256_cmp_ps(values_at(column, row + k), t, _CMP_LE_OQ);
         uint32_t to_left = (uint32_t)_mm256_movemask_ps(is_left), count = count_bits(to_left);
         store_words(spare + right, pack(r, to_left ^ 0xff));
         store_words(row + left, pack(r, to_left));
@@ -94,9 +90,12 @@ step(const struct node *tree, const float *rows, __m256i width, const struct lis
     __m256i right = _mm256_castps_si256(_mm256_shuffle_ps(link0, link1, 0x88));
     __m256i feature = _mm256_castps_si256(_mm256_shuffle_ps(link0, link1, 0xdd));
     __m256i cell = _mm256_add_epi32(_mm256_mullo_epi32(r, width), feature);
-    __m256d values = _mm256_permute4x64_pd(_mm256_castps_pd(gather(rows, cell)), 0xd8);
-    __m256d value0 = _mm256_cvtps_pd(_mm_castpd_ps(_mm256_castpd256_pd128(values)));
-    __m256d value1 = _mm256_cvtps_pd(_mm_castpd_ps(_mm256_extractf128_pd(values, 1)));
+    uint32_t c[WORDS];
+    store_words(c, cell);
+    __m256d value0 = _mm256_cvtps_pd(
+        _mm_set_ps(rows[c[5]], rows[c[4]], rows[c[1]], rows[c[0]]));
+    __m256d value1 = _mm256_cvtps_pd(
+        _mm_set_ps(rows[c[7]], rows[c[6]], rows[c[3]], rows[c[2]]));
     __m256 is_left0 = _mm256_castpd_ps(_mm256_cmp_pd(value0, number0, _CMP_LE_OQ));
     __m256 is_left1 = _mm256_castpd_ps(_mm256_cmp_pd(value1, number1, _CMP_LE_OQ));
     __m256i is_left = _mm256_castps_si256(_mm256_shuffle_ps(is_left0, is_left1, 0x88));
