@@ -47,10 +47,16 @@ static inline __m256i prefix_sums(__m256i x)
 
 static int32_t sum_up(const int32_t *rough, uint32_t n)
 {
-    int32_t sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += rough[i] >> ROUGH_WEIGHT_BITS;
-    return sum;
+    __m256i sum = _mm256_setzero_si256();
+    for (uint32_t i = 0; i < n; i += WORDS) {
+        __m256i sums = sums_of(load_words((const uint32_t *)rough + i));
+        sum = _mm256_add_epi32(sum, n - i < WORDS
+                                        ? _mm256_and_si256(sums, word_mask(low_bits(n - i)))
+                                        : sums);
+    }
+    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
 }
 
 /* A rate that may in truth be as good as this one. */

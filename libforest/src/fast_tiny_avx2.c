@@ -111,9 +111,13 @@ static inline struct bests scan_lanes(const struct fast_tiny *t, const struct ti
     bool weighted = t->weight_least > 0.0;
     __m256d s = _mm256_setzero_pd(), w = s, all_s = _mm256_set1_pd(node->s),
             all_w = _mm256_set1_pd(node->w), least = _mm256_set1_pd(t->weight_least);
-    struct bests b = { s, _mm256_set1_pd(1.0), s, s, s };
+    __m256d pos = s, one = _mm256_set1_pd(1.0);
+    __m256i place = _mm256_set1_epi64x(1);
+    struct bests b = { s, one, s, s, s };
     for (uint32_t p = 1; p <= last; p++) {
         __m256d ds, dw;
+        pos = _mm256_add_pd(pos, one);
+        place = _mm256_add_epi64(place, place);
         worth_at((const struct tiny *)t, l, p - 1, &ds, &dw);
         s = _mm256_add_pd(s, ds);
         w = _mm256_add_pd(w, dw);
@@ -122,11 +126,10 @@ static inline struct bests scan_lanes(const struct fast_tiny *t, const struct ti
         __m256d rest = _mm256_sub_pd(all_w, w);
         __m256d d = _mm256_sub_pd(_mm256_mul_pd(s, all_w), _mm256_mul_pd(all_s, w));
         __m256d top = _mm256_mul_pd(d, d), bottom = _mm256_mul_pd(w, rest);
-        __m256d tie = _mm256_castsi256_pd(
-            _mm256_sll_epi64(l->ties, _mm_cvtsi32_si128((int)(63 - p)))); /* in the sign */
-        __m256d cut = _mm256_andnot_pd(tie, _mm256_cmp_pd(_mm256_mul_pd(top, b.bottom),
-                                                          _mm256_mul_pd(b.top, bottom),
-                                                          _CMP_GT_OQ));
+        __m256d cut = _mm256_cmp_pd(_mm256_mul_pd(top, b.bottom), _mm256_mul_pd(b.top, bottom),
+                                    _CMP_GT_OQ);
+        __m256i tie = _mm256_cmpeq_epi64(_mm256_and_si256(l->ties, place), place);
+        cut = _mm256_andnot_pd(_mm256_castsi256_pd(tie), cut);
         if (weighted)
             cut = _mm256_and_pd(cut, _mm256_and_pd(_mm256_cmp_pd(w, least, _CMP_GE_OQ),
                                                    _mm256_cmp_pd(rest, least, _CMP_GE_OQ)));
@@ -134,7 +137,7 @@ static inline struct bests scan_lanes(const struct fast_tiny *t, const struct ti
         b.bottom = _mm256_blendv_pd(b.bottom, bottom, cut);
         b.s = _mm256_blendv_pd(b.s, s, cut);
         b.w = _mm256_blendv_pd(b.w, w, cut);
-        b.pos = _mm256_blendv_pd(b.pos, _mm256_set1_pd(p), cut);
+        b.pos = _mm256_blendv_pd(b.pos, pos, cut);
     }
     return b;
 }
