@@ -25,6 +25,7 @@ peer()
 bin=$build/bench/sched/peers
 python=python3
 /usr/bin/python3 -c 'import distributed' 2>/dev/null && python=/usr/bin/python3
+peer floor "${CC:-gcc}" -O2 bench/sched/peers/floor.c -o "$bin/floor"
 peer openmp "${CC:-gcc}" -O2 -fopenmp bench/sched/peers/openmp.c -o "$bin/openmp"
 llvm=$(ls -d /usr/lib/llvm-*/lib 2>/dev/null | tail -1)
 peer libomp clang -O2 -fopenmp=libomp -L"${llvm:-/usr/lib}" bench/sched/peers/openmp.c -o "$bin/libomp"
@@ -37,6 +38,7 @@ run_peer()
 {
     local root=
     case $1 in
+    floor) "$bin/floor" ;;
     openmp) "$bin/openmp" 'OpenMP (gcc)' ;;
     libomp) "$bin/libomp" 'OpenMP (LLVM)' ;;
     tbb) "$bin/tbb" ;;
