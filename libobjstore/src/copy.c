@@ -11,17 +11,23 @@
  * quarters of the last-level cache on: on a virtual machine that sees a whole host's cache that
  * is hundreds of megabytes.
  *
- * Four pages are copied side by side, a line of each in turn: the processor prefetches within a
- * page only, and so has four of them under way.
- *
- * Between a quarter of a megabyte and that limit a string instruction is the fastest, if the
- * processor says that it has a fast one.
+ * There are two ways to do each, and which one is faster is the processor's affair: by half, or by
+ * as much slower. Past the caches, four pages side by side, a line of each in turn, keep four
+ * prefetches under way, which stay within a page; other processors are at their best
+ * with one line after the other. Into the caches, a string instruction beats memcpy() where it is a
+ * fast one, from some size on. So a handle times its first copies, each way in turn, and goes
+ * on with the way that was the faster at its best: what disturbs a copy makes it slower, never
+ * faster. After some thousands of copies it tries again.
  */
 #include "copy.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
 
 /* ---- what is in the caches ------------------------------------------------------------------- */
 
@@ -49,11 +55,35 @@ static bool was_just_copied_to(struct copies *recent, const void *to, size_t siz
     return is_warm;
 }
 
-/* ---- copies ---------------------------------------------------------------------------------- */
+/* ---- ways ------------------------------------------------------------------------------------ */
 
 #if defined(__x86_64__)
-#include <cpuid.h>
-#include <emmintrin.h>
+#define TRY_AGAIN 8192u /* copies */
+#define TRIAL_BYTES ((size_t)256 << 10) /* of a longer copy: it has room for several */
+
+/* relaxed, all: advice to threads of this process. Which way to go, and is it a trial? */
+static uint32_t choose(struct copy_ways *ways, bool *is_trial)
+{
+    uint32_t count = au32_load_relaxed(&ways->count);
+
+    au32_store_relaxed(&ways->count, count + 1 < TRY_AGAIN ? count + 1 : 0);
+    *is_trial = count < 2 * COPY_TRIALS;
+    if (count < 2) /* what was learnt long ago */
+        au32_store_relaxed(&ways->best[count], 0);
+    return *is_trial ? count % 2
+                     : au32_load_relaxed(&ways->best[1]) < au32_load_relaxed(&ways->best[0]);
+}
+
+static void note(struct copy_ways *ways, uint32_t way, uint64_t ticks, size_t size)
+{
+    uint64_t now = (ticks << 20) / size, best = au32_load_relaxed(&ways->best[way]);
+
+    now = now < UINT32_MAX ? now + 1 : UINT32_MAX;
+    if (!best || now < best)
+        au32_store_relaxed(&ways->best[way], (uint32_t)now);
+}
+
+/* ---- past the caches ------------------------------------------------------------------------- */
 
 #define PAGE ((size_t)4096)
 #define SIDE_BY_SIDE ((size_t)4)
@@ -72,23 +102,41 @@ static void stream_line(char *to, const char *from)
     _mm_stream_si128((__m128i *)(void *)(to + 48), d);
 }
 
-/* `to` is at the start of a line. Returns how much was copied: all but less than four pages. */
-static size_t stream(char *to, const char *from, size_t size)
+/* `to` is at the start of a line. The order of such stores is nobody's: see the caller's fence. */
+static void stream(char *to, const char *from, size_t size, uint32_t way)
 {
-    size_t whole = size - size % (SIDE_BY_SIDE * PAGE);
+    size_t at = 0;
 
-    for (size_t at = 0; at < whole; at += SIDE_BY_SIDE * PAGE)
+    for (; way == 0 && at + SIDE_BY_SIDE * PAGE <= size; at += SIDE_BY_SIDE * PAGE)
         for (size_t line = 0; line < PAGE; line += LINE)
             for (size_t page = 0; page < SIDE_BY_SIDE * PAGE; page += PAGE)
                 stream_line(to + at + page + line, from + at + page + line);
-    _mm_sfence(); /* such stores are in no order: before the seal */
-    return whole;
+    for (; at + LINE <= size; at += LINE)
+        stream_line(to + at, from + at);
+    memcpy(to + at, from + at, size - at);
+}
+
+static void copy_cold(struct copy_ways *ways, char *to, const char *from, size_t size)
+{
+    for (size_t n; size; to += n, from += n, size -= n) {
+        bool is_trial;
+        uint32_t way = choose(ways, &is_trial);
+        uint64_t begin = is_trial ? __rdtsc() : 0;
+
+        n = is_trial && size >= 2 * TRIAL_BYTES ? TRIAL_BYTES : size;
+        stream(to, from, n, way);
+        _mm_sfence(); /* before the seal */
+        if (is_trial)
+            note(ways, way, __rdtsc() - begin, n);
+    }
 }
 #endif
 
+/* ---- into the caches ------------------------------------------------------------------------- */
+
 /* The sanitizers do not see what assembly reads and writes. */
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define STRING_MIN ((size_t)256 << 10)
+#define LARGE ((size_t)256 << 10)
 #define FAST_STRINGS (1u << 9) /* of leaf 7, ebx */
 
 static bool has_fast_strings(void)
@@ -103,36 +151,37 @@ static bool has_fast_strings(void)
     return seen == 2;
 }
 
-static void copy_string(void *to, const void *from, size_t size)
+static void copy_warm(struct copies *recent, void *to, const void *from, size_t size)
 {
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+    struct copy_ways *ways = &recent->ways[size < LARGE ? COPY_WARM : COPY_WARM_LARGE];
+    bool is_trial = false;
+    uint32_t way = size < COPY_STREAM_COLD || !has_fast_strings() ? 0 : choose(ways, &is_trial);
+    uint64_t begin = is_trial ? __rdtsc() : 0;
+    size_t left = size;
+
+    if (way == 0)
+        memcpy(to, from, size);
+    else
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(left) : : "memory");
+    if (is_trial)
+        note(ways, way, __rdtsc() - begin, size);
 }
 #else
-#define STRING_MIN SIZE_MAX
-static bool has_fast_strings(void)
+static void copy_warm(struct copies *recent, void *to, const void *from, size_t size)
 {
-    return false;
-}
-
-static void copy_string(void *to, const void *from, size_t size)
-{
+    (void)recent;
     memcpy(to, from, size);
 }
 #endif
 
 void copy_in(struct copies *recent, void *to, const void *from, size_t size)
 {
-    size_t done = 0;
-    bool is_warm =
-        size < COPY_STREAM_COLD || (size < COPY_STREAM_MIN && was_just_copied_to(recent, to, size));
-
-    if (is_warm && size >= STRING_MIN && has_fast_strings()) {
-        copy_string(to, from, size);
+#if defined(__x86_64__)
+    if (size >= COPY_STREAM_COLD && (uintptr_t)to % LINE == 0 &&
+        (size >= COPY_STREAM_MIN || !was_just_copied_to(recent, to, size))) {
+        copy_cold(&recent->ways[COPY_COLD], to, from, size);
         return;
     }
-#if defined(__x86_64__)
-    if (!is_warm && (uintptr_t)to % LINE == 0)
-        done = stream(to, from, size);
 #endif
-    memcpy((char *)to + done, (const char *)from + done, size - done);
+    copy_warm(recent, to, from, size);
 }

@@ -13,10 +13,23 @@
 
 #define COPY_RECENT 8u
 
-/* A handle's last large copies: what of the store may be in the caches. Advice. Zero is good. */
+enum copy_kind { COPY_COLD, COPY_WARM, COPY_WARM_LARGE, COPY_KINDS };
+
+/* Two ways to copy, and how fast they were. All zero: not tried yet. */
+struct copy_ways {
+    struct au32 best[2]; /* the fewest ticks that a MiB took; 0: none did yet */
+    struct au32 count;   /* copies since they were tried anew */
+};
+#define COPY_TRIALS 8u /* of each way */
+
+/*
+ * A handle's last large copies: what of the store may be in the caches, and which way of copying
+ * is the fastest. Advice. Zero is good.
+ */
 struct copies {
     struct au64 places[COPY_RECENT];
     struct au32 next;
+    struct copy_ways ways[COPY_KINDS];
 };
 
 /* As memcpy(); to the same effect for who sees the object sealed afterwards. */

@@ -106,6 +106,7 @@ void cache_init(struct objstore *s)
         uint64_t spread = (uint32_t)((s->lease * CACHES + i) * 0x9e3779b1u);
 
         c->run_cursor = (uint32_t)(spread * s->geo.pages >> 32);
+        c->run_back = UINT32_MAX;
         c->block_cursor = (uint32_t)s->geo.blocks;
         c->group_cursor = (uint32_t)(spread * s->geo.slot_hint_words >> 32);
     }

@@ -65,13 +65,45 @@ void pages_release_held(struct objstore *s, uint32_t first, uint32_t count)
     }
 }
 
+/*
+ * Pages that were used are in the process's page tables, and perhaps in the caches: they are worth
+ * more than the next that nobody touched yet. When the oldest runs are forgotten, the next search
+ * begins at the first of them; but what it then reads again on its way there shall cost
+ * no more than the pages are worth.
+ */
+#define WORDS_PER_PAGE 64u
+
+static void forget_half(struct cache *c)
+{
+    for (uint32_t i = 0; i < CACHE_RUNS / 2; i++) {
+        if (c->runs[i].first < c->run_back)
+            c->run_back = c->runs[i].first;
+        c->run_forgotten += c->runs[i].pages;
+        c->runs[i] = c->runs[i + CACHE_RUNS / 2];
+    }
+    c->run_count = CACHE_RUNS / 2;
+    if (c->run_back < c->run_cursor &&
+        c->run_cursor - c->run_back <= c->run_forgotten * WORDS_PER_PAGE) {
+        c->run_cursor = c->run_back;
+        c->run_back = UINT32_MAX;
+        c->run_forgotten = 0;
+    }
+}
+
 void pages_remember(struct cache *c, uint32_t first, uint32_t count)
 {
-    if (c->run_count == CACHE_RUNS) { /* forget the oldest half */
-        for (uint32_t i = 0; i < CACHE_RUNS / 2; i++)
-            c->runs[i] = c->runs[i + CACHE_RUNS / 2];
-        c->run_count = CACHE_RUNS / 2;
+    struct run *last = &c->runs[c->run_count ? c->run_count - 1 : 0];
+
+    if (c->run_count && last->first + last->pages == first) {
+        last->pages += count;
+        return;
     }
+    if (c->run_count && first + count == last->first) {
+        *last = (struct run){ first, last->pages + count };
+        return;
+    }
+    if (c->run_count == CACHE_RUNS)
+        forget_half(c);
     c->runs[c->run_count++] = (struct run){ first, count };
 }
 

@@ -43,6 +43,8 @@ struct cache {
     uint32_t slots_count;
     uint32_t run_count;
     uint32_t run_cursor;   /* pages: where the last search ended */
+    uint32_t run_back;     /* the first of the runs that were forgotten since it went back */
+    uint64_t run_forgotten; /* how many pages they have */
     uint32_t block_cursor; /* blocks: likewise */
     uint32_t group_cursor; /* slot hint words: likewise */
     uint64_t last_created; /* slot.created of what was made last */

@@ -26,9 +26,24 @@ static bool all_are(const unsigned char *bytes, size_t size, unsigned char value
     return true;
 }
 
-static void is_exact(void)
+/* Each way that it may find the fastest; -1: as it tries them. */
+static struct copies with_way(int way)
 {
     struct copies recent = { 0 };
+
+    for (int kind = 0; kind < COPY_KINDS && way >= 0; kind++) {
+        struct copy_ways *ways = &recent.ways[kind];
+
+        au32_store_relaxed(&ways->best[way], 1); /* relaxed: alone */
+        au32_store_relaxed(&ways->best[!way], 2);
+        au32_store_relaxed(&ways->count, 2 * COPY_TRIALS);
+    }
+    return recent;
+}
+
+static void check_way(int way)
+{
+    struct copies recent = with_way(way);
     static const size_t sizes[] = { 0,
                                     1,
                                     64,
@@ -67,4 +82,27 @@ static void is_exact(void)
     free(to);
 }
 
-TESTS("copy", { "a copy of any size and alignment is exact, and touches nothing else", is_exact })
+static void is_exact(void)
+{
+    for (int way = -1; way < 2; way++)
+        check_way(way);
+}
+
+/* It tries both as often, and then stays with the faster one. */
+static void decides(void)
+{
+    static _Alignas(64) unsigned char to[4 * COPY_STREAM_COLD], from[sizeof to];
+    struct copies recent = { 0 };
+
+    for (uint32_t i = 0; i < 6 * COPY_TRIALS; i++) /* one place after the other: none is warm */
+        copy_in(&recent, to + i % 4 * COPY_STREAM_COLD / 2, from, COPY_STREAM_COLD);
+    for (int kind = 0; kind < COPY_WARM_LARGE; kind++) {
+        struct copy_ways *ways = &recent.ways[kind];
+
+        if (au32_load_relaxed(&ways->count) >= 2 * COPY_TRIALS) /* relaxed, all: alone */
+            CHECK(au32_load_relaxed(&ways->best[0]) && au32_load_relaxed(&ways->best[1]));
+    }
+}
+
+TESTS("copy", { "a copy of any size and alignment is exact, and touches nothing else", is_exact },
+      { "both ways are tried, and timed", decides })
