@@ -22,6 +22,11 @@
  * differ. doomed_looked only grows, so one who slept does not take a later look back. Who stops or
  * dies between D2 and D3 leaves them different. A death before D1: the sweep looks at every DOOMED
  * slot.
+ *
+ * As long as deleted objects are held they differ, so who needs room would look at all slots again
+ * and again. A handle therefore remembers what stayed, if it did every D1 since D2 itself. While
+ * doomed_left is what it was then, nothing else is DOOMED and counted: those few are looked at
+ * instead, until none of them is left. That changes nothing that others see.
  */
 #include "reap.h"
 #include "alloc.h"
@@ -121,26 +126,75 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
     }
 }
 
-uint32_t reap_left(struct objstore *s)
+/* D2 is done. What stays goes into `memory`, if that is not NULL. */
+static uint32_t look_at_all(struct objstore *s, uint64_t looked, uint64_t left,
+                            struct left *memory)
 {
-    uint64_t looked = au64_load_acquire(&s->header->doomed_looked); /* D3 */
-    uint64_t left = au64_load_acquire(&s->header->doomed_left);     /* D2 */
-    uint32_t freed = 0;
+    uint32_t freed = 0, stay = 0, slots = slots_in_use(s);
 
-    if (left == looked || !s->rw)
-        return 0;
     POINT("reap: to look at all slots");
-    uint32_t slots = slots_in_use(s);
     for (uint32_t i = 0; i < slots; i++) {
         uint64_t word = au64_load_seq_cst(&slot_at(s, i)->word); /* E2 */
 
         if (word_state(word) != SLOT_DOOMED)
             continue;
-        reclaim_if_unpinned(s, i, word, RECLAIM_FRESH);           /* or D1 */
-        freed += au64_load_relaxed(&slot_at(s, i)->word) != word; /* relaxed: a count */
+        reclaim_if_unpinned(s, i, word, RECLAIM_FRESH);        /* or D1 */
+        if (au64_load_relaxed(&slot_at(s, i)->word) != word) { /* relaxed: a count */
+            freed++;
+        } else if (memory && stay++ < LEFT_MAX) {
+            memory->held[stay - 1].word = word;
+            memory->held[stay - 1].slot = i;
+        }
+    }
+    if (memory) {
+        memory->seen = left + stay; /* every D1 was ours, or it is another number */
+        memory->count = stay <= LEFT_MAX ? stay : 0;
     }
     POINT("reap: looked at all slots, not noted");
     au64_cas_acq_rel(&s->header->doomed_looked, &looked, left); /* D3 */
+    return freed;
+}
+
+/* At those few that stayed. */
+static uint32_t look_again(struct objstore *s, struct left *memory)
+{
+    uint32_t freed = 0, stay = 0;
+
+    for (uint32_t i = 0; i < memory->count; i++) {
+        uint32_t slot = memory->held[i].slot;
+        uint64_t word = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2 */
+
+        if (word != memory->held[i].word)
+            continue; /* whoever held it freed it */
+        if (pins_any(s, slot, word)) {
+            memory->held[stay++] = memory->held[i];
+            continue;
+        }
+        reclaim_if_unpinned(s, slot, word, RECLAIM_FRESH);
+        freed++;
+    }
+    memory->count = stay;
+    return freed;
+}
+
+uint32_t reap_left(struct objstore *s)
+{
+    uint64_t looked = au64_load_acquire(&s->header->doomed_looked); /* D3 */
+    uint64_t left = au64_load_acquire(&s->header->doomed_left);     /* D2 */
+    struct left *memory = &s->left;
+    uint32_t freed = 0;
+
+    if (left == looked || !s->rw)
+        return 0;
+    if (au32_xchg_acq_rel(&memory->busy, 1)) /* another thread looks */
+        return look_at_all(s, looked, left, NULL);
+    if (memory->count && memory->seen == left)
+        freed = look_again(s, memory);
+    else
+        memory->count = 0;
+    if (!memory->count)
+        freed += look_at_all(s, looked, left, memory);
+    au32_store_release(&memory->busy, 0); /* pairs with the exchange */
     return freed;
 }
 

@@ -54,6 +54,18 @@ struct cache {
     uint64_t cells[CELL_CLASSES][CACHE_CELLS]; /* block * BLOCK_CELLS + cell */
 };
 
+/* What reap_left() found held when it last looked at all slots; advice. */
+#define LEFT_MAX 128u
+struct left {
+    struct au32 busy; /* a thread has it */
+    uint32_t count;   /* 0: nothing is known */
+    uint64_t seen;    /* header.doomed_left then */
+    struct {
+        uint64_t word;
+        uint32_t slot;
+    } held[LEFT_MAX];
+};
+
 /* ---- the handle ------------------------------------------------------------------------------ */
 
 struct objstore {
@@ -86,6 +98,7 @@ struct objstore {
     struct au32 replacing;               /* a thread of ours uses our lease's `heir` */
     struct spill *spill;                 /* NULL: a store that makes no room by itself */
     struct copies copies;                /* where puts went last */
+    struct left left;
     struct cache caches[CACHES];
 };
 

@@ -5,6 +5,7 @@
  */
 #include "help.h"
 #include "pin.h"
+#include "point.h"
 #include "store.h"
 #include "test.h"
 
@@ -102,6 +103,67 @@ static void is_held(void)
     objstore_close(s);
 }
 
+static int looks;
+static void count_looks(const char *point)
+{
+    looks += !strcmp(point, "reap: to look at all slots");
+}
+
+static uint64_t looks_of_stats(struct objstore *s, int *deleted)
+{
+    struct objstore_stats stats;
+
+    looks = 0;
+    REQUIRE_OK(objstore_stats(s, &stats));
+    *deleted = (int)stats.objects_deleted;
+    return (uint64_t)looks;
+}
+
+/* While what is deleted stays held nobody looks at all slots twice; and yet all is found. */
+static void is_looked_for_once(void)
+{
+    enum { HELD = 5 };
+    struct objstore *s = help_store(CAPACITY), *other = help_attach(s);
+    struct objstore_view views[HELD];
+    int deleted;
+
+    test_point = count_looks;
+    for (uint64_t n = 0; n < HELD; n++) {
+        struct objstore_id id = help_id(n);
+
+        REQUIRE_OK(objstore_put(s, &id, "x", 1, NULL));
+        REQUIRE_OK(objstore_get(other, &id, 0, &views[n]));
+        if (n < HELD - 1)
+            REQUIRE_OK(objstore_delete(s, &id));
+    }
+    CHECK_EQ(looks_of_stats(s, &deleted), 1);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(looks_of_stats(s, &deleted), 0);
+    CHECK_EQ(deleted, HELD - 1);
+
+    CHECK(unpin(other, views[0].pin[0], views[0].pin[1])); /* unseen: found all the same */
+    objstore_release(other, &views[1]);
+    CHECK_EQ(looks_of_stats(s, &deleted), 0);
+    CHECK_EQ(deleted, HELD - 3);
+
+    struct objstore_id last = help_id(HELD - 1); /* one more is held: a new look, by who has not */
+    REQUIRE_OK(objstore_delete(other, &last));
+    CHECK(unpin(other, views[HELD - 1].pin[0], views[HELD - 1].pin[1]));
+    CHECK_EQ(looks_of_stats(s, &deleted), 1);
+    CHECK_EQ(deleted, HELD - 3);
+
+    CHECK(unpin(other, views[2].pin[0], views[2].pin[1]));
+    CHECK(unpin(other, views[3].pin[0], views[3].pin[1]));
+    CHECK_EQ(looks_of_stats(s, &deleted), 1); /* none is left: the last look says so to all */
+    CHECK_EQ(deleted, 0);
+    CHECK(!is_noted(s));
+    test_point = NULL;
+    CHECK_EQ(help_used(s), 0);
+    objstore_close(other);
+    CHECK(help_is_sound(s));
+    objstore_close(s);
+}
+
 /* A reader and a deleter of the same few ids, as fast as they can. */
 enum { IDS = 4, TURNS = 200000, VIEWS = 20000, RACING = 200 };
 
@@ -186,4 +248,5 @@ static void races(void)
 
 TESTS("left unseen", { "makes room for who needs it", makes_room },
       { "is not counted or listed", is_not_counted }, { "but stays while it is held", is_held },
+      { "is looked for once while it is held", is_looked_for_once },
       { "a reader and a deleter race", races })
