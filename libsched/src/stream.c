@@ -273,6 +273,7 @@ int wsched_next(struct wsched *p, struct wsched_future future, void *buf, size_t
         if (!future_held(p, future.v, &index, &word)) /* Y5 */
             return -EINVAL;
         struct stream_record *s = stream_of(p, index);
+        POINT("stream: record found, not looked at");
         int got = s ? take(p, s, future.v, index, buf, cap, size) : -EINVAL;
         if (got || word_is_over(word))
             return got;
