@@ -297,7 +297,50 @@ static void at_once(void)
     objstore_close(s);
 }
 
+/* Put objects, note which places they took, and delete them, in order or not. */
+enum { REUSED = 200, REUSED_BYTES = 64 << 10 };
+
+static void use_places(struct objstore *s, uint64_t first, uint64_t step, const void **places)
+{
+    static const char bytes[REUSED_BYTES];
+
+    for (uint64_t n = 0; n < REUSED; n++) {
+        struct objstore_id id = help_id(first + n);
+        struct objstore_view view;
+
+        REQUIRE_OK(objstore_put(s, &id, bytes, sizeof bytes, NULL));
+        REQUIRE_OK(objstore_get(s, &id, 0, &view));
+        places[n] = view.data;
+        objstore_release(s, &view);
+    }
+    for (uint64_t n = 0; n < REUSED; n++) {
+        struct objstore_id id = help_id(first + n * step % REUSED);
+
+        REQUIRE_OK(objstore_delete(s, &id));
+    }
+}
+
+/* A store is larger than what is in it: what was freed is taken again before fresh pages are. */
+static void freed_first(void)
+{
+    for (uint64_t step = 1; step <= 77; step += 76) {
+        struct objstore *s = help_store(64 << 20);
+        const void *before[REUSED], *after[REUSED];
+        int again = 0;
+
+        use_places(s, 0, step, before);
+        use_places(s, REUSED, step, after);
+        for (int i = 0; i < REUSED; i++)
+            for (int j = 0; j < REUSED; j++)
+                again += before[i] == after[j];
+        CHECK_EQ(again, REUSED);
+        CHECK(help_is_sound(s));
+        objstore_close(s);
+    }
+}
+
 TESTS("scale", { "hundreds of thousands of small objects; verify is linear", many_small },
       { "one object of nearly the capacity", one_large },
+      { "freed room is used again first", freed_first },
       { "thousands of attachments leave nothing", over_a_life },
       { "hundreds of processes at once", at_once })
