@@ -57,6 +57,8 @@
 
 #include <string.h>
 
+#define MAP_LOOKS 64u /* words of the free map at a time */
+
 static void count(struct wsched *p, enum task_state state)
 {
     struct seat *s = &p->seats[p->seat];
@@ -92,12 +94,15 @@ static bool take_slot(struct wsched *p, uint32_t index)
     return true;
 }
 
-static void take_from_map(struct wsched *p, uint32_t want)
+static void take_from_map(struct wsched *p, uint32_t want, uint32_t looks)
 {
-    uint32_t words = (p->task_count + 63) / 64;
+    uint32_t used = au32_load_relaxed(&p->header->tasks_used); /* relaxed: a piece more or less */
+    uint32_t words = ((used < p->task_count ? used : p->task_count) + 63) / 64;
+    uint32_t from = p->map_cursor;
 
-    for (uint32_t n = 0; n < words && p->free_count < want; n++) {
-        uint32_t at = (p->map_cursor + n) % words;
+    for (uint32_t n = 0; n < words && n < looks && p->free_count < want; n++) {
+        uint32_t at = (from + n) % words;
+        p->map_cursor = at;
         uint64_t bits = au64_load_relaxed(&p->free_map[at]); /* relaxed: the AND decides */
         uint64_t mine = 0;
         for (uint32_t i = p->free_count; bits && i < want; i++) {
@@ -113,22 +118,27 @@ static void take_from_map(struct wsched *p, uint32_t want)
             if (index < p->task_count)
                 take_slot(p, index);
         }
-        p->map_cursor = at;
     }
 }
 
+/*
+ * As long as there are slots that were never used, the map is looked at a piece at a time, so that
+ * the way to each new slot is short however large the pool is.
+ */
 static void refill(struct wsched *p)
 {
     uint32_t want = p->free_max / 2;
 
     want = want < 1 ? 1 : want > 64 ? 64 : want;
-    take_from_map(p, want);
+    take_from_map(p, want, MAP_LOOKS);
     while (!p->free_count && au32_load_relaxed(&p->header->tasks_used) < p->task_count) {
         uint32_t first = au32_add_acq_rel(&p->header->tasks_used, want);
         POINT("task: unused slots counted as used, not taken");
         for (uint32_t i = first; i < first + want && i < p->task_count; i++)
             take_slot(p, i);
     }
+    if (!p->free_count)
+        take_from_map(p, want, UINT32_MAX);
 }
 
 /* What is in our stock was ours when it came there; a sweep may have taken it from a dead us. */
