@@ -35,12 +35,17 @@ static struct found estimate(const struct block *b, const struct search *s)
     return b->worth ? estimate_packed_avx2(b, s) : estimate_vectors(b, s);
 }
 
-/* All bits of each of eight entries that has a rank above `last`. */
-static inline __m256i goes_right(const uint16_t *ranks, __m256i slots, uint32_t last)
+/*
+ * Which slots go right: a bit each, in b->temp3. All lists are looked up there, so it helps that this
+ * is smaller than the ranks.
+ */
+static void mark_sides(const struct block *b, const struct cut *c, const uint32_t *list)
 {
-    __m256i rank = _mm256_i32gather_epi32((const int *)(const void *)ranks, slots, 2);
-    rank = _mm256_and_si256(rank, _mm256_set1_epi32(0xffff));
-    return _mm256_cmpgt_epi32(rank, _mm256_set1_epi32((int)last));
+    uint32_t *right = b->temp3;
+    for (uint32_t i = 0; i < c->left; i++)
+        right[(list[i] & 0xffff) / 32] &= ~(1u << list[i] % 32);
+    for (uint32_t i = c->left; i < c->n; i++)
+        right[(list[i] & 0xffff) / 32] |= 1u << list[i] % 32;
 }
 
 static inline __m256i slots_of(__m256i entries)
@@ -48,16 +53,24 @@ static inline __m256i slots_of(__m256i entries)
     return _mm256_and_si256(entries, _mm256_set1_epi32(0xffff));
 }
 
+/* The sign of each of eight words: whether the slot goes right. */
+static inline __m256i goes_right(const uint32_t *right, __m256i slots)
+{
+    __m256i word = _mm256_i32gather_epi32((const int *)(const void *)right,
+                                          _mm256_srli_epi32(slots, 5), 4);
+    return _mm256_sllv_epi32(word, _mm256_andnot_si256(slots, _mm256_set1_epi32(31)));
+}
+
 /* Ranks in the order mean nothing, so that the side where a sample goes takes their place. */
 static void split_order(const struct block *b, const struct cut *c, const uint32_t *from,
                         uint32_t *order)
 {
-    const uint16_t *ranks = b->ranks + (size_t)c->feature * b->stride;
+    mark_sides(b, c, b->lists + (size_t)c->feature * b->stride + (order - b->order));
     __m256i flag = _mm256_set1_epi32(0x10000);
     for (uint32_t i = 0; i < c->n; i += WORDS) {
         __m256i slots = slots_of(load_words(from + i));
-        __m256i right = goes_right(ranks, slots, c->last_rank);
-        __m256i v = _mm256_or_si256(slots, _mm256_and_si256(right, flag));
+        __m256i side = _mm256_srli_epi32(goes_right(b->temp3, slots), 15);
+        __m256i v = _mm256_or_si256(slots, _mm256_and_si256(side, flag));
         if (i + WORDS <= c->n)
             store_words(order + i, v);
         else
@@ -66,14 +79,14 @@ static void split_order(const struct block *b, const struct cut *c, const uint32
     part_avx2(order, c->n, c->left, 0xffff, b->temp2);
 }
 
+/* After split_order(), which has marked the sides. */
 static void split_list(const struct block *b, const struct cut *c, uint32_t *list)
 {
-    const uint16_t *ranks = b->ranks + (size_t)c->feature * b->stride;
     uint32_t *right = b->temp, l = 0, r = 0;
     for (uint32_t i = 0; i < c->n; i += WORDS) {
         uint32_t valid = valid_words(c->n - i);
         __m256i v = load_words(list + i);
-        uint32_t left = ~mask_bits(goes_right(ranks, slots_of(v), c->last_rank)) & valid;
+        uint32_t left = ~mask_bits(goes_right(b->temp3, slots_of(v))) & valid;
         if (i + WORDS <= c->n) /* what is behind has been read */
             store_words(list + l, pack(v, left));
         else
