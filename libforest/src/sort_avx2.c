@@ -161,10 +161,9 @@ INLINE uint32_t *collect_words(const uint32_t *a, uint32_t valid, __m256i high, 
 /* The greater ones of a[0..end), in order, to `out`; returns their end. */
 static uint32_t *collect_greater(const uint32_t *a, uint32_t end, __m256i high, uint32_t *out)
 {
-    uint32_t i = 0;
-    for (; i + WORDS <= end; i += WORDS)
-        out = collect_words(a + i, 0xff, high, out);
-    return i < end ? collect_words(a + i, low_bits(end - i), high, out) : out;
+    for (uint32_t i = 0; i < end; i += WORDS)
+        out = collect_words(a + i, valid_words(end - i), high, out);
+    return out;
 }
 
 /* What is not greater of a[left..n), in order, to `out`; returns its end. */
@@ -248,11 +247,8 @@ INLINE void part_front(uint32_t *a, uint32_t left, uint32_t low, __m256i high,
 {
     __m256i bound = _mm256_set1_epi32((int)low);
     struct front f = { lesser_end, 0 };
-    uint32_t i = 0;
-    for (; i + WORDS <= left; i += WORDS)
-        part_front_words(a, i, left, 0xff, bound, high, &f, q, often);
-    if (i < left)
-        part_front_words(a, i, left, low_bits(left - i), bound, high, &f, q, often);
+    for (uint32_t i = 0; i < left; i += WORDS)
+        part_front_words(a, i, left, valid_words(left - i), bound, high, &f, q, often);
 }
 
 /* P1 alone. */
