@@ -130,10 +130,10 @@ struct kernels {
     struct found (*estimate)(const struct block *b, const struct search *s);
     /* The best cut as the rules find it. Ties must be in order. */
     struct found (*rate)(const struct block *b, const struct search *s);
-    /* Copy `from` to `order`, parted by the cut as the rules do. */
+    /* Copy `from` to `order`, a range of b->order, parted by the cut as the rules do. */
     void (*split_order)(const struct block *b, const struct cut *c, const uint32_t *from,
                         uint32_t *order);
-    /* Part the list; both sides keep their order. */
+    /* Part a list but that of the cut's feature, after split_order(); both sides keep their order. */
     void (*split_list)(const struct block *b, const struct cut *c, uint32_t *list);
     /* Sums of both children, and what is left of the parent's after taking the right's away. */
     void (*sum_children)(const struct block *b, const struct cut *c, const uint32_t *order,

@@ -56,8 +56,8 @@ static inline __m256i slots_of(__m256i entries)
 /* The sign of each of eight words: whether the slot goes right. */
 static inline __m256i goes_right(const uint32_t *right, __m256i slots)
 {
-    __m256i word = _mm256_i32gather_epi32((const int *)(const void *)right,
-                                          _mm256_srli_epi32(slots, 5), 4);
+    __m256i word =
+        _mm256_i32gather_epi32((const int *)(const void *)right, _mm256_srli_epi32(slots, 5), 4);
     return _mm256_sllv_epi32(word, _mm256_andnot_si256(slots, _mm256_set1_epi32(31)));
 }
 

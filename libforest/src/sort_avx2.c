@@ -184,32 +184,21 @@ struct back {
     uint32_t *lesser;            /* gets what is not greater */
 };
 
-/* P2 for eight places, of which not the last of all is one. */
-INLINE void part_back_words(uint32_t *a, __m256i high, struct back *b)
-{
-    __m256i v = load_words(a), next = load_words(a + 1), stays = _mm256_cmpgt_epi32(next, high);
-    uint32_t take = ~mask_bits(stays) & 0xff, lesser = ~greater_bits(v, high) & 0xff;
-    __m256i taken = spread(load_reversed(b->greater_end), take);
-    store_words(a, _mm256_blendv_epi8(taken, next, stays));
-    store_words(b->lesser, pack(v, lesser));
-    b->greater_end -= count_bits(take);
-    b->lesser += count_bits(lesser);
-}
-
 /* P2 for a[left..n). */
 static void part_back(uint32_t *a, uint32_t n, uint32_t left, __m256i high, struct back *b)
 {
-    uint32_t i = left;
-    for (; i + WORDS < n; i += WORDS)
-        part_back_words(a + i, high, b);
-    uint32_t valid = low_bits(n - i);
-    __m256i v = load_words(a + i), next = load_words(a + i + 1);
-    uint32_t take = (~greater_bits(next, high) | 1u << (n - i - 1)) & valid;
-    uint32_t lesser = ~greater_bits(v, high) & valid;
-    __m256i taken = spread(load_reversed(b->greater_end), take);
-    store_some(a + i, valid, _mm256_blendv_epi8(next, taken, word_mask(take)));
-    store_words(b->lesser, pack(v, lesser));
-    b->lesser += count_bits(lesser);
+    for (uint32_t i = left; i < n; i += WORDS) {
+        uint32_t valid = valid_words(n - i), last = n - i <= WORDS ? 1u << (n - i - 1) : 0;
+        __m256i v = load_words(a + i), next = load_words(a + i + 1), places = word_mask(valid);
+        uint32_t take = (~greater_bits(next, high) | last) & valid;
+        uint32_t lesser = ~greater_bits(v, high) & valid;
+        __m256i taken = spread(load_reversed(b->greater_end), take);
+        __m256i to = _mm256_blendv_epi8(next, taken, word_mask(take));
+        store_words(a + i, _mm256_blendv_epi8(v, to, places));
+        store_words(b->lesser, pack(v, lesser));
+        b->greater_end -= count_bits(take);
+        b->lesser += count_bits(lesser);
+    }
 }
 
 struct front {
