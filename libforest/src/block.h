@@ -12,7 +12,8 @@
  * Invariants
  *   B1  order and all lists whose ranks differ somewhere hold the same slots. (A list of equal
  *       ranks is never read beyond its first and last rank, so it is not kept up.)
- *   B2  Arrays end in BLOCK_PAD entries that may be read, and overwritten with anything.
+ *   B2  Arrays end in BLOCK_PAD entries that may be read, and overwritten with anything. The entry
+ *       before a list may be read, too.
  */
 #ifndef BLOCK_H
 #define BLOCK_H
