@@ -14,6 +14,10 @@ void errors_provoke(const struct error_row *row)
 {
     int err = row->provoke();
 
+    if (err == ERRORS_NOT_HERE) {
+        printf("    skipped: %s, %s\n", row->call, strerrorname_np(row->error));
+        return;
+    }
     if (err != -row->error)
         fprintf(stderr, "%s should say %s and says %d\n", row->call, strerrorname_np(row->error),
                 err);

@@ -15,10 +15,13 @@
 
 #include <stddef.h>
 
+/* What provokes it needs a user or a system that this is not: it is told, and the row left out. */
+#define ERRORS_NOT_HERE 1
+
 struct error_row {
     const char *call; /* NULL ends a table */
     int error;
-    int (*provoke)(void); /* what the call says: 0 or a negative errno value */
+    int (*provoke)(void); /* what the call says: 0 or a negative errno value; or ERRORS_NOT_HERE */
 };
 
 /* CHECK that it says what the row says. */
