@@ -23,7 +23,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 8u
+#define LAYOUT_VERSION 9u
 
 #define WORKERS_MAX 256u
 #define GUESTS_MAX 64u
@@ -394,7 +394,8 @@ struct header {
     struct au32 called;   /* there is a bit in the call map */
     struct au32 levels;   /* some task ever had another level than the normal one: levels.c */
     struct au32 bell;     /* 0 for ever: the kernel wakes who sleeps on it: lookout.c */
-    uint32_t pad6[11];
+    struct au32 map_filled; /* the free map may have a bit: task.c */
+    uint32_t pad6[10];
     struct level level[2]; /* low, high */
     struct resource resources[RESOURCES_MAX];
 };

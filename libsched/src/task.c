@@ -43,21 +43,24 @@
  *   E3  WAITED by CAS (acq_rel) -> T6 acquire.  Who ends a task knows that there are entries or
  *       bits to look at. Which ones: D1 of deps.c, P2 of park.c.
  *   E4  T8 acq_rel -> T2 of the next task in the slot: all reads of the old one come before.
+ *   E5  bit in the free map, fence, map_filled read (and set)  |  map_filled cleared, fence, map
+ *       read (and map_filled set again if there is a bit). So while it is 0 every bit's giver is
+ *       still to set it, and nobody looks through the map of a large pool for nothing.
  *
  * Crashes  After a death the supervisor takes every word of the dead seat further (T10), redoes
  *   T7 for what was over and not told (telling is repeatable: bits are cleared by CAS, wakes may
  *   be spurious), and raises header.lost: a PENDING task may be in no queue, because its hint
  *   went with the dead. A slot in the dead process's stock is in MAKING(dead). Bits of the free
- *   map that went with the dead are set again. If the supervisor dies, so do all workers; the
- *   next one sweeps all seats.
+ *   map that went with the dead are set again. A death in E5 may leave bits and map_filled 0: then
+ *   slots that were never used are taken first, until somebody gives another; when there are none
+ *   left, the map is looked through whatever map_filled says. If the supervisor dies, so do all
+ *   workers; the next one sweeps all seats.
  * Progress  Lock-free: a CAS fails only because another one succeeded.
  * Limits   A generation recurs after 2^29 uses of a slot.
  */
 #include "stream.h"
 
 #include <string.h>
-
-#define MAP_LOOKS 64u /* words of the free map at a time */
 
 static void count(struct wsched *p, enum task_state state)
 {
@@ -77,6 +80,10 @@ static void count(struct wsched *p, enum task_state state)
 void free_map_give(struct wsched *p, uint32_t index)
 {
     au64_or_acq_rel(&p->free_map[index / 64], 1ull << index % 64);
+    POINT("task: bit in the free map, which is said to be empty");
+    fence_seq_cst();                                   /* E5 */
+    if (!au32_load_relaxed(&p->header->map_filled))    /* relaxed: the fence orders it */
+        au32_store_relaxed(&p->header->map_filled, 1); /* relaxed: the bit is what counts */
 }
 
 /* T1. False: the hint was wrong. */
@@ -94,17 +101,19 @@ static bool take_slot(struct wsched *p, uint32_t index)
     return true;
 }
 
-static void take_from_map(struct wsched *p, uint32_t want, uint32_t looks)
+/* False: there was no bit. */
+static bool take_from_map(struct wsched *p, uint32_t want)
 {
-    uint32_t used = au32_load_relaxed(&p->header->tasks_used); /* relaxed: a piece more or less */
+    uint32_t used = au32_load_relaxed(&p->header->tasks_used); /* relaxed: E5, or we saw it full */
     uint32_t words = ((used < p->task_count ? used : p->task_count) + 63) / 64;
     uint32_t from = p->map_cursor;
+    bool any = false;
 
-    for (uint32_t n = 0; n < words && n < looks && p->free_count < want; n++) {
+    for (uint32_t n = 0; n < words && p->free_count < want; n++) {
         uint32_t at = (from + n) % words;
-        p->map_cursor = at;
         uint64_t bits = au64_load_relaxed(&p->free_map[at]); /* relaxed: the AND decides */
         uint64_t mine = 0;
+        any |= bits != 0;
         for (uint32_t i = p->free_count; bits && i < want; i++) {
             mine |= bits & -bits;
             bits &= bits - 1;
@@ -118,19 +127,32 @@ static void take_from_map(struct wsched *p, uint32_t want, uint32_t looks)
             if (index < p->task_count)
                 take_slot(p, index);
         }
+        p->map_cursor = at;
     }
+    return any;
 }
 
-/*
- * As long as there are slots that were never used, the map is looked at a piece at a time, so that
- * the way to each new slot is short however large the pool is.
- */
+/* If the map is empty, say so: until somebody gives a slot nobody looks again. */
+static void take_if_filled(struct wsched *p, uint32_t want)
+{
+    struct au32 *filled = &p->header->map_filled;
+
+    if (!au32_load_relaxed(filled) || take_from_map(p, want)) /* relaxed: a hint */
+        return;
+    POINT("task: free map empty, not said to be");
+    au32_store_relaxed(filled, 0); /* relaxed: the fence orders it */
+    fence_seq_cst();               /* E5 */
+    POINT("task: free map said to be empty, not looked at again");
+    if (take_from_map(p, want))
+        au32_store_relaxed(filled, 1); /* relaxed: the bits are what counts */
+}
+
 static void refill(struct wsched *p)
 {
     uint32_t want = p->free_max / 2;
 
     want = want < 1 ? 1 : want > 64 ? 64 : want;
-    take_from_map(p, want, MAP_LOOKS);
+    take_if_filled(p, want);
     while (!p->free_count && au32_load_relaxed(&p->header->tasks_used) < p->task_count) {
         uint32_t first = au32_add_acq_rel(&p->header->tasks_used, want);
         POINT("task: unused slots counted as used, not taken");
@@ -138,7 +160,7 @@ static void refill(struct wsched *p)
             take_slot(p, i);
     }
     if (!p->free_count)
-        take_from_map(p, want, UINT32_MAX);
+        (void)take_from_map(p, want);
 }
 
 /* What is in our stock was ours when it came there; a sweep may have taken it from a dead us. */
