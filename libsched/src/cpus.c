@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "wsched.h"
 
 #define CPUS_MASK_MAX 65536
@@ -106,13 +107,13 @@ static bool names_cpu(const char *controllers)
     return false;
 }
 
-static uint32_t cgroup_cpus(void)
+uint32_t cpus_of_cgroups(const char *list, const char *root)
 {
-    static const char *const v1[] = { "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct" };
-    char text[4096], *save = NULL;
+    static const char *const v1[] = { "cpu", "cpu,cpuacct" };
+    char text[4096], hierarchy[256], *save = NULL;
     uint32_t least = UINT32_MAX, n;
 
-    if (!read_text("/proc/self/cgroup", text, sizeof text))
+    if (!read_text(list, text, sizeof text))
         return UINT32_MAX;
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         char *controllers = strchr(line, ':'),
@@ -122,11 +123,12 @@ static uint32_t cgroup_cpus(void)
         *group++ = 0;
         controllers++;
         if (!*controllers) {
-            n = path_cpus("/sys/fs/cgroup", group, group_cpus_v2);
+            n = path_cpus(root, group, group_cpus_v2);
             least = n < least ? n : least;
         }
         for (size_t i = 0; names_cpu(controllers) && i < 2; i++) {
-            n = path_cpus(v1[i], group, group_cpus_v1);
+            snprintf(hierarchy, sizeof hierarchy, "%s/%s", root, v1[i]);
+            n = path_cpus(hierarchy, group, group_cpus_v1);
             least = n < least ? n : least;
         }
     }
@@ -135,7 +137,7 @@ static uint32_t cgroup_cpus(void)
 
 uint32_t wsched_cpus(void)
 {
-    uint32_t a = affinity_cpus(), c = cgroup_cpus();
+    uint32_t a = affinity_cpus(), c = cpus_of_cgroups("/proc/self/cgroup", "/sys/fs/cgroup");
 
     return a < c ? a : c;
 }
