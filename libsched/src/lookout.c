@@ -15,7 +15,7 @@
  *   lookout  a child of the supervisor that does nothing but sleep on the bell and pass it on:
  *            poll() cannot wait for a futex. It is a process, for a supervisor with two threads
  *            could not fork safely; it has closed all descriptors. It is forked some milliseconds
- *            after the workers, which must not wait for it.
+ *            after the workers, which must not wait for it: deaths before that are told by SIGCHLD.
  *   look     The bell does not say who, nor that anybody died: the main thread's exit alone rings
  *            it, and so does exec(). So the supervisor asks /proc/PID/stat, of its own children
  *            that it has not reaped, whose pids are theirs. A process that gave up its memory
