@@ -267,16 +267,17 @@ static double put2_part(struct pair *pair, int me, void *ctx)
 
     pair_start(pair);
     int64_t begin = monotonic_ns();
-    for (done = 0; done < job->n && !err; done++) {
+    for (done = 0; done < job->n && !err;) {
         struct id id = id_of(base + done);
 
         err = ops.put(h, &id, source, job->size);
-        if (done % 16 == 15 && monotonic_ns() - begin > budget_ns)
+        done += !err;
+        if (done % 16 == 0 && monotonic_ns() - begin > budget_ns)
             break;
     }
     double rate = (double)done * 1e9 / (double)(monotonic_ns() - begin);
-    if (!err)
-        err = delete_all(h, base, done);
+    if (h)
+        err |= delete_all(h, base, done);
     if (h)
         ops.detach(h);
     return err ? -1.0 : rate;

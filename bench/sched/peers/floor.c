@@ -103,13 +103,18 @@ static void up(void)
     int64_t begin = now_ns();
     pid_t pid = fork();
 
+    if (pid < 0)
+        exit(3);
     if (pid == 0) {
-        for (int i = 0; i < 2; i++)
-            if (fork() == 0) {
-                if (i == 0)
-                    tell(answer, 1, 0);
+        for (int i = 0; i < 2; i++) {
+            pid_t worker = fork();
+            if (worker < 0)
+                kill(getppid(), SIGTERM); /* it would wait for ever */
+            if (worker == 0 && i == 0)
+                tell(answer, 1, 0);
+            if (worker <= 0)
                 _exit(0);
-            }
+        }
         while (wait(NULL) > 0)
             ;
         _exit(0);
