@@ -74,7 +74,7 @@ static int out_of_memory(int (*call)(void))
                 return err;
             said += err != 0;
         }
-    return -ENOMEM;
+    return CAN_FAIL ? -ENOMEM : ERRORS_NOT_HERE;
 }
 
 /* ---- what calls are made on ------------------------------------------------------------- */

@@ -16,7 +16,16 @@ static int sync_read_only(void)
 {
     return objstore_sync(given.read_only, NULL);
 }
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* What a call says in a child that has used up its memory; of what it makes before that, `clean_up`. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static int without_memory(void (*prepare)(void), int (*call)(void), void (*clean_up)(void))
+{
+    (void)prepare;
+    (void)call;
+    (void)clean_up;
+    return ERRORS_NOT_HERE; /* a sanitizer ends a program in which malloc() fails */
+}
+#else
 /* All that the limits allow, and what malloc() has kept of each size. */
 static void use_up_memory(void)
 {
@@ -24,33 +33,45 @@ static void use_up_memory(void)
         while (malloc(size))
             ;
 }
-#endif
 
-/* In a child that has used up its memory. A sanitizer ends a program in which malloc() fails. */
-static int sync_no_memory(void)
+static int without_memory(void (*prepare)(void), int (*call)(void), void (*clean_up)(void))
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return -ENOMEM;
-#else
     pid_t child = fork();
 
     REQUIRE(child >= 0);
     if (child == 0) {
         struct rlimit all, none;
 
+        prepare();
         CHILD_CHECK(getrlimit(RLIMIT_AS, &all) == 0);
         none = (struct rlimit){ 0, all.rlim_max };
-        CHILD_CHECK(given_open(OBJSTORE_CREATE, 1 << 20) == 0);
-        CHILD_CHECK(objstore_put(given.out, &given.sealed, "x", 1, NULL) == 0);
         CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
         use_up_memory();
-        int err = objstore_sync(given.out, NULL);
+        int err = call();
         setrlimit(RLIMIT_AS, &all);
-        CHILD_CHECK(objstore_destroy(given.path) == 0);
-        _exit(err == -ENOMEM ? 0 : 1);
+        clean_up();
+        _exit(-err);
     }
-    return help_wait(child) == 0 ? -ENOMEM : 0;
+    return -help_wait(child);
+}
 #endif
+
+static void make_durable(void)
+{
+    CHILD_CHECK(given_open(OBJSTORE_CREATE, 1 << 20) == 0);
+    CHILD_CHECK(objstore_put(given.out, &given.sealed, "x", 1, NULL) == 0);
+}
+static int sync_it(void)
+{
+    return objstore_sync(given.out, NULL);
+}
+static void destroy_it(void)
+{
+    CHILD_CHECK(objstore_destroy(given.path) == 0);
+}
+static int sync_no_memory(void)
+{
+    return without_memory(make_durable, sync_it, destroy_it);
 }
 
 static int events_read_only(void)
@@ -58,31 +79,24 @@ static int events_read_only(void)
     return objstore_events_open(given.read_only, &events);
 }
 
-/* In a child that has used up its memory. A sanitizer ends a program in which malloc() fails. */
+static void attach_anew(void)
+{
+    given.out = help_attach(given.store);
+}
+static int open_events(void)
+{
+    return objstore_events_open(given.out, &events);
+}
+static void leave_it(void)
+{
+    CHILD_CHECK(objstore_stats(given.out, &(struct objstore_stats){ 0 }) == 0); /* it is unharmed */
+}
 static int events_no_memory(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return -ENOMEM;
-#else
-    pid_t child = fork();
+    int err = without_memory(attach_anew, open_events, leave_it);
 
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        struct objstore *own = help_attach(given.store);
-        struct rlimit all, none;
-
-        CHILD_CHECK(getrlimit(RLIMIT_AS, &all) == 0);
-        none = (struct rlimit){ 0, all.rlim_max };
-        CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
-        use_up_memory();
-        int err = objstore_events_open(own, &events);
-        setrlimit(RLIMIT_AS, &all);
-        _exit(err == -ENOMEM ? 0 : 1);
-    }
-    int status = help_wait(child);
-    CHECK_EQ(objstore_reap(given.store), 1);
-    return status == 0 ? -ENOMEM : 0;
-#endif
+    CHECK_EQ(objstore_reap(given.store), err == ERRORS_NOT_HERE ? 0 : 1); /* its lease */
+    return err;
 }
 
 static int events_too_slow(void)
