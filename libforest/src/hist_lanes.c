@@ -37,6 +37,8 @@ hist_lanes_search *hist_lanes_of(enum kernels_level level)
 #ifdef HAVE_AVX512
     if (level == KERNELS_AVX512)
         return hist_lanes_avx512;
+#endif
+#ifdef HAVE_AVX2
     if (level == KERNELS_AVX2)
         return hist_lanes_avx2;
 #endif

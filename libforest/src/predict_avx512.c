@@ -170,7 +170,7 @@ static const struct predict_kernels kernels = { split, walk };
 const struct predict_kernels *predict_avx512(void)
 {
     bool can = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512dq");
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("popcnt");
 
     return can ? &kernels : NULL;
 }

@@ -362,35 +362,6 @@ static void heap_sort(const uint64_t *ties, uint16_t *a, uint32_t n)
     }
 }
 
-static void sift_down_bytes(uint8_t *a, const uint8_t *low, uint32_t root, uint32_t n)
-{
-    for (;;) {
-        uint32_t child = root * 2 + 1, largest = root;
-        if (child < n && low[a[largest]] < low[a[child]])
-            largest = child;
-        if (child + 1 < n && low[a[largest]] < low[a[child + 1]])
-            largest = child + 1;
-        if (largest == root)
-            return;
-        uint8_t t = a[root];
-        a[root] = a[largest];
-        a[largest] = t;
-        root = largest;
-    }
-}
-
-void heap_sort_bytes(uint8_t *names, const uint8_t *low, uint32_t n)
-{
-    for (uint32_t root = n / 2; root-- > 0;)
-        sift_down_bytes(names, low, root, n);
-    for (uint32_t last = n - 1; last > 0; last--) {
-        uint8_t t = names[0];
-        names[0] = names[last];
-        names[last] = t;
-        sift_down_bytes(names, low, 0, last);
-    }
-}
-
 /* ---- the sort ---------------------------------------------------------------------------- */
 
 /* list[i] = list[names[i]] for the first n lanes, up to 64. */

@@ -44,35 +44,6 @@ static __m128i part_few(__m128i v, uint32_t greater, uint32_t n, uint32_t left)
     return pick_bytes(valid & ~front, back, v);
 }
 
-static void sift_down_bytes16(uint8_t *a, const uint8_t *ranks, uint32_t root, uint32_t n)
-{
-    for (;;) {
-        uint32_t child = root * 2 + 1, largest = root;
-        if (child < n && ranks[a[largest]] < ranks[a[child]])
-            largest = child;
-        if (child + 1 < n && ranks[a[largest]] < ranks[a[child + 1]])
-            largest = child + 1;
-        if (largest == root)
-            return;
-        uint8_t t = a[root];
-        a[root] = a[largest];
-        a[largest] = t;
-        root = largest;
-    }
-}
-
-static void heap_sort_bytes16(uint8_t *a, const uint8_t *ranks, uint32_t n)
-{
-    for (uint32_t root = n / 2; root-- > 0;)
-        sift_down_bytes16(a, ranks, root, n);
-    for (uint32_t last = n - 1; last > 0; last--) {
-        uint8_t t = a[0];
-        a[0] = a[last];
-        a[last] = t;
-        sift_down_bytes16(a, ranks, 0, last);
-    }
-}
-
 /* For each place of a sorted range, the first one of its run. */
 static inline __m128i run_starts(uint32_t ties)
 {
@@ -97,7 +68,7 @@ static __attribute__((noinline)) __m128i heap_sort_few(__m128i v, __m128i by_nam
     uint8_t a[SORT_BYTES], ranks[SORT_BYTES];
     _mm_storeu_si128((__m128i *)(void *)ranks, by_name);
     _mm_storeu_si128((__m128i *)(void *)a, v);
-    heap_sort_bytes16(a, ranks, n);
+    heap_sort_bytes(ranks, a, n);
     return _mm_loadu_si128((const __m128i *)(const void *)a);
 }
 

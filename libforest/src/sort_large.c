@@ -32,32 +32,6 @@ static void swap(uint32_t *a, uint32_t i, uint32_t j)
     a[j] = t;
 }
 
-static void sift_down(const uint64_t *ties, uint32_t *a, uint32_t root, uint32_t n)
-{
-    for (;;) {
-        uint64_t child = (uint64_t)root * 2 + 1;
-        uint32_t largest = root;
-        if (child < n && run_start(ties, a[largest]) < run_start(ties, a[child]))
-            largest = (uint32_t)child;
-        if (child + 1 < n && run_start(ties, a[largest]) < run_start(ties, a[child + 1]))
-            largest = (uint32_t)child + 1;
-        if (largest == root)
-            return;
-        swap(a, root, largest);
-        root = largest;
-    }
-}
-
-void heap_sort_names(const uint64_t *ties, uint32_t *a, uint32_t n)
-{
-    for (uint32_t root = n / 2; root-- > 0;)
-        sift_down(ties, a, root, n);
-    for (uint32_t last = n - 1; last > 0; last--) {
-        swap(a, 0, last);
-        sift_down(ties, a, 0, last);
-    }
-}
-
 void reorder_slots(uint32_t *slots, uint32_t low, const uint32_t *names, uint32_t n, uint32_t *temp)
 {
     for (uint32_t i = 0; i < n; i++)

@@ -63,7 +63,8 @@ static inline uint32_t median_name(uint32_t a, uint32_t b, uint32_t c)
     return max < c ? max : c > min ? c : min;
 }
 
-/* The rules' heap sort of names. sort_large.c */
+/* The rules' heap sort of names; of bytes, which compare as their `rank` does. sort_heap.c */
 void heap_sort_names(const uint64_t *ties, uint32_t *names, uint32_t n);
+void heap_sort_bytes(const uint8_t *rank, uint8_t *names, uint32_t n);
 
 #endif

@@ -12,6 +12,7 @@
  * Lanes outside of the ranges, and those that are done, are segments of one, which a step leaves
  * alone.
  */
+#include "ties.h"
 #include "window_avx512.h"
 
 #ifdef HAVE_AVX512
@@ -248,7 +249,7 @@ static __attribute__((noinline)) void sort_heaps(struct state *s, uint64_t ties)
     while (ties) {
         uint32_t lane = (uint32_t)_tzcnt_u64(ties);
         uint64_t lanes = low_bits64(end[lane]) & ~low_bits64(first[lane]);
-        heap_sort_bytes(names + first[lane], low, (uint32_t)end[lane] - first[lane]);
+        heap_sort_bytes(low, names + first[lane], (uint32_t)end[lane] - first[lane]);
         done |= lanes;
         ties &= ~lanes;
     }

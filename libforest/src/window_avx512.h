@@ -27,8 +27,5 @@ void window_add(struct window *w, uint32_t from, uint32_t to, int depth);
  */
 void window_sort(const struct window *w, __m512i *v, const uint64_t *ties, uint32_t count);
 
-/* The rules' heap sort; names compare as what `low` says of them. */
-void heap_sort_bytes(uint8_t *names, const uint8_t *low, uint32_t n);
-
 #endif
 #endif
