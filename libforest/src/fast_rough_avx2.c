@@ -6,20 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "fast_rough.h"
+#include "fast_rough_body.h"
 #include "fast_sides_avx2.h"
-
-/* A node. Sums are less their mean, to the nearest whole number, so that floats keep them. */
-struct rough {
-    const struct fast_search *s;
-    int32_t mean;
-    float rest;   /* what is left of the mean */
-    float weight; /* of all */
-    float least;  /* of a side's weight, a whole number like them */
-    float enough; /* a rate below cannot be the best */
-    float best, second;
-    uint32_t feature, pos; /* of the best */
-};
 
 static inline __m256i sums_of(__m256i rough)
 {
@@ -59,12 +47,6 @@ static int32_t sum_up(const int32_t *rough, uint32_t n)
     return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
 }
 
-/* A rate that may in truth be as good as this one. */
-static inline float enough_for(float rate)
-{
-    return rate * (1.0f - ROUGH_ROUNDING) - ROUGH_SLACK;
-}
-
 static inline uint32_t not_less(__m256 a, __m256 b)
 {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
@@ -94,16 +76,7 @@ static __attribute__((noinline)) float look_closely(struct rough *r, const uint3
     float best = most_of(_mm256_and_ps(rates, _mm256_castsi256_ps(word_mask(good))));
     uint32_t at = good & not_less(rates, _mm256_set1_ps(best));
     uint32_t near = good & not_less(rates, _mm256_set1_ps(enough_for(best)));
-    float second = near & (near - 1) ? best : 0.0f;
-    if (best > r->best) {
-        second = r->best > second ? r->best : second;
-        r->best = best;
-        r->pos = p + (uint32_t)__builtin_ctz(at);
-        r->enough = enough_for(best);
-    } else {
-        second = best;
-    }
-    r->second = second > r->second ? second : r->second;
+    note_best(r, best, near & (near - 1), p + (uint32_t)__builtin_ctz(at));
     return best;
 }
 
@@ -142,21 +115,7 @@ static float rate_feature(struct rough *r, const uint32_t *list, const int32_t *
 
 struct rough_best fast_rate_avx2(const struct fast_block *b, const struct fast_search *s)
 {
-    size_t at = s->features[0] * b->stride + s->start;
-    float weight = (float)fast_packed_weight(s->all, s->bits);
-    int32_t sum = sum_up(b->rough + at, s->n);
-    struct rough r = { .s = s, .weight = weight, .least = (float)ceil(s->weight_least) };
-    double mean = (double)sum / fast_packed_weight(s->all, s->bits);
-    r.mean = (int32_t)rint(mean);
-    r.rest = (float)(mean - r.mean);
-    for (uint32_t i = 0; i < s->count; i++) {
-        float before = r.best;
-        at = s->features[i] * b->stride + s->start;
-        b->rates[i] = rate_feature(&r, b->lists + at, b->rough + at);
-        r.feature = r.best > before ? i : r.feature;
-    }
-    return (struct rough_best){ r.enough, r.enough > 0.0f && r.second < r.enough, r.feature,
-                                r.pos };
+    return rate_node(b, s);
 }
 
 void fast_part_rough_avx2(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,

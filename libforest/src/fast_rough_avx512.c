@@ -6,19 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "fast_rough.h"
-
-/* A node. Sums are less their mean, to the nearest whole number, so that floats keep them. */
-struct rough {
-    const struct fast_search *s;
-    int32_t mean;
-    float rest;   /* what is left of the mean */
-    float weight; /* of all */
-    float least;  /* of a side's weight, a whole number like them */
-    float enough; /* a rate below cannot be the best */
-    float best, second;
-    uint32_t feature, pos; /* of the best */
-};
+#include "fast_rough_body.h"
 
 static inline __m512i sums_of(__m512i rough)
 {
@@ -50,12 +38,6 @@ static int32_t sum_up(const int32_t *rough, uint32_t n)
     return _mm512_reduce_add_epi32(sum);
 }
 
-/* A rate that may in truth be as good as this one. */
-static inline float enough_for(float rate)
-{
-    return rate * (1.0f - ROUGH_ROUNDING) - ROUGH_SLACK;
-}
-
 /* Of 16 cuts, the first of which leaves p rows on the left, some seem good: the best rate. */
 static __attribute__((noinline)) float look_closely(struct rough *r, const uint32_t *list,
                                                     uint32_t p, __mmask16 good, __m512 u,
@@ -75,16 +57,7 @@ static __attribute__((noinline)) float look_closely(struct rough *r, const uint3
     uint32_t at = _mm512_mask_cmp_ps_mask(good, rates, _mm512_set1_ps(best), _CMP_EQ_OQ);
     uint32_t near =
         _mm512_mask_cmp_ps_mask(good, rates, _mm512_set1_ps(enough_for(best)), _CMP_GE_OQ);
-    float second = near & (near - 1) ? best : 0.0f;
-    if (best > r->best) {
-        second = r->best > second ? r->best : second;
-        r->best = best;
-        r->pos = p + (uint32_t)__builtin_ctz(at);
-        r->enough = enough_for(best);
-    } else {
-        second = best;
-    }
-    r->second = second > r->second ? second : r->second;
+    note_best(r, best, near & (near - 1), p + (uint32_t)__builtin_ctz(at));
     return best;
 }
 
@@ -124,21 +97,7 @@ static float rate_feature(struct rough *r, const uint32_t *list, const int32_t *
 
 struct rough_best fast_rate_avx512(const struct fast_block *b, const struct fast_search *s)
 {
-    size_t at = s->features[0] * b->stride + s->start;
-    float weight = (float)fast_packed_weight(s->all, s->bits);
-    int32_t sum = sum_up(b->rough + at, s->n);
-    struct rough r = { .s = s, .weight = weight, .least = (float)ceil(s->weight_least) };
-    double mean = (double)sum / fast_packed_weight(s->all, s->bits);
-    r.mean = (int32_t)rint(mean);
-    r.rest = (float)(mean - r.mean);
-    for (uint32_t i = 0; i < s->count; i++) {
-        float before = r.best;
-        at = s->features[i] * b->stride + s->start;
-        b->rates[i] = rate_feature(&r, b->lists + at, b->rough + at);
-        r.feature = r.best > before ? i : r.feature;
-    }
-    return (struct rough_best){ r.enough, r.enough > 0.0f && r.second < r.enough, r.feature,
-                                r.pos };
+    return rate_node(b, s);
 }
 
 void fast_part_rough_avx512(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,

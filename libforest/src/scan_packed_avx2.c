@@ -11,21 +11,12 @@
 #ifdef HAVE_AVX2
 #include <math.h>
 
-#include "scan.h"
+#include "scan_packed.h"
 
 #pragma GCC target("fma")
 
-#define LANES 8u
-#define PLACES 256u /* at a time: of eight features they fit the first-level cache */
 #define ROUGH 0x1p-18
 #define LEAST_MERIT 1e-30 /* below, floats might lose more bits */
-
-/* One feature's way through its list. */
-struct strand {
-    const uint32_t *list;
-    uint64_t sum;
-    uint64_t before[PLACES]; /* sums of the rows before each place */
-};
 
 struct packed_node {
     const struct block *b;
@@ -40,22 +31,6 @@ struct bests {
     __m256 best, second;
     __m256i at; /* which cut is the best: number of the strand << 16 | place */
 };
-
-/* The list may be read up to the next multiple of LANES; sums beyond its end may wrap, and are not
- * used. */
-static inline void add_up(struct strand *t, const int64_t *worth, uint32_t n)
-{
-    const uint32_t *list = t->list;
-    uint64_t sum = t->sum;
-    for (uint32_t i = 0; i < n; i += LANES) {
-#pragma GCC unroll 8
-        for (uint32_t k = 0; k < LANES; k++) {
-            t->before[i + k] = sum;
-            sum += (uint64_t)worth[list[i + k] & 0xffff];
-        }
-    }
-    t->sum = sum;
-}
 
 /* Numbers below 2^52. */
 static inline __m256d small_to_double(__m256i v)

@@ -2,25 +2,13 @@
 /*
  * scan_packed_avx512.c -- estimating cuts by sums of whole numbers, see struct block.
  *
- * Weight and target of a row are one number, so that a feature's sums take one load and one
- * addition a row; they go to memory, some hundred at a time, and are then rated eight places at
- * once. For what is estimated and why see scan_avx512.c.
+ * For how they are summed up see scan_packed.h; for what is estimated and why, scan_avx512.c.
  */
 #include "avx512.h"
 
 #ifdef HAVE_AVX512
 
-#include "scan.h"
-
-#define LANES 8u
-#define PLACES 256u /* at a time: of eight features they fit the first-level cache */
-
-/* One feature's way through its list. */
-struct strand {
-    const uint32_t *list;
-    uint64_t sum;
-    uint64_t before[PLACES]; /* sums of the rows before each place */
-};
+#include "scan_packed.h"
 
 struct packed_node {
     const struct block *b;
@@ -34,22 +22,6 @@ struct bests {
     __m512d best, second;
     __m512i at; /* which cut is the best: number of the feature and place, 32 bits each */
 };
-
-/* The list may be read up to the next multiple of LANES; sums beyond its end may wrap, and are not
- * used. */
-static inline void add_up(struct strand *t, const int64_t *worth, uint32_t n)
-{
-    const uint32_t *list = t->list;
-    uint64_t sum = t->sum;
-    for (uint32_t i = 0; i < n; i += LANES) {
-#pragma GCC unroll 8
-        for (uint32_t k = 0; k < LANES; k++) {
-            t->before[i + k] = sum;
-            sum += (uint64_t)worth[list[i + k] & 0xffff];
-        }
-    }
-    t->sum = sum;
-}
 
 /* Which of the places p..p+7 of a node leave enough rows on both sides. */
 static inline __mmask8 allowed(const struct search *s, uint32_t p)
