@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "fast_rough.h"
-#include "fast_sides_avx2.h"
+#include "fast_sides.h"
 
 static struct fast_cut search(const struct fast_block *b, const struct fast_search *s)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fast_rough.h"
+#include "fast_sides.h"
 
 /* If all rows of the data set can have ranks of their own, these need not be dense. */
 static void fill_list(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
@@ -273,14 +274,11 @@ static struct fast_cut search(const struct fast_block *b, const struct fast_sear
 
 static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spare)
 {
-    __m512i slot_bits = _mm512_set1_epi32((int)FAST_SLOTS), one = _mm512_set1_epi32(1);
     uint32_t left = 0, right = 0;
     for (uint32_t i = 0; i < n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(n - i < 16 ? n - i : 16);
         __m512i v = _mm512_loadu_si512(list + i);
-        __m512i sides = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), valid,
-                                                    _mm512_and_si512(v, slot_bits), side, 1);
-        __mmask16 is_left = _mm512_test_epi32_mask(sides, one);
+        __mmask16 is_left = (__mmask16)(valid & (fast_sides(list + i, side) | fast_sides(list + i + 8, side) << 8));
         uint32_t count = count_bits(is_left);
         __m512i packed = _mm512_maskz_compress_epi32(is_left, v);
         if (i + 16 <= n) /* what is behind has been read */

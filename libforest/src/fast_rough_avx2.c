@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "fast_rough_body.h"
-#include "fast_sides_avx2.h"
+#include "fast_sides.h"
 
 static inline __m256i sums_of(__m256i rough)
 {
