@@ -84,14 +84,6 @@ static inline __m512i gather_words(const uint16_t *from, __m512i at)
     return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), all, at, from, 2);
 }
 
-/* Entries made of the ranks of 16 slots; `ranks` is read two bytes beyond each. */
-static inline __m512i look_up_entries(const uint16_t *ranks, __m512i entries)
-{
-    __m512i slot = _mm512_and_si512(entries, _mm512_set1_epi32(0xffff));
-    __m512i rank = gather_words(ranks, slot);
-    return _mm512_or_si512(_mm512_slli_epi32(rank, 16), slot);
-}
-
 /* The rules' parting of a[0..n): entries up to `pivot` to the front, of which there are `left`. */
 void part_avx512(uint32_t *a, uint32_t n, uint32_t left, uint32_t pivot, uint32_t *temp);
 void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,

@@ -66,37 +66,60 @@ static bool find_ties(const struct block *b, const uint32_t *list, uint32_t n)
 
 /* ---- the split --------------------------------------------------------------------------- */
 
+/* Which slots go right: a byte each, in b->temp3, where all lists look them up. */
+static void mark_sides(const struct block *b, const struct cut *c, const uint32_t *list)
+{
+    uint8_t *right = (uint8_t *)b->temp3;
+    for (uint32_t i = 0; i < c->n; i++)
+        right[list[i] & 0xffff] = i >= c->left;
+}
+
+/* A bit for each of 16 entries that goes right. One by one: gathers are slower, or not faster. */
+static inline uint32_t sides_of(const uint32_t *list, const uint8_t *right)
+{
+    uint32_t bits[4] = { 0, 0, 0, 0 };
+#pragma GCC unroll 4
+    for (int i = 3; i >= 0; i--)
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            bits[k] = 2 * bits[k] + right[list[4 * k + i] & 0xffff];
+    return bits[0] | bits[1] << 4 | bits[2] << 8 | bits[3] << 12;
+}
+
+/* Ranks in the order mean nothing, so that the side where a sample goes takes their place. */
 static void split_order(const struct block *b, const struct cut *c, const uint32_t *from,
                         uint32_t *order)
 {
-    const uint16_t *ranks = b->ranks + c->feature * b->stride;
-    const uint32_t *e = from;
-    uint32_t *o = order;
+    const uint8_t *right = (const uint8_t *)b->temp3;
+    __m512i slots = _mm512_set1_epi32(0xffff), flag = _mm512_set1_epi32(0x10000);
+    mark_sides(b, c, b->lists + (size_t)c->feature * b->stride + (order - b->order));
     for (uint32_t i = 0; i < c->n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(c->n - i < 16 ? c->n - i : 16);
-        _mm512_mask_storeu_epi32(o + i, valid, look_up_entries(ranks, _mm512_loadu_si512(e + i)));
+        __m512i v = _mm512_and_si512(_mm512_loadu_si512(from + i), slots);
+        v = _mm512_mask_or_epi32(v, (__mmask16)sides_of(from + i, right), v, flag);
+        _mm512_mask_storeu_epi32(order + i, valid, v);
     }
-    part_avx512(o, c->n, c->left, c->last_rank << 16 | 0xffff, b->temp2);
+    part_avx512(order, c->n, c->left, 0xffff, b->temp2);
 }
 
+/* After split_order(), which has marked the sides. */
 static void split_list(const struct block *b, const struct cut *c, uint32_t *list)
 {
-    const uint16_t *ranks = b->ranks + c->feature * b->stride;
-    uint32_t *e = list, *right = b->temp, l = 0, r = 0;
-    __m512i slots = _mm512_set1_epi32(0xffff), last = _mm512_set1_epi32((int)c->last_rank);
+    const uint8_t *side = (const uint8_t *)b->temp3;
+    uint32_t *right = b->temp, l = 0, r = 0;
     for (uint32_t i = 0; i < c->n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(c->n - i < 16 ? c->n - i : 16);
-        __m512i v = _mm512_loadu_si512(e + i);
-        __m512i rank = gather_words(ranks, _mm512_and_si512(v, slots));
-        __mmask16 left = _mm512_mask_cmple_epu32_mask(valid, _mm512_and_si512(rank, slots), last);
+        __mmask16 goes_right = (__mmask16)(sides_of(list + i, side) & valid),
+                  left = (__mmask16)(valid & ~goes_right);
+        __m512i v = _mm512_loadu_si512(list + i);
         unsigned count = count_bits(left);
-        _mm512_mask_storeu_epi32(e + l, (__mmask16)low_bits(count),
+        _mm512_mask_storeu_epi32(list + l, (__mmask16)low_bits(count),
                                  _mm512_maskz_compress_epi32(left, v));
-        _mm512_storeu_si512(right + r, _mm512_maskz_compress_epi32((__mmask16)(valid & ~left), v));
+        _mm512_storeu_si512(right + r, _mm512_maskz_compress_epi32(goes_right, v));
         l += count;
-        r += count_bits(valid) - count;
+        r += count_bits(goes_right);
     }
-    memcpy(e + l, right, r * sizeof *e);
+    memcpy(list + l, right, r * sizeof *list);
 }
 
 const struct kernels kernels_avx512 = {
