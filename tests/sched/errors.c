@@ -117,8 +117,7 @@ void given_set_up(void)
 {
     collect_kernels();
     (void)given_another();
-    given.shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(given.shared != MAP_FAILED);
+    given.shared = kit_share(sizeof *given.shared);
     gate_make();
     given_open(1, NULL);
     snprintf(given.path, sizeof given.path, "/dev/shm/wsched-test-errors-%d", (int)getpid());

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,12 +220,34 @@ const size_t kit_kernel_count = sizeof kit_kernels / sizeof *kit_kernels;
 struct wsched *kit_open(uint32_t workers, uint32_t capacity)
 {
     struct wsched_options o = WSCHED_OPTIONS_INIT;
-    struct wsched *pool = NULL;
 
     o.workers = workers;
     o.task_capacity = capacity;
-    REQUIRE_OK(wsched_open(&o, kit_kernels, kit_kernel_count, &pool));
+    return kit_open_with(&o, kit_kernels, kit_kernel_count);
+}
+
+struct wsched *kit_open_with(const struct wsched_options *o, const struct wsched_kernel *kernels,
+                             size_t count)
+{
+    struct wsched *pool = NULL;
+
+    REQUIRE_OK(wsched_open(o, kernels, count, &pool));
     return pool;
+}
+
+void kit_expect_sound(struct wsched *pool)
+{
+    char text[256] = "";
+
+    if (wsched_verify(pool, text))
+        fprintf(stderr, "%s\n", text);
+    CU_ASSERT_STRING_EQUAL(text, "");
+}
+
+void kit_close(struct wsched *pool)
+{
+    kit_expect_sound(pool);
+    wsched_close(pool);
 }
 
 struct wsched_spec kit_spec(const char *kernel, const void *payload, size_t size)
@@ -244,11 +267,26 @@ struct wsched_future kit_submit_after(struct wsched *pool, const char *kernel, c
                                       uint32_t count)
 {
     struct wsched_spec s = kit_spec(kernel, payload, size);
-    struct wsched_future f = { 0 };
 
     s.after = after;
     s.after_count = count;
-    REQUIRE_OK(wsched_submit(pool, &s, &f));
+    return kit_submit_spec(pool, &s);
+}
+
+struct wsched_future kit_submit_retried(struct wsched *pool, const char *kernel,
+                                        const void *payload, size_t size, int32_t max_retries)
+{
+    struct wsched_spec s = kit_spec(kernel, payload, size);
+
+    s.max_retries = max_retries;
+    return kit_submit_spec(pool, &s);
+}
+
+struct wsched_future kit_submit_spec(struct wsched *pool, const struct wsched_spec *spec)
+{
+    struct wsched_future f = { 0 };
+
+    REQUIRE_OK(wsched_submit(pool, spec, &f));
     return f;
 }
 
@@ -275,6 +313,24 @@ long kit_long(struct wsched *pool, struct wsched_future f)
 long kit_fib(int n)
 {
     return n < 2 ? n : kit_fib(n - 1) + kit_fib(n - 2);
+}
+
+void *kit_share(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    REQUIRE(memory != MAP_FAILED);
+    return memory;
+}
+
+uint32_t kit_slots_free(const struct wsched *pool)
+{
+    uint32_t n = 0, used = au32_load_acquire(&pool->header->tasks_used);
+
+    for (uint32_t i = 0; i < pool->task_count; i++)
+        n += i >= used || (word_state(au64_load_acquire(&task_at(pool, i)->word)) == TASK_FREE &&
+                           (au64_load_acquire(&pool->free_map[i / 64]) >> i % 64 & 1));
+    return n;
 }
 
 pid_t kit_worker_pid(const struct wsched *pool, uint32_t seat)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Spawn, sync and parallel_for as a user sees them. */
+#include "fork_jobs.h"
 #include "kit.h"
 
 #include <errno.h>
@@ -7,31 +8,14 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-struct fib {
-    long n;
-};
-
-static void fib(struct wsched_fork *w, void *args)
-{
-    struct fib *f = args;
-
-    if (f->n < 2)
-        return;
-    struct fib a = { f->n - 1 }, b = { f->n - 2 };
-    w = wsched_spawn(w, fib, &a, sizeof a);
-    fib(w, &b);
-    w = wsched_sync(w);
-    f->n = a.n + b.n;
-}
-
-/* The same, not registered. */
+/* job_fib(), not registered. */
 static void secret(struct wsched_fork *w, void *args)
 {
-    struct fib *f = args;
+    struct job_fib *f = args;
 
     if (f->n < 2)
         return;
-    struct fib a = { f->n - 1 }, b = { f->n - 2 };
+    struct job_fib a = { f->n - 1 }, b = { f->n - 2 };
     w = wsched_spawn(w, secret, &a, sizeof a);
     secret(w, &b);
     w = wsched_sync(w);
@@ -47,8 +31,7 @@ static struct notes {
 
 static void notes_make(void)
 {
-    notes = mmap(NULL, sizeof *notes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(notes != MAP_FAILED);
+    notes = kit_share(sizeof *notes);
 }
 
 static void notes_free(void)
@@ -116,14 +99,14 @@ static int sizes(struct wsched_task *task, void *ctx)
 #define MANY 10000u
 static int many(struct wsched_task *task, void *ctx)
 {
-    static struct fib jobs[MANY];
+    static struct job_fib jobs[MANY];
     struct wsched_fork *w = wsched_task_fork(task);
     long sum = 0;
 
     (void)ctx;
     for (unsigned i = 0; i < MANY; i++) {
         jobs[i].n = 5 + i % 3;
-        w = wsched_spawn(w, fib, &jobs[i], sizeof jobs[i]);
+        w = wsched_spawn(w, job_fib, &jobs[i], sizeof jobs[i]);
     }
     for (unsigned i = MANY; i-- > 0;) {
         w = wsched_sync(w);
@@ -134,13 +117,13 @@ static int many(struct wsched_task *task, void *ctx)
 
 static int forgets(struct wsched_task *task, void *ctx)
 {
-    static struct fib jobs[300];
+    static struct job_fib jobs[300];
     struct wsched_fork *w = wsched_task_fork(task);
 
     (void)ctx;
     for (int i = 0; i < 300; i++) {
         jobs[i].n = 12;
-        w = wsched_spawn(w, fib, &jobs[i], sizeof jobs[i]);
+        w = wsched_spawn(w, job_fib, &jobs[i], sizeof jobs[i]);
     }
     wsched_sync(w);
     return 0;
@@ -159,13 +142,13 @@ static int mixes(struct wsched_task *task, void *ctx)
 {
     struct wsched_fork *w = wsched_task_fork(task);
     struct wsched *pool = wsched_task_pool(task);
-    struct fib a = { 20 }, b = { 21 }, c = { 15 }, r;
+    struct job_fib a = { 20 }, b = { 21 }, c = { 15 }, r;
     struct wsched_spec s = kit_spec("fib", &c, sizeof c);
     struct wsched_future f[3];
 
     (void)ctx;
-    w = wsched_spawn(w, fib, &a, sizeof a);
-    w = wsched_spawn(w, fib, &b, sizeof b);
+    w = wsched_spawn(w, job_fib, &a, sizeof a);
+    w = wsched_spawn(w, job_fib, &b, sizeof b);
     for (int i = 0; i < 3; i++) {
         int err = wsched_submit(pool, &s, &f[i]);
         if (err)
@@ -314,7 +297,7 @@ static const struct wsched_kernel kernels[] = {
     { "loop", loop, NULL },
     { "slow_loop", loop, &yes },
     { "bad_loops", bad_loops, NULL },
-    WSCHED_JOB("fib", fib),
+    WSCHED_JOB("fib", job_fib),
     WSCHED_JOB("meet", meet),
     WSCHED_JOB("add_one", add_one),
     WSCHED_JOB("submits", submits),
@@ -354,7 +337,7 @@ static void fib_of_all_pools(void)
     for (uint32_t workers = 1; workers <= 8; workers *= 2) {
         struct wsched *pool = open_pool(workers);
         for (long n = 0; n < 28; n++) {
-            struct fib f = { n };
+            struct job_fib f = { n };
             CHECK_EQ(run(pool, "fib", &f, sizeof f, &f, sizeof f), 0);
             CHECK_EQ(f.n, kit_fib((int)n));
         }
@@ -369,7 +352,7 @@ static void several_at_once(void)
     struct wsched_future f[40];
 
     for (int i = 0; i < 40; i++) {
-        struct fib arg = { 15 + i % 8 };
+        struct job_fib arg = { 15 + i % 8 };
         f[i] = kit_submit(pool, "fib", &arg, sizeof arg);
     }
     for (int i = 0; i < 40; i++)
@@ -435,7 +418,7 @@ static int see_job(const struct wsched_event *e, void *ctx)
 static void stolen_jobs_are_events(void)
 {
     struct wsched_stats stats;
-    struct fib f = { 24 };
+    struct job_fib f = { 24 };
     struct sum s = { .range = { 0, 20000, 0 } };
 
     notes_make();
@@ -483,7 +466,7 @@ static void not_synced(void)
     struct wsched *pool = open_pool(2);
 
     for (int i = 0; i < 200; i++) {
-        struct fib f = { 12 };
+        struct job_fib f = { 12 };
         CHECK_EQ(run(pool, "forgets", NULL, 0, NULL, 0), -EPROTO);
         CHECK_EQ(run(pool, "fib", &f, sizeof f, &f, sizeof f), 0);
         CHECK_EQ(f.n, 144);

@@ -119,8 +119,7 @@ static void is_no_circle(bool with_actor)
     struct wsched_actor actor = { 0 };
     struct wsched *pool = NULL;
 
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(shared != MAP_FAILED);
+    shared = kit_share(sizeof *shared);
     o.workers = with_actor ? 1 : 2;
     test_point = at_point;
     REQUIRE_OK(wsched_open(&o, kernels, 3, &pool));

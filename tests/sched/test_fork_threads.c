@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Fork-join between threads of one process: guests that work, while the crew is kept busy. */
+#include "fork_jobs.h"
 #include "kit.h"
 
 #include <pthread.h>
@@ -40,37 +41,10 @@ static void fib(struct wsched_fork *w, void *args)
     f->by |= a.by | b.by;
 }
 
-struct sum {
-    struct wsched_range range;
-    uint64_t sum;
-};
-
-static void add(struct wsched_fork *w, void *args)
-{
-    struct sum *s = args;
-
-    (void)w;
-    for (uint64_t i = s->range.begin; i < s->range.end; i++)
-        s->sum += i;
-}
-
-static void join(void *into, const void *from)
-{
-    ((struct sum *)into)->sum += ((const struct sum *)from)->sum;
-}
-
-static int loop(struct wsched_task *task, void *ctx)
-{
-    struct sum s = *(const struct sum *)wsched_task_payload(task, NULL);
-    int err = wsched_parallel_for(wsched_task_fork(task), add, &s, sizeof s, join);
-
-    (void)ctx;
-    return err ? err : wsched_task_result(task, &s, sizeof s);
-}
-
 static const struct wsched_kernel kernels[] = {
-    { "hold", hold, NULL }, { "loop", loop, NULL },    WSCHED_JOB("fib", fib),
-    WSCHED_JOB("add", add), WSCHED_JOIN("join", join),
+    { "hold", hold, NULL },
+    WSCHED_JOB("fib", fib),
+    FORK_JOBS,
 };
 #define KERNELS (sizeof kernels / sizeof *kernels)
 
@@ -79,12 +53,12 @@ static void *work(void *guest)
     return (void *)(intptr_t)wsched_work(guest, -1);
 }
 
-static void run(struct wsched *pool, const char *kernel, void *args, size_t size)
+static void run_fib(struct wsched *pool, struct fib *args)
 {
-    struct wsched_future f = kit_submit(pool, kernel, args, size);
+    struct wsched_future f = kit_submit(pool, "fib", args, sizeof *args);
 
     REQUIRE_OK(wsched_wait(pool, &f, 1, 1, -1, NULL));
-    REQUIRE_OK(wsched_result(pool, f, args, size, NULL));
+    REQUIRE_OK(wsched_result(pool, f, args, sizeof *args, NULL));
     wsched_release(pool, f);
 }
 
@@ -96,8 +70,7 @@ static void threads(void)
     char name[64];
     long by = 0;
 
-    held = mmap(NULL, sizeof *held, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(held != MAP_FAILED);
+    held = kit_share(sizeof *held);
     snprintf(name, sizeof name, "fork-threads-%d", (int)getpid());
     o.workers = 1;
     o.name = name;
@@ -111,13 +84,13 @@ static void threads(void)
     }
     for (int i = 0; i < 30 || !(by & (by - 1)); i++) { /* until somebody has stolen something */
         struct fib f = { 16 + i % 8, 0 };
-        struct sum s = { { 0, 100000, i % 2 ? 0 : 64 }, 0 };
-        run(pool, "fib", &f, sizeof f);
+        const struct wsched_range range = { 0, 100000, i % 2 ? 0 : 64 };
+        run_fib(pool, &f);
         CHECK_EQ(f.n, kit_fib(16 + i % 8));
         CHECK(!(f.by & 1)); /* the crew was busy */
         by = f.by;
-        run(pool, "loop", &s, sizeof s);
-        CHECK_EQ(s.sum, 100000ull * 99999 / 2);
+        CHECK_EQ(kit_long(pool, kit_submit(pool, "loop", &range, sizeof range)),
+                 100000l * 99999 / 2);
     }
     atomic_store(held, 2);
     CHECK_EQ(kit_wait(pool, holds), 0);
@@ -129,8 +102,7 @@ static void threads(void)
         CHECK_EQ((intptr_t)err, 0);
         wsched_close(guests[i]);
     }
-    CHECK_EQ(wsched_verify(pool, NULL), 0);
-    wsched_close(pool);
+    kit_close(pool);
     munmap(held, sizeof *held);
 }
 

@@ -42,8 +42,7 @@ static struct wsched *open_pool(uint32_t workers)
     struct wsched_options o = WSCHED_OPTIONS_INIT;
     struct wsched *pool = NULL;
 
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(shared != MAP_FAILED);
+    shared = kit_share(sizeof *shared);
     o.workers = workers;
     o.resources = there;
     o.resource_count = 2;

@@ -6,44 +6,24 @@
  * KILLS=n in the environment makes the storm longer.
  */
 #include "actor.h"
-#include "kit.h"
-#include "point.h"
+#include "killer.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 
-enum victim { NOBODY, CHILD, SUPERVISOR };
 #define ACCOUNTS 3u
 #define TELLERS 3u
 
 /* Shared by all processes of a run. */
 static struct plan {
-    struct au32 victim, passed, kill_at, killed;
-    pid_t driver;
-    char name[128];
     struct au64 last;         /* number of the call that ran last, of those in order */
     struct au32 starts[256];  /* of a call, by its number */
     struct au32 out_of_order; /* calls that were run before one that was made before them */
     struct au64 entries[ACCOUNTS][TELLERS]; /* transfer:32 | what it came to by then:32 */
 } * plan;
 static struct wsched *pool;
-
-static void count_and_kill(const char *name)
-{
-    uint32_t victim = au32_load_relaxed(&plan->victim);
-
-    if (victim == NOBODY || getpid() == plan->driver)
-        return;
-    if (victim != (getppid() == plan->driver ? SUPERVISOR : CHILD))
-        return;
-    if (au32_add_acq_rel(&plan->passed, 1) + 1 != au32_load_relaxed(&plan->kill_at))
-        return;
-    snprintf(plan->name, sizeof plan->name, "%s", name);
-    au32_store_release(&plan->killed, 1);
-    kill(getpid(), SIGKILL);
-}
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
@@ -239,12 +219,10 @@ static struct wsched_future submit(struct wsched_actor actor, const char *kernel
                                    size_t size, int32_t max_retries)
 {
     struct wsched_spec s = kit_spec(kernel, v, size);
-    struct wsched_future f = { 0 };
 
     s.max_retries = max_retries;
     s.actor = actor;
-    REQUIRE_OK(wsched_submit(pool, &s, &f));
-    return f;
+    return kit_submit_spec(pool, &s);
 }
 
 static long result(struct wsched_future f)
@@ -288,15 +266,11 @@ static bool are_all_slots_free(void)
 /* Waits for it: a leak runs into the runner's time limit. */
 static void expect_nothing_left(void)
 {
-    char text[256] = "";
-
     while (!are_all_dead() || !are_all_slots_free()) {
         (void)!supervisor_check(pool);
         sched_yield();
     }
-    if (wsched_verify(pool, text))
-        fprintf(stderr, "%s\n", text);
-    CU_ASSERT_STRING_EQUAL(text, "");
+    kit_expect_sound(pool);
 }
 
 /* ---- at every step ------------------------------------------------------------------------- */
@@ -346,54 +320,39 @@ static void run_job(void)
     REQUIRE_OK(wsched_actor_stop(pool, b, WSCHED_ACTOR_KILL));
 }
 
-/* Kill the victim at its k-th step; false: it passed fewer. */
-static bool kill_at(enum victim victim, uint32_t k)
+static bool kill_at(uint32_t k, const void *ctx)
 {
     struct wsched_options o = WSCHED_OPTIONS_INIT;
 
     memset(plan, 0, sizeof *plan);
-    plan->driver = getpid();
-    au32_store_relaxed(&plan->kill_at, k);
-    au32_store_release(&plan->victim, victim);
-    test_point = count_and_kill;
+    killer_begin(*(const enum killer_victim *)ctx, k);
     o.workers = 1;
     o.task_capacity = 120;
-    REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
+    pool = kit_open_with(&o, kernels, sizeof kernels / sizeof *kernels);
     run_job();
     expect_nothing_left();
-    au32_store_release(&plan->victim, NOBODY);
+    bool killed = killer_end();
     au64_store_release(&plan->last, 0);
     memset(plan->starts, 0, sizeof plan->starts);
     run_job(); /* all names are free, all records can be used again */
     expect_nothing_left();
     wsched_close(pool);
-    test_point = NULL;
-    return au32_load_acquire(&plan->killed);
+    return killed;
 }
 
-static void kill_everywhere(enum victim victim)
+static void kill_everywhere(enum killer_victim victim)
 {
-    uint32_t k = 1, asserts = CU_get_number_of_failures();
-
-    while (kill_at(victim, k)) {
-        if (CU_get_number_of_failures() != asserts) {
-            fprintf(stderr, "killed at step %u: %s\n", k, plan->name);
-            break;
-        }
-        k++;
-    }
-    printf("(%u steps) ", k - 1);
-    CHECK(k > 30);
+    killer_everywhere(kill_at, &victim, 30);
 }
 
 static void workers_and_actors(void)
 {
-    kill_everywhere(CHILD);
+    kill_everywhere(KILLER_CHILD);
 }
 
 static void supervisor(void)
 {
-    kill_everywhere(SUPERVISOR);
+    kill_everywhere(KILLER_SUPERVISOR);
 }
 
 /* ---- the storm ----------------------------------------------------------------------------- */
@@ -455,7 +414,7 @@ static void bank(void)
     kills_wanted = kills ? (uint32_t)strtoul(kills, NULL, 10) : 400;
     o.workers = 2;
     o.task_capacity = 200;
-    REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
+    pool = kit_open_with(&o, kernels, sizeof kernels / sizeof *kernels);
     for (uint32_t i = 0; i < ACCOUNTS; i++) {
         char name[8];
         snprintf(name, sizeof name, "acc%u", i);
@@ -492,8 +451,7 @@ static void bank(void)
 
 static void with_plan(void (*test)(void))
 {
-    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(plan != MAP_FAILED);
+    plan = kit_share(sizeof *plan);
     test();
     munmap(plan, sizeof *plan);
 }

@@ -3,6 +3,7 @@
  * A worker, or the supervisor, is killed at each named step of fork-join; a stopped one; and a
  * storm of random kills. The results must be right, and every slot of every board come back.
  */
+#include "fork_jobs.h"
 #include "jobs.h"
 #include "kit.h"
 
@@ -22,8 +23,7 @@ static struct plan {
 
 static void plan_make(void)
 {
-    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(plan != MAP_FAILED);
+    plan = kit_share(sizeof *plan);
     plan->driver = getpid();
 }
 
@@ -45,27 +45,10 @@ static void kill_if_due(const char *name)
 
 /* ---- jobs -------------------------------------------------------------------------------- */
 
-struct fib {
-    long n;
-};
-
-static void fib(struct wsched_fork *w, void *args)
-{
-    struct fib *f = args;
-
-    if (f->n < 2)
-        return;
-    struct fib a = { f->n - 1 }, b = { f->n - 2 };
-    w = wsched_spawn(w, fib, &a, sizeof a);
-    fib(w, &b);
-    wsched_sync(w);
-    f->n = a.n + b.n;
-}
-
 /* Until its owner sleeps for it, or somebody has been killed; asked to, its first thief dies. */
 static void until_awaited(struct wsched_fork *w, void *args)
 {
-    struct fib *f = args;
+    struct job_fib *f = args;
     uint32_t one = 1;
 
     (void)w;
@@ -85,7 +68,7 @@ static void until_awaited(struct wsched_fork *w, void *args)
 static int everything(struct wsched_task *task, void *ctx)
 {
     struct wsched_fork *w = wsched_task_fork(task);
-    struct fib a = { 40 }, b = { 18 };
+    struct job_fib a = { 40 }, b = { 18 };
 
     (void)ctx;
     au32_store_release(&plan->started, 0);
@@ -94,87 +77,55 @@ static int everything(struct wsched_task *task, void *ctx)
     while (!au32_load_acquire(&plan->started) && !au32_load_acquire(&plan->killed))
         sched_yield();
     w = wsched_sync(w);
-    fib(w, &b);
+    job_fib(w, &b);
     b.n = b.n * 100 + a.n;
     return wsched_task_result(task, &b, sizeof b);
 }
 
-struct sum {
-    struct wsched_range range;
-    uint64_t sum;
-};
-
-static void add(struct wsched_fork *w, void *args)
-{
-    struct sum *s = args;
-
-    (void)w;
-    for (uint64_t i = s->range.begin; i < s->range.end; i++)
-        s->sum += i;
-}
-
-static void join(void *into, const void *from)
-{
-    ((struct sum *)into)->sum += ((const struct sum *)from)->sum;
-}
-
-static int loop(struct wsched_task *task, void *ctx)
-{
-    struct sum s = { { 0, *(const uint64_t *)wsched_task_payload(task, NULL), 16 }, 0 };
-    int err = wsched_parallel_for(wsched_task_fork(task), add, &s, sizeof s, join);
-
-    (void)ctx;
-    return err ? err : wsched_task_result(task, &s.sum, sizeof s.sum);
-}
-
 static void poison(struct wsched_fork *w, void *args)
 {
-    struct fib *f = args;
+    struct job_fib *f = args;
 
     if (f->n == 0)
         kill(getpid(), SIGKILL);
-    struct fib a = { f->n - 1 };
+    struct job_fib a = { f->n - 1 };
     w = wsched_spawn(w, poison, &a, sizeof a);
     wsched_sync(w);
 }
 
 static const struct wsched_kernel kernels[] = {
     { "everything", everything, NULL },
-    { "loop", loop, NULL },
-    WSCHED_JOB("fib", fib),
+    FORK_JOBS,
     WSCHED_JOB("until_awaited", until_awaited),
-    WSCHED_JOB("add", add),
     WSCHED_JOB("poison", poison),
-    WSCHED_JOIN("join", join),
 };
 
 static struct wsched *open_pool(uint32_t workers)
 {
     struct wsched_options o = WSCHED_OPTIONS_INIT;
-    struct wsched *pool;
 
     o.workers = workers;
     o.task_capacity = 512;
     o.event_capacity = 256;
-    REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
-    return pool;
+    return kit_open_with(&o, kernels, sizeof kernels / sizeof *kernels);
 }
 
 static struct wsched_future submit(struct wsched *pool, const char *kernel, long value)
 {
-    struct wsched_spec s = kit_spec(kernel, &value, sizeof value);
-    struct wsched_future f = { 0 };
+    return kit_submit_retried(pool, kernel, &value, sizeof value,
+                              !strcmp(kernel, "poison") ? 2 : 249);
+}
 
-    s.max_retries = !strcmp(kernel, "poison") ? 2 : 249;
-    REQUIRE_OK(wsched_submit(pool, &s, &f));
-    return f;
+static struct wsched_future submit_loop(struct wsched *pool, uint64_t n)
+{
+    const struct wsched_range range = { 0, n, 16 };
+
+    return kit_submit_retried(pool, "loop", &range, sizeof range, 249);
 }
 
 /* Every slot of every board comes back: waits for it, so a leak runs into the time limit. */
 static void expect_empty_boards(struct wsched *p)
 {
-    char text[256] = "";
-
     for (uint32_t i = 0; i < p->workers; i++)
         for (uint32_t k = 0; k < BOARD_JOBS;) {
             if (job_state(au32_load_acquire(&board_of(p, i)->jobs[k].word)) == JOB_FREE) {
@@ -185,9 +136,7 @@ static void expect_empty_boards(struct wsched *p)
             supervisor_check(p);
             sched_yield();
         }
-    if (wsched_verify(p, text))
-        fprintf(stderr, "%s\n", text);
-    CU_ASSERT_STRING_EQUAL(text, "");
+    kit_expect_sound(p);
 }
 
 /* ---- tests ------------------------------------------------------------------------------- */
@@ -208,7 +157,7 @@ static void kill_at(const char *name, bool is_supervisor)
         CHECK_EQ(kit_long(pool, submit(pool, "everything", 0)), 258441);
         killed = au32_load_acquire(&plan->killed);
     } while (!killed);
-    CHECK_EQ(kit_long(pool, submit(pool, "fib", 20)), kit_fib(20));
+    CHECK_EQ(kit_long(pool, submit(pool, "job_fib", 20)), kit_fib(20));
     expect_empty_boards(pool);
     wsched_close(pool);
     test_point = NULL;
@@ -276,7 +225,7 @@ static void stopped_thief(void)
     while (!au32_load_acquire(&plan->killed))
         sched_yield();
     for (int i = 0; i < 20; i++)
-        CHECK_EQ(kit_long(pool, submit(pool, "fib", 15)), kit_fib(15));
+        CHECK_EQ(kit_long(pool, submit(pool, "job_fib", 15)), kit_fib(15));
     CHECK_EQ(wsched_wait(pool, &f, 1, 1, 0, NULL), -ETIMEDOUT);
     for (uint32_t i = 0; i < 3; i++) {
         struct wsched_worker_info info;
@@ -301,7 +250,7 @@ static void poisoned(void)
     wsched_release(pool, f);
     REQUIRE_OK(wsched_stats(pool, &stats));
     CHECK(stats.worker_deaths <= 3 * 10); /* of each attempt: 8 thieves and the owner */
-    CHECK_EQ(kit_long(pool, submit(pool, "fib", 15)), kit_fib(15));
+    CHECK_EQ(kit_long(pool, submit(pool, "job_fib", 15)), kit_fib(15));
     expect_empty_boards(pool);
     wsched_close(pool);
 }
@@ -318,7 +267,7 @@ static void storm(void)
     while (deaths < deaths_wanted) {
         struct wsched_future f[ROOTS];
         for (uint32_t i = 0; i < ROOTS; i++)
-            f[i] = i % 3 ? submit(pool, "fib", 16 + i) : submit(pool, "loop", 1000000 + i);
+            f[i] = i % 3 ? submit(pool, "job_fib", 16 + i) : submit_loop(pool, 1000000 + i);
         bool is_over = false;
         while (!is_over) {
             struct wsched_worker_info info;

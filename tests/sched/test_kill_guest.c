@@ -6,58 +6,17 @@
  * done, and a full load must run.
  */
 #include "guests.h"
-#include "point.h"
+#include "killer.h"
 
 #include <sys/mman.h>
 
-enum victim { NOBODY, GUEST, SUPERVISOR };
-
 /* Shared by all processes of a run. */
 static struct plan {
-    struct au32 victim, passed, kill_at, killed;
-    pid_t driver;
-    char name[128];
     struct wsched_future handed; /* by the driver to the guest */
     uint32_t flags;              /* how the guest joins */
 } * plan;
 
-static bool am_guest;
-
-static void count_and_kill(const char *point)
-{
-    uint32_t victim = au32_load_acquire(&plan->victim);
-
-    if (victim == NOBODY || getpid() == plan->driver)
-        return;
-    if (victim == GUEST ? !am_guest : am_guest || getppid() != plan->driver)
-        return;
-    if (au32_add_acq_rel(&plan->passed, 1) + 1 != au32_load_relaxed(&plan->kill_at))
-        return;
-    snprintf(plan->name, sizeof plan->name, "%s", point);
-    au32_store_release(&plan->killed, 1);
-    kill(getpid(), SIGKILL);
-}
-
-static void begin(enum victim victim, uint32_t k)
-{
-    memset(plan, 0, sizeof *plan);
-    plan->driver = getpid();
-    au32_store_relaxed(&plan->kill_at, k);
-    au32_store_release(&plan->victim, victim);
-    test_point = count_and_kill;
-}
-
 /* ---- what must hold afterwards ----------------------------------------------------------- */
-
-static uint32_t slots_free(struct wsched *p)
-{
-    uint32_t n = 0, used = au32_load_acquire(&p->header->tasks_used);
-
-    for (uint32_t i = 0; i < p->task_count; i++)
-        n += i >= used || (word_state(au64_load_acquire(&task_at(p, i)->word)) == TASK_FREE &&
-                           (au64_load_acquire(&p->free_map[i / 64]) >> i % 64 & 1));
-    return n;
-}
 
 static uint32_t slots_kept(struct wsched *p) /* by the driver and the crew for their next tasks */
 {
@@ -74,7 +33,7 @@ static uint32_t slots_kept(struct wsched *p) /* by the driver and the crew for t
  * the supervisor is found when the next one comes. */
 static void expect_no_leak(struct wsched *p)
 {
-    while (slots_free(p) + slots_kept(p) != p->task_count ||
+    while (kit_slots_free(p) + slots_kept(p) != p->task_count ||
            deps_blocks_free(p) != p->block_count || seats_taken(p)) {
         struct wsched *next = NULL;
         REQUIRE_OK(supervisor_check(p));
@@ -82,10 +41,7 @@ static void expect_no_leak(struct wsched *p)
         wsched_close(next);
         sched_yield();
     }
-    char text[256] = "";
-    if (wsched_verify(p, text))
-        fprintf(stderr, "killed at %s: %s\n", plan->name, text);
-    CU_ASSERT_STRING_EQUAL(text, "");
+    kit_expect_sound(p);
 }
 
 #define LOAD 100u
@@ -102,21 +58,18 @@ static void full_load(struct wsched *pool)
 
 static bool end(struct wsched *pool)
 {
-    bool killed = au32_load_acquire(&plan->killed);
+    bool killed = killer_end();
 
-    au32_store_release(&plan->victim, NOBODY);
     expect_no_leak(pool);
     full_load(pool);
     expect_no_leak(pool);
     wsched_close(pool);
-    test_point = NULL;
     return killed;
 }
 
 static struct wsched *open_small(void)
 {
     struct wsched_options o = WSCHED_OPTIONS_INIT;
-    struct wsched *pool = NULL;
 
     snprintf(name, sizeof name, "test-kill-guest-%d", (int)getpid());
     o.workers = 1;
@@ -124,8 +77,7 @@ static struct wsched *open_small(void)
     o.task_capacity = LOAD; /* a pool so small keeps no stocks of slots */
     o.event_capacity = 64;
     o.name = name;
-    REQUIRE_OK(wsched_open(&o, kit_kernels, kit_kernel_count, &pool));
-    return pool;
+    return kit_open_with(&o, kit_kernels, kit_kernel_count);
 }
 
 /* ---- a client ---------------------------------------------------------------------------- */
@@ -170,7 +122,7 @@ static void client(void)
 
 static bool kill_client(uint32_t k, uint32_t flags)
 {
-    begin(GUEST, k);
+    killer_begin(KILLER_GUEST, k);
     plan->flags = flags;
     struct wsched *pool = open_small();
     struct wsched_future f = kit_submit(pool, "add_1000", NULL, 0);
@@ -178,7 +130,7 @@ static bool kill_client(uint32_t k, uint32_t flags)
     plan->handed = kit_submit(pool, "add", NULL, 0);
     pid_t pid = fork();
     if (pid == 0) {
-        am_guest = true;
+        killer_be_guest();
         client();
         _exit(0);
     }
@@ -191,24 +143,27 @@ static bool kill_client(uint32_t k, uint32_t flags)
     return end(pool);
 }
 
-static bool kill_client_at(uint32_t k)
+static bool kill_client_at(uint32_t k, const void *ctx)
 {
+    (void)ctx;
     return kill_client(k, 0);
 }
 
 /* What it submitted runs on, but for what it had not finished submitting. */
-static bool kill_detached_at(uint32_t k)
+static bool kill_detached_at(uint32_t k, const void *ctx)
 {
+    (void)ctx;
     return kill_client(k, WSCHED_DETACHED);
 }
 
 /* ---- a worker ---------------------------------------------------------------------------- */
 
 /* The crew waits at the gate until the guest has done all, or is dead. */
-static bool kill_worker_at(uint32_t k)
+static bool kill_worker_at(uint32_t k, const void *ctx)
 {
+    (void)ctx;
     gate_make();
-    begin(GUEST, k);
+    killer_begin(KILLER_GUEST, k);
     struct wsched *pool = open_small();
     struct wsched_future blocked = kit_submit(pool, "wait", NULL, 0);
     int n = 5, edom = -EDOM;
@@ -223,7 +178,7 @@ static bool kill_worker_at(uint32_t k)
     pid_t pid = fork();
     if (pid == 0) {
         struct wsched *guest = NULL;
-        am_guest = true;
+        killer_be_guest();
         CHILD_CHECK(!wsched_join(name, kit_kernels, kit_kernel_count, NULL, &guest));
         CHILD_CHECK(wsched_work(guest, 0) == -ETIMEDOUT);
         wsched_close(guest);
@@ -246,10 +201,11 @@ static bool kill_worker_at(uint32_t k)
 
 /* ---- the supervisor, while it sweeps a guest ----------------------------------------------- */
 
-static bool kill_supervisor_at(uint32_t k)
+static bool kill_supervisor_at(uint32_t k, const void *ctx)
 {
+    (void)ctx;
     gate_make();
-    begin(NOBODY, k);
+    killer_begin(KILLER_NOBODY, k);
     struct wsched *pool = open_small();
     struct wsched_future blocked = kit_submit(pool, "wait", NULL, 0);
     int ready[2];
@@ -272,7 +228,7 @@ static bool kill_supervisor_at(uint32_t k)
     }
     REQUIRE(read(ready[0], &byte, 1) == 1);
     gate_arrival();
-    au32_store_release(&plan->victim, SUPERVISOR);
+    killer_aim(KILLER_SUPERVISOR);
     kill(pid, SIGKILL);
     CHECK_EQ(ended(pid), -SIGKILL);
     while (seats_taken(pool)) {
@@ -289,19 +245,10 @@ static bool kill_supervisor_at(uint32_t k)
 
 /* ---- everywhere ---------------------------------------------------------------------------- */
 
-static void kill_everywhere(bool (*kill_at)(uint32_t k), uint32_t least)
+static void kill_everywhere(bool (*kill_at)(uint32_t k, const void *ctx), uint32_t least)
 {
-    uint32_t k = 0;
-
-    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(plan != MAP_FAILED);
-    do {
-        k++;
-        if (getenv("VERBOSE"))
-            fprintf(stderr, "step %u, before: %s\n", k, plan->name);
-    } while (kill_at(k));
-    printf("(%u steps) ", k - 1);
-    CHECK(k > least);
+    plan = kit_share(sizeof *plan);
+    killer_everywhere(kill_at, NULL, least);
     munmap(plan, sizeof *plan);
 }
 

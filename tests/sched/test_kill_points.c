@@ -4,38 +4,17 @@
  * it passes in a small job with everything in it; after each kill the job must end as if nothing
  * had happened, nothing may have leaked, and a full load must run.
  */
-#include "kit.h"
-#include "point.h"
+#include "killer.h"
 #include "pool.h"
 
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 
-enum victim { NOBODY, WORKER, SUPERVISOR };
-
 /* Shared by all processes of a run. */
 static struct plan {
-    struct au32 victim, passed, kill_at, killed;
-    pid_t driver;
-    char name[128];
     struct au32 starts[256], ends[256];
 } * plan;
-
-static void count_and_kill(const char *name)
-{
-    uint32_t victim = au32_load_relaxed(&plan->victim);
-
-    if (victim == NOBODY || getpid() == plan->driver)
-        return;
-    if (victim != (getppid() == plan->driver ? SUPERVISOR : WORKER))
-        return;
-    if (au32_add_acq_rel(&plan->passed, 1) + 1 != au32_load_relaxed(&plan->kill_at))
-        return;
-    snprintf(plan->name, sizeof plan->name, "%s", name);
-    au32_store_release(&plan->killed, 1);
-    kill(getpid(), SIGKILL);
-}
 
 /* ---- the job ----------------------------------------------------------------------------- */
 
@@ -141,15 +120,13 @@ static struct wsched_future submit(struct wsched *pool, const char *kernel, long
 {
     long payload[2] = { id, value };
     struct wsched_spec s = kit_spec(kernel, payload, sizeof payload);
-    struct wsched_future f = { 0 };
 
     s.max_retries = !strcmp(kernel, "dies") ? 1 : 100;
     s.priority = (int32_t)(id % 3) - 1;
     s.cpus = (uint32_t)(id % 2); /* of those that wait inside, or for what needs none */
     s.after = after;
     s.after_count = count;
-    REQUIRE_OK(wsched_submit(pool, &s, &f));
-    return f;
+    return kit_submit_spec(pool, &s);
 }
 
 /* One that is late, and killed if it runs; one that fails three times. */
@@ -247,20 +224,10 @@ static void run_job(struct wsched *pool, bool is_wide)
 
 /* ---- what must hold afterwards ----------------------------------------------------------- */
 
-static uint32_t slots_free(struct wsched *p)
-{
-    uint32_t n = 0, used = au32_load_acquire(&p->header->tasks_used);
-
-    for (uint32_t i = 0; i < p->task_count; i++)
-        n += i >= used || (word_state(au64_load_acquire(&task_at(p, i)->word)) == TASK_FREE &&
-                           (au64_load_acquire(&p->free_map[i / 64]) >> i % 64 & 1));
-    return n;
-}
-
 /* All slots and blocks come back: waits for it, so a leak runs into the runner's time limit. */
 static void expect_no_leak(struct wsched *p)
 {
-    while (slots_free(p) != p->task_count || deps_blocks_free(p) != p->block_count) {
+    while (kit_slots_free(p) != p->task_count || deps_blocks_free(p) != p->block_count) {
         REQUIRE_OK(wsched_wait(p, NULL, 0, 0, 0, NULL));
         supervisor_check(p);
         sched_yield();
@@ -287,75 +254,65 @@ static void full_load(struct wsched *pool)
     }
 }
 
-/* Kill the victim at its k-th step; false: it passed fewer. */
-static bool kill_at(enum victim victim, uint32_t k, uint32_t workers, bool is_wide)
+struct run {
+    enum killer_victim victim;
+    uint32_t workers;
+    bool is_wide;
+};
+
+static bool kill_at(uint32_t k, const void *ctx)
 {
+    const struct run *run = ctx;
     struct wsched_options o = WSCHED_OPTIONS_INIT;
-    struct wsched *pool;
-    char text[256] = "";
 
     memset(plan, 0, sizeof *plan);
-    plan->driver = getpid();
-    au32_store_relaxed(&plan->kill_at, k);
-    au32_store_release(&plan->victim, victim);
-    test_point = count_and_kill;
-    o.workers = workers;
+    killer_begin(run->victim, k);
+    o.workers = run->workers;
     o.task_capacity = CAPACITY;
     o.event_capacity = 256;
-    REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
-    run_job(pool, is_wide);
-    bool killed = au32_load_acquire(&plan->killed);
-    au32_store_release(&plan->victim, NOBODY);
+    struct wsched *pool = kit_open_with(&o, kernels, sizeof kernels / sizeof *kernels);
+    run_job(pool, run->is_wide);
+    bool killed = killer_end();
     expect_no_leak(pool);
-    if (wsched_verify(pool, text))
-        fprintf(stderr, "killed at step %u (%s): %s\n", k, plan->name, text);
-    CU_ASSERT_STRING_EQUAL(text, "");
+    kit_expect_sound(pool);
     full_load(pool);
     expect_no_leak(pool);
     wsched_close(pool);
-    test_point = NULL;
     return killed;
 }
 
-static void kill_everywhere(enum victim victim, uint32_t workers, bool is_wide)
+static void kill_everywhere(enum killer_victim victim, uint32_t workers, bool is_wide)
 {
-    uint32_t k = 0;
+    const struct run run = { victim, workers, is_wide };
 
-    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(plan != MAP_FAILED);
-    do {
-        k++;
-        if (getenv("VERBOSE"))
-            fprintf(stderr, "step %u, before: %s\n", k, plan->name);
-    } while (kill_at(victim, k, workers, is_wide));
-    printf("(%u steps) ", k - 1);
-    CHECK(k > 30);
+    plan = kit_share(sizeof *plan);
+    killer_everywhere(kill_at, &run, 30);
     munmap(plan, sizeof *plan);
 }
 
 static void one_worker(void)
 {
-    kill_everywhere(WORKER, 1, false);
+    kill_everywhere(KILLER_CHILD, 1, false);
 }
 
 static void one_of_two_workers(void)
 {
-    kill_everywhere(WORKER, 2, false);
+    kill_everywhere(KILLER_CHILD, 2, false);
 }
 
 static void wide(void)
 {
-    kill_everywhere(WORKER, 2, true);
+    kill_everywhere(KILLER_CHILD, 2, true);
 }
 
 static void supervisor(void)
 {
-    kill_everywhere(SUPERVISOR, 1, false);
+    kill_everywhere(KILLER_SUPERVISOR, 1, false);
 }
 
 static void supervisor_of_two(void)
 {
-    kill_everywhere(SUPERVISOR, 2, true);
+    kill_everywhere(KILLER_SUPERVISOR, 2, true);
 }
 
 TESTS("wsched: killed at every step", { "the only worker", one_worker },

@@ -13,6 +13,7 @@
  * By default some instructions of each scene; STEPS=all every one (hours), STEPS=n about n; SCENE=word
  * only scenes with that word in their name.
  */
+#include "fork_jobs.h"
 #include "guests.h"
 #include "step.h"
 
@@ -59,51 +60,7 @@ static int end_of_steps(struct wsched_task *task, void *ctx)
     return 0;
 }
 
-struct sum {
-    struct wsched_range range;
-    uint64_t sum;
-};
-
-static void sum_part(struct wsched_fork *w, void *args)
-{
-    struct sum *s = args;
-
-    (void)w;
-    for (uint64_t i = s->range.begin; i < s->range.end; i++)
-        s->sum += i;
-}
-
-static void sum_join(void *into, const void *from)
-{
-    ((struct sum *)into)->sum += ((const struct sum *)from)->sum;
-}
-
-struct fib {
-    long n;
-};
-
-static void fib_job(struct wsched_fork *w, void *args)
-{
-    struct fib *f = args, a = { f->n - 1 }, b = { f->n - 2 };
-
-    if (f->n < 2)
-        return;
-    w = wsched_spawn(w, fib_job, &a, sizeof a);
-    fib_job(w, &b);
-    w = wsched_sync(w);
-    f->n = a.n + b.n;
-}
-
-static int loop(struct wsched_task *task, void *ctx)
-{
-    struct sum s = { { 0, 20, 4 }, 0 };
-    int err = wsched_parallel_for(wsched_task_fork(task), sum_part, &s, sizeof s, sum_join);
-    long v = (long)s.sum;
-
-    (void)ctx;
-    return err ? err : wsched_task_result(task, &v, sizeof v);
-}
-
+static const struct wsched_range range = { 0, 20, 4 }; /* of loops */
 static struct wsched_kernel kernels[32];
 static size_t kernel_count;
 
@@ -111,10 +68,7 @@ static void find_kernels(void)
 {
     static const struct wsched_kernel own[] = { { "arm", arm, NULL },
                                                 { "end", end_of_steps, NULL },
-                                                { "loop", loop, NULL },
-                                                WSCHED_JOB("fib_job", fib_job),
-                                                WSCHED_JOB("sum_part", sum_part),
-                                                WSCHED_JOIN("sum_join", sum_join) };
+                                                FORK_JOBS };
 
     for (kernel_count = 0; kernel_count < kit_kernel_count; kernel_count++)
         kernels[kernel_count] = kit_kernels[kernel_count];
@@ -300,11 +254,11 @@ static void end_actor(struct wsched *p)
 static void submit_for_work(struct wsched *p)
 {
     int n = 3;
-    struct fib f = { 4 };
+    struct job_fib f = { 4 };
 
     made[0] = child_submit(p, "fib", &n, sizeof n);
-    made[1] = child_submit(p, "loop", NULL, 0);
-    made[2] = child_submit(p, "fib_job", &f, sizeof f);
+    made[1] = child_submit(p, "loop", &range, sizeof range);
+    made[2] = child_submit(p, "job_fib", &f, sizeof f);
 }
 
 static void work(struct wsched *p)
@@ -390,8 +344,7 @@ static bool can_step(void)
 
 static void begin(const char *label)
 {
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(shared != MAP_FAILED);
+    shared = kit_share(sizeof *shared);
     snprintf(name, sizeof name, "test-steps-%s-%d", label, (int)getpid());
     find_kernels();
     gate_make();
@@ -449,7 +402,7 @@ static bool through_worker(struct wsched *pool, uint64_t n, uint64_t *count)
 {
     enum { TASKS = 5 };
     int fib = 3;
-    struct fib job = { 4 };
+    struct job_fib job = { 4 };
     struct wsched_future f[TASKS], armed = kit_submit(pool, "arm", NULL, 0);
     static const long results[] = { 2, 190, 3, 0 };
     long v;
@@ -458,8 +411,8 @@ static bool through_worker(struct wsched *pool, uint64_t n, uint64_t *count)
 
     au32_store_release(&shared->traced, (uint32_t)pid);
     f[0] = kit_submit(pool, "fib", &fib, sizeof fib);
-    f[1] = kit_submit(pool, "loop", NULL, 0);
-    f[2] = kit_submit(pool, "fib_job", &job, sizeof job);
+    f[1] = kit_submit(pool, "loop", &range, sizeof range);
+    f[2] = kit_submit(pool, "job_fib", &job, sizeof job);
     f[3] = kit_submit_after(pool, "nothing", NULL, 0, f, 3);
     f[4] = kit_submit_after(pool, "end", NULL, 0, &f[3], 1);
     is_good &= write(gate.opened[1], "x", 1) == 1;

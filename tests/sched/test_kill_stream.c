@@ -5,42 +5,17 @@
  * and in order (but for the one that a dead taker had taken), nothing has leaked, and streams run.
  */
 #include "guests.h"
-#include "point.h"
+#include "killer.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
 
-enum victim { NOBODY, WORKER, SUPERVISOR, TAKER };
-
 /* Shared by all processes of a run. */
 static struct plan {
-    struct au32 victim, passed, kill_at, killed;
     struct au32 taken; /* items that the guest has noted */
     struct au32 yielded;
-    pid_t driver;
-    char name[128];
     struct wsched_future handed;
 } * plan;
-
-static bool am_taker;
-
-static enum victim who_am_i(void)
-{
-    return am_taker ? TAKER : getppid() == plan->driver ? SUPERVISOR : WORKER;
-}
-
-static void count_and_kill(const char *point)
-{
-    uint32_t victim = au32_load_acquire(&plan->victim);
-
-    if (victim == NOBODY || getpid() == plan->driver || victim != who_am_i())
-        return;
-    if (au32_add_acq_rel(&plan->passed, 1) + 1 != au32_load_relaxed(&plan->kill_at))
-        return;
-    snprintf(plan->name, sizeof plan->name, "%s", point);
-    au32_store_release(&plan->killed, 1);
-    kill(getpid(), SIGKILL);
-}
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
@@ -110,22 +85,17 @@ static int same(struct wsched_task *task, void *ctx)
 
 static int yes;
 static const struct wsched_kernel kernels[] = {
-    { "counts", counts, NULL },
-    { "resumes", counts, &yes },
-    { "passes", passes, NULL },
-    { "dies_once", dies_once, &yes },
-    { "same", same, NULL },
+    { "counts", counts, NULL },       { "resumes", counts, &yes }, { "passes", passes, NULL },
+    { "dies_once", dies_once, &yes }, { "same", same, NULL },
 };
 
 static struct wsched_future submit(struct wsched *pool, const char *kernel, long n, uint32_t stream)
 {
     struct wsched_spec s = kit_spec(kernel, &n, sizeof n);
-    struct wsched_future f = { 0 };
 
     s.stream = stream;
     s.max_retries = 200;
-    REQUIRE_OK(wsched_submit(pool, &s, &f));
-    return f;
+    return kit_submit_spec(pool, &s);
 }
 
 static void expect_next(struct wsched *pool, struct wsched_future f, long item)
@@ -160,15 +130,11 @@ static uint32_t streams_in_use(const struct wsched *p)
 /* Waits for it, so a leak runs into the runner's time limit. */
 static void expect_no_leak(struct wsched *p)
 {
-    char text[256] = "";
-
     while (slots_in_use(p) || streams_in_use(p)) {
         REQUIRE_OK(supervisor_check(p));
         sched_yield();
     }
-    if (wsched_verify(p, text))
-        fprintf(stderr, "killed at %s: %s\n", plan->name, text);
-    CU_ASSERT_STRING_EQUAL(text, "");
+    kit_expect_sound(p);
 }
 
 static void full_load(struct wsched *p)
@@ -185,17 +151,12 @@ static void full_load(struct wsched *p)
         expect_end(p, f[i], 20);
 }
 
-static struct wsched *begin(enum victim victim, uint32_t k, uint32_t workers)
+static struct wsched *open_pool(uint32_t workers)
 {
     struct wsched_options o = WSCHED_OPTIONS_INIT;
-    struct wsched *pool = NULL;
     static uint32_t number;
 
     memset(plan, 0, sizeof *plan);
-    plan->driver = getpid();
-    au32_store_relaxed(&plan->kill_at, k);
-    au32_store_release(&plan->victim, victim);
-    test_point = count_and_kill;
     snprintf(name, sizeof name, "test-kill-stream-%d-%u", (int)getpid(), number++);
     o.workers = workers;
     o.streams = 8;
@@ -203,21 +164,15 @@ static struct wsched *begin(enum victim victim, uint32_t k, uint32_t workers)
     o.task_capacity = 60;
     o.event_capacity = 64;
     o.name = name;
-    REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
-    return pool;
+    return kit_open_with(&o, kernels, sizeof kernels / sizeof *kernels);
 }
 
-static bool end(struct wsched *pool)
+static void expect_whole(struct wsched *pool)
 {
-    bool killed = au32_load_acquire(&plan->killed);
-
-    au32_store_release(&plan->victim, NOBODY);
     expect_no_leak(pool);
     full_load(pool);
     expect_no_leak(pool);
     wsched_close(pool);
-    test_point = NULL;
-    return killed;
 }
 
 /* ---- a worker, the supervisor ---------------------------------------------------------------- */
@@ -230,15 +185,24 @@ static void await_yields(struct wsched *pool, uint32_t n)
     }
 }
 
-static bool job(enum victim victim, uint32_t k, uint32_t workers)
+struct run {
+    enum killer_victim victim;
+    uint32_t workers;
+};
+
+static bool job(uint32_t k, const void *ctx)
 {
-    struct wsched *pool = begin(victim, k, workers);
+    const struct run *run = ctx;
+
+    killer_begin(run->victim, k);
+    struct wsched *pool = open_pool(run->workers);
     struct wsched_future cancelled = submit(pool, "counts", 100, 2);
 
     await_yields(pool, 2);
     struct wsched_future left = submit(pool, "counts", 100, 2);
     struct wsched_future a = submit(pool, "counts", 8, 3);
-    struct wsched_future b = submit(pool, victim == SUPERVISOR ? "dies_once" : "resumes", 8, 1);
+    struct wsched_future b =
+        submit(pool, run->victim == KILLER_SUPERVISOR ? "dies_once" : "resumes", 8, 1);
     struct wsched_future c = submit(pool, "passes", 4, 2);
     CHECK_EQ(wsched_cancel(pool, cancelled), 0);
     wsched_release(pool, left);
@@ -253,53 +217,34 @@ static bool job(enum victim victim, uint32_t k, uint32_t workers)
     expect_end(pool, c, 4);
     expect_end(pool, b, 8);
     expect_end(pool, a, 8);
-    return end(pool);
+    bool killed = killer_end();
+    expect_whole(pool);
+    return killed;
 }
 
-static void make_plan(void)
+static void kill_everywhere(bool (*run)(uint32_t k, const void *ctx), enum killer_victim victim,
+                            uint32_t workers)
 {
-    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(plan != MAP_FAILED);
-}
+    const struct run how = { victim, workers };
 
-static void kill_everywhere(uint32_t workers, bool (*run)(uint32_t, uint32_t))
-{
-    uint32_t k = 0;
-
-    make_plan();
-    do {
-        k++;
-        if (getenv("VERBOSE"))
-            fprintf(stderr, "step %u, before: %s\n", k, plan->name);
-    } while (run(k, workers));
-    printf("(%u steps) ", k - 1);
-    CHECK(k > 8);
+    plan = kit_share(sizeof *plan);
+    killer_everywhere(run, &how, 8);
     munmap(plan, sizeof *plan);
-}
-
-static bool kill_worker(uint32_t k, uint32_t workers)
-{
-    return job(WORKER, k, workers);
-}
-
-static bool kill_supervisor(uint32_t k, uint32_t workers)
-{
-    return job(SUPERVISOR, k, workers);
 }
 
 static void the_worker(void)
 {
-    kill_everywhere(1, kill_worker);
+    kill_everywhere(job, KILLER_CHILD, 1);
 }
 
 static void one_of_two(void)
 {
-    kill_everywhere(2, kill_worker);
+    kill_everywhere(job, KILLER_CHILD, 2);
 }
 
 static void the_supervisor(void)
 {
-    kill_everywhere(1, kill_supervisor);
+    kill_everywhere(job, KILLER_SUPERVISOR, 1);
 }
 
 /* ---- a guest that takes ------------------------------------------------------------------------ */
@@ -330,16 +275,19 @@ static void taker(void)
     wsched_close(p);
 }
 
-static bool kill_taker(uint32_t k, uint32_t workers)
+static bool kill_taker(uint32_t k, const void *ctx)
 {
-    struct wsched *pool = begin(TAKER, k, workers);
+    const struct run *run = ctx;
     long item, last = -1;
     uint32_t taken = 0;
+
+    killer_begin(run->victim, k);
+    struct wsched *pool = open_pool(run->workers);
 
     plan->handed = submit(pool, "counts", ITEMS, 3);
     pid_t pid = fork();
     if (pid == 0) {
-        am_taker = true;
+        killer_be_guest();
         taker();
         _exit(0);
     }
@@ -356,18 +304,20 @@ static bool kill_taker(uint32_t k, uint32_t workers)
     if (pid)
         (void)ended(pid);
     taken += au32_load_acquire(&plan->taken);
-    CHECK(taken == ITEMS || (taken == ITEMS - 1 && au32_load_acquire(&plan->killed)));
+    bool killed = killer_end();
+    CHECK(taken == ITEMS || (taken == ITEMS - 1 && killed));
     wsched_release(pool, plan->handed);
     while (seats_taken(pool) > 1) /* one that nobody was told of */
         sched_yield();
     struct wsched *next = join(name); /* the supervisor looks */
     wsched_close(next);
-    return end(pool);
+    expect_whole(pool);
+    return killed;
 }
 
 static void a_taker(void)
 {
-    kill_everywhere(1, kill_taker);
+    kill_everywhere(kill_taker, KILLER_GUEST, 1);
 }
 
 /* ---- a storm ----------------------------------------------------------------------------------- */
@@ -406,8 +356,8 @@ static void a_storm(void)
     long next[STREAMS] = { 0 }, items = 0, done = 0;
     pthread_t thread;
 
-    make_plan();
-    struct wsched *pool = begin(NOBODY, 0, 2);
+    plan = kit_share(sizeof *plan);
+    struct wsched *pool = open_pool(2);
     storm = (struct storm){ pool, env ? (uint32_t)atol(env) : 200, { 0 } };
     for (int i = 0; i < STREAMS; i++)
         f[i] = submit(pool, i % 3 == 2 ? "resumes" : "counts", 2000, 5);
@@ -436,7 +386,7 @@ static void a_storm(void)
     printf("(%u kills, %ld items, %ld streams) ", storm.kills, items, done);
     for (int i = 0; i < STREAMS; i++)
         wsched_release(pool, f[i]);
-    end(pool);
+    expect_whole(pool);
     munmap(plan, sizeof *plan);
 }
 

@@ -58,8 +58,7 @@ static struct wsched *open_held(struct wsched_future *held)
     struct wsched_options o = WSCHED_OPTIONS_INIT;
     struct wsched *pool = NULL;
 
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(shared != MAP_FAILED);
+    shared = kit_share(sizeof *shared);
     gate_make();
     o.workers = 1;
     REQUIRE_OK(wsched_open(&o, kernels, 3, &pool));

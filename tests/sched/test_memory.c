@@ -88,24 +88,17 @@ static const struct wsched_kernel kernels[] = {
 static struct wsched *open_pool(uint32_t workers)
 {
     struct wsched_options o = WSCHED_OPTIONS_INIT;
-    struct wsched *pool = NULL;
 
     o.workers = workers;
     o.task_capacity = 100;
     o.worker_memory_max = LIMIT;
-    REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
-    return pool;
+    return kit_open_with(&o, kernels, sizeof kernels / sizeof *kernels);
 }
 
 static struct wsched_future submit(struct wsched *pool, const char *kernel, long attempts,
                                    int32_t max_retries)
 {
-    struct wsched_spec s = kit_spec(kernel, &attempts, sizeof attempts);
-    struct wsched_future f = { 0 };
-
-    s.max_retries = max_retries;
-    REQUIRE_OK(wsched_submit(pool, &s, &f));
-    return f;
+    return kit_submit_retried(pool, kernel, &attempts, sizeof attempts, max_retries);
 }
 
 static void the_cause_is_told(void)

@@ -266,8 +266,7 @@ static int fail_to_start(void *ctx)
 
 static void workers_that_do_not_start(void)
 {
-    struct au32 *starts =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct au32 *starts = kit_share(sizeof *starts);
     struct wsched_options o = WSCHED_OPTIONS_INIT;
     struct wsched *pool;
 
@@ -284,7 +283,7 @@ static void workers_that_do_not_start(void)
     CHECK_EQ(wsched_submit(pool, &s, &f), -ESHUTDOWN);
     CHECK(au32_load_acquire(starts) >= 16);
     wsched_close(pool);
-    munmap(starts, 4096);
+    munmap(starts, sizeof *starts);
 }
 
 static int note_start(void *ctx)
@@ -300,8 +299,7 @@ static void note_stop(void *ctx)
 
 static void start_and_stop_are_called(void)
 {
-    struct au32 *calls =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct au32 *calls = kit_share(2 * sizeof *calls);
     struct wsched_options o = WSCHED_OPTIONS_INIT;
     struct wsched *pool;
 
@@ -315,7 +313,7 @@ static void start_and_stop_are_called(void)
     wsched_close(pool);
     CHECK_EQ(au32_load_acquire(&calls[0]), 3);
     CHECK_EQ(au32_load_acquire(&calls[1]), 3);
-    munmap(calls, 4096);
+    munmap(calls, 2 * sizeof *calls);
 }
 
 static void closed_while_a_kernel_hangs(void)

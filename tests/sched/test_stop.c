@@ -16,8 +16,7 @@ static struct shared {
 
 static void share(void)
 {
-    shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(shared != MAP_FAILED);
+    shared = kit_share(sizeof *shared);
 }
 
 /* Payload: its number. Does not look whether it was asked to stop. */
@@ -70,30 +69,22 @@ static const struct wsched_kernel kernels[] = {
 static struct wsched *open_pool(uint32_t workers)
 {
     struct wsched_options o = WSCHED_OPTIONS_INIT;
-    struct wsched *pool = NULL;
 
     share();
     o.workers = workers;
-    REQUIRE_OK(wsched_open(&o, kernels, sizeof kernels / sizeof *kernels, &pool));
-    return pool;
+    return kit_open_with(&o, kernels, sizeof kernels / sizeof *kernels);
 }
 
 static void close_pool(struct wsched *pool)
 {
-    CHECK_EQ(wsched_verify(pool, NULL), 0);
-    wsched_close(pool);
-    munmap(shared, 4096);
+    kit_close(pool);
+    munmap(shared, sizeof *shared);
 }
 
 static struct wsched_future start(struct wsched *pool, const char *kernel, uint32_t number,
                                   int32_t retries)
 {
-    struct wsched_spec s = kit_spec(kernel, &number, sizeof number);
-    struct wsched_future f = { 0 };
-
-    s.max_retries = retries;
-    REQUIRE_OK(wsched_submit(pool, &s, &f));
-    return f;
+    return kit_submit_retried(pool, kernel, &number, sizeof number, retries);
 }
 
 static void await_start(uint32_t number)

@@ -365,8 +365,7 @@ static void storm(void)
     int status;
 
     kills_wanted = asked ? (uint32_t)strtoul(asked, NULL, 10) : 500;
-    ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(ledger != MAP_FAILED);
+    ledger = kit_share(sizeof *ledger);
     snprintf(name, sizeof name, "test-storm-%d", (int)getpid());
     find_kernels();
     pid_t nursery = fork();

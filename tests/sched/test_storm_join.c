@@ -168,8 +168,7 @@ static void storm(void)
     uint64_t random = test_seed;
     pid_t children[CHILDREN];
 
-    ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(ledger != MAP_FAILED);
+    ledger = kit_share(sizeof *ledger);
     snprintf(name, sizeof name, "test-storm-join-%d", (int)getpid());
     o.workers = 2;
     o.guests = CHILDREN + 2;

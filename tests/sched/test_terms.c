@@ -36,8 +36,7 @@ static struct wsched *open_pool(void)
     struct wsched_options o = WSCHED_OPTIONS_INIT;
     struct wsched *pool = NULL;
 
-    shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(shared != MAP_FAILED);
+    shared = kit_share(sizeof *shared);
     o.workers = 1;
     REQUIRE_OK(wsched_open(&o, kernels, 1, &pool));
     return pool;
@@ -47,7 +46,7 @@ static void close_pool(struct wsched *pool)
 {
     CHECK_EQ(wsched_verify(pool, NULL), 0);
     wsched_close(pool);
-    munmap(shared, 4096);
+    munmap(shared, sizeof *shared);
 }
 
 static struct wsched_future start(struct wsched *pool, int number, int what, uint32_t deadline_ms,

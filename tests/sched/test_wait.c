@@ -76,8 +76,7 @@ static void wait_while_they_end(const char *at, uint32_t first, uint32_t last)
     struct wsched_options o = WSCHED_OPTIONS_INIT;
     pthread_t thread;
 
-    may_end = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(may_end != MAP_FAILED);
+    may_end = kit_share(sizeof *may_end);
     o.workers = TASKS;
     REQUIRE_OK(wsched_open(&o, kernels, 1, &pool));
     for (uint32_t i = 0; i < TASKS; i++)
