@@ -17,7 +17,8 @@
  *            could not fork safely; it has closed all descriptors. It is forked some milliseconds
  *            after the workers, which must not wait for it: deaths before that are told by SIGCHLD.
  *   look     The bell does not say who, nor that anybody died: the main thread's exit alone rings
- *            it, and so does exec(). So the supervisor asks /proc/PID/stat, of its own children
+ *            it, and so does exec(). And the dying may get no CPU for a while. So the supervisor
+ *            asks, for some time and less and less often, /proc/PID/stat, of its own children
  *            that it has not reaped, whose pids are theirs. A process that gave up its memory
  *            (vsize 0) in its only thread runs no user code any more; nor does one whose main
  *            thread was ended by a signal, if all threads have given it up: with a signal that ends

@@ -63,8 +63,11 @@
 #define FORK_AGAIN_MS 10
 #define LOOKOUT_AFTER_MS 5
 #define START_TRIES 10
-#define LOOKS 20 /* after a ring the dying is still on its way for some microseconds */
+/* After a ring the dying is still on its way for some microseconds, or, where there is no CPU for it,
+ * for longer: looks at LOOK_AGAIN_US, twice that after each LOOKS_ALIKE, for 1.6 s in all. */
 #define LOOK_AGAIN_US 50
+#define LOOKS_ALIKE 16
+#define LOOKS (11 * LOOKS_ALIKE)
 
 struct crew {
     pid_t pids[SEATS_MAX];        /* of workers and actors; 0: none */
@@ -277,6 +280,7 @@ static void look_for_dying(struct wsched *p, struct crew *crew)
     if (!crew->looks_left)
         return;
     crew->looks_left--;
+    POINT("supervisor: looks for the dying");
     for (uint32_t i = 0; i < p->seat_count; i++) {
         int status;
         if (!crew->pids[i] || !lookout_sees_end(crew->pids[i], &status))
@@ -445,6 +449,22 @@ static void end_pool(struct wsched *p, struct crew *crew)
     kill_workers(p, crew);
 }
 
+/* For ppoll(): the timeout, or sooner the next look at who is dying. */
+static const struct timespec *until_next(const struct crew *crew, int timeout_ms,
+                                         struct timespec *pause)
+{
+    const int64_t look_again_ns = (LOOK_AGAIN_US * 1000l)
+                                  << (LOOKS - crew->looks_left) / LOOKS_ALIKE;
+    int64_t ns = timeout_ms < 0 ? INT64_MAX : timeout_ms * NS_PER_MS;
+
+    if (crew->looks_left && look_again_ns < ns)
+        ns = look_again_ns;
+    if (ns == INT64_MAX)
+        return NULL;
+    *pause = (struct timespec){ ns / NS_PER_S, ns % NS_PER_S };
+    return pause;
+}
+
 static void supervise(struct wsched *p, struct crew *crew)
 {
     fence_seq_cst(); /* J5 of guest.c */
@@ -462,10 +482,8 @@ static void supervise(struct wsched *p, struct crew *crew)
         timeout = sooner(timeout, lookout_due(p, crew));
         timeout = sooner(timeout, guard_timeout_ms(&crew->guard));
         timeout = sooner(timeout, timer_serve(p, crew->pids));
-        if (crew->looks_left)
-            ppoll(fds, 5, &(struct timespec){ 0, LOOK_AGAIN_US * 1000 }, NULL);
-        else
-            poll(fds, 5, timeout);
+        struct timespec pause;
+        ppoll(fds, 5, until_next(crew, timeout, &pause), NULL);
         output_serve(crew->output);
         if (fds[1].revents)
             return end_pool(p, crew);

@@ -5,12 +5,14 @@
  */
 #include "kit.h"
 #include "lookout.h"
+#include "point.h"
 #include "pool.h"
 
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -149,6 +151,62 @@ static void several_threads(void)
     runs_again_before("with_threads", SIGKILL);
 }
 
+static struct au32 *looks; /* of the supervisor at who is dying */
+
+static void count_looks(const char *point)
+{
+    if (!strcmp(point, "supervisor: looks for the dying"))
+        au32_add_acq_rel(looks, 1);
+}
+
+/* A thread of this process that is not its main thread. */
+static pid_t another_thread(pid_t pid)
+{
+    char path[64];
+    pid_t tid = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *d = opendir(path);
+    REQUIRE(d != NULL);
+    for (const struct dirent *t; (t = readdir(d));)
+        if (atoi(t->d_name) != pid && atoi(t->d_name))
+            tid = atoi(t->d_name);
+    closedir(d);
+    return tid;
+}
+
+/* One of its threads gets no CPU for its end: a tracer holds it there. */
+static void one_that_dies_slowly(void)
+{
+    looks = kit_share(sizeof *looks);
+    test_point = count_looks;
+    struct wsched *pool = open_pool(2);
+    struct wsched_future f = kit_submit(pool, "with_threads", NULL, 0);
+    pid_t pid = gate_arrival(), tid = another_thread(pid);
+    int status = 0;
+
+    REQUIRE(tid > 0);
+    if (ptrace(PTRACE_SEIZE, pid, NULL, NULL)) {
+        printf("    no tracing here; skipped\n");
+    } else {
+        REQUIRE(!ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACEEXIT));
+        REQUIRE(!kill(pid, SIGKILL));
+        CHECK_EQ(waitpid(tid, &status, __WALL), tid);
+        CHECK_EQ(status >> 8, SIGTRAP | PTRACE_EVENT_EXIT << 8);
+        while (au32_load_acquire(looks) < 40)
+            sched_yield();
+        REQUIRE(!ptrace(PTRACE_CONT, tid, NULL, NULL));
+        CHECK(gate_arrival() != pid);
+        CHECK_EQ(waitpid(tid, &status, __WALL), tid);
+        CHECK_EQ(waitpid(pid, &status, __WALL), pid);
+    }
+    gate_open();
+    CHECK(kit_long(pool, f) > 0);
+    close_pool(pool);
+    test_point = NULL;
+    munmap(looks, sizeof *looks);
+}
+
 /* ---- not too early -------------------------------------------------------------------------- */
 
 /* The bell rings, but the process lives: its task stays its own. */
@@ -238,6 +296,7 @@ static void killed_and_stopped(void)
 
 TESTS("wsched: lookout", { "a task runs again before its worker is buried", one_thread },
       { "also one of a process of several threads", several_threads },
+      { "also one of which a thread is slow to die", one_that_dies_slowly },
       { "not while the worker lives on as another program", another_program },
       { "not while another thread of it lives", without_main_thread },
       { "a lookout that is killed or stopped", killed_and_stopped })
