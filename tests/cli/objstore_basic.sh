@@ -17,8 +17,13 @@ for c in $commands; do
     same "$work/out" "$work/help"
     man=$(dirname "$0")/../../tools/man/objstore.1
     grep -q "^.It Cm $c " "$man" || fail "$c is not in the man page"
-    for o in $(grep -o -e '--[a-z]*' "$work/help" | sort -u); do
-        [ "$o" = --help ] || grep -q -e "-${o#--}\\b" "$man" || fail "$c $o is not in the man page"
+    # Its part of the synopsis: from its name to the next command.
+    sed -n "/^.Sh SYNOPSIS/,/^.Sh DESC/{/^.Cm $c\$/,/^.Nm/p}" "$man" >"$work/synopsis"
+    [ -s "$work/synopsis" ] || fail "$c is not in the synopsis"
+    for o in $(grep -oE '^ +(-., )?--[a-z-]+' "$work/help" | grep -o -e '--.*'); do
+        [ "$o" = --help ] && continue
+        grep -q -e "-${o#--}\\b" "$man" || fail "$c $o is not in the man page"
+        grep -q -e "-${o#--}\\b" -e "^.Op Fl ${o:2:1} " "$work/synopsis" || fail "$c $o is not in the synopsis"
     done
 done
 run 2

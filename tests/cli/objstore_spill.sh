@@ -14,11 +14,23 @@ run 0 stat --json $store
 [ $(($(json objects_sealed) + $(json objects_spilled))) = 6 ] || fail "$(cat "$work/out")"
 run 0 ls --json --state spilled $store
 [ "$(json state)" = spilled ] || fail "ls: $(cat "$work/out")"
+run 0 top $store
+grep -Eqx 'spilled [1-6] objects, [0-9.]+ MiB, in [0-9.]+ MiB of files' "$work/out" || fail "top: $(cat "$work/out")"
+run 0 top --once --json $store
+[ "$(json objects_spilled)" -gt 0 ] || fail "top: $(cat "$work/out")"
 run 0 verify --contents $store
 for i in 3 1 6 2 5 4; do
     run 0 get -o "$work/back" $store "o$i"
     same "$work/back" "$work/in$i"
 done
+
+# --- from a pipe, whose length nobody knows, also more than is free ---
+"$bin" put --name piped $store - < <(cat "$work/in1" "$work/in2") >/dev/null || fail "put from a pipe"
+run 0 get -o "$work/back" $store piped
+same "$work/back" <(cat "$work/in1" "$work/in2")
+head -c 9000000 /dev/zero | "$bin" put $store - 2>"$work/err" && fail "more than the capacity was put"
+grep -q "no room for more than 8.0 MiB of standard input" "$work/err" || fail "$(cat "$work/err")"
+run 0 rm $store piped
 
 # --- ahead ---
 run 0 spill --json --free 8M $store
@@ -69,6 +81,14 @@ run 0 stat --json $store
 [ "$(json is_cache)" = true ] || fail "stat: $(cat "$work/out")"
 run 0 get -o "$work/back" $store o6
 same "$work/back" "$work/in6"
+"$bin" put --name piped $store - < <(cat "$work/in1") >/dev/null || fail "put from a pipe"
+run 0 get -o "$work/back" $store piped
+same "$work/back" "$work/in1"
+run 0 spill --json $store
+[ "$(json evictions)" -ge 4 ] || fail "spill: $(cat "$work/out")"
+run 0 top $store
+grep -Eqx 'evicted [0-9]+ objects, [0-9.]+ MiB' "$work/out" || fail "top: $(cat "$work/out")"
+refused 3 "cannot be synced" sync $store
 refused 1 "no object 'o1'" cat $store o1
 run 0 destroy $store
 

@@ -10,7 +10,7 @@ run 0 create --capacity 4M "$disk"
 run 0 put --name one "$disk" "$work/small"
 run 0 put --name two "$disk" "$work/big"
 run 0 sync "$disk"
-grep -Eqx 'objects on the disk +2' "$work/out" || fail "$(cat "$work/out")"
+grep -Eqx 'objects synced +2' "$work/out" || fail "$(cat "$work/out")"
 run 0 put --name three "$disk" "$work/small"
 
 # As if the machine had been started since: the store knows in which boot it was made.
@@ -33,7 +33,7 @@ run 0 ls --json "$disk" # looking changes nothing
 [ "$(wc -l <"$work/out")" = 3 ] || fail "$(cat "$work/out")"
 run 0 sync "$disk"
 grep -q "^objstore: $disk: recovered after the machine's restart; 1 objects were lost$" "$work/err" || fail "$(cat "$work/err")"
-grep -Eqx 'objects on the disk +2' "$work/out" || fail "$(cat "$work/out")"
+grep -Eqx 'objects synced +2' "$work/out" || fail "$(cat "$work/out")"
 grep -Eq '^[0-9a-f]{32}  unsynced$' "$work/out" || fail "$(cat "$work/out")"
 run 0 ls --json --sort name "$disk"
 [ "$(json name) $(json name 2) $(wc -l <"$work/out")" = "one two 2" ] || fail "$(cat "$work/out")"
@@ -51,4 +51,11 @@ END
 [ "$(ls -A "$work" | grep -c '^\.disk')" = 1 ] || fail "left: $(ls -A "$work")"
 run 0 destroy "$disk"
 ls -A "$work" | grep -q disk && fail "left: $(ls -A "$work")"
+
+# --- in memory there is nothing that outlives the machine ---
+run 0 create --capacity 1M $store
+run 0 sync $store
+grep -q "^objstore: $store: it is in memory" "$work/err" || fail "$(cat "$work/err")"
+run 0 destroy $store
+
 finish

@@ -9,8 +9,12 @@ for c in $commands; do
     grep -q "^usage: sched $c " "$work/help" || fail "help $c: $(head -n 1 "$work/help")"
     "$bin" "$c" --help | cmp -s - "$work/help" || fail "$c --help is not help $c"
     grep -q "^\.It Cm $c\b" tools/man/sched.1 || fail "$c is not in the manual page"
+    sed -n "/^.Sh SYNOPSIS/,/^.Sh DESC/{/^.Cm $c\$/,/^.Nm/p}" tools/man/sched.1 >"$work/synopsis"
+    [ -s "$work/synopsis" ] || fail "$c is not in the synopsis"
     for option in $(grep -oE '^ +(-., )?--[a-z-]+' "$work/help" | grep -oE '[a-z-]+$' | sed 's/^--//'); do
-        [ "$option" = help ] || grep -q "Fl -$option\b" tools/man/sched.1 || fail "--$option of $c is not in the manual page"
+        [ "$option" = help ] && continue
+        grep -q "Fl -$option\b" tools/man/sched.1 || fail "--$option of $c is not in the manual page"
+        grep -q "Fl -$option\b" "$work/synopsis" || fail "--$option of $c is not in the synopsis"
     done
 done
 "$bin" help | grep -c '^  [a-z]' | grep -qx "$(echo $commands | wc -w)" || fail "a command that is not tested here"

@@ -3,7 +3,7 @@
  * cmd_put.c -- a file becomes an object.
  *
  * A file whose size is known is read straight into the store. Of a pipe nobody knows the size, so
- * it is read into memory first, but never more than the store has room for. The elements of a
+ * it is read into memory first, but never more than the store has, or can make, room for. The elements of a
  * .npy file are copied from its mapping, in C order whatever order the file has.
  *
  * Killed at any moment, put leaves an unsealed object of a dead process, which whoever comes next
@@ -54,6 +54,16 @@ static ssize_t read_full(int fd, void *data, size_t size)
     return (ssize_t)done;
 }
 
+static bool is_stdin(const struct put *p)
+{
+    return !strcmp(p->path, "-");
+}
+
+static const char *input(const struct put *p)
+{
+    return is_stdin(p) ? "standard input" : p->path;
+}
+
 static int complain_of_room(const struct put *p, uint64_t size, bool is_at_least)
 {
     struct objstore_stats s = { 0 };
@@ -61,8 +71,9 @@ static int complain_of_room(const struct put *p, uint64_t size, bool is_at_least
     if (objstore_stats(p->store, &s))
         return store_cannot(p->where, "no room", -ENOSPC);
     complain(p->where, "no room for %s%s of %s (largest free piece %s, capacity %s)",
-             is_at_least ? "more than " : "", human_size(size, need), p->path,
-             human_size(s.largest_free_bytes, have), human_size(s.capacity_bytes, all));
+             is_at_least ? "more than " : "", human_size(size, need),
+             input(p), human_size(s.largest_free_bytes, have),
+             human_size(s.capacity_bytes, all));
     return EXIT_CANNOT;
 }
 
@@ -108,9 +119,9 @@ static int put_file(const struct put *p, int fd, size_t size)
     if (n == (ssize_t)size && more == 0)
         return seal(p);
     if (n < 0 || more < 0)
-        complain(p->path, "cannot read it (%s)", strerror((int)-(n < 0 ? n : more)));
+        complain(input(p), "cannot read it (%s)", strerror((int)-(n < 0 ? n : more)));
     else
-        complain(p->path, "it changed its size while it was read");
+        complain(input(p), "it changed its size while it was read");
     return give_up(p);
 }
 
@@ -131,7 +142,7 @@ static int put_npy(struct put *p, const void *file, size_t size)
     struct diag diag = { "" };
     void *data;
     if (npy_parse(file, size, &npy, &diag) || describe_from_npy(&npy, &p->meta, &diag)) {
-        complain(p->path, "%s", diag.text);
+        complain(input(p), "%s", diag.text);
         return EXIT_CANNOT;
     }
     int code = create(p, npy.data_size, &data);
@@ -175,12 +186,14 @@ static int put_pipe(struct put *p, int fd)
     int err = objstore_stats(p->store, &s);
     if (err)
         return store_cannot(p->where, "cannot tell how much room there is", err);
-    size_t limit = (size_t)s.largest_free_bytes + (p->npy ? FIRST_CHUNK : 0);
+    bool makes_room = s.can_spill || s.is_cache;
+    size_t limit = (size_t)(makes_room ? s.capacity_bytes : s.largest_free_bytes);
+    limit += p->npy ? FIRST_CHUNK : 0;
     err = read_pipe(fd, limit, &data, &size);
     if (err == -EFBIG)
         return complain_of_room(p, limit, true);
     if (err) {
-        complain(p->path, "cannot read it (%s)", strerror(-err));
+        complain(input(p), "cannot read it (%s)", strerror(-err));
         return EXIT_CANNOT;
     }
     int code = p->npy ? put_npy(p, data, size) : put_bytes(p, data, size);
@@ -194,7 +207,7 @@ static int put_opened(struct put *p, int fd)
     struct diag diag = { "" };
     struct filemap map;
     if (fstat(fd, &s) || S_ISDIR(s.st_mode)) {
-        complain(p->path, "cannot read it (%s)", strerror(S_ISDIR(s.st_mode) ? EISDIR : errno));
+        complain(input(p), "cannot read it (%s)", strerror(S_ISDIR(s.st_mode) ? EISDIR : errno));
         return EXIT_CANNOT;
     }
     off_t at = lseek(fd, 0, SEEK_CUR);
@@ -203,7 +216,7 @@ static int put_opened(struct put *p, int fd)
         return put_pipe(p, fd);
     if (!p->npy)
         return put_file(p, fd, (size_t)(s.st_size - at));
-    if (!strcmp(p->path, "-"))
+    if (is_stdin(p))
         return put_pipe(p, fd); /* the reader before us may have left it anywhere */
     if (filemap_open(&map, p->path, &diag)) {
         complain(p->path, "%s", diag.text);
@@ -244,8 +257,7 @@ static int name_object(struct put *p)
 
 static int put(struct put *p)
 {
-    bool is_stdin = !strcmp(p->path, "-");
-    int fd = is_stdin ? STDIN_FILENO : open(p->path, O_RDONLY | O_CLOEXEC);
+    int fd = is_stdin(p) ? STDIN_FILENO : open(p->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         complain(p->path, "cannot open it (%s)", strerror(errno));
         return EXIT_CANNOT;
@@ -255,7 +267,7 @@ static int put(struct put *p)
         code = put_opened(p, fd);
         objstore_close(p->store);
     }
-    if (!is_stdin)
+    if (!is_stdin(p))
         close(fd);
     return code;
 }

@@ -32,9 +32,14 @@ static void tell(const struct spill *sp, struct objstore *store, int64_t freed)
     emit_object(&e, NULL);
     emit_size(&e, "freed_bytes", "freed", (uint64_t)freed);
     emit_size(&e, "free_bytes", "free", s.capacity_bytes - s.used_bytes);
-    emit_uint(&e, "objects_spilled", "objects spilled", s.objects_spilled);
-    emit_size(&e, "spill_file_bytes", "spill files", s.spill_file_bytes);
-    emit_bool(&e, "io_uring", "io_uring", s.uses_io_uring);
+    if (s.is_cache) {
+        emit_uint(&e, "evictions", "objects evicted", s.evictions);
+    } else {
+        emit_uint(&e, "objects_spilled", "objects spilled", s.objects_spilled);
+        emit_size(&e, "spill_file_bytes", "spill files", s.spill_file_bytes);
+    }
+    if (freed && !s.is_cache)
+        emit_bool(&e, "io_uring", "io_uring", s.uses_io_uring);
     emit_object_end(&e);
     fflush(stdout);
 }

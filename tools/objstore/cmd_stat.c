@@ -20,6 +20,8 @@ static int stat_object(struct objstore *store, const char *where, const char *wo
     emit_object(e, NULL);
     emit_string(e, "id", "id", id);
     describe_emit(e, &info);
+    if (info.meta.tag[0])
+        emit_string(e, NULL, "tag", info.meta.tag);
     describe_holders(e, store, &info);
     emit_object_end(e);
     return EXIT_OK;

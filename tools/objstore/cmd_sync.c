@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/vfs.h>
 
 #include "args.h"
 #include "emit.h"
@@ -22,6 +24,15 @@ static int tell_loss(const struct objstore_id *id, uint32_t why, void *ctx)
     emit_string(e, "reason", "reason", why < 4 ? reasons[why] : "unknown");
     emit_row_end(e);
     return 0;
+}
+
+/* The list is written all the same: the file may be copied to a disk. */
+static void warn_of_memory(const struct objstore *store, const char *where)
+{
+    struct statfs s;
+    if (!fstatfs(objstore_fd(store), &s) && (s.f_type == TMPFS_MAGIC || s.f_type == RAMFS_MAGIC))
+        complain(where, "it is in memory (tmpfs), which no file in it outlives; only a store on a disk "
+                        "outlives the machine: 'objstore create ./NAME'");
 }
 
 int cmd_sync(int argc, char **argv)
@@ -52,12 +63,16 @@ int cmd_sync(int argc, char **argv)
         return code;
     uint64_t objects;
     int err = objstore_sync(store, &objects);
-    if (err) {
+    if (err == -EOPNOTSUPP) {
+        complain(where, "a store that spills, or that is a cache, cannot be synced");
+        code = EXIT_CANNOT;
+    } else if (err) {
         code = store_cannot(where, "cannot write it to the disk", err);
     } else {
+        warn_of_memory(store, where);
         emit_start(&e, stdout, json ? EMIT_JSON : EMIT_TEXT, false);
         emit_object(&e, NULL);
-        emit_uint(&e, "objects", "objects on the disk", objects);
+        emit_uint(&e, "objects", "objects synced", objects);
         if (json) {
             emit_list(&e, "losses");
             (void)!objstore_losses(store, tell_loss, &e);

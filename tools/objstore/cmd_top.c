@@ -38,14 +38,24 @@ struct top {
 static void emit_room(FILE *out, const struct objstore_stats *s, const struct objstore_space *space)
 {
     char used[HUMAN_TEXT], capacity[HUMAN_TEXT], largest[HUMAN_TEXT], bar[BAR_WIDTH + 1];
+    char pieces[32] = "";
     double share = s->capacity_bytes ? (double)s->used_bytes / (double)s->capacity_bytes : 0;
     int filled = (int)(share * BAR_WIDTH + 0.5);
     for (int i = 0; i < BAR_WIDTH; i++)
         bar[i] = i < filled ? '#' : '.';
     bar[BAR_WIDTH] = 0;
-    fprintf(out, "[%s] %.0f%%  %s of %s  largest free %s of %llu pieces\n", bar, share * 100,
+    if (space->runs > 1)
+        snprintf(pieces, sizeof pieces, " of %llu pieces", (unsigned long long)space->runs);
+    fprintf(out, "[%s] %.0f%%  %s of %s  largest free %s%s\n", bar, share * 100,
             human_size(s->used_bytes, used), human_size(s->capacity_bytes, capacity),
-            human_size(s->largest_free_bytes, largest), (unsigned long long)space->runs);
+            human_size(s->largest_free_bytes, largest), pieces);
+    if (s->can_spill)
+        fprintf(out, "spilled %llu objects, %s, in %s of files\n",
+                (unsigned long long)s->objects_spilled, human_size(s->spilled_bytes, used),
+                human_size(s->spill_file_bytes, largest));
+    if (s->is_cache)
+        fprintf(out, "evicted %llu objects, %s\n", (unsigned long long)s->evictions,
+                human_size(s->evictions_bytes, used));
 }
 
 static int emit_process(const struct objstore_lease *lease, void *ctx)
@@ -95,6 +105,8 @@ static int picture(struct top *t, struct objstore *store, FILE *out, uint32_t ro
         emit_uint(&e, "objects_sealed", NULL, s.objects_sealed);
         emit_uint(&e, "objects_unsealed", NULL, s.objects_unsealed);
         emit_uint(&e, "objects_deleted", NULL, s.objects_deleted);
+        emit_uint(&e, "objects_spilled", NULL, s.objects_spilled);
+        emit_uint(&e, "evictions", NULL, s.evictions);
         emit_uint(&e, "deaths", NULL, s.deaths);
     } else {
         emit_room(out, &s, &space);
