@@ -10,11 +10,14 @@
  * Killing   Only the right one may be hit, but the worker may go on to another task between a look
  *   and a kill. So it is stopped first (SIGSTOP); when it is seen to stand still (SIGCHLD, then
  *   /proc), its words cannot change any more; if it still runs the task, it is killed,
- *   else it goes on (SIGCONT). So nobody dies in another's place. Tasks on the same stack (a worker
- *   that waits runs others meanwhile) die with it, and run again without being charged; of them,
- *   those that must not run twice (max_retries -1) fail with the cause (sweep.c). The worker is our
- *   child and was not reaped, so its pid is nobody else's. Should the supervisor die while a worker
- * stands still, the kernel kills the worker (PR_SET_PDEATHSIG), like all others.
+ *   else it goes on (SIGCONT). If somebody else has set it going meanwhile, it is stopped again, at
+ *   each look until it stands still. So nobody dies in another's place (unless somebody sets it
+ *   going in the microseconds between that look and the kill; then that one runs again, as after
+ *   any death). Tasks on the same stack (a worker that waits runs others meanwhile) die with it, and
+ *   run again without being charged; of them, those that must not run twice (max_retries -1) fail
+ *   with the cause (sweep.c). The worker is our child and was not reaped, so its pid is nobody
+ *   else's. Should the supervisor die while a worker stands still, the kernel kills the worker
+ *   (PR_SET_PDEATHSIG), like all others.
  *
  * A worker that was stopped before by somebody else is killed, or left stopped.
  */
@@ -116,17 +119,24 @@ static bool is_guilty(const struct wsched *p, uint32_t seat, uint64_t future)
            word_seat(word) == seat && (word & WORD_CANCEL);
 }
 
+static void hold(struct aim *a, pid_t pid)
+{
+    a->we_stopped_it = true;
+    kill(pid, SIGSTOP);
+}
+
 static void aim(const pid_t *pids, uint32_t seat, uint64_t future)
 {
     struct aim *a = &timer.aims[seat];
 
     if (a->future || !pids[seat])
         return; /* it is about to be stopped or killed for another task; or dead */
-    *a = (struct aim){ .future = future, .we_stopped_it = !stands_still(pids[seat]) };
+    bool was_still = stands_still(pids[seat]);
+    *a = (struct aim){ .future = future };
     timer.aim_count++;
     POINT("timer: about to stop a worker");
-    if (a->we_stopped_it)
-        kill(pids[seat], SIGSTOP);
+    if (!was_still)
+        hold(a, pids[seat]);
     POINT("timer: worker stopped, not killed");
 }
 
@@ -144,8 +154,12 @@ static void look_at_aims(struct wsched *p, const pid_t *pids)
 {
     for (uint32_t seat = 0; timer.aim_count && seat < p->seat_count; seat++) {
         struct aim *a = &timer.aims[seat];
-        if (!a->future || a->is_killed || !pids[seat] || !stands_still(pids[seat]))
+        if (!a->future || a->is_killed || !pids[seat])
             continue;
+        if (!stands_still(pids[seat])) { /* not yet, or not any more */
+            hold(a, pids[seat]);
+            continue;
+        }
         if (!is_guilty(p, seat, a->future)) {
             let_go(pids, seat);
             continue;

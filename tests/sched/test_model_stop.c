@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stopping a task by force, walked through exhaustively: a killer that gives task A a time, the
- * supervisor that sleeps until it is called or something is due, and a worker that runs A, then B.
- * One step is one access to shared memory, or one signal, of terms.c and timer.c. Killer and
- * supervisor (and with it the worker) may die between any two steps.
+ * supervisor that sleeps until it is called or something is due, a worker that runs A, then B, and
+ * somebody else who stops the worker and sets it going again. One step is one access to shared
+ * memory, or one signal, of terms.c and timer.c. Killer and supervisor (and with it the worker) may
+ * die between any two steps.
  *
- * In every state: whoever is killed for A's sake runs A. In every state without a next step: if the
- * killer's call returned, A is over, and B has run.
+ * In every state: whoever is killed for A's sake runs A; and the supervisor does not sleep while a
+ * worker goes on at which it aims. In every state without a next step: if the killer's call returned,
+ * A is over, and B has run.
  */
 #include "explore.h"
 #include "test.h"
@@ -48,11 +50,13 @@ struct state {
     uint8_t aims;         /* at the worker, for A's sake */
     uint8_t runs;         /* what the worker runs */
     uint8_t stops, still; /* SIGSTOP was sent; it stands still */
+    uint8_t ours;         /* the supervisor sent it */
+    uint8_t meddles;      /* what the other has done: stop, go, stop, go */
     uint8_t killed;       /* the worker, not reaped */
     uint8_t deaths;
 };
 
-static bool broken_aim, broken_order; /* mistakes that the walk must find */
+static bool broken_aim, broken_order, broken_hold; /* mistakes that the walk must find */
 
 static void next(struct explorer *e, struct state s)
 {
@@ -81,6 +85,20 @@ static void step_worker(struct explorer *e, struct state s)
         s.b = RUNNING, s.runs = B;
     else
         return;
+    next(e, s);
+}
+
+/* Not between the look and the kill: against that there is no remedy (timer.c says so). */
+static void step_meddler(struct explorer *e, struct state s)
+{
+    if (s.killed || s.meddles == 4 || s.supervisor == KILL)
+        return;
+    if (s.meddles++ % 2 == 0) {
+        s.stops = 1;
+    } else {
+        s.stops = s.still = 0;
+        s.signal = 1;
+    }
     next(e, s);
 }
 
@@ -137,7 +155,8 @@ static void supervisor_dies(struct explorer *e, struct state s)
         s.b = PENDING;
     s.heap = (uint8_t)is_due(&s);
     s.runs = NOBODY;
-    s.aims = s.stops = s.still = s.killed = s.signal = 0;
+    s.aims = s.stops = s.still = s.ours = s.killed = s.signal = 0;
+    s.meddles = 4; /* the next worker is another */
     s.supervisor = TAKE_CALL;
     next(e, s);
 }
@@ -148,8 +167,12 @@ static void look_at_aims(struct explorer *e, struct state *s)
     s->supervisor = TAKE_CALL;
     if (s->aims && s->still && s->a == RUNNING && s->cancel)
         s->supervisor = KILL;
-    else if (s->aims && s->still) /* SIGCONT */
-        s->aims = s->stops = s->still = 0;
+    else if (s->aims && s->still && s->ours) /* SIGCONT */
+        s->aims = s->stops = s->still = s->ours = 0;
+    else if (s->aims && s->still)
+        s->aims = 0;
+    else if (s->aims && !broken_hold)
+        s->stops = s->ours = 1;
 }
 
 static void step_supervisor(struct explorer *e, struct state s)
@@ -171,7 +194,9 @@ static void step_supervisor(struct explorer *e, struct state s)
         s.supervisor = s.heap && !s.aims ? STOP : broken_order ? READ_CALLED : WRITE_DUE;
         break;
     case STOP:
-        s.aims = s.stops = 1;
+        s.aims = 1;
+        if (!s.still)
+            s.stops = s.ours = 1;
         if (broken_aim)
             s.killed = 1;
         s.supervisor = broken_order ? READ_CALLED : WRITE_DUE;
@@ -207,7 +232,8 @@ static void step_supervisor(struct explorer *e, struct state s)
         if (s.b == RUNNING)
             s.b = PENDING;
         s.runs = NOBODY;
-        s.aims = s.stops = s.still = s.killed = 0;
+        s.aims = s.stops = s.still = s.ours = s.killed = 0;
+        s.meddles = 4;
         s.supervisor = TAKE_CALL;
     }
     next(e, s);
@@ -219,7 +245,7 @@ static bool is_at_rest(const struct state *s)
     bool worker_rests =
         s->killed || s->still || (s->runs == NOBODY && s->a != PENDING && s->b != PENDING);
 
-    return worker_rests && !(s->stops && !s->still) && s->killer >= RETURNED &&
+    return worker_rests && s->meddles % 2 == 0 && !(s->stops && !s->still) && s->killer >= RETURNED &&
            s->supervisor == SLEEP && !s->signal && !s->due;
 }
 
@@ -233,9 +259,12 @@ static void step(struct explorer *e, const void *state)
                                    !s.due && s.killer == RETURNED && s.cancel;
     if (a_is_stubborn_and_waits)
         explore_fail(e, "the supervisor sleeps while A should be stopped");
+    if (s.supervisor == SLEEP && s.aims && s.runs == A && !s.stops && !s.killed && !s.signal)
+        explore_fail(e, "the supervisor sleeps, and whom it aims at goes on");
     if (is_at_rest(&s) && (s.a != OVER || s.b != OVER))
         explore_fail(e, "a task was left, or its worker stands still for ever");
     step_worker(e, s);
+    step_meddler(e, s);
     step_killer(e, s);
     step_supervisor(e, s);
 }
@@ -263,6 +292,9 @@ static void mistakes_are_found(void)
     broken_order = true; /* the last look at `called` comes before next_due is written */
     CHECK_EQ(explore(&first, sizeof first, step, true), 0);
     broken_order = false;
+    broken_hold = true; /* stopped once only */
+    CHECK_EQ(explore(&first, sizeof first, step, true), 0);
+    broken_hold = false;
 }
 
 TESTS("wsched: model of stopping by force",

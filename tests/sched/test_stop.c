@@ -205,7 +205,48 @@ static void the_next_one_is_not_hit(void)
     close_pool(pool);
 }
 
+/* Somebody else, a debugger or a shell, sets the worker going whom the supervisor wants to stand still. */
+static const char *at;
+
+static void set_going(const char *name)
+{
+    uint32_t one = 1;
+
+    if (!strcmp(name, at) && au32_cas_acq_rel(&shared->reached, &one, 0))
+        kill((pid_t)au32_load_acquire(&shared->stopped), SIGCONT);
+}
+
+static void a_meddler_saves_nobody(void)
+{
+    static const char *const points[] = { "timer: about to stop a worker",
+                                          "timer: worker stopped, not killed" };
+
+    for (int i = 0; i < 4; i++) {
+        at = points[i / 2];
+        test_point = set_going;
+        struct wsched *pool = open_pool(1);
+        struct wsched_worker_info info = { 0 };
+        struct wsched_future f = start(pool, "stubborn", 0, 0);
+
+        await_start(0);
+        pid_t pid = kit_worker_pid(pool, 0);
+        au32_store_release(&shared->stopped, (uint32_t)pid);
+        au32_store_release(&shared->reached, 1);
+        if (i % 2) { /* it stands still, by whoever will set it going */
+            REQUIRE(!kill(pid, SIGSTOP));
+            while (info.state != WSCHED_WORKER_STOPPED)
+                REQUIRE_OK(wsched_worker_info(pool, 0, &info));
+        }
+        REQUIRE_OK(wsched_kill(pool, f, 0));
+        CHECK_EQ(kit_wait(pool, f), -ECANCELED);
+        CHECK_EQ(au32_load_acquire(&shared->reached), 0);
+        test_point = NULL;
+        close_pool(pool);
+    }
+}
+
 TESTS("wsched: stopping tasks", { "a task that does not stop is killed with its worker", kills },
       { "one that stops in time is not, nor one that has not started", spares_who_obeys },
       { "tasks on the same stack run again, or fail if they may not", innocents_run_again },
-      { "the worker's next task is not hit", the_next_one_is_not_hit })
+      { "the worker's next task is not hit", the_next_one_is_not_hit },
+      { "whom somebody else sets going is stopped again", a_meddler_saves_nobody })
