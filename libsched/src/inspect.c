@@ -33,6 +33,15 @@ static enum wsched_task_state public_state(uint64_t word)
                                             : (enum wsched_task_state)word_state(word);
 }
 
+/* One that failed knows itself: a death counts the word's attempt on, so that a late one ends nothing. */
+static uint32_t attempt_of(const struct wsched *p, const struct task *t, uint64_t word)
+{
+    const struct cause *c = &task_detail(p, t)->cause;
+    bool is_own = !(c->flags & (CAUSE_DEPENDENCY | CAUSE_ACTOR_ENDED));
+
+    return word_state(word) == TASK_FAILED && is_own && c->attempts ? c->attempts : word_attempt(word);
+}
+
 /* False: there is none in this slot. */
 static bool task_look(const struct wsched *p, uint32_t index, double rate,
                       struct wsched_task_info *out)
@@ -42,13 +51,13 @@ static bool task_look(const struct wsched *p, uint32_t index, double rate,
 
     if (word_state(word) <= TASK_MAKING || word_state(word) > TASK_CANCELLED)
         return false;
-    uint32_t attempt = word_attempt(word), seat = word_seat(word);
+    uint32_t seat = word_seat(word);
     *out = (struct wsched_task_info){
         .task = { future_make(index, word_generation(word)) },
         .parent = { au64_load_relaxed(&t->parent) }, /* relaxed: E1 */
         .state = public_state(word),
         .worker = word_state(word) == TASK_RUNNING ? worker_number(p, seat) : UINT32_MAX,
-        .attempt = attempt,
+        .attempt = attempt_of(p, t, word),
         .attempts_max = t->attempts_max,
         .payload_size = t->payload_size,
         .result_size = word_state(word) == TASK_DONE ? t->result_size : 0,

@@ -30,6 +30,8 @@ const char *wsched_strerror(int error)
     case EPROTO:
         return "a kernel returned what is no negative errno value, or did not sync; or it is not a pool, or "
                "one of another layout version or with other kernels";
+    case ETIMEDOUT:
+        return "not in time";
     case ESHUTDOWN:
         return "the pool cannot run anything any more";
     default:

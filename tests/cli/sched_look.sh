@@ -45,10 +45,11 @@ assert [r['worker'] for r in rows if 'worker' in r] == [r['worker'] for r in row
 assert len(rows) == 1 and rows[0]['name'] == 'clerk' and rows[0]['max_restarts'] == 3, rows
 assert rows[0]['state'] in (['dead', 'starting'] if '$2' == 'dead' else ['starting', 'idle']), rows"
     run 0 deaths "$1"
-    shows '^ *ago +worker +pid +cause ' ' signal 9 \(Killed\) +unlucky +no\. 5$'
+    shows '^ *ago +who +pid +cause ' ' worker [01] +[0-9]+  signal 9 \(Killed\) +unlucky +no\. 5$'
     run 0 deaths --json "$1"
     json "
 assert len(rows) == 1 and rows[0]['signal'] == 9 and rows[0]['exit_code'] == -1, rows
+assert rows[0]['name'] == 'worker %d' % rows[0]['worker'], rows
 assert rows[0]['kernel'] == 'unlucky' and rows[0]['ago_seconds'] > 0 and rows[0]['time_ns'] > 0"
     run 0 stat --json "$1"
     json "

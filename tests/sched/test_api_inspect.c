@@ -135,6 +135,27 @@ static void tells_what_is_there(void)
     gate_free();
 }
 
+/* The attempt of a task that is over is its last. */
+static void tells_the_last_attempt(void)
+{
+    struct wsched *pool = kit_open(1, 0);
+    const int dies[] = { SIGKILL, 100 }, twice[] = { SIGKILL, 2 };
+    struct wsched_future f[] = {
+        kit_submit_retried(pool, "die", dies, sizeof dies, 2),
+        kit_submit_retried(pool, "die", dies, sizeof dies, -1),
+        kit_submit_retried(pool, "die", twice, sizeof twice, 9),
+        kit_submit(pool, "fail", &(int){ -EDOM }, sizeof(int)),
+    };
+    static const uint32_t last[] = { 3, 1, 3, 1 }, most[] = { 3, 1, 10, 4 };
+
+    REQUIRE_OK(wsched_wait(pool, f, 4, 4, -1, NULL));
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(task_of(pool, f[i]).attempt, last[i]);
+        CHECK_EQ(task_of(pool, f[i]).attempts_max, most[i]);
+    }
+    wsched_close(pool);
+}
+
 /* Submits a task that waits at the gate, and waits for it. */
 static int outer(struct wsched_task *task, void *ctx)
 {
@@ -246,6 +267,7 @@ static void tells_of_workers_that_do_not_start(void)
 }
 
 TESTS("inspect", { "tells what is there", tells_what_is_there },
+      { "tells the last attempt of what is over", tells_the_last_attempt },
       { "tells who submitted what", tells_who_submitted_what },
       { "refuses bad arguments", refuses_bad_arguments },
       { "tells of workers that do not start", tells_of_workers_that_do_not_start })

@@ -50,6 +50,27 @@ static void list_as_text(void)
            "long name      5 B  0.1000\n");
 }
 
+/* A line ends with its last word, whatever columns have nothing. */
+static void list_with_holes(void)
+{
+    struct emit e;
+    open_out(&e, EMIT_TEXT, false);
+    emit_list(&e, NULL);
+    for (int i = 0; i < 3; i++) {
+        emit_row(&e);
+        emit_string(&e, "a", "a", i == 1 ? "" : "x");
+        emit_int(&e, "number", "number", i);
+        emit_string(&e, "b", "b", i == 1 ? "" : "yy");
+        emit_string(&e, "c", "long title", i == 2 ? "z" : "");
+        emit_row_end(&e);
+    }
+    emit_list_end(&e);
+    expect("a  number  b   long title\n"
+           "x       0  yy\n"
+           "        1\n"
+           "x       2  yy  z\n");
+}
+
 static void list_as_json(void)
 {
     struct emit e;
@@ -170,7 +191,8 @@ static void progress_line(void)
     CHECK(!strcmp(t, "0/100 trees,   0 %, 8.00 s"));
 }
 
-TESTS("emit", { "list as text", list_as_text }, { "list as JSON", list_as_json },
+TESTS("emit", { "list as text", list_as_text }, { "list with holes", list_with_holes },
+      { "list as JSON", list_as_json },
       { "record as text", record_as_text }, { "doubles in full", doubles_in_full },
       { "several numbers", several_numbers },
       { "JSON strings", json_strings }, { "shortest doubles", shortest_doubles },

@@ -150,19 +150,24 @@ static const char *cell(const struct emit *e, size_t row, int column)
     return at < e->cells_capacity && e->cells[at] ? e->cells[at] : "";
 }
 
-static void print_cell(const struct emit *e, const char *text, int width, int column)
+/* `owed`: spaces before what comes next in this line, if anything does. */
+static void print_cell(const struct emit *e, const char *text, int width, int column, int *owed)
 {
-    bool is_last = column == e->columns - 1;
-    if (e->is_number[column])
-        fprintf(e->out, "%*s", width, text);
-    else
-        fprintf(e->out, "%-*s", is_last ? 0 : width, text);
-    fputs(is_last ? "\n" : "  ", e->out);
+    int length = (int)strlen(text), before = e->is_number[column] ? width - length : 0;
+    if (length) {
+        fprintf(e->out, "%*s%s", *owed + before, "", text);
+        *owed = -length - before;
+    }
+    *owed += width + 2;
+    if (column == e->columns - 1) {
+        fputc('\n', e->out);
+        *owed = 0;
+    }
 }
 
 static void table_print(struct emit *e)
 {
-    int width[EMIT_COLUMNS_MAX];
+    int width[EMIT_COLUMNS_MAX], owed = 0;
     for (int c = 0; c < e->columns; c++) {
         width[c] = (int)strlen(e->titles[c]);
         for (size_t r = 0; r < e->rows; r++)
@@ -170,10 +175,10 @@ static void table_print(struct emit *e)
                 width[c] = (int)strlen(cell(e, r, c));
     }
     for (int c = 0; c < e->columns; c++)
-        print_cell(e, e->titles[c], width[c], c);
+        print_cell(e, e->titles[c], width[c], c, &owed);
     for (size_t r = 0; r < e->rows; r++)
         for (int c = 0; c < e->columns; c++)
-            print_cell(e, cell(e, r, c), width[c], c);
+            print_cell(e, cell(e, r, c), width[c], c, &owed);
     for (size_t i = 0; i < e->cells_capacity; i++)
         free(e->cells[i]);
     free(e->cells);

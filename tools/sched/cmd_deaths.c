@@ -39,7 +39,7 @@ int cmd_deaths(int argc, char **argv)
     emit_start(&e, stdout, json ? EMIT_JSON : EMIT_TEXT, false);
     emit_list(&e, NULL);
     for (; (r = wsched_next_death(pool, &cursor, &death)) == 1; count++)
-        show_death(&e, &death, now);
+        show_death(&e, pool, &death, now);
     emit_list_end(&e);
     wsched_close(pool);
     if (r < 0)

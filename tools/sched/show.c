@@ -263,9 +263,9 @@ void show_actor(struct emit *e, const struct wsched_actor_info *a)
     emit_row_end(e);
 }
 
-void show_death(struct emit *e, const struct wsched_death *d, uint64_t now)
+void show_death(struct emit *e, struct wsched *pool, const struct wsched_death *d, uint64_t now)
 {
-    char cause[80] = "";
+    char cause[80] = "", name[WSCHED_WORKER_NAME_MAX + 1] = "";
 
     if (d->memory)
         snprintf(cause, sizeof cause, "over worker_memory_max: %llu MiB",
@@ -277,7 +277,9 @@ void show_death(struct emit *e, const struct wsched_death *d, uint64_t now)
         snprintf(cause, sizeof cause, "exit code %d", d->exit_code);
     emit_row(e);
     emit_since(e, "ago_seconds", "ago", d->time_ns, now);
-    emit_uint(e, "worker", "worker", d->worker);
+    (void)!wsched_worker_name(pool, d->worker, name);
+    emit_string(e, "name", "who", name);
+    emit_uint(e, "worker", NULL, d->worker);
     emit_int(e, "pid", "pid", d->pid);
     emit_string(e, "cause", "cause", cause);
     emit_int(e, "signal", NULL, d->signal);

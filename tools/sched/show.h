@@ -13,7 +13,7 @@ const char *show_task_state(uint32_t state);
 void show_next_deadline(struct emit *e, const struct wsched_info *i, uint64_t now_ns);
 void show_resources(struct emit *e, struct wsched *pool);
 void show_task(struct emit *e, struct wsched *pool, const struct wsched_task_info *t, uint64_t now_ns);
-void show_death(struct emit *e, const struct wsched_death *d, uint64_t now_ns);
+void show_death(struct emit *e, struct wsched *pool, const struct wsched_death *d, uint64_t now_ns);
 
 void show_actor(struct emit *e, const struct wsched_actor_info *a);
 
