@@ -7,6 +7,7 @@
 #include "durable.h"
 #include "help.h"
 #include "point.h"
+#include "restarts.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -37,86 +38,10 @@ static struct objstore *make_store(void)
     return s;
 }
 
-static int files_in_folder(bool is_removing)
-{
-    char file[400];
-    int count = 0;
-    DIR *d = opendir(folder);
-
-    for (struct dirent *e; d && (e = readdir(d));) {
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-            continue;
-        count++;
-        snprintf(file, sizeof file, "%s/%s", folder, e->d_name);
-        if (is_removing)
-            unlink(file);
-    }
-    closedir(d);
-    return count;
-}
-
 static void remove_all(void)
 {
-    (void)files_in_folder(true);
+    (void)files_in(folder, true);
     CHECK_EQ(rmdir(folder), 0);
-}
-
-/* The machine is started: from now on the file is of an earlier boot. */
-static void restart(void)
-{
-    uint64_t other = durable_boot() + 2;
-    int fd = open(path, O_RDWR);
-
-    REQUIRE(fd >= 0);
-    REQUIRE(pwrite(fd, &other, 8, offsetof(struct header, boot)) == 8);
-    close(fd);
-}
-
-static int open_again(struct objstore **out)
-{
-    struct objstore_diag diag = { "" };
-    int err = objstore_open(path, NULL, out, &diag);
-
-    if (err)
-        fprintf(stderr, "open: %s\n", diag.text);
-    return err;
-}
-
-/* ---- what is in the store, told by the numbers in its bytes ---------------------------------- */
-
-static size_t size_of(uint64_t version)
-{
-    static const size_t sizes[] = { 8, 60, 64, 65, 300, 2000, 4096, 9000, 15000 };
-
-    return sizes[version % 9];
-}
-
-static int put_version(struct objstore *s, uint64_t n, uint64_t version)
-{
-    unsigned char bytes[15000];
-    struct objstore_id id = help_id(n);
-    struct objstore_meta meta = { .dtype = OBJSTORE_UINT8, .ndim = 1, .dims = { version } };
-
-    help_fill(bytes, size_of(version), version);
-    return objstore_put(s, &id, bytes, size_of(version), &meta);
-}
-
-/* The version that is there, and is right; 0: none; UINT64_MAX: wrong. */
-static uint64_t version_of(struct objstore *s, uint64_t n)
-{
-    struct objstore_id id = help_id(n);
-    struct objstore_info info;
-    struct objstore_view view;
-    uint64_t version;
-
-    if (objstore_stat(s, &id, &info))
-        return 0;
-    version = info.meta.dims[0];
-    if (objstore_get(s, &id, 0, &view))
-        return UINT64_MAX;
-    bool is_right = view.size == size_of(version) && help_is_filled(view.data, view.size, version);
-    objstore_release(s, &view);
-    return is_right && version ? version : UINT64_MAX;
 }
 
 struct losses {
@@ -154,8 +79,8 @@ static void kept_over_a_restart(void)
     REQUIRE_OK(put_version(s, 30, 30));
     CHECK_EQ(objstore_losses(s, note_loss, &lost), 0);
     struct objstore *again, *third;
-    restart();
-    REQUIRE_OK(open_again(&again)); /* it is in use: so that was no restart */
+    restart(path);
+    REQUIRE_OK(open_again(path, &again)); /* it is in use: so that was no restart */
     CHECK_EQ(version_of(again, 30), 30);
     objstore_close(again);
     pid_t child = fork();
@@ -166,7 +91,7 @@ static void kept_over_a_restart(void)
     }
     CHECK_EQ(help_wait(child), 128 + SIGKILL);
     objstore_close(s);
-    REQUIRE_OK(open_again(&again));
+    REQUIRE_OK(open_again(path, &again));
     for (uint64_t n = 1; n <= 20; n++)
         CHECK_EQ(version_of(again, n), n);
     CHECK_EQ(version_of(again, 30), 0);
@@ -179,21 +104,21 @@ static void kept_over_a_restart(void)
     REQUIRE_OK(objstore_stats(again, &stats));
     CHECK_EQ(stats.processes, 1); /* nobody of the time before is attached */
     CHECK(help_is_sound(again));
-    REQUIRE_OK(open_again(&third)); /* no second recovery */
+    REQUIRE_OK(open_again(path, &third)); /* no second recovery */
     CHECK_EQ(objstore_losses(third, note_loss, &lost), 0);
     CHECK_EQ(version_of(third, 5), 5);
     objstore_close(third);
     /* And once more, with nothing synced since: all is there. */
     objstore_close(again);
-    restart();
-    REQUIRE_OK(open_again(&again));
+    restart(path);
+    REQUIRE_OK(open_again(path, &again));
     for (uint64_t n = 1; n <= 20; n++)
         CHECK_EQ(version_of(again, n), n);
     REQUIRE_OK(objstore_sync(again, NULL));
-    CHECK_EQ(files_in_folder(false), 2); /* the store and its list */
+    CHECK_EQ(files_in(folder, false), 2); /* the store and its list */
     objstore_close(again);
     CHECK_EQ(objstore_destroy(path), 0);
-    CHECK_EQ(files_in_folder(false), 0);
+    CHECK_EQ(files_in(folder, false), 0);
     remove_all();
 }
 
@@ -204,8 +129,8 @@ static void never_synced(void)
 
     REQUIRE_OK(put_version(s, 3, 3));
     objstore_close(s);
-    restart();
-    REQUIRE_OK(open_again(&s));
+    restart(path);
+    REQUIRE_OK(open_again(path, &s));
     CHECK_EQ(objstore_losses(s, note_loss, &lost), 1);
     CHECK_EQ(lost.why[3], OBJSTORE_LOST_UNSYNCED);
     CHECK_EQ(version_of(s, 3), 0);
@@ -236,13 +161,13 @@ static void errors(void)
     objstore_close(looker);
     REQUIRE_OK(put_version(s, 1, 1));
     int fd = open(path, O_RDWR);
-    restart();
+    restart(path);
     objstore_close(s);
     struct objstore *other = nameless;
     CHECK_EQ(objstore_open_fd(fd, NULL, &other, NULL), -ESTALE);
     REQUIRE_OK(objstore_open(path, &ro, &looker, NULL)); /* looking changes nothing */
     objstore_close(looker);
-    REQUIRE_OK(open_again(&s));
+    REQUIRE_OK(open_again(path, &s));
     CHECK_EQ(objstore_losses(s, stop_at_first, NULL), 70 + OBJSTORE_LOST_UNSYNCED);
     close(fd);
     CHECK_EQ(unlink(path), 0);
@@ -280,16 +205,16 @@ static void damaged_lists(void)
         close(fd);
     }
     objstore_close(s);
-    restart();
-    REQUIRE_OK(open_again(&s));
+    restart(path);
+    REQUIRE_OK(open_again(path, &s));
     for (uint64_t n = 1; n <= 10; n++)
         CHECK_EQ(version_of(s, n), n);
     REQUIRE_OK(put_version(s, 11, 11));
     REQUIRE_OK(objstore_sync(s, NULL)); /* above all of those numbers */
-    CHECK_EQ(files_in_folder(false), 2);
+    CHECK_EQ(files_in(folder, false), 2);
     objstore_close(s);
-    restart();
-    REQUIRE_OK(open_again(&s));
+    restart(path);
+    REQUIRE_OK(open_again(path, &s));
     CHECK_EQ(version_of(s, 11), 11);
     objstore_close(s);
     remove_all();
@@ -357,14 +282,14 @@ static void cut_power(struct cut *c)
             REQUIRE(pwrite(fd, from, PIECE, (off_t)at) == PIECE);
     }
     close(fd);
-    restart();
+    restart(path);
 }
 
 static void check_recovered(struct cut *c)
 {
     struct losses lost = { { 0 }, 0 };
 
-    REQUIRE_OK(open_again(&c->s));
+    REQUIRE_OK(open_again(path, &c->s));
     CHECK(help_is_sound(c->s));
     CHECK(objstore_losses(c->s, note_loss, &lost) >= 0);
     for (uint64_t n = 1; n <= IDS; n++) {
@@ -463,8 +388,8 @@ static void killed_in_sync(void)
         CHECK(status == 0 || status == 128 + SIGKILL);
         CHECK(objstore_reap(s) == 1);
         objstore_close(s);
-        restart();
-        REQUIRE_OK(open_again(&s));
+        restart(path);
+        REQUIRE_OK(open_again(path, &s));
         for (uint64_t n = 1; n <= 8; n++)
             CHECK(version_of(s, n) > 0 && version_of(s, n) != UINT64_MAX);
         CHECK(version_of(s, 9) == 0 || version_of(s, 9) == (uint64_t)k);
@@ -474,7 +399,7 @@ static void killed_in_sync(void)
         (void)!objstore_delete(s, &id);
     }
     REQUIRE_OK(objstore_sync(s, NULL));
-    CHECK_EQ(files_in_folder(false), 2);
+    CHECK_EQ(files_in(folder, false), 2);
     objstore_close(s);
     remove_all();
 }
@@ -498,30 +423,30 @@ static void killed_in_recovery(bool restarts)
     REQUIRE_OK(objstore_sync(s, NULL));
     objstore_close(s);
     for (k = 1; status != 0; k += STRIDE) {
-        restart();
+        restart(path);
         pid_t child = fork();
         REQUIRE(child >= 0);
         if (child == 0) {
             points_left = k;
             test_point = die_here;
-            CHILD_CHECK(open_again(&s) == 0);
+            CHILD_CHECK(open_again(path, &s) == 0);
             test_point = NULL;
             _exit(0);
         }
         status = help_wait(child);
         CHECK(status == 0 || status == 128 + SIGKILL);
         if (restarts)
-            restart();
-        REQUIRE_OK(open_again(&s));
+            restart(path);
+        REQUIRE_OK(open_again(path, &s));
         for (uint64_t n = 1; n <= 5; n++)
             CHECK_EQ(version_of(s, n), n);
         CHECK(help_is_sound(s));
         objstore_close(s);
     }
     CHECK(k > 20);
-    REQUIRE_OK(open_again(&s));
+    REQUIRE_OK(open_again(path, &s));
     REQUIRE_OK(objstore_sync(s, NULL));
-    CHECK_EQ(files_in_folder(false), 2);
+    CHECK_EQ(files_in(folder, false), 2);
     objstore_close(s);
     remove_all();
 }
@@ -540,7 +465,7 @@ static void *recover_too(void *ctx)
     long bad = 0;
 
     (void)ctx;
-    if (open_again(&s))
+    if (open_again(path, &s))
         return (void *)1;
     for (uint64_t n = 1; n <= 10; n++)
         bad += version_of(s, n) != n;
@@ -562,14 +487,14 @@ static void recovered_by_several(void)
         pthread_t threads[3];
         void *bad;
 
-        restart();
+        restart(path);
         for (uintptr_t i = 0; i < 3; i++)
             REQUIRE(pthread_create(&threads[i], NULL, recover_too, (void *)i) == 0);
         for (int i = 0; i < 3; i++) {
             pthread_join(threads[i], &bad);
             CHECK(bad == NULL);
         }
-        REQUIRE_OK(open_again(&s));
+        REQUIRE_OK(open_again(path, &s));
         for (uint64_t i = 0; i < 3; i++) {
             struct objstore_id id = help_id(20 + i);
 
@@ -610,8 +535,8 @@ static void syncs_at_once(void)
     }
     objstore_close(other);
     objstore_close(s);
-    restart();
-    REQUIRE_OK(open_again(&s));
+    restart(path);
+    REQUIRE_OK(open_again(path, &s));
     for (uint64_t n = 1; n <= 10; n++)
         CHECK_EQ(version_of(s, IDS + n), n);
     for (uint64_t n = 1; n <= IDS; n++)

@@ -101,6 +101,35 @@ static bool is_true(const struct mirror *m)
     return is_right;
 }
 
+/* What a cache lets go is told, like what somebody deletes. */
+static void evictions_are_told(void)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore_stats stats;
+    struct objstore *s = NULL;
+    struct mirror m;
+
+    o.flags = OBJSTORE_CREATE | OBJSTORE_CACHE;
+    o.capacity_bytes = 256 << 10; /* 32 objects of 8 KiB */
+    REQUIRE_OK(objstore_open(NULL, &o, &s, NULL));
+    REQUIRE_OK(open_mirror(&m, s));
+    for (int round = 0; round < 3; round++)
+        for (uint64_t n = 1; n <= IDS; n++) {
+            static const char bytes[8192];
+            struct objstore_id id = help_id(n);
+
+            if (!objstore_contains(s, &id))
+                REQUIRE_OK(objstore_put(s, &id, bytes, sizeof bytes, NULL));
+            CHECK_EQ(follow(&m, 0), -ETIMEDOUT);
+            CHECK(is_true(&m));
+        }
+    REQUIRE_OK(objstore_stats(s, &stats));
+    CHECK(stats.evictions >= IDS);
+    CHECK_EQ(m.lists, 1);
+    objstore_events_close(m.events);
+    objstore_close(s);
+}
+
 /* ---- what is told ---------------------------------------------------------------------------- */
 
 static void told_in_turn(void)
@@ -479,6 +508,7 @@ static void as_threads(void)
 }
 
 TESTS("events", { "seals and deletes are told, as they are when told", told_in_turn },
+      { "what a cache lets go is told", evictions_are_told },
       { "every documented error", errors },
       { "while nobody listens, nothing is told", nobody_listens },
       { "who is overrun is told so, and lists again", too_slow },

@@ -94,6 +94,32 @@ static void out_of_order(void)
     gate_free();
 }
 
+/* It is added to for ever, as by who keeps so many in flight; no future is lost or told twice. */
+static void in_flight(void)
+{
+    enum { FLIGHT = 20, ROUNDS = 200 };
+    struct wsched *pool = kit_open(2, 0);
+    struct wsched_set *set = filled(pool, FLIGHT);
+    struct wsched_future out[FLIGHT];
+    long next = FLIGHT, sum = 0;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        int n = wsched_set_wait(set, -1, out, 1 + (size_t)round % FLIGHT);
+        REQUIRE(n > 0);
+        for (int i = 0; i < n; i++) {
+            sum += kit_long(pool, out[i]);
+            out[i] = kit_submit(pool, "add", &next, sizeof next);
+            next++;
+        }
+        REQUIRE_OK(wsched_set_add(set, out, (size_t)n));
+        CHECK_EQ(wsched_set_size(set), FLIGHT);
+    }
+    sum += take_all(pool, set, 7);
+    CHECK_EQ(sum, next * (next - 1) / 2);
+    wsched_set_free(set);
+    wsched_close(pool);
+}
+
 static void errors(void)
 {
     struct wsched *pool = kit_open(1, 0);
@@ -118,4 +144,4 @@ static void errors(void)
 }
 
 TESTS("wsched: sets", { "each comes out once", each_comes_out_once },
-      { "out of order", out_of_order }, { "errors", errors })
+      { "out of order", out_of_order }, { "so many in flight, for ever", in_flight }, { "errors", errors })
