@@ -62,7 +62,9 @@ static void used_ones_are_used_again(void)
         wsched_release_many(pool, futures, n);
     }
     uint32_t used = au32_load_relaxed(&pool->header->tasks_used); /* relaxed: nobody else adds */
-    CHECK_EQ(used, (n + 63) / 64 * 64);                           /* they are taken by 64 */
+    /* They are taken by 64. One a round at most goes to the worker: the last, which was given back
+     * before the worker had told of its end. */
+    CHECK(used >= n && used <= (n + 63) / 64 * 64 + 64);
     wsched_close(pool);
 }
 
