@@ -456,14 +456,12 @@ static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
 static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n, uint16_t *place,
                          uint16_t *names)
 {
-    __m512i slots = _mm512_set1_epi32(0xffff);
+#pragma GCC unroll 8
     for (uint32_t i = 0; i < n; i++)
         place[list[i] & 0xffff] = (uint16_t)i;
-    for (uint32_t i = 0; i < n; i += 16) {
-        __m512i slot = _mm512_and_si512(_mm512_loadu_si512(from + i), slots);
-        __m512i name = gather_words(place, slot);
-        _mm256_storeu_si256((__m256i *)(void *)(names + i), _mm512_cvtepi32_epi16(name));
-    }
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < n; i++)
+        names[i] = place[from[i] & 0xffff];
 }
 
 void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties,
