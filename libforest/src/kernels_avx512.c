@@ -40,6 +40,7 @@ static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t f
         rank += count_bits(fresh);
     }
     memset(list + count, 0, BLOCK_PAD * sizeof *list);
+#pragma GCC unroll 8
     for (uint32_t i = 0; i < count; i++)
         ranks[list[i] & 0xffff] = (uint16_t)(list[i] >> 16);
 }
@@ -70,8 +71,12 @@ static bool find_ties(const struct block *b, const uint32_t *list, uint32_t n)
 static void mark_sides(const struct block *b, const struct cut *c, const uint32_t *list)
 {
     uint8_t *right = (uint8_t *)b->temp3;
-    for (uint32_t i = 0; i < c->n; i++)
-        right[list[i] & 0xffff] = i >= c->left;
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < c->left; i++)
+        right[list[i] & 0xffff] = 0;
+#pragma GCC unroll 8
+    for (uint32_t i = c->left; i < c->n; i++)
+        right[list[i] & 0xffff] = 1;
 }
 
 /* A bit for each of 16 entries that goes right. One by one: gathers are slower, or not faster. */
