@@ -33,7 +33,7 @@ struct fast_cut fast_search_rated(const struct fast_block *b, const struct fast_
     if (rated->is_sure)
         return cut_at(b, s, s->features[rated->feature], rated->pos);
     for (uint32_t i = 0; i < s->count; i++)
-        if (b->rates[i] > 0.0f && b->rates[i] >= rated->enough)
+        if (b->rates[i] >= 0.0f && b->rates[i] >= rated->enough)
             search_one(b, s, s->features[i], &best);
     return best;
 }

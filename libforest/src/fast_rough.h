@@ -26,6 +26,9 @@
 #define ROUGH_SLACK 1.01f
 #define ROUGH_ROUNDING 0x1p-19f
 
+/* Of a feature that has no cut, or none that is enough. A rate of 0 may be of a cut that gains. */
+#define ROUGH_NO_CUT -1.0f
+
 /* What a rough search finds. */
 struct rough_best {
     float enough;          /* features of lower rates do not have the best cut */

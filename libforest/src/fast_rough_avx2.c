@@ -71,7 +71,7 @@ static __attribute__((noinline)) float look_closely(struct rough *r, const uint3
     good &= not_less(wl, least);
     good &= not_less(_mm256_sub_ps(_mm256_set1_ps(r->weight), wl), least);
     if (!good)
-        return 0.0f;
+        return ROUGH_NO_CUT;
     __m256 rates = _mm256_div_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), u), _mm256_sqrt_ps(bottom));
     float best = most_of(_mm256_and_ps(rates, _mm256_castsi256_ps(word_mask(good))));
     uint32_t at = good & not_less(rates, _mm256_set1_ps(best));
@@ -87,7 +87,7 @@ static float rate_feature(struct rough *r, const uint32_t *list, const int32_t *
     __m256i sum = _mm256_setzero_si256(), weight = sum, mean = _mm256_set1_epi32(r->mean);
     __m256 rest = _mm256_set1_ps(r->rest), all = _mm256_set1_ps(r->weight);
     __m256 enough = _mm256_set1_ps(r->enough * fabsf(r->enough));
-    float best = 0.0f;
+    float best = ROUGH_NO_CUT;
     for (uint32_t i = 0; i < last; i += WORDS) {
         __m256i up_to = prefix_sums(load_words((const uint32_t *)rough + i));
         __m256i sl = _mm256_add_epi32(sum, sums_of(up_to));

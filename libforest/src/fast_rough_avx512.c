@@ -52,7 +52,7 @@ static __attribute__((noinline)) float look_closely(struct rough *r, const uint3
     good = _mm512_mask_cmp_ps_mask(good, _mm512_sub_ps(_mm512_set1_ps(r->weight), wl), least,
                                    _CMP_GE_OQ);
     if (!good)
-        return 0.0f;
+        return ROUGH_NO_CUT;
     __m512 rates = _mm512_div_ps(_mm512_abs_ps(u), _mm512_sqrt_ps(bottom));
     float best = _mm512_mask_reduce_max_ps(good, rates);
     uint32_t at = _mm512_mask_cmp_ps_mask(good, rates, _mm512_set1_ps(best), _CMP_EQ_OQ);
@@ -70,7 +70,7 @@ static float rate_feature(struct rough *r, const uint32_t *list, const int32_t *
     __m512i mean = _mm512_set1_epi32(r->mean);
     __m512 rest = _mm512_set1_ps(r->rest), all = _mm512_set1_ps(r->weight);
     __m512 enough = _mm512_set1_ps(r->enough * fabsf(r->enough));
-    float best = 0.0f;
+    float best = ROUGH_NO_CUT;
     for (uint32_t i = 0; i < last; i += 16) {
         __m512i up_to = prefix_sums(_mm512_loadu_si512(rough + i));
         __m512i sl = _mm512_add_epi32(sum, sums_of(up_to));

@@ -399,6 +399,32 @@ static void is_the_same_at_limits_beside_whole_weights(void)
     }
 }
 
+/* All targets but one are closer to each other than a rough search can tell. */
+static void tells_small_differences_beside_a_large_one(void)
+{
+    for (uint32_t seed = 1; seed <= 6; seed++) {
+        struct data d = make(seed, 300, 4, ONES, SMOOTH);
+        struct grow_limits limits = no_limits(&d);
+        struct fast_scratch *s = fast_scratch_new();
+        struct tree tree;
+
+        REQUIRE(s != NULL);
+        for (uint32_t i = 0; i < d.rows; i++)
+            d.y[i] = i == 7 * seed ? 1000.0 : d.y[i] * 1e-5;
+        for (uint32_t level = KERNELS_PLAIN; level <= KERNELS_AVX512; level++) {
+            if (fast_scratch_level(s, level))
+                continue;
+            tree_init(&tree);
+            REQUIRE_OK(fast_grow(&d.prep, d.y, d.w, 1, &limits, s, &tree));
+            CHECK_EQ(tree.count, 2 * d.rows - 1);
+            check_tree(&d, &limits, &tree);
+            tree_release(&tree);
+        }
+        fast_scratch_free(s);
+        release(&d);
+    }
+}
+
 /* Sums in the search are of whole numbers, and those of these targets are exact as well. */
 static void does_not_depend_on_the_order_of_rows(void)
 {
@@ -589,6 +615,8 @@ TESTS("fast trees", { "every cut is the best of its node", cuts_are_the_best },
       { "the same tree with all loops", is_the_same_with_all_loops },
       { "the same tree at limits beside whole weights",
         is_the_same_at_limits_beside_whole_weights },
+      { "small differences beside a large one are told",
+        tells_small_differences_beside_a_large_one },
       { "the order of rows does not matter", does_not_depend_on_the_order_of_rows },
       { "bad values and limits are refused", refuses_bad_values_and_limits },
       { "the largest and smallest numbers", survives_extreme_numbers },
