@@ -5,6 +5,7 @@
 #ifdef HAVE_AVX512
 #include <string.h>
 
+#include "fast_few.h"
 #include "fast_rough.h"
 #include "fast_sides.h"
 
@@ -298,8 +299,10 @@ const struct fast_kernels fast_kernels_avx512 = {
     .search = search,
     .part = part,
     .part_rough = fast_part_rough_avx512,
-    .tiny_bytes = fast_tiny_bytes_plain,
+    .tiny_bytes = fast_few_bytes_avx512,
     .grow_tiny = fast_grow_tiny_avx512,
+    .few_rows = FEW_ROWS,
+    .grow_few = fast_grow_few_avx512,
 };
 
 #pragma GCC pop_options

@@ -103,6 +103,10 @@ struct fast_kernels {
     size_t (*tiny_bytes)(uint32_t features);
     int (*grow_tiny)(struct fast_grower *g, const struct fast_block *b,
                      const struct fast_node *node);
+    /* Likewise of up to few_rows rows, in the units of the block, if b->rough is kept. */
+    uint32_t few_rows;
+    int (*grow_few)(struct fast_grower *g, const struct fast_block *b,
+                    const struct fast_node *node);
 };
 
 extern const struct fast_kernels fast_kernels_plain, fast_kernels_avx2, fast_kernels_avx512;

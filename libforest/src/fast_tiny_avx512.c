@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fast_few.h"
 #include "fast_tiny.h"
 
 #define EACH UINT64_C(0x0001000100010001) /* a bit for each of four features */
@@ -188,22 +189,53 @@ static void part(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t
     }
 }
 
-int fast_grow_tiny_avx512(struct fast_grower *g, const struct fast_block *b,
-                          const struct fast_node *root)
+static const struct tiny_functions functions = { start, is_constant, search, side, part };
+
+static struct fast_tiny tiny_of(struct fast_grower *g, const struct fast_block *b)
 {
-    static const struct tiny_functions functions = { start, is_constant, search, side, part };
     struct fast_tiny t = { .g = g,
                            .b = b,
                            .features = b->features,
                            .padded = (uint32_t)tiny_padded(b->features),
                            .ranks = (uint8_t(*)[FAST_TINY_ROWS])b->tiny };
-    if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
-        return -ENOMEM;
     t.lists = t.ranks + t.padded;
     t.ties = (uint16_t *)(void *)(t.lists + (size_t)t.padded * TINY_LEVELS);
+    return t;
+}
+
+int fast_grow_tiny_avx512(struct fast_grower *g, const struct fast_block *b,
+                          const struct fast_node *root)
+{
+    struct fast_tiny t = tiny_of(g, b);
+    if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
+        return -ENOMEM;
     tiny_take_rows(&t, b->order + root->start, root->end - root->start, b->side);
     for (uint32_t f = 0; f < b->features; f++)
         take_list(&t, f, root->start, root->end - root->start, b->side);
+    fast_tiny_grow(&t, &functions, root);
+    return 0;
+}
+
+/* Names are given anew, in the same order. */
+int fast_grow_tiny_of_few_avx512(const struct fast_few *from, const struct fast_node *root,
+                                 uint64_t names, uint32_t level)
+{
+    struct fast_tiny t = tiny_of(from->g, from->b);
+    const uint8_t(*lists)[FEW_ROWS] = few_lists(from, level);
+    uint32_t order[FAST_TINY_ROWS], n = root->end - root->start;
+    if (reserve_nodes(t.g->g.out, 2 * FAST_TINY_ROWS))
+        return -ENOMEM;
+    __m512i numbers = byte_numbers(), member = _mm512_maskz_compress_epi8(names, numbers),
+            rename = _mm512_maskz_expand_epi8(names, numbers);
+    for (uint32_t i = 0; i < n; i++, names &= names - 1)
+        order[i] = from->slot[_tzcnt_u64(names)];
+    tiny_take_rows(&t, order, n, from->b->side);
+    for (uint32_t f = 0; f < t.features; f++) {
+        __m512i list = _mm512_permutexvar_epi8(_mm512_loadu_si512(lists[f]), rename);
+        __m512i ranks = _mm512_permutexvar_epi8(member, _mm512_loadu_si512(from->ranks[f]));
+        _mm_storeu_si128((__m128i *)(void *)t.lists[f], _mm512_castsi512_si128(list));
+        _mm_storeu_si128((__m128i *)(void *)t.ranks[f], _mm512_castsi512_si128(ranks));
+    }
     fast_tiny_grow(&t, &functions, root);
     return 0;
 }

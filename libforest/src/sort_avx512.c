@@ -47,11 +47,6 @@ struct sorter {
     uint32_t at;                   /* the window that takes more; those before are full */
 };
 
-static inline uint64_t low_bits64(uint32_t n)
-{
-    return _bzhi_u64(~UINT64_C(0), n);
-}
-
 static inline unsigned count_bits64(uint64_t bits)
 {
     return (unsigned)__builtin_popcountll(bits);
@@ -62,16 +57,6 @@ static inline __m512i word_numbers(void)
     static const uint16_t numbers[WORDS] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
                                              11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
                                              22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
-    return _mm512_loadu_si512(numbers);
-}
-
-static inline __m512i byte_numbers(void)
-{
-    static const uint8_t numbers[WINDOW] = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
-    };
     return _mm512_loadu_si512(numbers);
 }
 
