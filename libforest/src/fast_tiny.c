@@ -109,14 +109,10 @@ int fast_grow_tiny_plain(struct fast_grower *g, const struct fast_block *b,
                          const struct fast_node *root)
 {
     static const struct tiny_functions functions = { start, is_constant, search, side, part };
-    struct fast_tiny t = { .g = g,
-                           .b = b,
-                           .features = b->features,
-                           .padded = (uint32_t)tiny_padded(b->features),
-                           .ranks = (uint8_t(*)[FAST_TINY_ROWS])b->tiny };
+    struct fast_tiny t;
     if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
-    t.lists = t.ranks + t.padded;
+    tiny_start(&t, g, b);
     tiny_take_rows(&t, b->order + root->start, root->end - root->start, b->side);
     for (uint32_t f = 0; f < b->features; f++)
         take_list(&t, f, root->start, root->end - root->start, b->side);

@@ -92,6 +92,20 @@ static inline size_t fast_tiny_bytes(uint32_t features)
     return padded * FAST_TINY_ROWS * (1 + TINY_LEVELS) + (padded + 32) * sizeof(uint16_t);
 }
 
+/* All but what is of rows; to set that to zero, too, would take a while. */
+static inline void tiny_start(struct fast_tiny *t, struct fast_grower *g,
+                              const struct fast_block *b)
+{
+    t->g = g;
+    t->b = b;
+    t->features = b->features;
+    t->padded = (uint32_t)tiny_padded(b->features);
+    t->ranks = (uint8_t(*)[FAST_TINY_ROWS])b->tiny;
+    t->lists = t->ranks + t->padded;
+    t->ties = (uint16_t *)(void *)(t->lists + (size_t)t->padded * TINY_LEVELS);
+    t->waiting = 0;
+}
+
 /* The root's rows; `names` is a byte for each slot of the block. */
 static inline void tiny_take_rows(struct fast_tiny *t, const uint32_t *order, uint32_t n,
                                   uint8_t *names)

@@ -251,14 +251,7 @@ int fast_grow_tiny_avx2(struct fast_grower *g, const struct fast_block *b,
     struct fast_tiny *t = &tiny.t;
     if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
-    t->g = g;
-    t->b = b;
-    t->features = b->features;
-    t->padded = (uint32_t)tiny_padded(b->features);
-    t->ranks = (uint8_t(*)[FAST_TINY_ROWS])b->tiny;
-    t->lists = t->ranks + t->padded;
-    t->ties = (uint16_t *)(void *)(t->lists + (size_t)t->padded * TINY_LEVELS);
-    t->waiting = 0;
+    tiny_start(t, g, b);
     tiny_take_rows(t, b->order + root->start, root->end - root->start, b->side);
     for (uint32_t i = 0; i < FAST_TINY_ROWS; i++) {
         tiny.worth[i][0] = t->s[i];

@@ -191,24 +191,13 @@ static void part(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t
 
 static const struct tiny_functions functions = { start, is_constant, search, side, part };
 
-static struct fast_tiny tiny_of(struct fast_grower *g, const struct fast_block *b)
-{
-    struct fast_tiny t = { .g = g,
-                           .b = b,
-                           .features = b->features,
-                           .padded = (uint32_t)tiny_padded(b->features),
-                           .ranks = (uint8_t(*)[FAST_TINY_ROWS])b->tiny };
-    t.lists = t.ranks + t.padded;
-    t.ties = (uint16_t *)(void *)(t.lists + (size_t)t.padded * TINY_LEVELS);
-    return t;
-}
-
 int fast_grow_tiny_avx512(struct fast_grower *g, const struct fast_block *b,
                           const struct fast_node *root)
 {
-    struct fast_tiny t = tiny_of(g, b);
+    struct fast_tiny t;
     if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
+    tiny_start(&t, g, b);
     tiny_take_rows(&t, b->order + root->start, root->end - root->start, b->side);
     for (uint32_t f = 0; f < b->features; f++)
         take_list(&t, f, root->start, root->end - root->start, b->side);
@@ -220,11 +209,12 @@ int fast_grow_tiny_avx512(struct fast_grower *g, const struct fast_block *b,
 int fast_grow_tiny_of_few_avx512(const struct fast_few *from, const struct fast_node *root,
                                  uint64_t names, uint32_t level)
 {
-    struct fast_tiny t = tiny_of(from->g, from->b);
+    struct fast_tiny t;
     const uint8_t(*lists)[FEW_ROWS] = few_lists(from, level);
     uint32_t order[FAST_TINY_ROWS], n = root->end - root->start;
-    if (reserve_nodes(t.g->g.out, 2 * FAST_TINY_ROWS))
+    if (reserve_nodes(from->g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
+    tiny_start(&t, from->g, from->b);
     __m512i numbers = byte_numbers(), member = _mm512_maskz_compress_epi8(names, numbers),
             rename = _mm512_maskz_expand_epi8(names, numbers);
     for (uint32_t i = 0; i < n; i++, names &= names - 1)

@@ -311,12 +311,15 @@ static int grow_small(struct grower *g, const struct block *b, const struct pend
 {
     uint32_t n = root->end - root->start;
     size_t padded = ((size_t)g->features_count + 3) / 4 * 4;
-    struct small s = {
-        .g = g, .b = b, .groups = (uint32_t)(padded / 4), .ranks = (uint8_t(*)[ROWS])b->small
-    };
+    struct small s; /* only what is said to be zero is */
     int err = reserve_nodes(g->out, 2 * ROWS);
     if (err)
         return err;
+    s.g = g;
+    s.b = b;
+    s.groups = (uint32_t)(padded / 4);
+    s.ranks = (uint8_t(*)[ROWS])b->small;
+    s.waiting = 0;
     s.lists = s.ranks + padded;
     s.ties = (uint16_t *)(void *)(s.lists + padded * LEVELS);
     memset(s.wy, 0, sizeof s.wy);
