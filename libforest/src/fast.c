@@ -108,8 +108,8 @@ static int look_at_rows(struct fast_grower *g, const double *y, const double *w,
     g->y_unit = y_most > 0.0 ? power_above(y_most) : 1.0;
     g->whole = whole && weight < FAST_WHOLE_MOST;
     g->w_unit = g->whole ? 1.0 : power_above(w_most);
-    g->weight_all = 0.0;
-    for (uint32_t i = 0; i < g->g.prep->rows; i++)
+    g->weight_all = g->whole ? weight : 0.0;
+    for (uint32_t i = 0; !g->whole && i < g->g.prep->rows; i++)
         g->weight_all += w[i] / g->w_unit;
     g->weight_least = g->g.limits->min_weight_leaf / g->w_unit;
     return 0;

@@ -125,8 +125,11 @@ void fast_part_rough_avx512(uint32_t *list, int32_t *rough, uint32_t n, const ui
         left += count;
         right += count_bits(valid) - count;
     }
-    memcpy(list + left, spare, right * sizeof *list);
-    memcpy(rough + left, spare_rough, right * sizeof *rough);
+    for (uint32_t i = 0; i < right; i += 16) {
+        __mmask16 valid = (__mmask16)low_bits(right - i < 16 ? right - i : 16);
+        _mm512_mask_storeu_epi32(list + left + i, valid, _mm512_loadu_si512(spare + i));
+        _mm512_mask_storeu_epi32(rough + left + i, valid, _mm512_loadu_si512(spare_rough + i));
+    }
 }
 
 #pragma GCC pop_options
