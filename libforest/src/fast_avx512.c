@@ -302,6 +302,7 @@ const struct fast_kernels fast_kernels_avx512 = {
     .tiny_bytes = fast_few_bytes_avx512,
     .grow_tiny = fast_grow_tiny_avx512,
     .few_rows = FEW_ROWS,
+    .few_features = FEW_FEATURES,
     .grow_few = fast_grow_few_avx512,
 };
 

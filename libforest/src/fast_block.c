@@ -242,7 +242,8 @@ static int grow_node(struct fast_grower *g, const struct fast_block *b,
     uint32_t n = node->end - node->start;
     if (!node->is_leaf && n <= FAST_TINY_ROWS)
         return g->kernels->grow_tiny(g, b, node);
-    if (!node->is_leaf && n <= g->kernels->few_rows && b->rough)
+    if (!node->is_leaf && n <= g->kernels->few_rows && b->rough &&
+        b->features <= g->kernels->few_features)
         return g->kernels->grow_few(g, b, node);
     if (reserve_nodes(out, 1))
         return -ENOMEM;

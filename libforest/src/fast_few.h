@@ -13,6 +13,7 @@
 #include "fast_grower.h"
 
 #define FEW_ROWS 64u
+#define FEW_FEATURES 128u /* with more, the lists of those who wait are too much memory */
 #define FEW_LEVELS (FEW_ROWS - FAST_TINY_ROWS + 1) /* nodes that wait, and the one at hand */
 
 struct fast_few {

@@ -323,6 +323,8 @@ static size_t rounded(size_t bytes)
 size_t fast_few_bytes_avx512(uint32_t features)
 {
     size_t lists = (size_t)features * FEW_ROWS * (1 + FEW_LEVELS);
+    if (features > FEW_FEATURES)
+        return fast_tiny_bytes_plain(features);
     return rounded(fast_tiny_bytes_plain(features)) + lists +
            features * (sizeof(float[FEW_ROWS]) + sizeof(uint64_t));
 }

@@ -103,8 +103,9 @@ struct fast_kernels {
     size_t (*tiny_bytes)(uint32_t features);
     int (*grow_tiny)(struct fast_grower *g, const struct fast_block *b,
                      const struct fast_node *node);
-    /* Likewise of up to few_rows rows, in the units of the block, if b->rough is kept. */
-    uint32_t few_rows;
+    /* Likewise of up to few_rows rows, in the units of the block, if b->rough is kept and there are
+     * up to few_features. */
+    uint32_t few_rows, few_features;
     int (*grow_few)(struct fast_grower *g, const struct fast_block *b,
                     const struct fast_node *node);
 };

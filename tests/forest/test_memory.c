@@ -260,7 +260,8 @@ static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
         uint64_t bytes = rows <= small
                              ? (8 * cols + 60) * rows + 700 * cols
                              : (sixteens + 80) * rows + 8000 * cols + (12 * cols + 60) * small;
-        return (long)(bytes * 65 / 64 + 800 * cols + tree + (64 << 10));
+        uint64_t few = 3600 * (cols < 128 ? cols : 128); /* lists of subtrees of few rows */
+        return (long)(bytes * 65 / 64 + 800 * cols + few + tree + (64 << 10));
     }
     return (long)(50 * rows + 1300 * cols + (block < most ? block : most) + tree + (64 << 10));
 }
@@ -312,6 +313,7 @@ static void a_scratch_is_small_beside_the_data(void)
     check_scratch(30000, 8, false, FOREST_FAST);
     check_scratch(140000, 5, false, FOREST_FAST);
     check_scratch(300000, 3, false, FOREST_FAST);
+    check_scratch(1000, 128, false, FOREST_FAST);
     check_scratch(1000, 3000, false, FOREST_FAST);
     check_scratch(400, 3, true, FOREST_HISTOGRAM);
     check_scratch(140000, 5, false, FOREST_HISTOGRAM);
