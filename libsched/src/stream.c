@@ -98,9 +98,12 @@ static uint64_t items_waiting(const struct stream_record *s)
     return au64_load_acquire(&s->published) - taken; /* Y1 */
 }
 
+/* As take() sees it, also if more were taken than published: damaged. */
 bool stream_has_item(const struct stream_record *s)
 {
-    return items_waiting(s) != 0;
+    uint64_t taken = au64_load_acquire(&s->taken) & ITEMS_MASK; /* Y2 */
+
+    return au64_load_acquire(&s->published) > taken; /* Y1 */
 }
 
 /* ---- a record's life ----------------------------------------------------------------------- */

@@ -55,6 +55,7 @@
 #include "guard.h"
 #include "identity.h"
 #include "lookout.h"
+#include "mapping.h"
 #include "memory.h"
 
 #define CLOSE_MS 1000   /* workers that do not end within it are killed */
@@ -571,13 +572,18 @@ static int supervisor_start(struct wsched *p, const pid_t *dead)
     return err;
 }
 
-/* Until the process of this identity is dead. */
-static void await_death(uint64_t identity)
+/* Until the process of this identity is dead. One that does not have the pool's memory is none of its
+ * workers, but named by a damaged seat. */
+static void await_death(const struct wsched *p, uint64_t identity)
 {
     int fd = identity_open(identity);
 
     if (fd < 0)
         return;
+    if (identity_pid(identity) == getpid() || mapping_is_foreign(p, identity_pid(identity))) {
+        close(fd);
+        return;
+    }
     syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
     struct pollfd f = { fd, POLLIN, 0 };
     while (poll(&f, 1, -1) < 0 && errno == EINTR)
@@ -596,7 +602,7 @@ static void dismiss_crew(struct wsched *p, pid_t *pids)
             continue;
         uint64_t old = au64_xchg_seq_cst(&p->seats[i].identity, identity_make(next, 0, 0));
         pids[i] = identity_pid(old);
-        await_death(old);
+        await_death(p, old);
     }
     au32_store_release(&p->header->supervisor, 0);
 }
@@ -633,6 +639,8 @@ int supervisor_check(struct wsched *p)
         return 0;
     pthread_mutex_lock(&p->crew_lock);
     if (!supervisor_lives(p)) {
+        if (p->supervisor) /* our child, not reaped; it lives if the word is damaged */
+            kill(p->supervisor, SIGKILL);
         while (p->supervisor && waitpid(p->supervisor, NULL, 0) < 0 && errno == EINTR)
             ;
         err = crew_start(p) ? -ESHUTDOWN : 0;

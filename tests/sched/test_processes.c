@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What becomes of a pool when its processes are killed, stopped, interrupted or left alone. */
+#include "identity.h"
 #include "kit.h"
-#include "pool.h"
-#include "proc.h"
+#include "mapping.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -455,7 +455,35 @@ static void threads_share_a_handle(void)
     wsched_close(pool);
 }
 
-TESTS("wsched: processes", { "the driver is killed: all leave", driver_killed },
+/* What is in a seat is damaged and names a process that is none of the pool's: nobody kills it. */
+static void a_stranger_in_a_seat(void)
+{
+    struct wsched *pool = kit_open(1, 0);
+    pid_t stranger = fork();
+    uint64_t start = 0;
+    char state;
+
+    if (stranger == 0)
+        execlp("sleep", "sleep", "1000", NULL);
+    REQUIRE(stranger > 0);
+    do { /* until it is another program */
+        REQUIRE(!proc_stat(stranger, &start, &state));
+        sched_yield();
+    } while (!mapping_is_foreign(pool, stranger));
+    const pid_t worker = kit_worker_pid(pool, 0);
+    CHECK(!mapping_is_foreign(pool, worker));
+    au64_store_release(&pool->seats[0].identity, identity_make(1, start, stranger));
+    kill(pool->supervisor, SIGKILL);
+    CHECK_EQ(kit_long(pool, kit_submit(pool, "add", NULL, 0)), 0);
+    CHECK_EQ(waitpid(stranger, NULL, WNOHANG), 0); /* it lives */
+    kill(stranger, SIGKILL);
+    CHECK_EQ(waitpid(stranger, NULL, 0), stranger);
+    CHECK(mapping_is_foreign(pool, getppid()));
+    kit_close(pool);
+}
+
+TESTS("wsched: processes", { "a stranger in a damaged seat is not killed", a_stranger_in_a_seat },
+      { "the driver is killed: all leave", driver_killed },
       { "the driver is killed that had opened in a thread", driver_killed_that_opened_in_a_thread },
       { "the driver is killed, the supervisor stopped: all leave",
         driver_killed_supervisor_stopped },
