@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void fatal(const char *what, int err)
@@ -112,4 +113,20 @@ int help_wait(pid_t child)
     if (waitpid(child, &status, 0) != child)
         return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+bool help_sleep_beside(pid_t child, uint64_t *sleeps)
+{
+    siginfo_t end = { .si_pid = 0 };
+
+    nanosleep(&(struct timespec){ 0, 50000 }, NULL);
+    if (!waitid(P_PID, (id_t)child, &end, WEXITED | WNOHANG | WNOWAIT) && end.si_pid) {
+        fprintf(stderr, "process %d died by itself: %s %d\n", (int)child,
+                end.si_code == CLD_EXITED ? "exit" : "signal", end.si_status);
+        return false;
+    }
+    if (++*sleeps < 1000000)
+        return true;
+    fprintf(stderr, "process %d is stuck\n", (int)child);
+    return false;
 }

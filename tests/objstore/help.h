@@ -19,5 +19,11 @@ uint64_t help_used(struct objstore *store);
 uint64_t help_pages(struct objstore *store);
 /* Wait for a child; its exit status, or 128 + signal. */
 int help_wait(pid_t child);
+/*
+ * Sleep a moment while others get on, and look that `child` lives. False, and said on stderr: it died,
+ * or *sleeps, which counts from 0, are so many that it must be stuck. A machine that stands still
+ * counts nothing.
+ */
+bool help_sleep_beside(pid_t child, uint64_t *sleeps);
 
 #endif

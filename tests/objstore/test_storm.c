@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { WORKERS = 4, OWN = 64, COMMON = 16, STUCK_S = 120, KEEP_MS = 20 };
+enum { WORKERS = 4, OWN = 64, COMMON = 16, KEEP_MS = 20 };
 #define CAPACITY (2u << 20)
 #define SMALL (64u << 10) /* of the stores that are made and destroyed */
 
@@ -269,20 +269,13 @@ static pid_t start(int me, uint64_t seed)
 /* Let the others work for a moment that ends by their progress, not by a clock. */
 static void let_work(const pid_t *child, int except, uint64_t calls)
 {
-    uint64_t before[WORKERS];
-    time_t start_s = time(NULL);
+    uint64_t before[WORKERS], sleeps = 0;
 
     for (int i = 0; i < WORKERS; i++)
         before[i] = ledger->of[i].calls;
     for (int i = 0; i < WORKERS; i++)
-        while (i != except && ledger->of[i].calls < before[i] + calls && !ledger->faults &&
-               kill(child[i], 0) == 0) {
-            nanosleep(&(struct timespec){ 0, 50000 }, NULL);
-            if (time(NULL) - start_s > STUCK_S) {
-                fprintf(stderr, "worker %d is stuck\n", i);
-                ledger->faults++;
-            }
-        }
+        while (i != except && ledger->of[i].calls < before[i] + calls && !ledger->faults)
+            ledger->faults += !help_sleep_beside(child[i], &sleeps);
 }
 
 static void make_directory(void)

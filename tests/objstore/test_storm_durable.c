@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { WORKERS = 3, OWN = 24, KILLS_A_ROUND = 25, STUCK_S = 120 };
+enum { WORKERS = 3, OWN = 24, KILLS_A_ROUND = 25 };
 #define CAPACITY (1u << 20)
 
 static char folder[64], path[80];
@@ -111,19 +111,14 @@ static pid_t start(int me, uint64_t seed)
     return child;
 }
 
-/* Until worker `me` has done so many more calls, or is dead, or something is wrong. */
+/* Until worker `me` has done so many more calls, or something is wrong. */
 static void let_work(int me, pid_t pid, uint64_t calls)
 {
     const uint64_t until = ledger->of[me].calls + calls;
-    const time_t start_s = time(NULL);
+    uint64_t sleeps = 0;
 
-    while (ledger->of[me].calls < until && !ledger->faults && kill(pid, 0) == 0) {
-        nanosleep(&(struct timespec){ 0, 20000 }, NULL);
-        if (time(NULL) - start_s > STUCK_S) {
-            fprintf(stderr, "worker %d is stuck\n", me);
-            ledger->faults++;
-        }
-    }
+    while (ledger->of[me].calls < until && !ledger->faults)
+        ledger->faults += !help_sleep_beside(pid, &sleeps);
 }
 
 static uint64_t storm_of_workers(uint64_t *random)
