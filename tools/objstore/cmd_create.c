@@ -91,8 +91,7 @@ int cmd_create(int argc, char **argv)
         return EXIT_CANNOT;
     }
     if (err) {
-        complain(where, "cannot make the store (%s)",
-                 diag.text[0] ? diag.text : objstore_strerror(err));
+        complain(where, "cannot make the store (%s)", store_detail(err, &diag));
         return EXIT_CANNOT;
     }
     char path[STORE_PATH_MAX];

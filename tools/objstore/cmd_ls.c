@@ -79,7 +79,7 @@ static void emit_store(struct emit *e, const char *name)
                  (const char *const[]){ "capacity", "used", "objects", "processes", NULL };
              *title; title++)
             emit_string(e, NULL, *title, "-");
-        emit_string(e, "error", "", diag.text[0] ? diag.text : objstore_strerror(err));
+        emit_string(e, "error", "", store_detail(err, &diag));
     }
     emit_row_end(e);
 }

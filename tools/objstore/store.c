@@ -28,6 +28,15 @@ const char *store_path(const char *where, char path[STORE_PATH_MAX])
     return path;
 }
 
+const char *store_detail(int error, const struct objstore_diag *diag)
+{
+    const char *words = objstore_strerror(error);
+    size_t length = strlen(words);
+    if (!strncmp(diag->text, words, length) && !strncmp(diag->text + length, ": ", 2))
+        return diag->text + length + 2;
+    return diag->text[0] ? diag->text : words;
+}
+
 int store_complain(const char *where, int error, const struct objstore_diag *diag)
 {
     char path[STORE_PATH_MAX];
@@ -39,12 +48,11 @@ int store_complain(const char *where, int error, const struct objstore_diag *dia
     } else if (error == -ENOENT) {
         complain(where, "no such store");
     } else if (error == -EPROTO) {
-        complain(where, "%s", diag->text[0] ? diag->text : "not a store of this layout version");
+        complain(where, "%s", store_detail(error, diag));
     } else if (error == -EBADMSG) {
-        complain(where, "damaged (%s)", diag->text[0] ? diag->text : objstore_strerror(error));
+        complain(where, "damaged (%s)", store_detail(error, diag));
     } else {
-        complain(where, "cannot open it (%s)",
-                 diag->text[0] ? diag->text : objstore_strerror(error));
+        complain(where, "cannot open it (%s)", store_detail(error, diag));
     }
     return EXIT_CANNOT;
 }

@@ -15,6 +15,8 @@
 /* Attach to a store that is there. `flags`: OBJSTORE_READ_ONLY or 0. */
 int store_open(const char *where, uint32_t flags, struct objstore **out);
 
+/* What objstore_open() said is wrong, without the library's words for the error before it. */
+const char *store_detail(int error, const struct objstore_diag *diag);
 /* Why objstore_open() failed, in one line; `diag` is what it said. Returns the exit code. */
 int store_complain(const char *where, int error, const struct objstore_diag *diag);
 
