@@ -209,8 +209,10 @@ static void cell_read(const struct au64 *cell, void *data, size_t size)
         word = au64_load_relaxed(cell++); /* relaxed here and below: Y1 */
         memcpy(to, &word, sizeof word);
     }
-    word = size ? au64_load_relaxed(cell) : 0;
-    memcpy(to, &word, size);
+    if (size) {
+        word = au64_load_relaxed(cell);
+        memcpy(to, &word, size);
+    }
 }
 
 /* ---- taking -------------------------------------------------------------------------------- */
