@@ -236,8 +236,9 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
  * 2^24, 150 bytes a node, and a number for each class of a node whose rows are of several, or of
  * each node with keep_stats, max_leaf_nodes or ccp_alpha; from bins up to 64 bytes a row more.
  * Otherwise histogram mode takes 40 bytes a row, 40 a column, and up to 40 MiB. Fast mode takes 8
- * bytes a cell, 60 a row and 700 a column, and 3,600 each of the first 128; of more than 65,536 rows 80 bytes a row and one for each
+ * bytes a cell, 60 a row and 700 a column; of more than 65,536 rows 80 bytes a row and one for each
  * column, counted in sixteens, 8,000 a column, and 12 bytes a cell and 60 a row of 65,536 rows.
+ * Both take 3,600 bytes more for each of up to 128 columns.
  */
 struct forest_scratch;
 FOREST_CHECKED int forest_scratch_new(struct forest_scratch **out);  /* -ENOMEM */

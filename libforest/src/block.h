@@ -143,6 +143,10 @@ struct kernels {
     uint32_t small_rows;
     size_t (*small_bytes)(uint32_t features);
     int (*grow_small)(struct grower *g, const struct block *b, const struct pending *root);
+    /* Likewise of up to few_rows, if there are packed targets and up to few_features features;
+     * -EAGAIN: not these rows. */
+    uint32_t few_rows, few_features;
+    int (*grow_few)(struct grower *g, const struct block *b, const struct pending *root);
     /* Of nodes that are too large for a block, see grow_large.h: */
     /* Reorder the ties of l->slots as the rules' sort would, which sees the samples as l->order. */
     void (*sort_large)(const struct large *l);

@@ -9,6 +9,7 @@
 
 #include "fast_few.h"
 #include "fast_tiny.h"
+#include "few_rates.h"
 
 #define EACH UINT64_C(0x0001000100010001) /* a bit for each of four features */
 
@@ -210,7 +211,6 @@ int fast_grow_tiny_of_few_avx512(const struct fast_few *from, const struct fast_
                                  uint64_t names, uint32_t level)
 {
     struct fast_tiny t;
-    const uint8_t(*lists)[FEW_ROWS] = few_lists(from, level);
     uint32_t order[FAST_TINY_ROWS], n = root->end - root->start;
     if (reserve_nodes(from->g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
@@ -220,12 +220,7 @@ int fast_grow_tiny_of_few_avx512(const struct fast_few *from, const struct fast_
     for (uint32_t i = 0; i < n; i++, names &= names - 1)
         order[i] = from->slot[_tzcnt_u64(names)];
     tiny_take_rows(&t, order, n, from->b->side);
-    for (uint32_t f = 0; f < t.features; f++) {
-        __m512i list = _mm512_permutexvar_epi8(_mm512_loadu_si512(lists[f]), rename);
-        __m512i ranks = _mm512_permutexvar_epi8(member, _mm512_loadu_si512(from->ranks[f]));
-        _mm_storeu_si128((__m128i *)(void *)t.lists[f], _mm512_castsi512_si128(list));
-        _mm_storeu_si128((__m128i *)(void *)t.ranks[f], _mm512_castsi512_si128(ranks));
-    }
+    few_hand_over(&from->l, level, member, rename, t.lists, t.ranks);
     fast_tiny_grow(&t, &functions, root);
     return 0;
 }

@@ -263,27 +263,35 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
     return true;
 }
 
-/* Whether the subtree may be handed over: few rows, and no feature with values close to each other.
- */
-static bool is_small(const struct block *b, const struct kernels *k, const struct pending *node)
+/* Whether a feature has values close to each other: such nodes are not handed over. */
+static bool any_close(const struct block *b, const struct pending *node)
 {
     struct range r = { b, node->start, node->end };
-    if (node->end - node->start > k->small_rows)
-        return false;
     for (uint32_t f = 0; f < b->features; f++)
         if (b->close[f] && !all_equal(&r, f) && has_close(&r, f))
-            return false;
-    return true;
+            return true;
+    return false;
 }
 
-/* One node, or a whole small subtree. Returns whether it has children, which are in *v; < 0: error.
- */
+/* A whole subtree of few rows. -EAGAIN: it must be grown node by node. */
+static int grow_subtree(struct grower *g, const struct block *b, const struct kernels *k,
+                        const struct pending *node)
+{
+    uint32_t n = node->end - node->start;
+    bool is_few = b->worth && g->weight_min > 0.0 && b->features <= k->few_features;
+    if (node->is_leaf || n > (is_few ? k->few_rows : k->small_rows) || any_close(b, node))
+        return -EAGAIN;
+    return n <= k->small_rows ? k->grow_small(g, b, node) : k->grow_few(g, b, node);
+}
+
+/* One node, or a whole subtree. Returns whether it has children, which are in *v; < 0: error. */
 static int grow_node(struct grower *g, const struct block *b, const struct kernels *k,
                      const struct pending *node, struct verdict *v)
 {
-    if (!node->is_leaf && is_small(b, k, node))
-        return k->grow_small(g, b, node);
-    int err = reserve_nodes(g->out, 3); /* and two leaves */
+    int err = grow_subtree(g, b, k, node);
+    if (err != -EAGAIN)
+        return err;
+    err = reserve_nodes(g->out, 3); /* and two leaves */
     if (err)
         return err;
     uint32_t id = add_node(g->out, node);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "grow_large.h"
-#include "small.h"
+#include "few.h"
 
 /* If all rows of the data set can have ranks of their own, these need not be dense. */
 static void fill_list(const struct block *b, const uint32_t *slot_of, uint32_t feature)
@@ -139,6 +139,9 @@ const struct kernels kernels_avx512 = {
     .small_rows = SMALL_ROWS,
     .small_bytes = small_bytes_avx512,
     .grow_small = grow_small_avx512,
+    .few_rows = FEW_ROWS,
+    .few_features = FEW_FEATURES,
+    .grow_few = grow_few_avx512,
     .sort_large = sort_large_avx512,
     .rate_large = rate_large_avx512,
 };

@@ -7,4 +7,9 @@
 
 #define SMALL_ROWS 16u
 
+/* What the sums of a node are formed of, by row. */
+struct addends {
+    double sum, sumsq, weight, none;
+};
+
 #endif

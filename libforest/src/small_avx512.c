@@ -3,6 +3,7 @@
 #include "avx512.h"
 
 #ifdef HAVE_AVX512
+#include "few_rates.h"
 #include "small_body.h"
 
 #define EACH UINT64_C(0x0001000100010001) /* a bit for each of four features */
@@ -170,14 +171,49 @@ static void split_lists(const struct small *s, uint32_t level, __m128i goes_left
     }
 }
 
+static size_t rounded(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
 size_t small_bytes_avx512(uint32_t features)
 {
-    return small_bytes(features);
+    return rounded(small_bytes(features)) + (features <= FEW_FEATURES ? few_bytes(features) : 0);
+}
+
+char *few_memory_avx512(const struct block *b)
+{
+    return (char *)b->small + rounded(small_bytes(b->features));
 }
 
 int grow_small_avx512(struct grower *g, const struct block *b, const struct pending *root)
 {
     return grow_small(g, b, root);
+}
+
+int grow_small_of_few_avx512(const struct few *f, const struct pending *root, const uint8_t *order,
+                             uint32_t level)
+{
+    uint32_t n = root->end - root->start;
+    uint8_t renamed[FEW_ROWS];
+    struct small s;
+    int err = reserve_nodes(f->g->out, 2 * ROWS);
+    if (err)
+        return err;
+    start(&s, f->g, f->b);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t name = order[i];
+        renamed[name] = (uint8_t)i;
+        s.wy[i] = f->wy[name];
+        s.w[i] = f->w[name];
+        s.addends[i] = f->addends[name];
+        s.row[i] = f->row[name];
+    }
+    few_hand_over(&f->l, level, _mm512_loadu_si512(order), _mm512_loadu_si512(renamed), s.lists,
+                  s.ranks);
+    grow(&s, root);
+    set_thresholds(&s);
+    return 0;
 }
 
 #pragma GCC pop_options

@@ -19,17 +19,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "addends.h"
 #include "small.h"
 #include "sort_bytes.h"
 #include "ties.h"
 
 #define ROWS SMALL_ROWS
 #define LEVELS ROWS /* nodes that wait, and the one at hand */
-
-/* What the sums of a node are formed of, by row. */
-struct addends {
-    double sum, sumsq, weight, none;
-};
 
 /* A node whose threshold is yet to be filled in: reading two rows of a large column takes a while.
  */
@@ -143,39 +139,6 @@ static __m128i sort_scanned(const struct small *s, const struct drawn *d, uint8_
 
 /* ---- the split --------------------------------------------------------------------------- */
 
-static inline struct sums as_sums(__m256d v)
-{
-    double a[4];
-    _mm256_storeu_pd(a, v);
-    return (struct sums){ a[0], a[1], a[2] };
-}
-
-static inline __m256d addends_of(const struct small *s, uint8_t row)
-{
-    return _mm256_loadu_pd(&s->addends[row].sum);
-}
-
-static void sum_children(const struct small *s, __m128i order, uint32_t n, uint32_t left,
-                         struct sums child[2], struct sums *rest)
-{
-    uint8_t rows[ROWS];
-    uint32_t right = n - left, most = left > right ? left : right;
-    __m256d l = _mm256_setzero_pd(), r = l;
-    _mm_storeu_si128((__m128i *)(void *)rows, order);
-    for (uint32_t i = 0; i < most; i++) {
-        if (i < left)
-            l = _mm256_add_pd(l, addends_of(s, rows[i]));
-        if (i < right)
-            r = _mm256_add_pd(r, addends_of(s, rows[left + i]));
-    }
-    child[0] = as_sums(l);
-    child[1] = as_sums(r);
-    for (uint32_t i = n; i-- > left && left > right;) {
-        rest->sum -= s->wy[rows[i]];
-        rest->weight -= s->w[rows[i]];
-    }
-}
-
 /* Judge the split between two rows, and note it in the tree; false if it gains too little. */
 static bool enter(struct small *s, const struct small_node *node, uint32_t id, struct found found,
                   uint32_t below, uint32_t above, const struct sums child[2],
@@ -276,7 +239,9 @@ static bool split(struct small *s, const struct small_node *node, uint32_t level
     order = part_few(order, greater, n, found.pos);
     struct sums child[2], rest = node->p.sums;
     struct verdict v;
-    sum_children(s, order, n, found.pos, child, &rest);
+    uint8_t rows[ROWS];
+    _mm_storeu_si128((__m128i *)(void *)rows, order);
+    add_sides(s->addends, rows, n, found.pos, child, &rest);
     if (!enter(s, node, id, found, below, above, child, &rest, &v))
         return false;
     v.left.constants = v.right.constants = d.constants;
@@ -307,30 +272,41 @@ static void grow(struct small *s, const struct pending *root)
     }
 }
 
+static void start(struct small *s, struct grower *g, const struct block *b)
+{
+    size_t padded = ((size_t)g->features_count + 3) / 4 * 4;
+    s->g = g;
+    s->b = b;
+    s->groups = (uint32_t)(padded / 4);
+    s->ranks = (uint8_t(*)[ROWS])b->small;
+    s->lists = s->ranks + padded;
+    s->ties = (uint16_t *)(void *)(s->lists + padded * LEVELS);
+    s->waiting = 0;
+    memset(s->wy, 0, sizeof s->wy); /* of the rest, only what is said to be zero is */
+    memset(s->w, 0, sizeof s->w);
+}
+
+static void set_thresholds(const struct small *s)
+{
+    for (uint32_t i = 0; i < s->waiting; i++)
+        set_threshold(s->g->out, s->thresholds[i].id, *s->thresholds[i].below,
+                      *s->thresholds[i].above);
+}
+
 static int grow_small(struct grower *g, const struct block *b, const struct pending *root)
 {
     uint32_t n = root->end - root->start;
-    size_t padded = ((size_t)g->features_count + 3) / 4 * 4;
-    struct small s; /* only what is said to be zero is */
+    uint8_t *names = (uint8_t *)b->temp;
+    struct small s;
     int err = reserve_nodes(g->out, 2 * ROWS);
     if (err)
         return err;
-    s.g = g;
-    s.b = b;
-    s.groups = (uint32_t)(padded / 4);
-    s.ranks = (uint8_t(*)[ROWS])b->small;
-    s.waiting = 0;
-    s.lists = s.ranks + padded;
-    s.ties = (uint16_t *)(void *)(s.lists + padded * LEVELS);
-    memset(s.wy, 0, sizeof s.wy);
-    memset(s.w, 0, sizeof s.w);
-    uint8_t *names = (uint8_t *)b->temp;
+    start(&s, g, b);
     take_rows(&s, b->order + root->start, n, names);
     for (uint32_t f = 0; f < g->features_count; f++)
         take_list(&s, f, root->start, n, names);
     grow(&s, root);
-    for (uint32_t i = 0; i < s.waiting; i++)
-        set_threshold(g->out, s.thresholds[i].id, *s.thresholds[i].below, *s.thresholds[i].above);
+    set_thresholds(&s);
     return 0;
 }
 

@@ -252,6 +252,7 @@ static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
 {
     uint64_t block = (8 << 20) + rows * cols * sizeof(float) / 2, most = 32 << 20;
     uint64_t tree = (2 * rows + 64) * (keep_stats ? 48 : 16);
+    uint64_t few = cols <= 128 ? 3600 * cols : 0; /* lists of subtrees of few rows */
 
     if (mode == FOREST_HISTOGRAM)
         return (long)(40 * rows + 40 * cols + tree + (40 << 20));
@@ -260,10 +261,9 @@ static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
         uint64_t bytes = rows <= small
                              ? (8 * cols + 60) * rows + 700 * cols
                              : (sixteens + 80) * rows + 8000 * cols + (12 * cols + 60) * small;
-        uint64_t few = 3600 * (cols < 128 ? cols : 128); /* lists of subtrees of few rows */
         return (long)(bytes * 65 / 64 + 800 * cols + few + tree + (64 << 10));
     }
-    return (long)(50 * rows + 1300 * cols + (block < most ? block : most) + tree + (64 << 10));
+    return (long)(50 * rows + 1300 * cols + few + (block < most ? block : most) + tree + (64 << 10));
 }
 
 static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats, uint32_t mode)
