@@ -29,17 +29,14 @@ struct few_node {
 /* Rough worths in units of their own: targets less the block's centre, in as many bits as fit. */
 static void measure_roughly(struct few *t, const int64_t *worth, uint32_t n)
 {
-    uint32_t bits = t->b->weight_bits, shift = 0;
-    uint64_t most = 0, all = 0;
+    uint32_t bits = t->b->weight_bits;
+    uint64_t most = 0;
     for (uint32_t i = 0; i < n; i++) {
         int64_t sum = worth[i] >> bits;
-        uint64_t size = (uint64_t)(sum < 0 ? -sum : sum);
-        all += size;
-        most |= size;
+        most |= (uint64_t)(sum < 0 ? -sum : sum);
     }
-    uint32_t most_bits = 64 - (uint32_t)_lzcnt_u64(most), all_bits = 64 - (uint32_t)_lzcnt_u64(all);
-    shift = most_bits >= ROUGH_ROW_BITS ? most_bits - ROUGH_ROW_BITS + 1 : 0;
-    shift = all_bits > ROUGH_ALL_BITS + shift ? all_bits - ROUGH_ALL_BITS : shift;
+    uint32_t most_bits = 64 - (uint32_t)_lzcnt_u64(most);
+    uint32_t shift = most_bits >= ROUGH_ROW_BITS ? most_bits - ROUGH_ROW_BITS + 1 : 0;
     int64_t half = ((int64_t)1 << shift) >> 1;
     for (uint32_t i = 0; i < n; i++) {
         int64_t sum = ((worth[i] >> bits) + half) >> shift;

@@ -223,11 +223,11 @@ static void fill_columns(struct data *d)
 
 static void fill_weights(struct data *d)
 {
-    uint32_t kind = below(5);
+    uint32_t kind = below(6); /* the last: whole, but too much for rough sums */
     double *weight = malloc(d->rows * sizeof *weight);
     REQUIRE(weight != NULL);
     for (uint32_t i = 0; i < d->rows; i++)
-        weight[i] = kind == 3 ? unit() * 3 : (double)below(4);
+        weight[i] = kind == 3 ? unit() * 3 : (double)below(kind == 5 ? 400 : 4);
     reference_weights(below(2147483647u), kind != 0, kind >= 3 ? weight : NULL, d->rows, d->w);
     free(weight);
 }
