@@ -14,6 +14,7 @@
  */
 #include "events.h"
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -21,6 +22,9 @@
 
 #define RATE_NEEDS_NS (5 * NS_PER_MS)
 #define LAST_EVENTS 64u
+#define PAGE_BYTES 4096u
+#define GROUP_MIN 128u /* events: a page */
+#define GROUP_MAX 2048u
 
 static bool has_invariant_tsc(void)
 {
@@ -59,6 +63,29 @@ double tick_rate(const struct wsched *p)
              (nanosleep(&(struct timespec){ 0, NS_PER_MS }, NULL), true));
     return ticks > p->clock_ticks ? (double)(ns - p->clock_ns) / (double)(ticks - p->clock_ticks)
                                   : 1;
+}
+
+/*
+ * The first event of a page costs a page fault, ten times an empty task. So pages are made by
+ * groups, each as large as all before it: who writes few events needs few pages. Where the kernel
+ * cannot do that (before Linux 5.14), or has no memory, they come one by one as ever.
+ */
+void events_ahead(struct wsched *p, uint32_t seat, uint32_t place, uint64_t number)
+{
+    uint32_t n = p->event_mapped < GROUP_MIN   ? GROUP_MIN
+                 : p->event_mapped < GROUP_MAX ? p->event_mapped
+                                               : GROUP_MAX;
+
+    if (n > p->event_places - place)
+        n = p->event_places - place;
+    p->event_mapped += n;
+    p->event_ready = p->event_mapped < p->event_places ? number + n : UINT64_MAX;
+#ifdef MADV_POPULATE_WRITE
+    uintptr_t at = (uintptr_t)&p->events[(uint64_t)seat * p->event_places + place];
+    uintptr_t first = at & ~(uintptr_t)(PAGE_BYTES - 1);
+
+    (void)madvise((void *)first, at - first + n * sizeof *p->events, MADV_POPULATE_WRITE);
+#endif
 }
 
 static void read_terms(const uint64_t words[NAME_BYTES / 8], struct wsched_event *e)

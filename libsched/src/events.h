@@ -28,6 +28,9 @@ static inline void event_label_put(struct event_label *to, const void *label)
         au64_store_relaxed(&to->words[i], words[i]); /* relaxed: V1 */
 }
 
+/* Have the pages made of the next events, of which `number` at `place` is the first. */
+void events_ahead(struct wsched *p, uint32_t seat, uint32_t place, uint64_t number);
+
 /* A process goes through its own ring place by place, which saves a division. */
 static inline uint64_t event_place(struct wsched *p, uint32_t seat, uint64_t number)
 {
@@ -35,6 +38,8 @@ static inline uint64_t event_place(struct wsched *p, uint32_t seat, uint64_t num
 
     if (number != p->event_number)
         place = (uint32_t)(number % p->event_places);
+    if (number >= p->event_ready)
+        events_ahead(p, seat, place, number);
     p->event_number = number + 1;
     p->event_place = place + 1 < p->event_places ? place + 1 : 0;
     return (uint64_t)seat * p->event_places + place;

@@ -48,6 +48,8 @@ struct wsched {
     struct au64 *heads_seen; /* of this process: of each mailbox, the head that it saw last */
     uint64_t event_number;   /* of the event that is expected next, */
     uint32_t event_place;    /* and where in its ring it goes */
+    uint32_t event_mapped;   /* places whose pages this process has; */
+    uint64_t event_ready;    /* enough for the events before this one */
     uint32_t workers, guests, seat_count, task_count, bytes_stride, block_count;
     uint32_t event_capacity, event_places; /* events kept; and one more: it is being written */
     uint32_t queue_capacity;               /* power of two */

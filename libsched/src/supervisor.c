@@ -437,6 +437,8 @@ static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
     p->seat = supervisor_seat(p);
     p->pid = getpid();
     p->free_count = p->free_max = 0;
+    p->event_mapped = 0;
+    p->event_ready = 0;
     p->current = NULL;
     *p->own = 1;
     return 0;

@@ -541,3 +541,5 @@ int worker_main(struct wsched *p)
         p->options.worker_stop(p->options.worker_ctx);
     return 0;
 }
+    p->event_mapped = 0; /* what the driver had is not there in its children */
+    p->event_ready = 0;
