@@ -328,9 +328,9 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
                 err = submit_plain_ones(p, &specs[i], n - i, ticks, &out[i], &done);
             i += done;
         }
-        if (i > calls)
-            au32_store_relaxed(&p->woke, park_wake_one(p)); /* relaxed: a hint for wsched_wait() */
-        if (err == -ENOBUFS)                                /* of blocks */
+        if (i > calls) /* relaxed: a hint for wsched_wait() */
+            au32_store_relaxed(&p->woke, park_wake_for(p, i == 1 && !calls ? out[0].v : 0, ticks));
+        if (err == -ENOBUFS) /* of blocks */
             err = -EAGAIN;
         if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))
             err = wait_for_room(p, &specs[i]);

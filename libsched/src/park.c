@@ -6,6 +6,8 @@
  *
  *   push      wake one, if somebody sleeps and nobody searches; a guest only if no worker of the
  *             crew sleeps                                               park_wake_one()
+ *             who has pushed one task looks for a moment whether somebody takes it, where wakes
+ *             were not needed lately; then nobody need be woken for it  park_wake_for()
  *   search    at most half of the workers spin at a time                 search_begin()
  *   found     who stops searching wakes another, if a queue is still not empty and nobody
  *             else searches                                               search_end()
@@ -33,8 +35,10 @@
  *   P3  slot recycled -> room_waiters read            |  room_waiters written -> free slots looked
  *       at. A worker with free slots in stock gives them back before it sleeps if somebody waits.
  */
+#define _GNU_SOURCE
 #include "actor.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "identity.h"
@@ -214,6 +218,8 @@ static int look_at_searchers(struct wsched *p)
 }
 
 #define PROCESSES_SEEN 8u
+#define MOMENT 16u          /* looks, of some 20 ns */
+#define BUSY_TICKS (1 << 18) /* some 100 us: who submits again within them will do so once more */
 
 /*
  * The crew is busy: wake a sleeping guest, one of each process, for a process may be stopped and
@@ -245,42 +251,110 @@ static bool wake_guests(struct wsched *p)
     return count > 0;
 }
 
-/* 1: woken; 0: nobody of the crew sleeps; -1: come again. */
-static int wake_sleeper(struct wsched *p)
+/* Whether this worker of the crew fell asleep on the CPU that we are on. */
+static bool slept_here(const struct wsched *p, uint32_t seat)
 {
-    struct header *h = p->header;
+    uint32_t cpu = au32_load_relaxed(&p->seats[seat].cpu); /* relaxed: a hint */
+
+    return cpu == (uint32_t)sched_getcpu() + 1;
+}
+
+/*
+ * A worker of the crew that sleeps, or SEATS_MAX. If we go on working, rather one that fell asleep
+ * on another CPU: some kernels have it run where it was, in our place, while the other CPU idles.
+ */
+static uint32_t find_sleeper(const struct wsched *p, bool goes_on)
+{
+    uint32_t found = SEATS_MAX;
 
     for (uint32_t i = 0; i < mask_words(p); i++) {
-        uint64_t m = au64_load_relaxed(&h->sleepers[i]); /* relaxed: the fence before it, P1 */
-        for (; m; m &= m - 1) {
+        /* relaxed: the fence before it, P1 */
+        for (uint64_t m = au64_load_relaxed(&p->header->sleepers[i]); m; m &= m - 1) {
             uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
             if (!seat_is_crew(p, n))
                 continue;
-            bit_set(h->searchers, n); /* it searches from now on: nobody else need be woken */
-            POINT("park: sleeper marked as searching, not chosen");
-            if (!bit_clear(h->sleepers, n)) { /* another may have relied on that mark meanwhile */
-                bit_clear(h->searchers, n);
-                return -1;
-            }
-            POINT("park: sleeper chosen, not woken");
-            unpark(p, &p->seats[n].park);
-            au64_add_relaxed(&h->wakes, 1); /* relaxed: a statistic */
-            return 1;
+            if (!goes_on || !slept_here(p, n))
+                return n;
+            found = found < n ? found : n;
         }
     }
-    return 0;
+    return found;
 }
 
-bool park_wake_one(struct wsched *p)
+/* 1: woken; 0: nobody of the crew sleeps; -1: come again. */
+static int wake_sleeper(struct wsched *p, bool goes_on)
 {
-    int searching, woken;
+    struct header *h = p->header;
+    uint32_t n = find_sleeper(p, goes_on);
+
+    if (n == SEATS_MAX)
+        return 0;
+    bit_set(h->searchers, n); /* it searches from now on: nobody else need be woken */
+    POINT("park: sleeper marked as searching, not chosen");
+    if (!bit_clear(h->sleepers, n)) { /* another may have relied on that mark meanwhile */
+        bit_clear(h->searchers, n);
+        return -1;
+    }
+    POINT("park: sleeper chosen, not woken");
+    unpark(p, &p->seats[n].park);
+    au64_add_relaxed(&h->wakes, 1); /* relaxed: a statistic */
+    return 1;
+}
+
+/*
+ * A worker that runs short tasks is between two of them for a moment in which nobody searches. To
+ * wake another for that costs thirty times the moment, and takes a CPU from who is at work: so who
+ * woke nobody the last time, which is how it is then, looks a little longer. True: the task runs.
+ */
+static bool is_taken_soon(const struct wsched *p, uint64_t future)
+{
+    uint32_t index;
+    uint64_t word;
+
+    for (uint32_t i = 0; i < MOMENT && !any(p, p->header->searchers); i++) {
+        if (future && (!future_look(p, future, &index, &word) || word_state(word) != TASK_PENDING))
+            return true;
+        cpu_pause();
+    }
+    return false;
+}
+
+/* `goes_on`: as in find_sleeper(); `patient`: look a little longer first. `future`: as below. */
+static bool wake_one(struct wsched *p, bool goes_on, bool patient, uint64_t future)
+{
+    int searching, woken = 0;
 
     do {
         fence_seq_cst(); /* P1 */
         searching = look_at_searchers(p);
-        woken = searching ? 0 : wake_sleeper(p);
+        if (!searching && patient && any(p, p->header->sleepers)) {
+            if (is_taken_soon(p, future))
+                return false;
+            patient = false;
+            woken = -1;
+        } else {
+            woken = searching ? 0 : wake_sleeper(p, goes_on);
+        }
     } while (woken < 0);
     return searching ? searching == 2 : woken || wake_guests(p);
+}
+
+bool park_wake_one(struct wsched *p)
+{
+    return wake_one(p, true, false, 0);
+}
+
+bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks)
+{
+    if (p->role == ROLE_WORKER)
+        return park_wake_one(p);
+    /* relaxed here and below: hints, of several threads */
+    bool goes_on = ticks - au64_load_relaxed(&p->submitted) < BUSY_TICKS;
+    bool woke = wake_one(p, goes_on, au32_load_relaxed(&p->met), future);
+
+    au64_store_relaxed(&p->submitted, ticks);
+    au32_store_relaxed(&p->met, !woke);
+    return woke;
 }
 
 void park_wake_seat(struct wsched *p, uint32_t seat)
@@ -410,6 +484,7 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
         bit_set(h->sleepers, p->seat);
     p->is_searching = false;
     bit_clear(h->searchers, p->seat); /* ours, or one that a waker set who came too late */
+    au32_store_relaxed(&p->seats[p->seat].cpu, (uint32_t)sched_getcpu() + 1); /* relaxed: a hint */
     fence_seq_cst();                  /* P1, P2 */
     POINT("park: about to sleep");
     give_room(p);

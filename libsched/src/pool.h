@@ -73,7 +73,9 @@ struct wsched {
     uint32_t map_cursor;      /* where to look first for a free slot */
     struct au32 block_cursor; /* and for a free block: any thread may end a task */
     uint32_t last_kernel;     /* the name that was looked up last */
-    struct au32 woke;         /* the last submission had to wake a worker */
+    struct au32 woke;         /* the last submission had to wake a worker; until the next wait */
+    struct au32 met;          /* the last submission had not; */
+    struct au64 submitted;    /* ticks; when it was */
     struct au32 spin;         /* of a waiting client, in pauses */
 
     const struct wsched_kernel *kernels;
@@ -544,6 +546,8 @@ void hint_push_locked(struct wsched *p, uint64_t future); /* then hint_publish_l
 void hint_publish_locked(struct wsched *p);
 bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 void park_wake_all(struct wsched *p);
+/* The same after submissions at `ticks`. `future`: the only one, or 0. */
+bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks);
 void park_wake_room(struct wsched *p); /* there are free slots */
 void park_wake_set(struct wsched *p, struct au64 *bits); /* who has a bit there; takes them away */
 void park_say_asleep(struct wsched *p, bool is_asleep);

@@ -62,6 +62,7 @@ struct process {
 
 struct state {
     uint8_t queue, pushes; /* tasks to be found; that the client still pushes */
+    uint8_t again;         /* of those to be found, the supervisor's: they are taken first */
     uint8_t sleepers, searchers;
     uint8_t word[WORKERS];
     uint8_t deaths, dead; /* that may come; who died */
@@ -76,6 +77,7 @@ static enum mistake {
     NO_LOOK,             /* before it sleeps */
     NO_PASSING_ON,       /* who found something wakes nobody */
     CHOSEN_FIRST,        /* the sleeper's bit goes before the searcher's is set */
+    GOES_HOME_EARLY,     /* a client does not look whether its task was taken */
     FORGETS_SEARCHERS,   /* after a death searchers are not woken, nor all others */
 } mistake;
 
@@ -95,8 +97,8 @@ static void wake_one(struct process *q, enum at then)
     q->then = (uint8_t)then;
 }
 
-/* park_wake_one(), a step of it. */
-static void step_waker(struct state *s, struct process *q)
+/* park_wake_one(), a step of it: to be emitted by the caller, but for its alternatives. */
+static void step_waker(struct explorer *e, struct state *s, struct process *q)
 {
     switch (q->at) {
     case SEE_SEARCHERS:
@@ -111,21 +113,25 @@ static void step_waker(struct state *s, struct process *q)
     case SEE_SLEEPERS:
         q->mask = s->sleepers;
         q->at = q->mask ? mistake == CHOSEN_FIRST ? CHOOSE : MARK : q->then;
+        for (unsigned m = q->mask; m; m &= m - 1) { /* any of them */
+            q->n = (uint8_t)lowest(m);
+            if (m & (m - 1))
+                explore_emit(e, s);
+        }
         break;
     case MARK:
-        q->n = (uint8_t)lowest(q->mask);
         s->searchers |= bit(q->n);
         q->at = CHOOSE;
         break;
     case CHOOSE:
-        q->n = (uint8_t)lowest(q->mask);
         q->at = s->sleepers & bit(q->n) ? UNPARK : UNMARK;
         s->sleepers &= (uint8_t)~bit(q->n);
         break;
     case UNMARK:
         s->searchers &= (uint8_t)~bit(q->n);
-        q->mask &= (uint8_t)(q->mask - 1);
+        q->mask &= (uint8_t)~bit(q->n);
         q->at = mistake != TAKES_THE_NEXT ? SEE_SEARCHERS : q->mask ? MARK : q->then;
+        q->n = (uint8_t)(q->mask ? lowest(q->mask) : 0);
         break;
     default:
         if (mistake == CHOSEN_FIRST)
@@ -147,6 +153,7 @@ static void step_worker(struct explorer *e, struct state s, unsigned i)
         q->at = !s.queue ? REST : q->is_searching ? END_SEARCH : RUNNING;
         q->has_task = s.queue > 0;
         s.queue = (uint8_t)(s.queue - (s.queue > 0));
+        s.again = (uint8_t)(s.again - (s.again > 0));
         break;
     case END_SEARCH:
         q->at = mistake == NO_PASSING_ON ? RUNNING : ANY_SLEEPER;
@@ -209,7 +216,7 @@ static void step_worker(struct explorer *e, struct state s, unsigned i)
     case DEAD:
         return;
     default:
-        step_waker(&s, q);
+        step_waker(e, &s, q);
     }
     explore_emit(e, &s);
 }
@@ -224,8 +231,14 @@ static void step_client(struct explorer *e, struct state s)
         s.queue++;
         s.pushes--;
         wake_one(q, s.pushes ? PUSH : OVER);
+    } else if (q->at == SEE_SEARCHERS &&
+               (s.queue == s.again || mistake == GOES_HOME_EARLY)) {
+        struct state t = s; /* it looked for a moment, and its task was taken */
+        t.is[CLIENT] = (struct process){ .at = q->then };
+        explore_emit(e, &t);
+        step_waker(e, &s, q);
     } else {
-        step_waker(&s, q);
+        step_waker(e, &s, q);
     }
     explore_emit(e, &s);
 }
@@ -260,6 +273,7 @@ static void step_supervisor(struct explorer *e, struct state s)
         q->mask = 0;
         if (dead->has_task) {
             s.queue++;
+            s.again++;
             wake_one(q, WAKE_ALL);
         }
         break;
@@ -276,7 +290,7 @@ static void step_supervisor(struct explorer *e, struct state s)
     case OVER:
         return;
     default:
-        step_waker(&s, q);
+        step_waker(e, &s, q);
     }
     explore_emit(e, &s);
 }
