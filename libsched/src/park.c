@@ -435,6 +435,11 @@ bool search_begin(struct wsched *p)
     return true;
 }
 
+void search_want(const struct wsched *p)
+{
+    line_want(&p->header->searchers[p->seat / 64]);
+}
+
 void search_end(struct wsched *p)
 {
     if (!p->is_searching)

@@ -536,6 +536,7 @@ bool queue_push(struct wsched *p, uint64_t hint); /* false: full */
 void queue_publish(struct wsched *p);             /* what was pushed; under the same lock */
 uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints[STEAL_MAX]);
 uint64_t queue_size(const struct wsched *p, uint32_t seat);
+void queue_want(const struct wsched *p, uint32_t seat); /* fetch the line of the oldest hint */
 bool queue_is_damaged(const struct wsched *p, uint32_t seat);
 
 /* ---- park.c ------------------------------------------------------------------------------ */
@@ -562,6 +563,7 @@ void park_wake_bits(struct wsched *p, uint64_t bits);
 uint64_t park_bit(const struct wsched *p);
 bool work_is_visible(const struct wsched *p);
 bool search_begin(struct wsched *p); /* false: enough others search */
+void search_want(const struct wsched *p); /* fetch the line that search_end() writes */
 void search_end(struct wsched *p);
 void park_forget(struct wsched *p, uint32_t seat); /* a dead or stopped worker */
 /* Sleep until woken, `still_asleep` says no, or the deadline. */

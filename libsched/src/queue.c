@@ -102,6 +102,13 @@ void queue_drop(struct wsched *p, uint32_t seat, uint64_t head)
     au64_cas_acq_rel(&p->seats[seat].head, &head, head + 1); /* R2 */
 }
 
+void queue_want(const struct wsched *p, uint32_t seat)
+{
+    uint64_t head = au64_load_relaxed(&p->seats[seat].head); /* relaxed: a hint */
+
+    __builtin_prefetch(&slots_of(p, seat)[head & (p->queue_capacity - 1)]);
+}
+
 uint64_t queue_size(const struct wsched *p, uint32_t seat)
 {
     uint64_t head = au64_load_acquire(&p->seats[seat].head);

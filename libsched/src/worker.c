@@ -370,6 +370,13 @@ static bool is_called(void *arg)
     return fibers_are_ready(e->p) || (e->must_wake && e->must_wake(e->arg));
 }
 
+/* What comes next takes these lines one after the other, each from another CPU. */
+static void lines_want(const struct wsched *p)
+{
+    queue_want(p, driver_seat(p));
+    search_want(p);
+}
+
 /* Spin a little, if not enough others do, then sleep. */
 void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                  int64_t deadline)
@@ -390,6 +397,7 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
         for (uint32_t i = 0; i < p->spin_rounds; i++) {
             if ((wants_work && work_is_visible(p)) || (must_wake && must_wake(arg)) ||
                 au32_load_relaxed(&p->header->stopping)) { /* relaxed: looked at again */
+                lines_want(p); /* there is something to be done: we shall need them */
                 p->spin_rounds = SPIN_MAX;
                 return;
             }
