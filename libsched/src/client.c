@@ -116,9 +116,10 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
     POINT("submit: filled, not published");
     struct task *t = task_at(p, index);
     uint64_t future = future_make(index, word_generation(au64_load_relaxed(&t->word)));
+    const bool has_terms = t->kernel & KERNEL_TERMS;
     event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
               task_label(p, t));
-    if (spec_has_terms(s))
+    if (has_terms)
         terms_event(p, index, future, kernel, ticks);
     task_publish(p, index, TASK_PENDING);
     POINT("submit: published, not queued");
@@ -126,7 +127,7 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
         call_push(p, index, future);
     else
         hint_push_locked(p, future);
-    if (spec_has_terms(s))
+    if (has_terms)
         terms_begin(p, index);
     out->v = future;
     return 0;

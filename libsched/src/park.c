@@ -484,12 +484,12 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
     struct header *h = p->header;
     struct park *park = &p->seats[p->seat].park;
 
+    au32_store_relaxed(&p->seats[p->seat].cpu, (uint32_t)sched_getcpu() + 1); /* relaxed: a hint */
     au32_store_release(&park->word, PARKED);
     if (wants_work)
         bit_set(h->sleepers, p->seat);
     p->is_searching = false;
     bit_clear(h->searchers, p->seat); /* ours, or one that a waker set who came too late */
-    au32_store_relaxed(&p->seats[p->seat].cpu, (uint32_t)sched_getcpu() + 1); /* relaxed: a hint */
     fence_seq_cst();                  /* P1, P2 */
     POINT("park: about to sleep");
     give_room(p);

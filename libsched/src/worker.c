@@ -425,6 +425,16 @@ static bool run_awaited(struct wsched *p, const struct wanted *w, bool *blocked)
     return false;
 }
 
+static bool run_any_own(struct wsched *p)
+{
+    uint64_t hint;
+
+    while (deque_take(p, &hint))
+        if (worker_run(p, hint, NULL))
+            return true;
+    return false;
+}
+
 /* From our own deque: above HELP_DEPTH anything, below it only what the current task submitted. */
 static bool run_own(struct wsched *p)
 {
@@ -432,6 +442,8 @@ static bool run_own(struct wsched *p)
     uint64_t hint, word;
     uint32_t index;
 
+    if (!p->is_guest && !p->place && p->depth < HELP_DEPTH && !call_holds(p, p->current))
+        return run_any_own(p);
     while (deque_newest(p, &hint)) {
         bool is_pending =
             future_look(p, hint & ~HINT_STOLEN, &index, &word) && word_state(word) == TASK_PENDING;
@@ -530,6 +542,8 @@ void worker_begin(struct wsched *p)
     p->random = (uint64_t)p->pid * 0x9e3779b97f4a7c15u | 1;
     p->map_cursor = p->seat * 7;
     p->place = 0;
+    p->event_mapped = 0; /* what the driver had is not there in its children */
+    p->event_ready = 0;
     circle_leave(p);
     worker_set_depth(p, 0);
 }
@@ -549,5 +563,3 @@ int worker_main(struct wsched *p)
         p->options.worker_stop(p->options.worker_ctx);
     return 0;
 }
-    p->event_mapped = 0; /* what the driver had is not there in its children */
-    p->event_ready = 0;
