@@ -16,13 +16,20 @@ static inline int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Of the latest figures, if it was measured: line.h. */
+static double line_ns;
+
 static inline void say(const char *impl, const char *name, const char *metric, const char *unit,
                        const char *better, double v)
 {
-    printf("{\"suite\":\"sched\",\"case\":\"%s\",\"params\":{},\"impl\":\"%s\",\"metric\":\"%s\","
+    char line[40] = "";
+
+    if (line_ns > 0)
+        snprintf(line, sizeof line, "\"line_ns\":%.0f", line_ns);
+    printf("{\"suite\":\"sched\",\"case\":\"%s\",\"params\":{%s},\"impl\":\"%s\",\"metric\":\"%s\","
            "\"unit\":\"%s\",\"better\":\"%s\",\"median\":%.4g,\"min\":%.4g,\"max\":%.4g,"
            "\"rounds\":1}\n",
-           name, impl, metric, unit, better, v, v, v);
+           name, line, impl, metric, unit, better, v, v, v);
     fflush(stdout);
 }
 

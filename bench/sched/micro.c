@@ -13,23 +13,22 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include <wsched.h>
 
 #include "cases.h"
+#include "line.h"
 
 #define ROUNDS_MAX 101
 #define WINDOW 16384
 #define BATCH 256
+#define SETTLE_US 20000 /* of a pool that was opened */
 
 static void must(int result, const char *what)
 {
@@ -124,50 +123,6 @@ static struct wsched *open_pool(uint32_t workers)
 }
 
 /* ---- reports --------------------------------------------------------------------------------- */
-
-#define LINE_SAMPLES 200
-#define LINE_TURNS 50
-#define LINE_END UINT32_MAX
-static _Atomic uint32_t ball;
-
-static void *return_ball(void *arg)
-{
-    for (uint32_t seen = 0;;) {
-        uint32_t i = atomic_load_explicit(&ball, memory_order_acquire);
-        if (i == LINE_END)
-            return arg;
-        if (i != seen && i % 2)
-            atomic_store_explicit(&ball, seen = i + 1, memory_order_release);
-    }
-}
-
-/* The median of short samples, and no longer than 50 ms: who is put aside in one spoils that one.
- */
-static double line_latency_ns(void)
-{
-    const int64_t end = now_ns() + 50000000;
-    double v[LINE_SAMPLES];
-    uint32_t turn = 0;
-    size_t n = 0;
-    pthread_t t;
-
-    atomic_store(&ball, 0);
-    if (pthread_create(&t, NULL, return_ball, NULL))
-        return 0;
-    while (n < LINE_SAMPLES && (n == 0 || now_ns() < end)) {
-        int64_t begin = now_ns();
-        for (int i = 0; i < LINE_TURNS; i++, turn += 2) {
-            atomic_store_explicit(&ball, turn + 1, memory_order_release);
-            while (atomic_load_explicit(&ball, memory_order_acquire) != turn + 2)
-                ;
-        }
-        v[n++] = (double)(now_ns() - begin) / (2 * LINE_TURNS);
-    }
-    atomic_store(&ball, LINE_END);
-    pthread_join(t, NULL);
-    qsort(v, n, sizeof *v, by_value);
-    return v[n / 2];
-}
 
 static void report(const char *name, const char *metric, const char *unit, const char *better,
                    double *v, double line)
@@ -333,16 +288,40 @@ static double rerun_us(struct wsched *pool, size_t resident)
     return (double)(shared[2] - begin) / 1e3;
 }
 
-/* CPU time of the pool's processes, as its end tells it, in percent of one CPU. */
+/* The CPU time that all descendants of a process have taken so far. */
+static double descendants_ns(pid_t pid)
+{
+    char path[64];
+    double sum = 0;
+    int child;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *f = fopen(path, "r");
+    while (f && fscanf(f, "%d", &child) == 1) {
+        struct timespec t = { 0, 0 };
+        clockid_t clock;
+        if (!clock_getcpuclockid(child, &clock) && !clock_gettime(clock, &t))
+            sum += (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+        sum += descendants_ns(child);
+    }
+    if (f)
+        fclose(f);
+    return sum;
+}
+
+/* What a second costs a pool that is up and has done a task, in percent of one CPU. */
 static double idle_percent(long gap_us)
 {
-    struct rusage before, after;
     struct wsched *pool = open_pool(2);
     struct wsched_spec s = { .kernel = "nothing" };
     struct wsched_future f;
-    int64_t begin = now_ns();
 
-    getrusage(RUSAGE_CHILDREN, &before);
+    must(wsched_submit(pool, &s, &f), "submit");
+    must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
+    wsched_release(pool, f);
+    usleep(SETTLE_US);
+    double before = descendants_ns(getpid());
+    int64_t begin = now_ns();
     while (now_ns() - begin < 1000000000) {
         if (!gap_us) {
             sleep(1);
@@ -353,14 +332,9 @@ static double idle_percent(long gap_us)
         must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
         wsched_release(pool, f);
     }
+    double percent = (descendants_ns(getpid()) - before) / (double)(now_ns() - begin) * 100;
     wsched_close(pool);
-    getrusage(RUSAGE_CHILDREN, &after);
-    return (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec -
-                    before.ru_stime.tv_sec) *
-               100 +
-           (double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec -
-                    before.ru_stime.tv_usec) /
-               1e4;
+    return percent;
 }
 
 struct bench {
