@@ -29,7 +29,8 @@
 #include <unistd.h>
 
 #define SPIN_MAX 1500u /* rounds of about 30 ns: twice what waking a sleeper costs */
-#define SPIN_MIN 32u
+#define SPIN_MIN 32u   /* for who slept but a moment; who slept long does not spin in vain */
+#define SOON_TICKS (1 << 18) /* some 100 us */
 #define SHORT_TICKS 10000u /* tasks shorter than some microseconds are stolen in batches */
 #define OUTER_FIRST_EVERY 61u
 
@@ -403,9 +404,12 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
             }
             cpu_pause();
         }
-        p->spin_rounds = p->spin_rounds / 2 > SPIN_MIN ? p->spin_rounds / 2 : SPIN_MIN;
+        p->spin_rounds = p->spin_rounds > 1 ? p->spin_rounds / 2 : 1;
     }
+    uint64_t asleep = ticks_now(p);
     park_worker(p, wants_work, must_wake, arg, deadline);
+    if (ticks_now(p) - asleep < SOON_TICKS && p->spin_rounds < SPIN_MIN)
+        p->spin_rounds = SPIN_MIN;
 }
 
 /* Run one of those we wait for, the newest first. *blocked: one of them is. */
