@@ -26,6 +26,7 @@
 
 #define BINS 256u
 #define SAMPLE 4096u /* values of a feature that bins are chosen by */
+#define AHEAD 32u    /* rows whose values are fetched before they are needed */
 #define TILE 4096u   /* rows whose codes stay in the cache */
 #define ROUNDING 0x1p-30
 
@@ -315,17 +316,23 @@ static const struct item *sort_bins(const struct view *v, uint32_t feature, uint
                                     const bool wanted[BINS])
 {
     const struct fast_large *l = v->l;
+    const float *column = prep_column(v->g->g.prep, feature);
     struct item *items;
     uint32_t count = 0, varying = 0;
     if (reserve_items(v->g, rows, &items))
         return NULL;
     for (uint32_t i = v->node->start; i < v->node->end; i++) {
         uint32_t slot = l->b.order[i];
-        if (!wanted[l->codes[slot * l->code_stride + feature]])
-            continue;
-        items[count] = (struct item){ sort_key(value_of(v, feature, slot)), slot };
-        varying |= items[count].key ^ items[0].key;
-        count++;
+        if (i + AHEAD < v->node->end)
+            __builtin_prefetch(l->codes + l->b.order[i + AHEAD] * l->code_stride + feature);
+        if (wanted[l->codes[slot * l->code_stride + feature]])
+            items[count++] = (struct item){ l->b.row[slot], slot };
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        if (i + AHEAD < rows)
+            __builtin_prefetch(column + items[i + AHEAD].key);
+        items[i].key = sort_key(column[items[i].key]);
+        varying |= items[i].key ^ items[0].key;
     }
     return radix_sort(items, items + rows, rows, varying);
 }
@@ -419,9 +426,13 @@ static void find_values(const struct view *v, struct large_cut *cut)
 static void part(const struct view *v, const struct large_cut *cut)
 {
     uint32_t *order = v->l->b.order + v->node->start, *spare = v->l->b.spare;
+    const uint32_t *row = v->l->b.row;
+    const float *column = prep_column(v->g->g.prep, cut->feature);
     uint32_t n = v->node->end - v->node->start, left = 0, right = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t slot = order[i], is_left = value_of(v, cut->feature, slot) <= cut->below;
+        if (i + AHEAD < n)
+            __builtin_prefetch(column + row[order[i + AHEAD]]);
+        uint32_t slot = order[i], is_left = column[row[slot]] <= cut->below;
         order[left] = slot;
         spare[right] = slot;
         left += is_left;
@@ -481,6 +492,8 @@ static void fill_list(const struct fast_grower *g, const uint32_t *rows, struct 
     float *own = b->own_columns + feature * b->stride;
     uint32_t *list = b->lists + feature * b->stride, varying = 0, rank = 0, n = b->rows;
     for (uint32_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            __builtin_prefetch(column + rows[i + AHEAD]);
         own[i] = column[rows[i]];
         items[i] = (struct item){ sort_key(own[i]), i };
         varying |= items[i].key ^ items[0].key;
