@@ -82,6 +82,8 @@ static int make_state(struct grower *g, const struct rows *rows, struct rows_sta
     return 0;
 }
 
+#define AHEAD 32u /* rows whose values are fetched before they are needed */
+
 /* ---- a feature --------------------------------------------------------------------------- */
 
 /* The keys of a node's slots to r->a. Returns the bits in which they differ. */
@@ -90,6 +92,8 @@ static uint32_t load_keys(const struct rows_state *r, const float *column, const
 {
     uint32_t first = sort_key(column[row[0]]), varying = 0;
     for (uint32_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            __builtin_prefetch(column + row[i + AHEAD]);
         uint32_t key = sort_key(column[row[i]]);
         varying |= key ^ first;
         r->a[i] = (struct item){ key, i };

@@ -521,6 +521,8 @@ static int grow_in_block(struct hist_grower *g, const struct hist_pending *root,
     in.rows = (uint32_t *)(void *)(codes + g->block_rows * stride);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t row = g->rows[root->start + i];
+        if (i + HIST_AHEAD < n)
+            hist_fetch(&g->of, g->rows[root->start + i + HIST_AHEAD]);
         worth[i] = g->of.worth[row];
         memcpy(codes + i * stride, g->of.codes + row * stride, stride);
         in.rows[i] = i;

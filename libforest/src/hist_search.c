@@ -86,6 +86,8 @@ void hist_add_rows(const struct hist_rows *of, const uint32_t *rows, uint32_t n,
 {
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t *code = of->codes + rows[i] * of->stride;
+        if (i + HIST_AHEAD < n)
+            hist_fetch(of, rows[i + HIST_AHEAD]);
         parcel worth = of->worth[rows[i]];
         parcel *bin = bins;
         for (uint32_t f = 0; f < features; f++, bin += BINS_MAX)

@@ -42,6 +42,15 @@ struct hist_rows {
     const parcel *worth;
 };
 
+/* A row is fetched so many rows before it is needed: one after the other they would be waited for. */
+#define HIST_AHEAD 24u
+
+static inline void hist_fetch(const struct hist_rows *of, uint32_t row)
+{
+    __builtin_prefetch(of->codes + row * of->stride);
+    __builtin_prefetch(&of->worth[row]);
+}
+
 /* A node whose cut is looked for. */
 struct hist_node {
     const struct hist_rows *of;
