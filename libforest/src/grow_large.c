@@ -14,6 +14,8 @@
 #include "kernels.h"
 #include "scratch.h"
 
+#define AHEAD 32u /* rows whose values are fetched before they are needed */
+
 /* What the tree's rows are, node by node; and memory to work with. */
 struct rows_state {
     uint32_t count;
@@ -81,8 +83,6 @@ static int make_state(struct grower *g, const struct rows *rows, struct rows_sta
     }
     return 0;
 }
-
-#define AHEAD 32u /* rows whose values are fetched before they are needed */
 
 /* ---- a feature --------------------------------------------------------------------------- */
 
