@@ -55,8 +55,8 @@ struct block {
     int64_t *worth;
     uint32_t weight_bits;
     double center, unit;
-    uint32_t *row;  /* by slot: row of the data set */
-    void *small;    /* for subtrees of a few rows */
+    uint32_t *row; /* by slot: row of the data set */
+    void *small;   /* for subtrees of a few rows */
     const struct few_sorts *few;
 };
 

@@ -43,6 +43,7 @@ static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spar
 const struct fast_kernels fast_kernels_avx2 = {
     .fill_list = fast_fill_list_plain,
     .search = search,
+    .fill_codes = fast_fill_codes_plain,
     .part = part,
     .part_rough = fast_part_rough_avx2,
     .tiny_bytes = fast_tiny_bytes_plain,

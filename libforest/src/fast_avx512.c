@@ -279,7 +279,8 @@ static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spar
     for (uint32_t i = 0; i < n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(n - i < 16 ? n - i : 16);
         __m512i v = _mm512_loadu_si512(list + i);
-        __mmask16 is_left = (__mmask16)(valid & (fast_sides(list + i, side) | fast_sides(list + i + 8, side) << 8));
+        __mmask16 is_left =
+            (__mmask16)(valid & (fast_sides(list + i, side) | fast_sides(list + i + 8, side) << 8));
         uint32_t count = count_bits(is_left);
         __m512i packed = _mm512_maskz_compress_epi32(is_left, v);
         if (i + 16 <= n) /* what is behind has been read */
@@ -294,9 +295,31 @@ static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spar
     memcpy(list + left, spare, right * sizeof *list);
 }
 
+/* ---- bins ------------------------------------------------------------------------------------ */
+
+/* Sixteen edges tell the block of sixteen, and these the edge. The last of all is never reached. */
+static void fill_codes(const struct fast_coding *c, const float *column, const uint32_t *row,
+                       uint32_t n)
+{
+    __m512i ends = _mm512_add_epi32(_mm512_slli_epi32(lane_numbers(), 4), _mm512_set1_epi32(15));
+    __m512 last = _mm512_i32gather_ps(ends, c->edges, sizeof(float));
+    for (uint32_t i = 0; i < n; i++) {
+        float value = column[row[i]];
+        __m512 v = _mm512_set1_ps(value);
+        uint32_t block = count_bits(0x7fffu & _mm512_cmp_ps_mask(last, v, _CMP_LE_OQ));
+        __m512 edges = _mm512_loadu_ps(c->edges + 16 * block);
+        uint32_t code = 16 * block + count_bits(_mm512_cmp_ps_mask(edges, v, _CMP_LE_OQ));
+        code = code < FAST_BINS ? code : FAST_BINS - 1;
+        c->codes[i * c->stride] = (uint8_t)code;
+        c->least[code] = value < c->least[code] ? value : c->least[code];
+        c->most[code] = value > c->most[code] ? value : c->most[code];
+    }
+}
+
 const struct fast_kernels fast_kernels_avx512 = {
     .fill_list = fill_list,
     .search = search,
+    .fill_codes = fill_codes,
     .part = part,
     .part_rough = fast_part_rough_avx512,
     .tiny_bytes = fast_few_bytes_avx512,

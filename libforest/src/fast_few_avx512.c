@@ -44,8 +44,7 @@ static void look_closely(const struct fast_few *t, const struct few_node *node, 
         double top, bottom;
         for (uint32_t end = (uint32_t)_tzcnt_u64(cuts); at < end; at++)
             left += t->worth[list[at]];
-        fast_gain(s, w, fast_packed_sum(left, bits), fast_packed_weight(left, bits), &top,
-                  &bottom);
+        fast_gain(s, w, fast_packed_sum(left, bits), fast_packed_weight(left, bits), &top, &bottom);
         if (!(top * best_bottom > best_top * bottom))
             continue;
         best_top = top;
@@ -67,8 +66,7 @@ static struct fast_cut search(const struct fast_few *t, const struct few_node *n
     struct rating r;
     start_rating(&r, t->rough, node->names, fast_packed_weight(node->of.all, t->b->units.bits),
                  t->b->weight_least);
-    float most = rate_lists(&t->l, &r, level, scanned, count, n,
-                            t->g->g.limits->min_samples_leaf);
+    float most = rate_lists(&t->l, &r, level, scanned, count, n, t->g->g.limits->min_samples_leaf);
     if (most < 0.0f)
         return best;
     float enough = rate_enough(most);
@@ -148,8 +146,7 @@ static int grow_node(struct fast_few *t, struct few_node *node, uint32_t level)
         return -ENOMEM;
     if (node->of.is_leaf || out->stats)
         stats = stats_of(t, node->names, out->stats != NULL);
-    uint32_t id =
-        fast_add_node(out, node->of.depth, node->of.parent, node->of.is_left, &stats);
+    uint32_t id = fast_add_node(out, node->of.depth, node->of.parent, node->of.is_left, &stats);
     if (node->of.is_leaf)
         return 0;
     if (split(t, node, level, id))

@@ -18,6 +18,7 @@
 #define FAST_TINY_ROWS 16u
 #define FAST_BLOCK_ROWS 65536u
 #define FAST_PAD 64u
+#define FAST_BINS 256u     /* of a feature, where there are too many rows for a block */
 #define FAST_SLOTS 0xffffu /* of an entry */
 
 /*
@@ -88,12 +89,23 @@ struct fast_cut {
     fast_worth left;
 };
 
+/* The bins of a feature's values. */
+struct fast_coding {
+    const float *edges;  /* FAST_BINS: see fast_large.c */
+    float *least, *most; /* by bin, of the values in it */
+    uint8_t *codes;
+    size_t stride; /* of codes */
+};
+
 /* The inner loops, for one kind of processor. All give equal bits. */
 struct fast_kernels {
     /* Entries of the feature's rows that have a slot; returns how many there are. */
     void (*fill_list)(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
                       uint32_t *list);
     struct fast_cut (*search)(const struct fast_block *b, const struct fast_search *s);
+    /* The code of each of n rows: how many edges are not above its value. Notes least and most. */
+    void (*fill_codes)(const struct fast_coding *c, const float *column, const uint32_t *row,
+                       uint32_t n);
     /* Part n entries by the sides of their slots; both sides keep their order. */
     void (*part)(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spare);
     /* The same, and with them what is kept of each beside it; NULL: no use is made of that. */
@@ -117,6 +129,8 @@ void fast_fill_list_plain(const struct prep *prep, uint32_t feature, const uint3
 void fast_search_one_plain(const struct fast_block *b, const struct fast_search *s,
                            uint32_t feature, struct fast_cut *best);
 struct fast_cut fast_search_plain(const struct fast_block *b, const struct fast_search *s);
+void fast_fill_codes_plain(const struct fast_coding *c, const float *column, const uint32_t *row,
+                           uint32_t n);
 size_t fast_tiny_bytes_plain(uint32_t features);
 int fast_grow_tiny_plain(struct fast_grower *g, const struct fast_block *b,
                          const struct fast_node *node);

@@ -24,7 +24,7 @@
 #include "fast_leaf.h"
 #include "sort_radix.h"
 
-#define BINS 256u
+#define BINS FAST_BINS
 #define SAMPLE 4096u /* values of a feature that bins are chosen by */
 #define AHEAD 32u    /* rows whose values are fetched before they are needed */
 #define TILE 4096u   /* rows whose codes stay in the cache */
@@ -164,15 +164,6 @@ static void choose_edges(const struct fast_grower *g, struct fast_large *l, uint
         edges[count++] = INFINITY;
 }
 
-/* How many edges are not above the value. */
-static inline uint32_t code_of(const float *edges, float value)
-{
-    uint32_t code = 0;
-    for (uint32_t step = BINS / 2; step > 0; step /= 2)
-        code += edges[code + step - 1] <= value ? step : 0;
-    return code;
-}
-
 static void fill_codes(const struct fast_grower *g, struct fast_large *l)
 {
     uint32_t rows = l->b.rows, features = l->b.features;
@@ -183,15 +174,10 @@ static void fill_codes(const struct fast_grower *g, struct fast_large *l)
     for (uint32_t from = 0; from < rows; from += TILE) {
         uint32_t to = rows - from < TILE ? rows : from + TILE;
         for (uint32_t f = 0; f < features; f++) {
-            const float *column = prep_column(g->g.prep, f), *edges = l->edges + (size_t)f * BINS;
-            float *least = l->least + (size_t)f * BINS, *most = l->most + (size_t)f * BINS;
-            for (uint32_t i = from; i < to; i++) {
-                float value = column[l->b.row[i]];
-                uint32_t code = code_of(edges, value);
-                l->codes[i * l->code_stride + f] = (uint8_t)code;
-                least[code] = value < least[code] ? value : least[code];
-                most[code] = value > most[code] ? value : most[code];
-            }
+            struct fast_coding c = { l->edges + (size_t)f * BINS, l->least + (size_t)f * BINS,
+                                     l->most + (size_t)f * BINS,
+                                     l->codes + from * l->code_stride + f, l->code_stride };
+            g->kernels->fill_codes(&c, prep_column(g->g.prep, f), l->b.row + from, to - from);
         }
     }
 }

@@ -77,9 +77,30 @@ static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spar
     memcpy(list + left, spare, right * sizeof *list);
 }
 
+static inline uint32_t code_of(const float *edges, float value)
+{
+    uint32_t code = 0;
+    for (uint32_t step = FAST_BINS / 2; step > 0; step /= 2)
+        code += edges[code + step - 1] <= value ? step : 0;
+    return code;
+}
+
+void fast_fill_codes_plain(const struct fast_coding *c, const float *column, const uint32_t *row,
+                           uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float value = column[row[i]];
+        uint32_t code = code_of(c->edges, value);
+        c->codes[i * c->stride] = (uint8_t)code;
+        c->least[code] = value < c->least[code] ? value : c->least[code];
+        c->most[code] = value > c->most[code] ? value : c->most[code];
+    }
+}
+
 const struct fast_kernels fast_kernels_plain = {
     .fill_list = fast_fill_list_plain,
     .search = fast_search_plain,
+    .fill_codes = fast_fill_codes_plain,
     .part = part,
     .tiny_bytes = fast_tiny_bytes_plain,
     .grow_tiny = fast_grow_tiny_plain,

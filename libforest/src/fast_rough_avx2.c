@@ -38,9 +38,8 @@ static int32_t sum_up(const int32_t *rough, uint32_t n)
     __m256i sum = _mm256_setzero_si256();
     for (uint32_t i = 0; i < n; i += WORDS) {
         __m256i sums = sums_of(load_words((const uint32_t *)rough + i));
-        sum = _mm256_add_epi32(sum, n - i < WORDS
-                                        ? _mm256_and_si256(sums, word_mask(low_bits(n - i)))
-                                        : sums);
+        sum = _mm256_add_epi32(
+            sum, n - i < WORDS ? _mm256_and_si256(sums, word_mask(low_bits(n - i))) : sums);
     }
     __m128i x = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
     x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
@@ -72,7 +71,8 @@ static __attribute__((noinline)) float look_closely(struct rough *r, const uint3
     good &= not_less(_mm256_sub_ps(_mm256_set1_ps(r->weight), wl), least);
     if (!good)
         return ROUGH_NO_CUT;
-    __m256 rates = _mm256_div_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), u), _mm256_sqrt_ps(bottom));
+    __m256 rates =
+        _mm256_div_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), u), _mm256_sqrt_ps(bottom));
     float best = most_of(_mm256_and_ps(rates, _mm256_castsi256_ps(word_mask(good))));
     uint32_t at = good & not_less(rates, _mm256_set1_ps(best));
     uint32_t near = good & not_less(rates, _mm256_set1_ps(enough_for(best)));

@@ -108,7 +108,8 @@ void fast_part_rough_avx512(uint32_t *list, int32_t *rough, uint32_t n, const ui
     for (uint32_t i = 0; i < n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(n - i < 16 ? n - i : 16);
         __m512i v = _mm512_loadu_si512(list + i), x = _mm512_loadu_si512(rough + i);
-        __mmask16 is_left = (__mmask16)(valid & (fast_sides(list + i, side) | fast_sides(list + i + 8, side) << 8));
+        __mmask16 is_left =
+            (__mmask16)(valid & (fast_sides(list + i, side) | fast_sides(list + i + 8, side) << 8));
         __mmask16 is_right = (__mmask16)(valid & ~is_left);
         uint32_t count = count_bits(is_left);
         __m512i packed = _mm512_maskz_compress_epi32(is_left, v);

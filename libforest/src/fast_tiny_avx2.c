@@ -13,7 +13,7 @@
 #define HALF 8u /* names that pack() tables hold */
 
 struct tiny {
-    struct fast_tiny t; /* first: functions are given that */
+    struct fast_tiny t;              /* first: functions are given that */
     double worth[FAST_TINY_ROWS][2]; /* by name: sum and weight, in units */
 };
 
@@ -126,8 +126,8 @@ static inline struct bests scan_lanes(const struct fast_tiny *t, const struct ti
         __m256d rest = _mm256_sub_pd(all_w, w);
         __m256d d = _mm256_sub_pd(_mm256_mul_pd(s, all_w), _mm256_mul_pd(all_s, w));
         __m256d top = _mm256_mul_pd(d, d), bottom = _mm256_mul_pd(w, rest);
-        __m256d cut = _mm256_cmp_pd(_mm256_mul_pd(top, b.bottom), _mm256_mul_pd(b.top, bottom),
-                                    _CMP_GT_OQ);
+        __m256d cut =
+            _mm256_cmp_pd(_mm256_mul_pd(top, b.bottom), _mm256_mul_pd(b.top, bottom), _CMP_GT_OQ);
         __m256i tie = _mm256_cmpeq_epi64(_mm256_and_si256(l->ties, place), place);
         cut = _mm256_andnot_pd(_mm256_castsi256_pd(tie), cut);
         if (weighted)
@@ -166,8 +166,8 @@ static void search(const struct fast_tiny *t, const struct tiny_node *node, uint
         __m256d gains = _mm256_div_pd(b.top, b.bottom), most = all_most(gains);
         if (!(_mm256_cvtsd_f64(most) > best->gain))
             continue;
-        int lane = __builtin_ctz(
-            (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(gains, most, _CMP_EQ_OQ)));
+        int lane =
+            __builtin_ctz((uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(gains, most, _CMP_EQ_OQ)));
         best->gain = _mm256_cvtsd_f64(most);
         best->s = lane_of(b.s, lane);
         best->w = lane_of(b.w, lane);

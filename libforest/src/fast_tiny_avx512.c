@@ -164,10 +164,10 @@ static void search(const struct fast_tiny *t, const struct tiny_node *node, uint
 
 static uint32_t side(const struct fast_tiny *t, uint32_t level, const struct tiny_cut *cut)
 {
-    __m512i bits = _mm512_sllv_epi32(
-        _mm512_set1_epi32(1),
-        _mm512_cvtepu8_epi32(
-            _mm_loadu_si128((const __m128i *)(const void *)tiny_lists(t, level)[cut->feature])));
+    __m512i bits =
+        _mm512_sllv_epi32(_mm512_set1_epi32(1),
+                          _mm512_cvtepu8_epi32(_mm_loadu_si128(
+                              (const __m128i *)(const void *)tiny_lists(t, level)[cut->feature])));
     return (uint32_t)_mm512_mask_reduce_or_epi32((__mmask16)low_bits(cut->pos), bits);
 }
 

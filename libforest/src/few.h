@@ -32,7 +32,8 @@ static inline uint8_t (*few_lists(const struct few_lists *l, uint32_t level))[FE
 
 static inline size_t few_bytes(uint32_t features)
 {
-    return (size_t)features * (FEW_ROWS * (1 + FEW_LEVELS) + sizeof(float[FEW_ROWS]) + sizeof(uint64_t));
+    return (size_t)features *
+           (FEW_ROWS * (1 + FEW_LEVELS) + sizeof(float[FEW_ROWS]) + sizeof(uint64_t));
 }
 
 static inline struct few_lists few_lay_out(char *memory, uint32_t features)

@@ -104,7 +104,8 @@ static struct found estimate(const struct few *t, const struct search *s, uint64
     e.found = (struct found){ s->features[at], (uint32_t)_tzcnt_u64(cuts) };
     float second = second_rate(t, s, at, e.found.pos);
     double best = sqrt((double)most) * (1.0 - (double)ROUGH_ROUNDING) - 0.5;
-    double other = sqrt(second > 0.0f ? (double)second : 0.0) * (1.0 + (double)ROUGH_ROUNDING) + 0.5;
+    double other =
+        sqrt(second > 0.0f ? (double)second : 0.0) * (1.0 + (double)ROUGH_ROUNDING) + 0.5;
     e.best = best > 0.0 ? best * best * t->unit * t->unit : 0.0;
     e.second = other * other * t->unit * t->unit;
     return clear_best(s, &e);
@@ -117,8 +118,8 @@ static bool rate_as_rules(const struct few *t, const struct search *s, const uin
     bool better = false;
     uint32_t pos = 0, n = s->n;
     double sum = 0.0, weight = 0.0;
-    uint64_t cuts = fresh & low_bits64(n - s->min_samples_leaf + 1) &
-                    ~low_bits64(s->min_samples_leaf);
+    uint64_t cuts =
+        fresh & low_bits64(n - s->min_samples_leaf + 1) & ~low_bits64(s->min_samples_leaf);
     for (; cuts; cuts &= cuts - 1) {
         uint32_t p = (uint32_t)_tzcnt_u64(cuts);
         if (p - pos <= n - p) {
@@ -219,8 +220,7 @@ static inline __m512i reverse_bytes(__m512i v, uint32_t count)
 
 static inline __m512i bytes_on(__m512i v, uint32_t by)
 {
-    return _mm512_permutexvar_epi8(
-        _mm512_add_epi8(byte_numbers(), _mm512_set1_epi8((char)by)), v);
+    return _mm512_permutexvar_epi8(_mm512_add_epi8(byte_numbers(), _mm512_set1_epi8((char)by)), v);
 }
 
 /* P1 and P2 of sort_avx512.c. */
@@ -272,8 +272,8 @@ static bool split(struct few *t, struct few_node *node, uint32_t level, uint32_t
     __builtin_prefetch(below);
     __builtin_prefetch(above);
     uint64_t goes_left = few_left(&t->l, found.feature, list[found.pos - 1]);
-    uint64_t left = _mm512_movepi8_mask(
-        _mm512_permutexvar_epi8(order, _mm512_movm_epi8(goes_left)));
+    uint64_t left =
+        _mm512_movepi8_mask(_mm512_permutexvar_epi8(order, _mm512_movm_epi8(goes_left)));
     order = part_order(order, low_bits64(n) & ~left, n, found.pos);
     uint8_t rows[FEW_ROWS];
     struct sums child[2], rest = node->p.sums;

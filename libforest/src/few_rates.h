@@ -32,8 +32,8 @@ static inline void start_rating(struct rating *r, const int32_t *rough, uint64_t
     __m512i sum = _mm512_setzero_si512();
     for (int i = 0; i < 4; i++) {
         r->rough[i] = _mm512_loadu_si512(rough + 16 * i);
-        sum = _mm512_mask_add_epi32(sum, (__mmask16)(names >> 16 * i), sum,
-                                    rough_sums(r->rough[i]));
+        sum =
+            _mm512_mask_add_epi32(sum, (__mmask16)(names >> 16 * i), sum, rough_sums(r->rough[i]));
     }
     double mean = _mm512_reduce_add_epi32(sum) / weight, whole = rint(mean);
     r->mean = _mm512_set1_epi32((int32_t)whole);
@@ -125,8 +125,8 @@ static inline float rate_lists(const struct few_lists *l, const struct rating *r
     uint64_t allowed = low_bits64(n - first + 1) & ~low_bits64(first);
     __m512 most = _mm512_set1_ps(-1.0f);
     for (uint32_t i = 0; i < count; i++)
-        most = rate_list(r, lists[features[i]], l->fresh[features[i]] & allowed, n, most,
-                         l->rates[i]);
+        most =
+            rate_list(r, lists[features[i]], l->fresh[features[i]] & allowed, n, most, l->rates[i]);
     return _mm512_reduce_max_ps(most);
 }
 

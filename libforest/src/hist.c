@@ -22,7 +22,7 @@
 #include "scratch.h"
 
 #define HISTOGRAM_ROWS HIST_LANES_ROWS /* nodes of more */
-#define BLOCK_ROWS 4096u /* of no more, if they fit */
+#define BLOCK_ROWS 4096u               /* of no more, if they fit */
 #define BLOCK_BYTES ((size_t)4 << 20)
 #define HISTOGRAMS_MAX 64u /* beyond that a node's is counted when its turn comes */
 #define HISTOGRAMS_BYTES ((size_t)32 << 20) /* of all together */
@@ -211,7 +211,8 @@ static int reserve(struct hist_grower *g, uint32_t rows)
     g->histograms = rows <= s->histogram_rows ? 0 : depth + 2;
     g->histograms = g->histograms < HISTOGRAMS_MAX ? g->histograms : HISTOGRAMS_MAX;
     g->histograms = g->histograms < fit ? g->histograms : (uint32_t)fit;
-    g->block_rows = s->block_rows < BLOCK_BYTES / row ? s->block_rows : (uint32_t)(BLOCK_BYTES / row);
+    g->block_rows =
+        s->block_rows < BLOCK_BYTES / row ? s->block_rows : (uint32_t)(BLOCK_BYTES / row);
     if (!err)
         err = arena_reserve(&s->rows, 2 * (size_t)rows * sizeof(uint32_t));
     if (!err)

@@ -91,7 +91,8 @@ INLINE void search_pairs(const struct hist_some *some, uint32_t first, uint32_t 
 
     for (uint32_t i = 0; i < some->n; i++)
         code[i] = __builtin_convertvector(
-            __builtin_convertvector(*(const bytes *)(some->codes[i] + first + lane), shorts), lanes);
+            __builtin_convertvector(*(const bytes *)(some->codes[i] + first + lane), shorts),
+            lanes);
     code[some->n] = code[0]; /* should their number be odd: the same cut again is not better */
     best_start(some, &b);
     for (uint32_t i = 0; i < some->n; i += 2) {
