@@ -146,45 +146,49 @@ struct pending {
     uint32_t depth;
 };
 
-/* Of a leaf: any number, or a whole one below `answers` in classification. */
-static bool answer_sound(double number, double answers)
-{
-    return answers == 0.0 ||
-           (number >= 0.0 && number < answers && number == (double)(uint32_t)number);
-}
-
 /*
  * Walk the nodes once, in order. In preorder the node after a leaf is the right child that was
- * announced last, and after the very last leaf nothing is pending: `stack` (room for depth + 1)
+ * announced last, and after the very last leaf nothing is pending: `stack` (room for depth + 2)
  * starts with a sentinel that stands for the end. If all that agrees, every right child was met
- * where it was announced, after its parent and inside the tree.
+ * where it was announced, after its parent and inside the tree. Whether a node is a leaf nobody can
+ * guess, so nothing branches on it.
  */
-static bool nodes_sound(const struct node *node, const struct tree_entry *entry, uint32_t classes,
-                        uint64_t features, struct pending *stack)
+static bool nodes_sound(const struct node *node, const struct tree_entry *entry, uint64_t features,
+                        struct pending *stack)
 {
-    uint32_t top = 0, depth = 0, deepest = 0, leaves = 0;
-    double answers = classes ? (double)classes + entry->distributions : 0.0;
+    uint32_t top = 1, depth = 0, deepest = 0, leaves = 0;
 
-    stack[top++] = (struct pending){ entry->nodes, 0 };
+    stack[0] = (struct pending){ entry->nodes, 0 };
     for (uint32_t i = 0; i < entry->nodes; i++) {
+        uint32_t is_leaf = node[i].right == 0, leaf_mask = 0 - is_leaf;
         if (top == 0)
             return false;
-        if (node_is_leaf(&node[i])) {
-            struct pending next = stack[--top];
-            if (next.node != i + 1 || node[i].feature != 0 ||
-                !answer_sound(node[i].number, answers))
-                return false;
-            depth = next.depth;
-            leaves++;
-        } else {
-            if (node[i].feature >= features || depth == entry->depth)
-                return false;
-            depth++;
-            stack[top++] = (struct pending){ node[i].right, depth };
-            deepest = depth > deepest ? depth : deepest;
-        }
+        struct pending next = stack[top - 1];
+        uint32_t bad_leaf = (next.node != i + 1) | (node[i].feature != 0);
+        uint32_t bad_inner = (node[i].feature >= features) | (depth >= entry->depth);
+        if ((bad_leaf & leaf_mask) | (bad_inner & ~leaf_mask))
+            return false;
+        stack[top] = (struct pending){ node[i].right, depth + 1 };
+        top += 1 - 2 * is_leaf;
+        depth = (next.depth & leaf_mask) | ((depth + 1) & ~leaf_mask);
+        deepest = depth > deepest ? depth : deepest;
+        leaves += is_leaf;
     }
     return top == 0 && leaves == entry->leaves && deepest == entry->depth;
+}
+
+/* In classification: of a leaf a class, or a distribution. */
+static bool answers_sound(const struct node *node, const struct tree_entry *entry, uint32_t classes)
+{
+    double answers = (double)classes + entry->distributions;
+
+    for (uint32_t i = 0; classes && i < entry->nodes; i++) {
+        double number = node[i].number;
+        if (node_is_leaf(&node[i]) &&
+            !(number >= 0.0 && number < answers && number == (double)(uint32_t)number))
+            return false;
+    }
+    return true;
 }
 
 /* Shares are probabilities, scikit-learn's numbers those of nodes. */
@@ -212,11 +216,11 @@ int body_check(const void *data, const struct tree_entry *entry, const struct bo
         diag_say(diag, "tree %u claims to be deeper than its %u nodes", index, entry->nodes);
         return -EBADMSG;
     }
-    struct pending *stack = malloc(((size_t)entry->depth + 1) * sizeof *stack);
+    struct pending *stack = malloc(((size_t)entry->depth + 2) * sizeof *stack);
     if (!stack)
         return -ENOMEM;
-    bool sound =
-        nodes_sound(data, entry, body->classes, features, stack) && tables_sound(data, body);
+    bool sound = nodes_sound(data, entry, features, stack) &&
+                 answers_sound(data, entry, body->classes) && tables_sound(data, body);
     free(stack);
     if (!sound) {
         diag_say(diag, "tree %u is not a tree over %llu features", index,
