@@ -47,18 +47,20 @@ static uint32_t fill_dense_entries(const struct block *b, const uint32_t *slot_o
     const uint32_t *order = prep_order(b->prep, feature);
     const uint64_t *near = prep_near(b->prep, feature);
     uint64_t *bits = b->near + feature * b->near_words;
-    uint32_t fresh = 0, count = 0, rank = UINT32_MAX, value = UINT32_MAX;
+    uint32_t fresh = 0, count = 0, ranks = 0, value = UINT32_MAX;
     memset(bits, 0, b->near_words * sizeof *bits);
     for (uint32_t i = 0; i < b->prep->rows; i++) {
         uint32_t slot = slot_of[order[i] & PREP_ROW], is_new = order[i] < PREP_TIE;
+        uint32_t is_active = slot != NO_SLOT;
         fresh |= is_new;
         value += is_new;
-        if (slot == NO_SLOT)
-            continue;
-        rank += fresh;
-        bits[rank / 64] |= (near[value / 64] >> value % 64 & 1) << rank % 64;
-        fresh = 0;
-        list[count++] = rank << 16 | slot;
+        ranks += fresh & is_active;
+        fresh &= !is_active;
+        uint32_t rank = ranks - (ranks > 0); /* before the first one, there is nothing to note */
+        uint64_t is_near = near[value / 64] >> value % 64 & is_active;
+        bits[rank / 64] |= is_near << rank % 64;
+        list[count] = rank << 16 | slot;
+        count += is_active;
     }
     return count;
 }
