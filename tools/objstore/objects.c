@@ -40,7 +40,8 @@ static int oldest_first(const void *pa, const void *pb)
     const struct objstore_info *a = pa, *b = pb;
     if (a->created_ns != b->created_ns)
         return a->created_ns < b->created_ns ? -1 : 1;
-    return compare_ids(a, b);
+    int order = strcmp(a->meta.name, b->meta.name); /* in the same tick of the clock */
+    return order ? order : compare_ids(a, b);
 }
 
 static int newest_first(const void *pa, const void *pb)
