@@ -374,6 +374,7 @@ static void let_work(uint32_t bookings)
 static void *torment(void *arg)
 {
     uint64_t random = test_seed;
+    pid_t last[SEATS_MAX] = { 0 }; /* each process is killed once: then its pid may be another's */
 
     (void)arg;
     while (kills_done < kills_wanted && !au32_load_acquire(&stop)) {
@@ -388,12 +389,15 @@ static void *torment(void *arg)
             if (pool->supervisor && !kill(pool->supervisor, SIGKILL))
                 supervisors_done++;
             pthread_mutex_unlock(&pool->crew_lock);
-        } else if (pid && (r >> 40) % 8 == 0) {
+        } else if (!pid || pid == last[seat]) {
+            continue;
+        } else if ((r >> 40) % 8 == 0) {
             kill(pid, SIGSTOP);
             nanosleep(&pause, NULL);
             kill(pid, SIGCONT);
-        } else if (pid) {
-            kills_done += !kill(pid, SIGKILL);
+        } else if (!kill(pid, SIGKILL)) {
+            last[seat] = pid;
+            kills_done++;
         }
     }
     au32_store_release(&stop, 1);

@@ -333,17 +333,21 @@ static struct storm {
 static void *kill_often(void *arg)
 {
     uint64_t random = test_seed * 2 + 1;
-    uint32_t done = 0;
+    pid_t last[2] = { 0, 0 }; /* each worker is killed once: then its pid may be another's */
 
     (void)arg;
-    for (; done < storm.kills; done++) {
+    for (uint32_t done = 0; done < storm.kills;) {
         random = random * 6364136223846793005u + 1442695040888963407u;
         nanosleep(&(struct timespec){ 0, (long)(random >> 40) % 3000000 }, NULL);
         uint32_t supervisor = au32_load_acquire(&storm.pool->header->supervisor);
-        if (random >> 60 == 0 && supervisor && !(supervisor & ~(uint32_t)FUTEX_TID_MASK))
-            kill((pid_t)supervisor, SIGKILL);
-        else
-            kill(kit_worker_pid(storm.pool, (uint32_t)(random >> 33) % 2), SIGKILL);
+        if (random >> 60 == 0 && supervisor && !(supervisor & ~(uint32_t)FUTEX_TID_MASK)) {
+            done += !kill((pid_t)supervisor, SIGKILL);
+            continue;
+        }
+        uint32_t seat = (uint32_t)(random >> 33) % 2;
+        pid_t pid = kit_worker_pid(storm.pool, seat);
+        done += pid != last[seat] && !kill(pid, SIGKILL);
+        last[seat] = pid;
     }
     au32_store_release(&storm.is_over, 1);
     return NULL;
