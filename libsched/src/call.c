@@ -53,10 +53,13 @@ struct room {
 static bool room_or_end(void *arg)
 {
     const struct room *r = arg;
-    uint64_t word = au64_load_seq_cst(&actor_at(r->p, r->place - 1)->word);
+    const struct actor *a = actor_at(r->p, r->place - 1);
+    uint64_t word = au64_load_seq_cst(&a->word);
 
+    /* E3. Without our bit nobody would wake us: an actor took it that had made room before. */
     return actor_generation(word) != r->generation || actor_state(word) != ACTOR_ALIVE ||
-           call_has_room(r->p, r->place); /* E3 */
+           call_has_room(r->p, r->place) ||
+           !(au64_load_seq_cst(&a->room_waiters) & park_bit(r->p));
 }
 
 int call_wait_for_room(struct wsched *p, struct wsched_actor actor)

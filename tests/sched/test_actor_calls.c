@@ -2,6 +2,7 @@
 /* Who calls actors: actors that wait for each other, also in a circle, workers, guests. */
 #include "actor_kit.h"
 #include "actor.h"
+#include "point.h"
 
 #include <sched.h>
 #include <sys/wait.h>
@@ -158,6 +159,36 @@ static void full_in_a_circle(void)
     kit_close(pool);
 }
 
+/* The actor gives the room of a call before, which somebody else has taken, just to who is about to sleep. */
+static int passes;
+
+static void give_old_room(const char *point)
+{
+    if (strcmp(point, "call: room is waited for, not asleep"))
+        return;
+    if (!passes++)
+        park_wake_bits(pool, au64_xchg_seq_cst(&actor_at(pool, 0)->room_waiters, 0));
+    else
+        gate_open(); /* it waits anew: now there will be some */
+}
+
+static void room_of_before(void)
+{
+    gate_make();
+    open_pool(1, 0);
+    struct wsched_actor a = new_actor("a", "c_new", 0, 0, 1);
+    struct wsched_future f = call(a, "wait", NULL, 0, 0);
+    gate_arrival();
+    passes = 0;
+    test_point = give_old_room;
+    CHECK_EQ(kit_wait(pool, call(a, "nothing", NULL, 0, 0)), 0);
+    test_point = NULL;
+    CHECK(passes >= 2);
+    CHECK_EQ(kit_long(pool, f), 1);
+    kit_close(pool);
+    gate_free();
+}
+
 static bool is_room_waited_for(struct wsched_actor a)
 {
     return au64_load_acquire(&actor_at(pool, (uint32_t)a.v - 1)->room_waiters);
@@ -225,5 +256,6 @@ static void an_actor_helps_itself(void)
 TESTS("wsched: calls that call",
       { "calls that call and wait; in a circle: -EDEADLK", calls_that_call },
       { "a full mailbox in a circle: -EDEADLK", full_in_a_circle },
+      { "whose room was given before it slept waits anew", room_of_before },
       { "guests call actors", guests_call },
       { "an actor that waits runs what it waits for", an_actor_helps_itself })

@@ -40,6 +40,7 @@ struct state {
 
 static const uint8_t owner[CALLS] = { 0, 0, 1 };
 static uint32_t deaths_max;
+static bool broken_room; /* a mistake that the walk must find */
 
 static uint8_t empty_at(uint8_t position)
 {
@@ -63,6 +64,7 @@ static bool has_room(const struct state *s, uint8_t limit)
 enum {
     C_ROOM,
     C_ROOM_BIT,
+    C_ROOM_PARK,
     C_ROOM_LOOK,
     C_ROOM_SLEEP,
     C_CHECK,
@@ -109,6 +111,7 @@ static bool step_caller(struct explorer *e, struct state *s, int i) /* false: no
 {
     struct caller *c = &s->caller[i];
     uint8_t n = next_call(s, i);
+    bool is_called;
 
     switch (c->pc) {
     case C_ROOM:
@@ -116,11 +119,15 @@ static bool step_caller(struct explorer *e, struct state *s, int i) /* false: no
         break;
     case C_ROOM_BIT:
         s->room |= (uint8_t)(1 << i);
+        c->pc = C_ROOM_PARK;
+        break;
+    case C_ROOM_PARK: /* a wake before this goes by */
         c->woken = 0;
         c->pc = C_ROOM_LOOK;
         break;
     case C_ROOM_LOOK:
-        c->pc = has_room(s, LIMIT) || s->word != ALIVE ? C_ROOM : C_ROOM_SLEEP;
+        is_called = !broken_room && !(s->room >> i & 1); /* by such a wake */
+        c->pc = has_room(s, LIMIT) || s->word != ALIVE || is_called ? C_ROOM : C_ROOM_SLEEP;
         break;
     case C_ROOM_SLEEP:
         if (!c->woken)
@@ -512,5 +519,19 @@ static void all_interleavings(void)
     }
 }
 
+/* Whoever sleeps for room does not look whether its bit is still there. */
+static void mistakes_are_found(void)
+{
+    struct state first;
+
+    memset(&first, 0, sizeof first);
+    first.actor_alive = first.caller[0].alive = first.caller[1].alive = 1;
+    deaths_max = 0;
+    broken_room = true;
+    CHECK_EQ(explore(&first, sizeof first, step, true), 0);
+    broken_room = false;
+}
+
 TESTS("wsched: model of an actor",
-      { "two callers, an actor, two deaths: every interleaving", all_interleavings })
+      { "two callers, an actor, two deaths: every interleaving", all_interleavings },
+      { "mistakes in the model are found", mistakes_are_found })
