@@ -136,7 +136,8 @@ static void *kill_supervisor_at_arrival(void *arg)
     struct wsched *p = arg;
 
     gate_arrival();
-    kill(p->supervisor, SIGKILL);
+    /* p->supervisor is the driver's, who starts another. */
+    kill((pid_t)(au32_load_acquire(&p->header->supervisor) & FUTEX_TID_MASK), SIGKILL);
     gate_arrival(); /* the next attempt */
     gate_open();
     return NULL;
