@@ -125,11 +125,14 @@ enum forest_class_weight {
  * EXACT is scikit-learn's forest, bit for bit. FAST looks at all thresholds like it, with the same
  * draws, but adds up whole numbers of small units, so that no order of rows matters, and of equal
  * cuts takes the first drawn feature's lowest: as good a forest, another one, and the same on every
- * machine. Values are told apart wherever they differ. HISTOGRAM looks for thresholds among the
- * edges of up to 255 bins a feature, which is many times faster and about as good; its forests are
- * equal on every machine, but not scikit-learn's. A NaN in the training rows is a value of its own,
- * larger than all others. HISTOGRAM does not go with extra_trees, and FAST is only for regression
- * by squared error, depth first, so far: anything else is -EINVAL.
+ * machine. Values are told apart wherever they differ; in regression no cut is made that gains
+ * nothing. HISTOGRAM looks for thresholds among the edges of up to 255 bins a feature, which is many
+ * times faster and about as good; its forests are equal on every machine, but not scikit-learn's. A
+ * NaN in the training rows is a value of its own, larger than all others.
+ *
+ * All parameters go with all modes. The thresholds of extra_trees FAST draws as EXACT does, between
+ * the least and the greatest value of the node's rows; HISTOGRAM draws a bin, from the least of the
+ * node's rows to the last but one, each as likely as the others, and cuts behind it.
  */
 enum forest_mode {
     FOREST_EXACT = 0,
@@ -219,7 +222,7 @@ FOREST_CHECKED int forest_bin(const struct forest_matrix *x, void *block, size_t
 /*
  * A checked view of a block of either kind, which must outlive it. Free with
  * forest_prepared_close(). Exact classifiers make it keep a byte for each row and column of at most
- * 64 different values.
+ * 64 different values; fast ones a byte for each row and column, and 2 KiB a column.
  */
 struct forest_prepared;
 FOREST_CHECKED int forest_prepared_open(const void *block, size_t bytes,
@@ -234,7 +237,8 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
  * and 8 MiB and two bytes a cell, or 32 MiB if that is less. That is RandomForestRegressor with
  * squared error; other kinds take 80 bytes a row, with entropy 8 for each unit of weight up to
  * 2^24, 150 bytes a node, and a number for each class of a node whose rows are of several, or of
- * each node with keep_stats, max_leaf_nodes or ccp_alpha; from bins up to 64 bytes a row more.
+ * each node with keep_stats, max_leaf_nodes or ccp_alpha; from bins up to 64 bytes a row more, in
+ * fast mode up to 50, 4 a cell of 65,536 rows, and 2 KiB a class.
  * Otherwise histogram mode takes 40 bytes a row, 40 a column, and up to 40 MiB. Fast mode takes 8
  * bytes a cell, 60 a row and 700 a column; of more than 65,536 rows 80 bytes a row and one for each
  * column, counted in sixteens, 8,000 a column, and 12 bytes a cell and 60 a row of 65,536 rows.

@@ -104,6 +104,17 @@ static double gini(const double *count, uint32_t classes, double weight)
     return 1.0 - squares / (weight * weight);
 }
 
+/* Weights are whole numbers. */
+static double whole_entropy(const struct logs *logs, const double *count, uint32_t classes,
+                            double weight)
+{
+    int64_t sum = logs_at(logs, (uint64_t)weight);
+
+    for (uint32_t k = 0; k < classes; k++)
+        sum -= logs_at(logs, (uint64_t)count[k]);
+    return (double)sum / (weight * LOGS_ONE);
+}
+
 static double entropy(const double *count, uint32_t classes, double weight)
 {
     double sum = 0.0;
@@ -116,14 +127,34 @@ static double entropy(const double *count, uint32_t classes, double weight)
 
 static double mixture(const struct criterion *c, const double *count, double weight)
 {
-    return c->kind == FOREST_GINI ? gini(count, c->classes, weight)
-                                  : entropy(count, c->classes, weight);
+    if (c->kind == FOREST_GINI)
+        return gini(count, c->classes, weight);
+    return c->logs ? whole_entropy(c->logs, count, c->classes, weight)
+                   : entropy(count, c->classes, weight);
 }
 
-double criterion_impurity(const struct criterion *c)
+/* The mean square of what targets differ from their mean by, in the data's own measure. */
+static double whole_variance(struct criterion *c)
+{
+    double mean = rint(c->total[0] / c->weight), rest = c->total[0] - mean * c->weight;
+    unsigned __int128 sum = 0;
+
+    for (uint32_t i = c->start; i < c->end; i++) {
+        uint32_t s = c->samples[i];
+        uint64_t off = (uint64_t)fabs(c->y[s] - mean);
+        sum += (unsigned __int128)off * off * (uint64_t)c->w[s];
+    }
+    double squares = (double)sum - rest * rest / c->weight;
+    c->is_pure = sum == 0;
+    return sum ? squares / c->weight * c->whole->step * c->whole->step : 0.0;
+}
+
+double criterion_impurity(struct criterion *c)
 {
     if (c->classes)
         return mixture(c, c->total, c->weight);
+    if (c->whole)
+        return whole_variance(c);
     double mean = c->total[0] / c->weight;
     return c->sumsq / c->weight - mean * mean;
 }
@@ -149,6 +180,8 @@ double criterion_proxy(const struct criterion *c)
 {
     double left = c->left[0], right = c->right[0], diff;
 
+    if (c->whole && !c->classes)
+        return criterion_gain(left, c->weight_left, right, c->weight_right);
     switch (c->kind) {
     case FOREST_SQUARED_ERROR:
         return left * left / c->weight_left + right * right / c->weight_right;
@@ -161,8 +194,19 @@ double criterion_proxy(const struct criterion *c)
     }
 }
 
+/* Friedman's gain is not divided by the weight of the tree. */
+static double whole_improvement(const struct criterion *c)
+{
+    double gain = criterion_gain(c->left[0], c->weight_left, c->right[0], c->weight_right);
+    double per = c->kind == FOREST_FRIEDMAN_MSE ? 1.0 / c->whole->unit : c->weight_all;
+
+    return gain / c->weight / per * c->whole->step * c->whole->step;
+}
+
 double criterion_improvement(const struct criterion *c, double impurity, double left, double right)
 {
+    if (c->whole && !c->classes)
+        return whole_improvement(c);
     if (c->kind == FOREST_FRIEDMAN_MSE) {
         double diff = c->weight_right * c->left[0] - c->weight_left * c->right[0];
         return diff * diff / (c->weight_left * c->weight_right * c->weight);

@@ -8,9 +8,12 @@
 #ifndef CRITERION_H
 #define CRITERION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "forest.h"
+#include "logs.h"
+#include "whole.h"
 
 struct criterion {
     uint32_t kind;        /* enum forest_criterion, not the default one */
@@ -19,11 +22,15 @@ struct criterion {
     const uint16_t *code; /* classes, in classification */
     const double *w;
     const uint32_t *samples;
-    double weight_all; /* of the whole tree */
+    /* In fast mode y and w are whole numbers, and nothing depends on an order; else NULL, as is */
+    const struct whole *whole;
+    const struct logs *logs; /* what entropies are made of then */
+    double weight_all;       /* of the whole tree */
     /* the node */
     uint32_t start, end, pos;
     double weight, weight_left, weight_right;
     double sumsq;
+    bool is_pure; /* with `whole`: all targets are equal */
     double *total, *left, *right; /* sums by class; in regression of one */
 };
 
@@ -33,12 +40,21 @@ void criterion_node(struct criterion *c, uint32_t start, uint32_t end);
 void criterion_reset(struct criterion *c);
 void criterion_update(struct criterion *c, uint32_t pos);
 
-double criterion_impurity(const struct criterion *c);
+double criterion_impurity(struct criterion *c);
 /* Something that is the greater the better the cut, for comparison within the node. */
 double criterion_proxy(const struct criterion *c);
 void criterion_children(const struct criterion *c, double *left, double *right);
 /* The cut's gain, weighed by the node's share of the tree. */
 double criterion_improvement(const struct criterion *c, double impurity, double left, double right);
+
+/* What proxies of regression are in fast mode: the same when the sides are exchanged. */
+static inline double criterion_gain(double left, double weight_left, double right,
+                                    double weight_right)
+{
+    double diff = weight_right * left - weight_left * right;
+
+    return diff * diff / (weight_left * weight_right);
+}
 
 /* p * log2(p) as scikit-learn reckons it. */
 double criterion_plogp(double p);

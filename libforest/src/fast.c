@@ -27,6 +27,22 @@ static const struct fast_kernels *kernels_for(enum kernels_level level)
     }
 }
 
+struct list_loops list_loops_of(enum kernels_level level)
+{
+    const struct fast_kernels *k = kernels_for(level);
+    struct list_loops loops = { NULL, NULL, NULL, NULL };
+
+    if (k)
+        loops = (struct list_loops){ k->fill_list, k->part, chunk_rate_plain, NULL };
+#ifdef HAVE_AVX512
+    if (kernels_level_of(level) == KERNELS_AVX512) {
+        loops.rate = chunk_rate_avx512;
+        loops.pass = chunk_pass_avx512;
+    }
+#endif
+    return loops;
+}
+
 struct fast_scratch *fast_scratch_new(void)
 {
     struct fast_scratch *s = calloc(1, sizeof *s);

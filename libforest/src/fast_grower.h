@@ -13,13 +13,11 @@
 #include "fast.h"
 #include "fast_units.h"
 #include "grower.h"
+#include "list_loops.h"
 #include "scratch.h"
 
 #define FAST_TINY_ROWS 16u
-#define FAST_BLOCK_ROWS 65536u
-#define FAST_PAD 64u
-#define FAST_BINS 256u     /* of a feature, where there are too many rows for a block */
-#define FAST_SLOTS 0xffffu /* of an entry */
+#define FAST_BINS 256u /* of a feature, where there are too many rows for a block */
 
 /*
  * Some rows, with all features at hand. A row is a slot here; slots ascend with rows. An entry of a

@@ -3,12 +3,13 @@
  * general.h -- trees of every kind: any criterion, best or random thresholds, depth or best first.
  *
  * grow.h has one kind, the commonest in regression, and is many times faster at it; this is for the
- * rest. Trees are scikit-learn's, bit for bit; or grown from bins (thresholds are not drawn then).
+ * rest. Trees are scikit-learn's, bit for bit; or grown from bins; or those of the fast mode.
  */
 #ifndef GENERAL_H
 #define GENERAL_H
 
 #include "bins.h"
+#include "codes.h"
 #include "grow.h"
 #include "grown.h"
 #include "levels.h"
@@ -22,6 +23,8 @@ struct general_params {
     const struct levels *levels; /* by feature, or NULL */
     uint32_t max_leaf_nodes;     /* 0: depth first, without a limit */
     const struct bins *bins;     /* in histogram mode, else NULL */
+    bool is_fast;
+    const struct codes *codes; /* in fast mode: by feature, or NULL */
 };
 
 struct general; /* memory that one caller's trees use again and again */
@@ -29,8 +32,10 @@ struct general; /* memory that one caller's trees use again and again */
 struct general *general_new(void); /* NULL: no memory */
 void general_free(struct general *g);
 
-/* For tests: never count classes in place of sorting rows as scikit-learn does. */
+/* For tests: sort rows as scikit-learn does, never count classes in its place; keep no lists. */
 void general_sort_always(struct general *g, bool always);
+/* Use certain loops from now on: for tests. -ENOSYS: the processor does not have what they need */
+int general_level(struct general *g, enum kernels_level level);
 
 /*
  * Grow one tree into `out`, replacing what it held. Of `prep` only rows and features count if there

@@ -71,7 +71,7 @@ int grown_add(struct grown *grown, uint32_t *id)
     return 0;
 }
 
-int grown_keep_weights(struct grown *grown, uint32_t id, const double *weights)
+int grown_keep_weights(struct grown *grown, uint32_t id, const double *weights, double unit)
 {
     size_t row = grown->classes * sizeof *weights;
     void *rows = grown->weights;
@@ -80,7 +80,9 @@ int grown_keep_weights(struct grown *grown, uint32_t id, const double *weights)
     grown->weights = rows;
     if (err)
         return err;
-    memcpy(grown->weights + (size_t)grown->weights_count * grown->classes, weights, row);
+    double *kept = grown->weights + (size_t)grown->weights_count * grown->classes;
+    for (uint32_t k = 0; k < grown->classes; k++)
+        kept[k] = weights[k] * unit;
     grown->nodes[id].value = (double)grown->weights_count++;
     return 0;
 }

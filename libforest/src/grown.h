@@ -38,8 +38,8 @@ void grown_release(struct grown *grown);
 int grown_add(struct grown *grown, uint32_t *id);
 /* Room to work in, until it is asked for again; NULL: no memory. */
 void *grown_room(struct grown *grown, size_t bytes);
-/* Keep the classes' weights of the node. -ENOMEM */
-int grown_keep_weights(struct grown *grown, uint32_t id, const double *weights);
+/* Keep the classes' weights of the node, times `unit`. -ENOMEM */
+int grown_keep_weights(struct grown *grown, uint32_t id, const double *weights, double unit);
 
 static inline const double *grown_weights(const struct grown *grown, uint32_t id)
 {

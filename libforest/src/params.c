@@ -76,14 +76,6 @@ static bool read_criterion(struct forest_params *p)
     return p->criterion == FOREST_GINI || p->criterion == FOREST_ENTROPY;
 }
 
-/* What the modes other than the exact one are for. */
-static bool mode_fits(const struct forest_params *p)
-{
-    return p->mode == FOREST_EXACT || (p->mode == FOREST_HISTOGRAM && !p->extra_trees) ||
-           (p->task == FOREST_REGRESSION && p->criterion == FOREST_SQUARED_ERROR &&
-            !p->extra_trees && !p->max_leaf_nodes);
-}
-
 /* Fields of the second version. Afterwards no_bootstrap says it all. */
 static bool read_later(struct forest_params *p)
 {
@@ -97,7 +89,7 @@ static bool read_later(struct forest_params *p)
         return false;
     if (p->extra_trees && !p->bootstrap)
         p->no_bootstrap = 1;
-    return read_criterion(p) && mode_fits(p);
+    return read_criterion(p);
 }
 
 int params_read(const struct forest_params *params, struct stored_params *out)

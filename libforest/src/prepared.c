@@ -72,7 +72,7 @@ int forest_bin(const struct forest_matrix *x, void *block, size_t bytes)
 int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared **out)
 {
     struct forest_prepared open = { .is_binned = block && bins_are(block, bytes) };
-    int err = !block || !out    ? -EINVAL
+    int err = !block || !out   ? -EINVAL
               : open.is_binned ? bins_open(block, bytes, &open.bins)
                                : prep_open(block, bytes, &open.prep);
 
@@ -82,11 +82,11 @@ int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared
     }
     if (err)
         return err;
-    struct forest_prepared *prepared = calloc(1, sizeof *prepared + sizeof *prepared->levels);
+    struct forest_prepared *prepared = calloc(1, sizeof *prepared + sizeof *prepared->more);
     if (!prepared)
         return -ENOMEM;
     *prepared = open;
-    prepared->levels = (struct prepared_levels *)(void *)(prepared + 1);
+    prepared->more = (struct prepared_more *)(void *)(prepared + 1);
     *out = prepared;
     return 0;
 }
@@ -95,23 +95,46 @@ void forest_prepared_close(struct forest_prepared *prepared)
 {
     if (!prepared)
         return;
-    free((void *)(uintptr_t)au64_load_relaxed(&prepared->levels->made)); /* nobody else is left */
+    /* nobody else is left */
+    free((void *)(uintptr_t)au64_load_relaxed(&prepared->more->levels));
+    free((void *)(uintptr_t)au64_load_relaxed(&prepared->more->codes));
     free(prepared);
+}
+
+static void *make_levels(const struct prep *prep)
+{
+    return levels_make(prep);
+}
+
+static void *make_codes(const struct prep *prep)
+{
+    return codes_make(prep);
+}
+
+static const void *made(struct au64 *word, const struct prep *prep,
+                        void *(*make)(const struct prep *prep))
+{
+    /* pairs with the exchange below, in whichever thread it was */
+    uint64_t there = au64_load_acquire(word);
+
+    if (!there) {
+        void *mine = make(prep);
+        /* acquires what another made, or releases what we did */
+        if (mine && au64_cas_acq_rel(word, &there, (uintptr_t)mine))
+            return mine;
+        free(mine);
+    }
+    return (const void *)(uintptr_t)there;
 }
 
 const struct levels *prepared_levels(const struct forest_prepared *prepared)
 {
-    /* pairs with the exchange below, in whichever thread it was */
-    uint64_t made = au64_load_acquire(&prepared->levels->made);
+    return made(&prepared->more->levels, &prepared->prep, make_levels);
+}
 
-    if (!made) {
-        struct levels *mine = levels_make(&prepared->prep);
-        /* acquires what another made, or releases what we did */
-        if (mine && au64_cas_acq_rel(&prepared->levels->made, &made, (uintptr_t)mine))
-            return mine;
-        free(mine);
-    }
-    return (const struct levels *)(uintptr_t)made;
+const struct codes *prepared_codes(const struct forest_prepared *prepared)
+{
+    return made(&prepared->more->codes, &prepared->prep, make_codes);
 }
 
 uint64_t forest_prepared_rows(const struct forest_prepared *prepared)

@@ -5,6 +5,7 @@
 
 #include "atomics.h"
 #include "bins.h"
+#include "codes.h"
 #include "forest.h"
 #include "levels.h"
 #include "prep.h"
@@ -13,16 +14,16 @@ struct forest_prepared {
     struct prep prep; /* of binned data only rows and features */
     struct bins bins;
     bool is_binned;
-    struct prepared_levels *levels;
+    struct prepared_more *more;
 };
 
-/* The levels are made when they are first asked for; of several threads that do so, one has its
- * way. */
-struct prepared_levels {
-    struct au64 made; /* a struct levels *, or 0 */
+/* What is made when it is first asked for; of several threads that do so, one has its way. */
+struct prepared_more {
+    struct au64 levels, codes; /* pointers, or 0 */
 };
 
-/* By feature; valid as long as `prepared`. NULL: there are none. */
+/* By feature; valid as long as `prepared`. NULL: there are none, or no memory for them. */
 const struct levels *prepared_levels(const struct forest_prepared *prepared);
+const struct codes *prepared_codes(const struct forest_prepared *prepared);
 
 #endif

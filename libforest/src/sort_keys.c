@@ -116,7 +116,7 @@ const struct key_sort *key_sort_plain(void)
     return &plain;
 }
 
-const struct key_sort *key_sort_best(void)
+const struct key_sort *key_sort_of(enum kernels_level level)
 {
-    return kernels_best_level() == KERNELS_AVX512 ? key_sort_avx512() : &plain;
+    return kernels_level_of(level) == KERNELS_AVX512 ? key_sort_avx512() : &plain;
 }

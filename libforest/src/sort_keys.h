@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "grow.h"
+
 #define SORT_KEYS_SLACK 8 /* keys behind b's end that may be overwritten */
 
 /* A sort by comparison, with `b` to work in, for up to `most` keys; beyond it is a radix sort. */
@@ -17,8 +19,8 @@ struct key_sort {
 uint64_t *sort_keys(uint64_t *a, uint64_t *b, uint32_t n, uint32_t varying,
                     const struct key_sort *kernels);
 
-/* That which suits this processor; and one of either kind. */
-const struct key_sort *key_sort_best(void);
+/* That of a level, which the processor has; and one of either kind. */
+const struct key_sort *key_sort_of(enum kernels_level level);
 const struct key_sort *key_sort_plain(void);
 const struct key_sort *
 key_sort_avx512(void); /* NULL: not in this build. The processor is not asked */

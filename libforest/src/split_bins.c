@@ -16,14 +16,14 @@ static void fill_bins(struct splitter *s, uint32_t feature, uint64_t *used)
 {
     const struct criterion *c = &s->criterion;
     struct column column = splitter_column(s, feature);
-    uint32_t width = c->classes ? c->classes : 1;
+    uint32_t width = c->classes ? c->classes : 1, bits = s->class_bits;
 
     for (uint32_t i = c->start; i < c->end; i++) {
         uint32_t row = c->samples[i], code = column.code[row * column.stride], k = 0;
         double w = c->w[row], sum = w;
         if (s->counts) {
-            k = s->tags[i] & 0xffff;
-            sum = w = (double)(s->tags[i] >> 16);
+            k = s->tags[i] & ((1u << bits) - 1);
+            sum = w = (double)(s->tags[i] >> bits);
         } else if (c->classes) {
             k = c->code[row];
         } else {

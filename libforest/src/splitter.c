@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "lists.h"
 #include "sort_exact.h"
 
 static void swap(uint32_t *a, uint32_t i, uint32_t j)
@@ -39,13 +40,15 @@ static void part_counted(struct splitter *s, const struct cut *cut)
     uint32_t *samples = s->samples, *tags = s->tags, left = s->criterion.start, right = 0;
     uint32_t *spare_samples = (uint32_t *)s->keys, *spare_tags = (uint32_t *)s->spare_keys;
 
+    uint32_t bits = s->class_bits, mask = (1u << bits) - 1;
+
     memset(s->left, 0, s->criterion.classes * sizeof *s->left);
     for (uint32_t i = s->criterion.start; i < s->criterion.end; i++) {
         uint32_t sample = samples[i], tag = tags[i];
         uint32_t is_left = (double)column_value(&column, sample) <= cut->threshold;
         samples[left] = spare_samples[right] = sample;
         tags[left] = spare_tags[right] = tag;
-        s->left[tag & 0xffff] += (tag >> 16) & -is_left;
+        s->left[tag & mask] += (tag >> bits) & -is_left;
         left += is_left;
         right += !is_left;
     }
@@ -58,16 +61,21 @@ void splitter_node(struct splitter *s, uint32_t start, uint32_t end)
     struct criterion *c = &s->criterion;
     double weight = 0.0;
 
-    if (!s->counts) {
-        criterion_node(c, start, end);
+    s->in_lists = s->lists && lists_have(s->lists, start, end);
+    if (s->in_lists || !s->counts) {
+        if (s->in_lists)
+            lists_node(s, start, end);
+        else
+            criterion_node(c, start, end);
         return;
     }
+    uint32_t bits = s->class_bits, mask = (1u << bits) - 1;
     c->start = c->pos = start;
     c->end = end;
     memset(c->total, 0, c->classes * sizeof *c->total);
     for (uint32_t i = start; i < end; i++) {
-        double w = (double)(s->tags[i] >> 16);
-        c->total[s->tags[i] & 0xffff] += w;
+        double w = (double)(s->tags[i] >> bits);
+        c->total[s->tags[i] & mask] += w;
         weight += w;
     }
     c->weight = weight;
@@ -100,12 +108,18 @@ static void judge(struct splitter *s, double impurity, struct cut *cut)
     cut->improvement = criterion_improvement(&s->criterion, impurity, cut->left, cut->right);
 }
 
+/* In fast mode regression makes no cut that gains nothing, unless it was drawn. */
+static double least_proxy(const struct splitter *s)
+{
+    return s->criterion.whole && !s->criterion.classes && !s->is_random ? 0.0 : -(double)INFINITY;
+}
+
 uint32_t splitter_split(struct splitter *s, double impurity, uint32_t known, struct cut *best)
 {
     uint32_t *features = s->features;
     uint32_t undrawn = s->prep->features, visited = 0, found = 0, drawn = 0, constants = known;
 
-    *best = (struct cut){ .proxy = -(double)INFINITY, .pos = s->criterion.end };
+    *best = (struct cut){ .proxy = least_proxy(s), .pos = s->criterion.end };
     while (undrawn > constants && (visited < s->limits->max_features || visited <= found + drawn)) {
         visited++;
         uint32_t at = drawn + splitter_draw(s) % (undrawn - found - drawn);
@@ -125,11 +139,17 @@ uint32_t splitter_split(struct splitter *s, double impurity, uint32_t known, str
         }
     }
     if (best->found) {
-        if (s->counts)
+        if (best->is_between)
+            codes_find_threshold(s, best);
+        if (s->in_lists)
+            lists_mark(s, best);
+        else if (s->counts)
             part_counted(s, best);
         else if (!s->is_random || s->last_looked_at != best->feature)
             part(s, best);
         judge(s, impurity, best);
+        if (s->in_lists)
+            lists_part(s, best);
     }
     memcpy(features, s->constant_features, known * sizeof *features);
     memcpy(s->constant_features + known, features + known, found * sizeof *features);
@@ -173,11 +193,11 @@ bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
     for (uint32_t i = 0; i < n; i++)
         v[i] = column_value(&column, s->samples[c->start + i]);
     sort_exact(s->sort, v, s->samples + c->start, n);
-    if (v[n - 1] <= v[0] + PREP_APART)
+    if (v[n - 1] <= v[0] + s->apart)
         return true;
     criterion_reset(c);
     for (uint32_t i = 1; i < n; i++) {
-        if (v[i] <= v[i - 1] + PREP_APART || too_few(s, c->start + i))
+        if (v[i] <= v[i - 1] + s->apart || too_few(s, c->start + i))
             continue;
         criterion_update(c, c->start + i);
         splitter_compare(s, feature, splitter_between(s, v[i - 1], v[i]), best);
@@ -186,11 +206,44 @@ bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
 }
 
 /*
+ * The same of bins `least` to `most`: the last one that goes left. NaNs are a bin behind the
+ * greatest of the others, which is `below` then.
+ */
+static double draw_bin(struct splitter *s, uint32_t least, uint32_t most, uint32_t below)
+{
+    uint32_t last = most == BIN_NAN ? below + 1 : most;
+    uint32_t code = least + splitter_draw(s) % (last - least);
+
+    return most == BIN_NAN && code == below ? BIN_NAN - 1.0 : (double)code;
+}
+
+static bool draw_between_bins(struct splitter *s, uint32_t feature, double *threshold)
+{
+    const struct column column = splitter_column(s, feature);
+    const uint32_t *samples = s->samples + s->criterion.start;
+    uint32_t n = s->criterion.end - s->criterion.start, least = BIN_NAN, most = 0, below = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t code = column.code[samples[i] * column.stride];
+        s->values[i] = (float)code;
+        least = code < least ? code : least;
+        most = code > most ? code : most;
+        below = code > below && code < BIN_NAN ? code : below;
+    }
+    if (least == most)
+        return false;
+    *threshold = draw_bin(s, least, most, below);
+    return true;
+}
+
+/*
  * Gather the feature's values and draw a threshold between the least and the greatest. False: it is
  * constant.
  */
 static bool draw_threshold(struct splitter *s, uint32_t feature, double *threshold)
 {
+    if (s->bins)
+        return draw_between_bins(s, feature, threshold);
     const float *column = prep_column(s->prep, feature);
     const uint32_t *samples = s->samples + s->criterion.start;
     uint32_t n = s->criterion.end - s->criterion.start;
@@ -202,7 +255,7 @@ static bool draw_threshold(struct splitter *s, uint32_t feature, double *thresho
         least = v < least ? v : least;
         most = v > most ? v : most;
     }
-    if (most <= least + PREP_APART)
+    if (most <= least + s->apart)
         return false;
     double range = (double)most - (double)least;
     *threshold = range * (double)splitter_draw(s) / 2147483647.0 + (double)least;
@@ -251,7 +304,7 @@ bool look_random_counts(struct splitter *s, uint32_t feature, struct cut *best)
 {
     struct criterion *c = &s->criterion;
     const uint32_t *tags = s->tags + c->start;
-    uint32_t n = c->end - c->start, rows = 0;
+    uint32_t n = c->end - c->start, rows = 0, bits = s->class_bits, mask = (1u << bits) - 1;
     double threshold;
 
     if (!draw_threshold(s, feature, &threshold))
@@ -259,7 +312,7 @@ bool look_random_counts(struct splitter *s, uint32_t feature, struct cut *best)
     memset(s->left, 0, c->classes * sizeof *s->left);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t is_left = (double)s->values[i] <= threshold, tag = tags[i];
-        s->left[tag & 0xffff] += (tag >> 16) & -is_left;
+        s->left[tag & mask] += (tag >> bits) & -is_left;
         rows += is_left;
     }
     if (too_few(s, c->start + rows))

@@ -161,10 +161,14 @@ static struct grow_limits limits_of(const struct lesson *l, const double *weight
     return limits;
 }
 
-/* The commonest kind of tree has a grower of its own. */
+/*
+ * The commonest kind of tree has a grower of its own. In fast mode Friedman's criterion is of it,
+ * too: its cuts are the same, and its gain is the other's times the weight of the tree.
+ */
 static bool is_common(const struct stored_params *params)
 {
-    return params->task == FOREST_REGRESSION && params->criterion == FOREST_SQUARED_ERROR &&
+    return params->task == FOREST_REGRESSION &&
+           (params->criterion == FOREST_SQUARED_ERROR || params->mode == FOREST_FAST) &&
            !params->extra_trees && !params->max_leaf_nodes;
 }
 
@@ -200,6 +204,8 @@ static int train_common(const struct lesson *l, struct forest_scratch *scratch,
     bool is_pruned = l->params->ccp_alpha > 0.0;
 
     limits.keep_stats = is_pruned || identity->flags & HAS_STATS;
+    if (l->params->criterion == FOREST_FRIEDMAN_MSE)
+        limits.min_impurity_decrease /= numpy_sum(scratch->weights, l->prep->rows);
     uint32_t seed = tree_splitter_seed(l->seed);
     int err = grow_common(l, seed, &limits, scratch);
 
@@ -222,10 +228,16 @@ static int train_general(const struct lesson *l, struct forest_scratch *scratch,
         .classes = l->classes,
         .is_random = l->params->extra_trees,
         .keep_all = identity->flags & HAS_STATS || l->params->ccp_alpha > 0.0,
-        .levels = l->classes && !l->bins && !l->params->extra_trees ? prepared_levels(l->x) : NULL,
         .max_leaf_nodes = l->params->max_leaf_nodes,
         .bins = l->bins,
+        .is_fast = l->params->mode == FOREST_FAST,
     };
+    bool has_codes = l->classes && !l->bins && !l->params->extra_trees;
+
+    if (has_codes && params.is_fast)
+        params.codes = prepared_codes(l->x);
+    else if (has_codes)
+        params.levels = prepared_levels(l->x);
     int err = general_grow(scratch->general, l->prep, l->y, l->codes, scratch->weights,
                            tree_splitter_seed(l->seed), &params, &scratch->grown);
 

@@ -71,11 +71,23 @@ for kind in "${kinds[@]}"; do
     "${train[@]}" -w 2 $kind -o "$out/k.forest" || fail "train $kind"
     "$forest" eval --model "$out/k.forest" --data "$work/test.csv" --target y --json | awk -F'"accuracy":' '{ exit !($2 + 0 > 0.5) }' || fail "$kind: bad"
     cmp -s "$out/k.forest" "$out/1.forest" && fail "$kind makes no difference"
+    # The other modes have it, too, from any number of workers.
+    for mode in fast hist; do
+        # shellcheck disable=SC2086
+        "${train[@]}" -w 1 --mode $mode $kind -o "$out/$mode.1" || fail "train --mode $mode $kind"
+        # shellcheck disable=SC2086
+        "${train[@]}" -w 3 --mode $mode $kind -o "$out/$mode.3" || fail "train --mode $mode $kind -w 3"
+        cmp "$out/$mode.1" "$out/$mode.3" || fail "$kind in mode $mode: workers make a difference"
+        "$forest" eval --model "$out/$mode.1" --data "$work/test.csv" --target y --json | awk -F'"accuracy":' '{ exit !($2 + 0 > 0.5) }' || fail "$kind in mode $mode: bad"
+    done
 done
 for kind in "--criterion friedman_mse" --extra-trees "--max-leaf-nodes 20" "--ccp-alpha 0.1"; do
     # shellcheck disable=SC2086
-    "$forest" train --data "$work/r.csv" --target y -n 8 -q -w 2 $kind -o "$out/k.forest" || fail "train $kind"
-    "$forest" eval --model "$out/k.forest" --data "$work/r.csv" --target y --json | awk -F'"r2":' '{ exit !($2 + 0 > 0.7) }' || fail "$kind: bad"
+    for mode in exact fast hist; do
+        # shellcheck disable=SC2086
+        "$forest" train --data "$work/r.csv" --target y -n 8 -q -w 2 --mode $mode $kind -o "$out/k.forest" || fail "train --mode $mode $kind"
+        "$forest" eval --model "$out/k.forest" --data "$work/r.csv" --target y --json | awk -F'"r2":' '{ exit !($2 + 0 > 0.7) }' || fail "$kind in mode $mode: bad"
+    done
 done
 "${train[@]}" -w 2 -o "$work/plain.forest"
 rm -f "$out"/*

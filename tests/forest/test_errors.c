@@ -169,15 +169,6 @@ static int params_out_of_range(void)
     params = saved;
     return err;
 }
-static int fast_extra_trees(void)
-{
-    struct forest_params saved = params;
-    params.mode = FOREST_FAST;
-    params.extra_trees = 1;
-    int err = train();
-    params = saved;
-    return err;
-}
 static int params_of_later(void)
 {
     struct {
@@ -534,7 +525,6 @@ static const struct error_row rows[] = {
     { "forest_make_friedman1", ENOMEM, friedman_no_memory },
     { "struct forest_blobs", EINVAL, blobs_of_none },
     { "struct forest_blobs", ENOMEM, blobs_no_memory },
-    { "enum forest_mode", EINVAL, fast_extra_trees },
     { "struct forest_params", EINVAL, params_out_of_range },
     { "struct forest_params", E2BIG, params_of_later },
     { "forest_encode", EINVAL, encode_nan },

@@ -587,7 +587,44 @@ static void is_as_good_as_exact(void)
     }
 }
 
-static void refuses_what_it_cannot_do(void)
+/*
+ * Friedman's criterion finds the same cuts, but is not divided by the weight of the tree where it is
+ * compared with a limit.
+ */
+static void friedman_is_the_same_but_for_limits(void)
+{
+    struct data d = friedman(0, 3, 700);
+    struct forest_matrix x = forest_matrix_rows(d.x, d.rows, d.features, FOREST_FLOAT32);
+    double least[] = { 0.0, 0.05 };
+
+    for (int i = 0; i < 2; i++) {
+        struct forest_params p = FOREST_PARAMS_INIT;
+        struct forest_info info[2];
+        p.mode = FOREST_FAST;
+        p.n_estimators = 3;
+        p.no_bootstrap = 1;
+        p.max_features = FOREST_MAX_FEATURES_SQRT;
+        for (int k = 0; k < 2; k++) {
+            struct forest *forest;
+            void *model;
+            size_t bytes;
+            p.criterion = k ? FOREST_FRIEDMAN_MSE : FOREST_SQUARED_ERROR;
+            p.min_impurity_decrease = k ? least[i] * d.rows : least[i];
+            REQUIRE_OK(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes));
+            REQUIRE_OK(forest_open(model, bytes, &forest, NULL));
+            forest_describe(forest, &info[k]);
+            forest_close(forest);
+            free(model);
+        }
+        CHECK(info[0].nodes == info[1].nodes && info[0].depth == info[1].depth);
+        CHECK((info[0].nodes < 1000) == (i == 1)); /* of 1,399 a tree */
+    }
+    free(d.x);
+    free(d.y);
+    free(d.w);
+}
+
+static void refuses_other_modes(void)
 {
     struct data d = make(6, 100, 3, ONES, SMOOTH);
     struct forest_matrix x = forest_matrix_rows(d.x, d.rows, d.features, FOREST_FLOAT32);
@@ -595,16 +632,6 @@ static void refuses_what_it_cannot_do(void)
     size_t bytes;
     void *model;
 
-    p.mode = FOREST_FAST;
-    p.max_leaf_nodes = 5;
-    CHECK_EQ(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes), -EINVAL);
-    p.max_leaf_nodes = 0;
-    p.criterion = FOREST_FRIEDMAN_MSE;
-    CHECK_EQ(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes), -EINVAL);
-    p.criterion = 0;
-    p.extra_trees = 1;
-    CHECK_EQ(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes), -EINVAL);
-    p.extra_trees = 0;
     p.mode = FOREST_FAST + 1;
     CHECK_EQ(forest_train(&x, d.y, NULL, &p, NULL, &model, &bytes), -EINVAL);
     release(&d);
@@ -621,4 +648,5 @@ TESTS("fast trees", { "every cut is the best of its node", cuts_are_the_best },
       { "bad values and limits are refused", refuses_bad_values_and_limits },
       { "the largest and smallest numbers", survives_extreme_numbers },
       { "as good as exact forests", is_as_good_as_exact },
-      { "what there is not is refused", refuses_what_it_cannot_do })
+      { "Friedman's criterion", friedman_is_the_same_but_for_limits },
+      { "a mode that there is not is refused", refuses_other_modes })

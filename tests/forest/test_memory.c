@@ -125,7 +125,7 @@ static int use(const struct table *t, const struct table *rows, const struct for
 }
 
 /* The kinds of forests that go different ways. */
-enum { KINDS = 7 };
+enum { KINDS = 9 };
 
 static struct forest_params kind_params(int kind, struct table *t)
 {
@@ -140,7 +140,9 @@ static struct forest_params kind_params(int kind, struct table *t)
     }
     if (kind >= 5)
         params.mode = kind == 5 ? FOREST_HISTOGRAM : FOREST_FAST;
-    if (kind == 3 || kind == 4) {
+    if (kind == 8)
+        params.max_leaf_nodes = 30;
+    if (kind == 3 || kind == 4 || kind == 7) {
         table_classes(t, 3);
         params.task = FOREST_CLASSIFICATION;
         params.criterion = FOREST_ENTROPY;
@@ -302,8 +304,51 @@ static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
     table_free(&t);
 }
 
+/* The same of fast classifiers. What they keep with the data is made before. */
+static void check_classifier(uint64_t rows, uint64_t cols, uint32_t classes)
+{
+    struct table t = table_mixed(65, rows, cols);
+    struct forest_matrix x = table_matrix(&t);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    uint64_t small = rows < 65536 ? rows : 65536;
+    struct forest_prepared *prepared;
+    struct forest_scratch *scratch, *first;
+    const void *tree;
+    size_t bytes;
+
+    params.mode = FOREST_FAST;
+    params.task = FOREST_CLASSIFICATION;
+    params.no_bootstrap = 1;
+    params.max_depth = 6;
+    table_classes(&t, classes);
+    void *block = prepare(&x, params.mode, &prepared);
+    REQUIRE_OK(forest_scratch_new(&first));
+    REQUIRE_OK(forest_tree_train(prepared, t.y, NULL, &params, 0, first, &tree, &bytes));
+    forest_scratch_free(first);
+    bytes_held = bytes_most = 0;
+    watching = true;
+    int err = forest_scratch_new(&scratch);
+    if (!err)
+        err = forest_tree_train(prepared, t.y, NULL, &params, 0, scratch, &tree, &bytes);
+    watching = false;
+    REQUIRE_OK(err);
+    long bound = (long)(130 * rows + 4 * cols * small + 2048 * classes + 12 * bytes + (64 << 10));
+    if (bytes_most > bound)
+        fprintf(stderr, "%llu x %llu: %ld bytes, not up to %ld\n", (unsigned long long)rows,
+                (unsigned long long)cols, bytes_most, bound);
+    CHECK(bytes_most <= bound);
+    CHECK(bytes_most > (long)(20 * rows));
+    forest_scratch_free(scratch);
+    forest_prepared_close(prepared);
+    free(block);
+    table_free(&t);
+}
+
 static void a_scratch_is_small_beside_the_data(void)
 {
+    check_classifier(30000, 8, 3);
+    check_classifier(140000, 5, 2);
+    check_classifier(3000, 200, 60);
     check_scratch(400, 3, true, FOREST_EXACT);
     check_scratch(30000, 8, false, FOREST_EXACT);
     check_scratch(140000, 5, false, FOREST_EXACT); /* from here on feature by feature at the top */

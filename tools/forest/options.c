@@ -89,12 +89,6 @@ static int check(const struct forest_options *o)
                              option_tasks[o->task]);
     if (o->class_weight && !is_class)
         return args_complain("--class-weight makes no sense without --task classification");
-    if (o->mode == FOREST_HISTOGRAM && o->extra_trees)
-        return args_complain("--mode: hist draws no thresholds at random");
-    if (o->mode == FOREST_FAST && (is_class || o->criterion == FOREST_FRIEDMAN_MSE ||
-                                   o->extra_trees || o->params.max_leaf_nodes))
-        return args_complain("--mode: %s is for regression by squared error, depth first",
-                             option_modes[o->mode]);
     if (o->missing && o->mode != FOREST_HISTOGRAM)
         return args_complain("--missing: nan is for --mode hist");
     if (o->bootstrap && o->no_bootstrap)
