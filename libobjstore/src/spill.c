@@ -479,11 +479,11 @@ static void arrive_packed(void *ctx, const unsigned char *data, uint64_t bytes)
     *to += bytes;
 }
 
-static int read_packed(const struct objstore *s, const struct spill_record *r, unsigned char *to,
-                       uint64_t size)
+static int read_packed(const struct objstore *s, const struct spill_record *r, bool afresh,
+                       unsigned char *to, uint64_t size)
 {
     unsigned char *packed = malloc(r->stored), *end = packed;
-    int err = packed ? spill_read(s, r, arrive_packed, &end) : -ENOMEM;
+    int err = packed ? spill_read(s, r, afresh, arrive_packed, &end) : -ENOMEM;
 
     if (!err && (!unpack(packed, r->stored, to, size) || XXH3_64bits(to, size) != r->hash))
         err = -EBADMSG;
@@ -491,25 +491,32 @@ static int read_packed(const struct objstore *s, const struct spill_record *r, u
     return err;
 }
 
-/* All of an object of `size` bytes to `to`, checked. */
+static int read_unpacked(const struct objstore *s, const struct spill_record *r, bool afresh,
+                         unsigned char *to)
+{
+    struct arrival a = { .to = to };
+
+    XXH3_64bits_reset(&a.state);
+    int err = spill_read(s, r, afresh, arrive, &a);
+    return !err && XXH3_64bits_digest(&a.state) != r->hash ? -EBADMSG : err;
+}
+
+/*
+ * All of an object of `size` bytes to `to`, checked. What was read ahead may have been read before it
+ * was written, so it is the file itself that says if it is damaged.
+ */
 static int read_back(const struct objstore *s, const struct spill_record *r, unsigned char *to,
                      uint64_t size)
 {
-    int err;
+    int err = 0;
 
-    if (r->is_packed) {
-        err = read_packed(s, r, to, size);
-    } else {
-        struct arrival a = { .to = to };
-
-        XXH3_64bits_reset(&a.state);
-        err = spill_read(s, r, arrive, &a);
-        if (!err && XXH3_64bits_digest(&a.state) != r->hash)
-            err = -EBADMSG;
-    }
-    if (err == -EBADMSG)
+    for (int afresh = 0; afresh < 2; afresh++) {
+        err = r->is_packed ? read_packed(s, r, afresh, to, size) : read_unpacked(s, r, afresh, to);
+        if (err != -EBADMSG && err != -ENODATA)
+            return err;
         reader_doubt(&s->spill->reader);
-    return err == -ENODATA ? -EBADMSG : err;
+    }
+    return -EBADMSG;
 }
 
 static bool record_of(const struct objstore *s, uint32_t slot, struct spill_record *r,

@@ -190,6 +190,7 @@ int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t
     err = make_on_disk(s, *number, bytes, fd);
     if (err)
         spill_file_abandon(s, *file);
+    POINT("spill: file has its room, nothing written");
     return err;
 }
 

@@ -98,11 +98,12 @@ struct spill_record;
 typedef void read_sink(void *ctx, const unsigned char *data, uint64_t bytes);
 
 /*
- * All stored bytes of a record. 0, -ENODATA: the file is shorter; -EBADMSG: it is gone; -ENOMEM;
- * those of open(2) and pread(2).
+ * All stored bytes of a record; `afresh`: from the file itself, whatever was read ahead. 0,
+ * -ENODATA: the file is shorter; -EBADMSG: it is gone; -ENOMEM; those of open(2) and pread(2).
  */
-int spill_read(const struct objstore *s, const struct spill_record *r, read_sink *sink, void *ctx);
-/* What came was not what was written: ask the file again the next time. */
+int spill_read(const struct objstore *s, const struct spill_record *r, bool afresh, read_sink *sink,
+               void *ctx);
+/* What came was not what was written: forget what was read ahead. */
 void reader_doubt(struct reader *rd);
 void reader_end(struct reader *rd);
 

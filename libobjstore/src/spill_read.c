@@ -10,9 +10,10 @@
  * over the end of a file, too. Who comes from near by gets the frame around. Who reads here and
  * there reads nothing but what he asks for.
  *
- * Nothing in a window ever grows old: numbers of files are given once, and a file does not change
- * under an object that is in it. And what comes out is checked against the record's hash; if it
- * is wrong the window is doubted, and the next to ask reads the file again.
+ * Numbers of files are given once, and a file does not change under an object that is in it; but
+ * what was read ahead may be of a file that is only being written, and lack what comes to be there
+ * later. So what comes out is checked against the record's hash, and if it is wrong the window is
+ * doubted and the object read once more, from the file itself.
  *
  * Why not into the object's place: a request goes on after the death of the process that made it.
  * The dead one's lease is free by then, its memory soon somebody else's, and late bytes would
@@ -359,13 +360,15 @@ static void through_window(const struct objstore *s, struct reader *rd,
     }
 }
 
-int spill_read(const struct objstore *s, const struct spill_record *r, read_sink *sink, void *ctx)
+int spill_read(const struct objstore *s, const struct spill_record *r, bool afresh, read_sink *sink,
+               void *ctx)
 {
     struct reader *rd = &s->spill->reader;
     uint64_t at = r->at;
     int fd = -1, err = 0;
 
-    if (au32_load_acquire(&s->spill->io_kind) != IO_PLAIN && !au32_xchg_acq_rel(&rd->busy, 1)) {
+    if (!afresh && au32_load_acquire(&s->spill->io_kind) != IO_PLAIN &&
+        !au32_xchg_acq_rel(&rd->busy, 1)) {
         if (start(rd, &s->spill->io_kind))
             through_window(s, rd, r, &at, &fd, sink, ctx);
         au32_store_release(&rd->busy, 0);

@@ -4,6 +4,7 @@
  * in order is read ahead for, who jumps about is not; and what lands late lands in no object.
  */
 #include "help.h"
+#include "point.h"
 #include "spill.h"
 #include "store.h"
 #include "test.h"
@@ -146,6 +147,70 @@ static void into_no_object(void)
     end(s);
 }
 
+/* ---- while another writes --------------------------------------------------------------------- */
+
+#define SMALL ((size_t)200 << 10)
+
+static struct {
+    struct objstore *reader;
+    uint64_t count, next; /* objects that are there; and the first that was not read yet */
+    bool is_reading;
+    uint32_t files;
+} meanwhile;
+
+static bool is_spilled(struct objstore *s, uint64_t n)
+{
+    struct objstore_id id = help_id(n);
+    struct objstore_info info;
+
+    REQUIRE_OK(objstore_stat(s, &id, &info));
+    return info.state == OBJSTORE_SPILLED;
+}
+
+static void read_next(struct objstore *s)
+{
+    static unsigned char bytes[SMALL];
+    struct objstore_id id = help_id(meanwhile.next);
+    size_t size = 0;
+
+    CHECK_EQ(objstore_read(s, &id, bytes, sizeof bytes, &size), 0);
+    CHECK(size == SMALL && help_is_filled(bytes, size, meanwhile.next));
+    meanwhile.next++;
+}
+
+/* Go on to the end of what is spilled: what lies behind is read ahead. */
+static void read_before_it_is_written(const char *point)
+{
+    if (meanwhile.is_reading || strcmp(point, "spill: file has its room, nothing written"))
+        return;
+    meanwhile.is_reading = true;
+    meanwhile.files++;
+    while (meanwhile.next < meanwhile.count && is_spilled(meanwhile.reader, meanwhile.next))
+        read_next(meanwhile.reader);
+    meanwhile.is_reading = false;
+}
+
+static void what_was_read_too_early_is_read_again(void)
+{
+    struct objstore *s = make(0);
+    uint64_t objects = 3 * CAPACITY / SMALL;
+
+    meanwhile.reader = help_attach(s);
+    meanwhile.next = meanwhile.files = 0;
+    test_point = read_before_it_is_written;
+    for (meanwhile.count = 0; meanwhile.count < objects; meanwhile.count++)
+        put(s, meanwhile.count, SMALL);
+    test_point = NULL;
+    CHECK(meanwhile.files > 3);
+    CHECK(meanwhile.next > 0);
+    while (meanwhile.next < objects)
+        read_next(meanwhile.reader);
+    objstore_close(meanwhile.reader);
+    end(s);
+}
+
 TESTS("spill read", { "as it was, in any order", plain }, { "compressed, too", compressed },
       { "ahead of those who go on, and of nobody else", ahead },
-      { "a late read hits no object", into_no_object })
+      { "a late read hits no object", into_no_object },
+      { "what was read before it was written is read again",
+        what_was_read_too_early_is_read_again })
