@@ -3,6 +3,7 @@
 #ifndef OBJSTORE_ALLOC_H
 #define OBJSTORE_ALLOC_H
 
+#include "blocks.h"
 #include "extent.h"
 #include "store.h"
 
@@ -22,6 +23,21 @@ void extent_free(struct objstore *s, struct cache *c, uint32_t slot, bool is_fre
  */
 void extent_shrink(struct objstore *s, struct cache *c, uint32_t slot, uint64_t size);
 /* Its offset in the file and its length; false if it has none, or makes no sense. */
-bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at, uint64_t *bytes);
+static inline bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at,
+                                uint64_t *bytes)
+{
+    const struct geometry *g = &s->geo;
+
+    if (e->kind == EXTENT_PAGES) {
+        *at = g->data_at + (uint64_t)e->first * PAGE_BYTES;
+        *bytes = (uint64_t)e->count * PAGE_BYTES;
+        return e->first < g->pages && e->count <= g->pages - e->first;
+    }
+    if (e->kind != EXTENT_CELL || e->class >= CELL_CLASSES)
+        return false;
+    *bytes = class_sizes[e->class];
+    *at = g->data_at + (uint64_t)e->first * BLOCK_BYTES + e->count * *bytes;
+    return e->first < g->blocks && (e->count + 1) * *bytes <= BLOCK_BYTES;
+}
 
 #endif

@@ -44,9 +44,8 @@
 #include "pages.h"
 
 /* Four steps per doubling where 64-byte alignment allows; larger objects take pages. */
-static const uint16_t cell_sizes[CELL_CLASSES] = { 128,  192,  256,  320,  384,  448,
-                                                   512,  640,  768,  896,  1024, 1280,
-                                                   1536, 1792, 2048, 2560, 3072, 3584 };
+const uint16_t class_sizes[CELL_CLASSES] = { 128, 192,  256,  320,  384,  448,  512,  640,  768,
+                                             896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584 };
 _Static_assert(BLOCK_BYTES / 128 == BLOCK_CELLS, "the smallest class fills the owner words");
 
 /*
@@ -60,25 +59,20 @@ uint32_t class_for(const struct objstore *s, uint64_t size)
     while (low < high) {
         uint32_t middle = (low + high) / 2;
 
-        if (cell_sizes[middle] < size)
+        if (class_sizes[middle] < size)
             low = middle + 1;
         else
             high = middle;
     }
     if (s->geo.blocks < 8 * CELL_CLASSES)
-        while (low < CELL_CLASSES && cell_sizes[low] & (cell_sizes[low] - 1))
+        while (low < CELL_CLASSES && class_sizes[low] & (class_sizes[low] - 1))
             low++;
     return low;
 }
 
-uint32_t class_bytes(uint32_t class)
-{
-    return cell_sizes[class];
-}
-
 uint32_t class_cells(uint32_t class)
 {
-    return BLOCK_BYTES / cell_sizes[class];
+    return BLOCK_BYTES / class_sizes[class];
 }
 
 static uint64_t block_next(uint64_t word, enum block_state state, uint32_t class, uint32_t slot)

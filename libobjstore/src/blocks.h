@@ -29,7 +29,11 @@ static inline uint32_t block_class(uint64_t word)
 
 /* The class for objects of `size` bytes; CELL_CLASSES if they take whole pages. */
 uint32_t class_for(const struct objstore *s, uint64_t size);
-uint32_t class_bytes(uint32_t class);
+extern const uint16_t class_sizes[CELL_CLASSES];
+static inline uint32_t class_bytes(uint32_t class)
+{
+    return class_sizes[class];
+}
 uint32_t class_cells(uint32_t class); /* per block */
 
 /*

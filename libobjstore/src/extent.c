@@ -71,31 +71,6 @@ int extent_alloc(struct objstore *s, struct cache *c, uint32_t slot, uint64_t si
     }
 }
 
-bool extent_place(const struct objstore *s, const struct extent *e, uint64_t *at, uint64_t *bytes)
-{
-    const struct geometry *g = &s->geo;
-
-    switch (e->kind) {
-    case EXTENT_PAGES:
-        if (e->first >= g->pages || e->count > g->pages - e->first)
-            return false;
-        *at = g->data_at + (uint64_t)e->first * PAGE_BYTES;
-        *bytes = (uint64_t)e->count * PAGE_BYTES;
-        return true;
-    case EXTENT_CELL:
-        if (e->first >= g->blocks || e->class >= CELL_CLASSES || e->count >= class_cells(e->class))
-            return false;
-        *at = g->data_at + (uint64_t)e->first * BLOCK_BYTES +
-              (uint64_t)e->count * class_bytes(e->class);
-        *bytes = class_bytes(e->class);
-        return true;
-    case EXTENT_NONE:
-    case EXTENT_BLOCK:
-    default:
-        return false;
-    }
-}
-
 /*
  * The order is that of giving everything back: `held` goes off first, the extent covers the tail
  * until the last page of it is free. A death in between is one in WRITING: the successor gives

@@ -3,16 +3,20 @@
 #ifndef OBJSTORE_OBJECTS_H
 #define OBJSTORE_OBJECTS_H
 
+#include "alloc.h"
 #include "store.h"
 
-/* The same for an object of more than INLINE_MAX bytes. */
-bool object_place_outside(const struct objstore *s, uint32_t slot, uint64_t size, uint64_t *at);
 /* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
 static inline bool object_place(const struct objstore *s, uint32_t slot, uint64_t size,
                                 uint64_t *at)
 {
-    if (size > INLINE_MAX)
-        return object_place_outside(s, slot, size, at);
+    if (size > INLINE_MAX) {
+        struct extent e =
+            extent_unpack(au64_load_relaxed(&slot_at(s, slot)->extent)); /* relaxed: E1, or ours */
+        uint64_t room;
+
+        return extent_place(s, &e, at, &room) && e.held && size <= room;
+    }
     *at = s->geo.slots_at + slot * sizeof(struct slot) + offsetof(struct slot, bytes);
     return true;
 }

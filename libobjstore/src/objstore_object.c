@@ -55,17 +55,6 @@ static bool meta_is_zero(const struct objstore_meta *meta)
     return !memcmp(meta, &zero, sizeof zero);
 }
 
-/* ---- where an object's bytes are ----------------------------------------------------------- */
-
-bool object_place_outside(const struct objstore *s, uint32_t index, uint64_t size, uint64_t *at)
-{
-    uint64_t room;
-    struct extent e =
-        extent_unpack(au64_load_relaxed(&slot_at(s, index)->extent)); /* relaxed: E1, or ours */
-
-    return e.held && extent_place(s, &e, at, &room) && size <= room;
-}
-
 /* ---- writing ------------------------------------------------------------------------------- */
 
 static void write_meta(struct objstore *s, uint32_t index, const struct objstore_meta *meta)
@@ -582,7 +571,7 @@ void objstore_release(struct objstore *s, struct objstore_view *view)
 static int copy_out(const struct objstore *s, struct key key, void *buf, size_t cap, size_t *size)
 {
     uint32_t index;
-    uint64_t word, at, full;
+    uint64_t word, at = 0, full;
     int err = index_find(s, key, &index, &word);
 
     if (err)

@@ -547,7 +547,7 @@ static int take_memory(struct objstore *s, uint32_t heir, uint64_t size)
 static int fetch(struct objstore *s, uint32_t slot, struct objstore_view *view, uint32_t *heir)
 {
     struct spill_record r;
-    uint64_t size, at, room;
+    uint64_t size, at = 0, room;
     struct cache *c;
     int err;
 
