@@ -35,7 +35,7 @@ static void after_fork_in_child(void)
         if (s->lock_fd >= 0)
             close(s->lock_fd);
         s->lock_fd = -1;
-        *(uint32_t *)(uintptr_t)s->own = 0; /* where the kernel did not */
+        s->guard.may = MAY_NOTHING; /* where the kernel did not */
     }
     pthread_mutex_unlock(&list_lock);
 }
@@ -45,16 +45,11 @@ static void watch_forks(void)
     (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-int fork_guard(struct objstore *s)
+void fork_guard(struct objstore *s, enum may may)
 {
-    uint32_t *own =
-        mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (own == MAP_FAILED)
-        return -errno;
-    (void)madvise(own, PAGE_BYTES, MADV_WIPEONFORK); /* an old kernel: the handler does it */
-    *own = 1;
-    s->own = own;
+    /* An old kernel: the handler does it. */
+    (void)madvise(&s->guard, sizeof s->guard, MADV_WIPEONFORK);
+    s->guard.may = may;
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&list_lock);
     s->next = list;
@@ -63,7 +58,6 @@ int fork_guard(struct objstore *s)
         list->link = &s->next;
     list = s;
     pthread_mutex_unlock(&list_lock);
-    return 0;
 }
 
 void fork_unguard(struct objstore *s)
@@ -73,5 +67,4 @@ void fork_unguard(struct objstore *s)
     if (s->next)
         s->next->link = s->link;
     pthread_mutex_unlock(&list_lock);
-    munmap((void *)(uintptr_t)s->own, PAGE_BYTES);
 }

@@ -5,9 +5,9 @@
 
 #include "store.h"
 
-/* Watch over this handle from now on: *s->own is 1 here and 0 in a child. mmap(2)'s errors. */
-int fork_guard(struct objstore *s);
-/* No more, and unmap what guarded it. */
+/* Watch over this handle from now on, which this process may use so, and no child. */
+void fork_guard(struct objstore *s, enum may may);
+/* No more. */
 void fork_unguard(struct objstore *s);
 
 #endif

@@ -535,7 +535,7 @@ int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_m
     uint64_t word, ref;
     uint32_t index;
 
-    if (!id || !view || timeout_ms < -1 || handle_check(s) || !s->rw ||
+    if (!s || !id || !view || timeout_ms < -1 || s->guard.may != MAY_WRITE ||
         !index_find_to_pin(s, id, &index, &word))
         return get_slowly(s, id, timeout_ms, view);
     struct slot *at = slot_at(s, index);
@@ -556,7 +556,7 @@ int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_m
 
 void objstore_release(struct objstore *s, struct objstore_view *view)
 {
-    if (!view || handle_check(s) || !s->rw)
+    if (!view || !s || s->guard.may != MAY_WRITE)
         return;
     uint64_t ref = view->pin[0], word = view->pin[1];
     *view = (struct objstore_view){ 0 };

@@ -90,7 +90,7 @@ static void detach(struct objstore *s)
         munmap(s->rw, s->geo.file_bytes);
     if (s->view)
         munmap((void *)(uintptr_t)s->view, s->geo.file_bytes);
-    if (s->own)
+    if (s->link)
         fork_unguard(s);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
@@ -171,10 +171,10 @@ static int attach(int fd, uint32_t flags, bool is_new, struct objstore **out,
     s->fd = fd;
     s->lock_fd = -1;
     err = file_check(fd, &fixed, &s->geo, diag);
-    if (!err)
-        err = fork_guard(s);
-    if (!err)
+    if (!err) {
+        fork_guard(s, read_only ? MAY_READ : MAY_WRITE);
         err = map_file(s, read_only);
+    }
     if (err)
         goto detach;
     find_regions(s);

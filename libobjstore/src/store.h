@@ -42,12 +42,12 @@ struct cache {
     _Alignas(CACHE_LINE) struct au32 busy;
     uint32_t slots_count;
     uint32_t run_count;
-    uint32_t run_cursor;   /* pages: where the last search ended */
-    uint32_t run_back;     /* the first of the runs that were forgotten since it went back */
+    uint32_t run_cursor;    /* pages: where the last search ended */
+    uint32_t run_back;      /* the first of the runs that were forgotten since it went back */
     uint64_t run_forgotten; /* how many pages they have */
-    uint32_t block_cursor; /* blocks: likewise */
-    uint32_t group_cursor; /* slot hint words: likewise */
-    uint64_t last_created; /* slot.created of what was made last */
+    uint32_t block_cursor;  /* blocks: likewise */
+    uint32_t group_cursor;  /* slot hint words: likewise */
+    uint64_t last_created;  /* slot.created of what was made last */
     uint32_t cells_count[CELL_CLASSES];
     uint32_t slots[CACHE_SLOTS];
     struct run runs[CACHE_RUNS];
@@ -68,43 +68,52 @@ struct left {
 
 /* ---- the handle ------------------------------------------------------------------------------ */
 
+/* What this process may do with a handle; a child of the one who opened it, nothing. */
+enum may { MAY_NOTHING = 0, MAY_READ = 1, MAY_WRITE = 2 };
+
 struct objstore {
+    struct { /* a page of its own, which the kernel empties in every child: fork.c */
+        uint32_t may;
+        unsigned char rest[PAGE_BYTES - sizeof(uint32_t)];
+    } guard;
+
+    /* What every get and release reads. */
+    struct { /* of the index, when last looked at; both only grow: see index.h */
+        struct au32 slots, buckets_mask;
+    } known;
+    struct au64 *buckets;
+    struct slot *slots;
+    uint64_t pin_bit;       /* ours in slot.pinners */
+    struct spill *spill;    /* NULL: a store that makes no room by itself */
+    ptrdiff_t view_from_rw; /* from a byte that may be written to the one that may be read */
+    struct au64 *pin_tables[PIN_LEVELS]; /* ours; written by au64_* through pin_levels only */
+
     unsigned char *rw; /* NULL: a read-only handle */
     const unsigned char *view;
-    ptrdiff_t view_from_rw; /* from a byte that may be written to the one that may be read */
-    const uint32_t *own;    /* 1; a fork empties the page it is in */
     struct geometry geo;
     int fd;      /* the store; what objstore_fd() gives */
     int lock_fd; /* an open file description of our own, which holds our locks; -1: none */
     uint32_t lease;
     uint32_t lease_generation;
-    uint64_t pin_bit;              /* ours in slot.pinners */
     struct objstore *next, **link; /* all handles of the process: see fork.c */
     struct lost *lost;    /* by the recovery that opening this handle took; NULL: nothing */
     struct au64 unsealed; /* slots that we may have left in WRITING: created, or pin tables */
 
-    struct { /* of the index, when last looked at; both only grow: see index.h */
-        struct au32 slots, buckets_mask;
-    } known;
-
     struct header *header;
     struct lease *leases;
-    struct au64 *slot_hints, *class_hints, *meta_bits, *buckets, *block_words;
+    struct au64 *slot_hints, *class_hints, *meta_bits, *block_words;
     struct au32 *page_owners, *cell_owners;
-    struct slot *slots;
-    struct au64 *pin_tables[PIN_LEVELS]; /* ours; written by au64_* through pin_levels only */
-    struct au32 pin_levels;              /* levels that we have */
-    struct au32 pin_growing;             /* a thread of ours is adding one */
-    struct au32 replacing;               /* a thread of ours uses our lease's `heir` */
-    struct spill *spill;                 /* NULL: a store that makes no room by itself */
-    struct copies copies;                /* where puts went last */
+    struct au32 pin_levels;  /* levels that we have */
+    struct au32 pin_growing; /* a thread of ours is adding one */
+    struct au32 replacing;   /* a thread of ours uses our lease's `heir` */
+    struct copies copies;    /* where puts went last */
     struct left left;
     struct cache caches[CACHES];
 };
 
 static inline int handle_check(const struct objstore *s)
 {
-    return s && *s->own == 1 ? 0 : s ? -ECHILD : -EINVAL;
+    return s && s->guard.may != MAY_NOTHING ? 0 : s ? -ECHILD : -EINVAL;
 }
 
 static inline struct slot *slot_at(const struct objstore *s, uint32_t index)
