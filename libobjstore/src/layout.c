@@ -99,6 +99,7 @@ uint32_t layout_fingerprint(void)
         PIN_WAYS,
         PIN_ALONE,
         PIN_SETS0,
+        PIN_NEAR,
         sizeof(struct meta),
         HUGE_BYTES,
         CACHE_LINE,

@@ -27,7 +27,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x65726f74736a626fu /* "objstore", little-endian */
-#define LAYOUT_VERSION 3u
+#define LAYOUT_VERSION 4u
 
 #define PAGE_BYTES 4096u
 #define BLOCK_PAGES 4u /* small enough that a block per class costs a small store little */
@@ -92,6 +92,7 @@ struct header {
 #define PIN_WAYS 8u   /* entries per set: one cache line */
 #define PIN_ALONE 6u  /* of them in level 0, the first: for one view each; the others count */
 #define PIN_SETS0 64u /* sets of level 0, which has its place in the file */
+#define PIN_NEAR 32u  /* of them, the first, go by thread: one entry each */
 #define PIN_TABLE_BYTES (PIN_SETS0 * PIN_WAYS * 8u)
 
 struct lease {
@@ -99,9 +100,10 @@ struct lease {
     struct au64 pid;
     struct au64 start_time;
     struct au64 subscribed;         /* its subscriptions: events.c */
+    struct au64 sets;               /* bit i: set i of level 0 is in use */
     struct au64 tables[PIN_LEVELS]; /* file offset of each level's table, 0: none */
     struct au64 heir;               /* new slot + 1:32 | old slot:32; see replace.c */
-    uint64_t pad[5];
+    uint64_t pad[4];
 };
 
 /* ---- slots --------------------------------------------------------------------------------- */

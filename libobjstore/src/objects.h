@@ -4,7 +4,7 @@
 #define OBJSTORE_OBJECTS_H
 
 #include "alloc.h"
-#include "store.h"
+#include "pin.h"
 
 /* The file offset of the bytes of a slot that is SEALED, or ours. False: damaged. */
 static inline bool object_place(const struct objstore *s, uint32_t slot, uint64_t size,
@@ -26,10 +26,10 @@ bool object_describe(const struct objstore *s, uint32_t slot, unsigned char id[1
 /* For an unsealed object of ours: when it was really made. */
 void object_set_created(struct objstore *s, const struct objstore_id *id, uint64_t created);
 /*
- * Fill in a view of a slot that `ref` pins, in the generation of `word`, which says SEALED.
+ * Fill in a view of a slot that is pinned.
  * -EBADMSG: damaged; the pin is still the caller's.
  */
-static inline int view_open(const struct objstore *s, uint32_t slot, uint64_t word, uint64_t ref,
+static inline int view_open(const struct objstore *s, uint32_t slot, struct pinned held,
                             struct objstore_view *view)
 {
     uint64_t size = au64_load_relaxed(&slot_at(s, slot)->size), at; /* relaxed: E1 */
@@ -38,8 +38,8 @@ static inline int view_open(const struct objstore *s, uint32_t slot, uint64_t wo
         return -EBADMSG;
     view->data = size ? s->view + at : NULL;
     view->size = size;
-    view->pin[0] = ref;
-    view->pin[1] = word;
+    view->pin[0] = held.ref;
+    view->pin[1] = held.key;
     return 0;
 }
 

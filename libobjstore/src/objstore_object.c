@@ -405,17 +405,17 @@ void object_set_created(struct objstore *s, const struct objstore_id *id, uint64
 /* Pin what was found SEALED. -EAGAIN: it is not any more. */
 static int open_view(struct objstore *s, uint32_t index, uint64_t word, struct objstore_view *view)
 {
-    uint64_t ref;
-    int err = pin(s, index, word, &ref);
+    struct pinned held;
+    int err = pin(s, index, word, &held);
 
     if (err == -EAGAIN) /* we may have stood in the way of the one who wanted to free it */
         reclaim_if_unpinned(s, index, au64_load_seq_cst(&slot_at(s, index)->word), /* E2 */
                             RECLAIM_FRESH);
     if (err)
         return err;
-    err = view_open(s, index, word, ref, view);
+    err = view_open(s, index, held, view);
     if (err)
-        unpin(s, ref, word);
+        unpin(s, held.ref, held.key);
     else
         evict_note_use(s, slot_at(s, index));
     return err;
@@ -506,12 +506,11 @@ static __attribute__((noinline)) int get_crowded(struct objstore *s, const struc
 /* A pin was noted, and its object is not what it was. */
 static __attribute__((cold, noinline)) int get_again(struct objstore *s,
                                                      const struct objstore_id *id, int timeout_ms,
-                                                     struct objstore_view *view, uint64_t ref,
-                                                     uint64_t word)
+                                                     struct objstore_view *view, struct pinned held)
 {
-    uint32_t index = pin_slot(ref);
+    uint32_t index = pin_slot(held.key);
 
-    unpin(s, ref, word);
+    unpin(s, held.ref, held.key);
     /* We may have stood in the way of the one who wanted to free it. */
     reclaim_if_unpinned(s, index, au64_load_seq_cst(&slot_at(s, index)->word), /* E2 */
                         RECLAIM_FRESH);
@@ -520,51 +519,68 @@ static __attribute__((cold, noinline)) int get_again(struct objstore *s,
 
 /* It is pinned, but does not live in its slot. */
 static __attribute__((noinline)) int get_outside(struct objstore *s, struct objstore_view *view,
-                                                 uint64_t ref, uint64_t word)
+                                                 struct pinned held)
 {
-    int err = view_open(s, pin_slot(ref), word, ref, view);
+    int err = view_open(s, pin_slot(held.key), held, view);
 
     if (err)
-        unpin(s, ref, word);
+        unpin(s, held.ref, held.key);
     return err;
 }
 
 int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
                  struct objstore_view *view)
 {
-    uint64_t word, ref;
+    struct pinned held;
+    uint64_t word;
     uint32_t index;
 
     if (!s || !id || !view || timeout_ms < -1 || s->guard.may != MAY_WRITE ||
         !index_find_to_pin(s, id, &index, &word))
         return get_slowly(s, id, timeout_ms, view);
     struct slot *at = slot_at(s, index);
-    if (!pin_note_quickly(s, at, index, word, &ref))
+    if (!pin_note_quickly(s, at, index, word, &held))
         return get_crowded(s, id, timeout_ms, view, index, word);
     if (au64_load_seq_cst(&at->word) != word) /* E2 */
-        return get_again(s, id, timeout_ms, view, ref, word);
+        return get_again(s, id, timeout_ms, view, held);
     evict_note_use(s, at);
     uint64_t size = au64_load_relaxed(&at->size); /* relaxed: E1 */
     if (size > INLINE_MAX)
-        return get_outside(s, view, ref, word);
+        return get_outside(s, view, held);
     view->data = size ? at->bytes + s->view_from_rw : NULL;
     view->size = size;
-    view->pin[0] = ref;
-    view->pin[1] = word;
+    view->pin[0] = held.ref;
+    view->pin[1] = held.key;
     return 0;
 }
 
+/* A view of it has ended. */
+static inline void look_at_released(struct objstore *s, uint32_t index)
+{
+    uint64_t now = au64_load_seq_cst(&slot_at(s, index)->word); /* E2 */
+
+    if (__builtin_expect(word_is_in(now, SLOT_DOOMED), 0))
+        reclaim_if_unpinned(s, index, now, RECLAIM_FRESH);
+}
+
+static __attribute__((noinline)) void release_counted(struct objstore *s, uint64_t ref,
+                                                      uint64_t key)
+{
+    if (unpin(s, ref, key)) /* N2 */
+        look_at_released(s, pin_slot(key));
+}
+
+/* Does nothing to what is no view, or one that was released. */
 void objstore_release(struct objstore *s, struct objstore_view *view)
 {
     if (!view || !s || s->guard.may != MAY_WRITE)
         return;
-    uint64_t ref = view->pin[0], word = view->pin[1];
+    uint64_t ref = view->pin[0], key = view->pin[1];
     *view = (struct objstore_view){ 0 };
-    if (!word_is_in(word, SLOT_SEALED) || !unpin(s, ref, word)) /* N2, N3 */
-        return; /* no view, or one that was released */
-    uint64_t now = au64_load_seq_cst(&slot_at(s, pin_slot(ref))->word); /* E2 */
-    if (__builtin_expect(word_is_in(now, SLOT_DOOMED), 0))
-        reclaim_if_unpinned(s, pin_slot(ref), now, RECLAIM_FRESH);
+    if (__builtin_expect((ref & PIN_COUNTS) != 0, 0))
+        release_counted(s, ref, key);
+    else if (__builtin_expect(unpin_alone(s, ref, key), 1)) /* N3 */
+        look_at_released(s, pin_slot(key));
 }
 
 /* Copy without a pin, then see if the object is still the same. */

@@ -20,7 +20,7 @@ int objstore_give(struct objstore *s, const struct objstore_view *view, int keep
     /* Only who holds it may give it (I1 of pass.c). */
     if (!pin_is_held(s, view->pin[0], view->pin[1]))
         return -EINVAL;
-    err = passes_open(s, pin_slot(view->pin[0]), keep_ms, pass.words);
+    err = passes_open(s, pin_slot(view->pin[1]), keep_ms, pass.words);
     if (!err)
         *out = pass;
     return err;
@@ -36,7 +36,8 @@ static void look_at_slot(struct objstore *s, uint32_t slot)
 
 int objstore_take(struct objstore *s, const struct objstore_pass *pass, struct objstore_view *view)
 {
-    uint64_t ref, word;
+    struct pinned held;
+    uint64_t word;
     uint32_t slot;
     int err = handle_check(s);
 
@@ -50,15 +51,15 @@ int objstore_take(struct objstore *s, const struct objstore_pass *pass, struct o
         return -ENOENT;
     word = au64_load_seq_cst(&slot_at(s, slot)->word); /* I1: as long as the pass is open */
     word = word_with(word, SLOT_SEALED, 0);
-    err = pin_note(s, slot, word, &ref); /* N1, before Q4 */
+    err = pin_note(s, slot, word, &held); /* N1, before Q4 */
     if (err)
         return err;
     POINT("pass: pinned, not counted");
     passes_taking(s); /* Q3 */
     POINT("pass: counted, not closed");
-    err = passes_close(s, pass->words) ? view_open(s, slot, word, ref, view) : -ENOENT;
+    err = passes_close(s, pass->words) ? view_open(s, slot, held, view) : -ENOENT;
     if (err) {
-        unpin(s, ref, word);
+        unpin(s, held.ref, held.key);
         look_at_slot(s, slot);
     }
     return err;

@@ -316,7 +316,7 @@ static int check_pins(struct check *c)
             continue;
         if (au64_load_acquire(&c->s->leases[lease].word) != word) /* A2 */
             continue;
-        diag_set(c->diag, "lease %u: has a pin on a slot that does not exist", lease);
+        diag_set(c->diag, "lease %u: has a pin on no slot, or where nobody looks for it", lease);
         return -EBADMSG;
     }
     return 0;

@@ -11,6 +11,13 @@
  * In level 0 the first ways of a set hold one view each. Such an entry is its view's alone, so
  * to end it is a plain store, whichever thread does it. The other entries count views.
  *
+ * The first half of level 0 goes by thread, not by slot: the first entry of a thread's line is for
+ * the one view that it mostly has, the rest of the line keeps other threads off. Where that
+ * entry is does not depend on the slot (struct pinned). A lease announces each set of level 0
+ * before it uses it, so who wants to know about a slot reads one line for each thread that ever
+ * got something, and the slot's own set only if somebody had several views at once.
+ *
+ *   N0  lease.sets | set                     own_set(), before the first N1 into the set
  *   N1  entry 0 -> (slot, 1), or views + 1   pin(), then it looks at the slot's word again
  *   N2  views - 1, the last one -> 0         unpin(), then whoever sees DOOMED tries to free
  *   N3  (slot, 1) of a single view -> 0      likewise, by a store that orders nothing after it
@@ -25,8 +32,9 @@
  *   consistent. Reader: N1, then the word. Deleter: T4, then the entries. One of them sees the
  *   other, so either the deleter finds the pin or the reader finds DOOMED and withdraws. At
  *   the end: N2, then the word, against T4, then the entries: the last of all to leave frees.
- *   The mask slot.pinners, set before N1, is on the reader's side of the same argument: a
- *   lease whose bit the deleter does not see after T4 will see DOOMED.
+ *   The mask slot.pinners and N0, before N1, are on the reader's side of the same argument: a
+ *   lease whose bit the deleter does not see after T4 will see DOOMED, and so will a thread
+ *   whose set it does not see.
  *   N3 is a release, which the deleter's loads acquire: no access to the bytes is later than
  *   what frees them. But the load of the word may be over before others see N3. If T4 and the
  *   deleter's look fall in between, each leaves the slot to the other. That takes a delete within
@@ -35,9 +43,10 @@
  *   cost more than the rest of it.
  *
  * Crashes  A dead lease's entries mean nothing: pins_any() skips leases that are not LIVE, and
- *   nobody has a count to repair. The next owner of the lease number empties its table before
- *   it goes LIVE. A death after N2 and before the attempt to free leaves the slot DOOMED and
- *   unpinned: the sweep of that lease looks at every DOOMED slot.
+ *   nobody has a count to repair. The next owner of the lease number empties its table and `sets`
+ *   before it goes LIVE. A death after N0 leaves a set that is read for nothing. A death after N2
+ *   or N3 and before the attempt to free leaves the slot DOOMED and unpinned: the sweep of that
+ *   lease looks at every DOOMED slot.
  *
  * A deleter may read a level's table just when its owner died and the bytes have a new owner:
  * then it finds garbage, which counts only if the lease is still the same LIVE one afterwards.
@@ -116,16 +125,15 @@ done:
 
 /* ---- noting a view ------------------------------------------------------------------------- */
 
-static uint64_t ref_make(const struct objstore *s, uint32_t level, const struct au64 *entry,
-                         uint32_t slot)
+static uint64_t ref_make(const struct objstore *s, uint32_t level, const struct au64 *entry)
 {
-    return (uint64_t)level << 60 | (uint64_t)(entry - s->pin_tables[level]) << 32 | slot;
+    return (uint64_t)level << PIN_LEVEL_SHIFT | (uint64_t)(entry - s->pin_tables[level]);
 }
 
 /* A way of its own; NULL: none is free. */
-static struct au64 *enter_alone(struct au64 *set, uint64_t key)
+static struct au64 *enter_alone(struct au64 *set, uint32_t ways, uint64_t key)
 {
-    for (uint32_t i = 0; i < PIN_ALONE; i++) {
+    for (uint32_t i = 0; i < ways; i++) {
         uint64_t seen = au64_load_relaxed(&set[i]); /* relaxed: N1 decides */
 
         if (seen == 0 && au64_cas_seq_cst(&set[i], &seen, key | 1)) /* N1, E2 */
@@ -158,7 +166,7 @@ static int enter_anywhere(struct objstore *s, uint32_t slot, uint64_t key, uint6
                                                level == 0 ? PIN_ALONE : 0, key);
 
             if (entry) {
-                *ref = PIN_COUNTS | ref_make(s, level, entry, slot);
+                *ref = PIN_COUNTS | ref_make(s, level, entry);
                 return 0;
             }
         }
@@ -168,23 +176,37 @@ static int enter_anywhere(struct objstore *s, uint32_t slot, uint64_t key, uint6
     }
 }
 
-int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+/* A set of level 0, announced. */
+static struct au64 *own_set(struct objstore *s, uint32_t set)
+{
+    if (!(au64_load_acquire(&s->pin_sets) >> set & 1)) {         /* N0 */
+        au64_or_seq_cst(&s->leases[s->lease].sets, 1ull << set); /* N0, E2 */
+        POINT("pin: set announced, no entry");
+        au64_or_acq_rel(&s->pin_sets, 1ull << set); /* N0: for our other threads */
+    }
+    return &s->pin_tables[0][(uint64_t)set * PIN_WAYS];
+}
+
+int pin_note(struct objstore *s, uint32_t slot, uint64_t word, struct pinned *held)
 {
     struct slot *at = slot_at(s, slot);
-    uint64_t key = pin_entry(slot, word), bit = s->pin_bit;
+    uint64_t key = pin_key(slot, word), bit = s->pin_bit, ref;
 
     if (!(au64_load_relaxed(&at->pinners) & bit)) /* relaxed: once set it stays */
         au64_or_seq_cst(&at->pinners, bit);       /* E2 */
     POINT("pin: mask set, no entry");
-    struct au64 *entry = enter_alone(pin_set(s->pin_tables[0], 0, slot), key);
+    struct au64 *entry = enter_alone(own_set(s, pin_near_set()), 1, key);
+    if (!entry)
+        entry = enter_alone(own_set(s, pin_set_number(0, slot)), PIN_ALONE, key);
     if (entry) {
-        *ref = ref_make(s, 0, entry, slot);
+        ref = ref_make(s, 0, entry);
     } else {
-        int err = enter_anywhere(s, slot, key, ref);
+        int err = enter_anywhere(s, slot, key, &ref);
 
         if (err)
             return err;
     }
+    *held = (struct pinned){ ref, key };
     POINT("pin: entry set, word not looked at again");
     return 0;
 }
@@ -194,7 +216,7 @@ int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
 /* The entry that a ref names, or NULL. */
 static struct au64 *entry_of(const struct objstore *s, uint64_t ref)
 {
-    uint64_t which = ref >> 32 & 0xfffffff, level = ref >> 60 & 7;
+    uint64_t which = ref & ((1ull << PIN_LEVEL_SHIFT) - 1), level = ref >> PIN_LEVEL_SHIFT & 7;
 
     if (level >= au32_load_acquire(&s->pin_levels) || /* G3 */
         which >= (uint64_t)PIN_SETS0 * PIN_WAYS << 3 * level)
@@ -202,7 +224,7 @@ static struct au64 *entry_of(const struct objstore *s, uint64_t ref)
     return &s->pin_tables[level][which];
 }
 
-bool unpin_counted(struct objstore *s, uint64_t ref, uint64_t key)
+static bool unpin_counted(struct objstore *s, uint64_t ref, uint64_t key)
 {
     struct au64 *entry = entry_of(s, ref);
 
@@ -217,12 +239,16 @@ bool unpin_counted(struct objstore *s, uint64_t ref, uint64_t key)
     return true;
 }
 
-bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t word)
+bool unpin(struct objstore *s, uint64_t ref, uint64_t key)
+{
+    return ref & PIN_COUNTS ? unpin_counted(s, ref, key) : unpin_alone(s, ref, key);
+}
+
+bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t key)
 {
     const struct au64 *entry = entry_of(s, ref);
-    uint64_t key = pin_entry(pin_slot(ref), word);
 
-    if (word_state(word) != SLOT_SEALED || !entry)
+    if (!entry)
         return false;
     uint64_t seen = au64_load_seq_cst(entry); /* N1 */
     return pin_names(seen, key) && pin_views(seen) > 0;
@@ -245,27 +271,36 @@ static struct au64 *table_of(const struct objstore *s, uint32_t lease, uint32_t 
     return (struct au64 *)(void *)(base + at);
 }
 
+static uint32_t views_in_set(const struct au64 *set, uint64_t key)
+{
+    uint32_t views = 0;
+
+    for (uint32_t i = 0; i < PIN_WAYS; i++) {
+        uint64_t entry = au64_load_seq_cst(&set[i]); /* E2 */
+
+        if (pin_names(entry, key))
+            views += pin_views(entry);
+    }
+    return views;
+}
+
 static uint32_t views_of_lease(const struct objstore *s, uint32_t lease, uint32_t slot,
                                uint64_t key)
 {
     uint64_t before = au64_load_seq_cst(&s->leases[lease].word); /* E2 */
+    uint64_t sets = au64_load_seq_cst(&s->leases[lease].sets);   /* N0, E2 */
     uint32_t views = 0;
 
     if (!lease_word_is_live(before))
         return 0;
-    for (uint32_t level = 0; level < PIN_LEVELS; level++) {
-        struct au64 *table = table_of(s, lease, level);
-
-        if (!table)
-            break;
-        struct au64 *set = pin_set(table, level, slot);
-        for (uint32_t i = 0; i < PIN_WAYS; i++) {
-            uint64_t entry = au64_load_seq_cst(&set[i]); /* E2 */
-
-            if (pin_names(entry, key))
-                views += pin_views(entry);
-        }
-    }
+    struct au64 *table = table_of(s, lease, 0);
+    for (uint64_t near = sets & PIN_NEAR_ALL; near; near &= near - 1)
+        views += au64_load_seq_cst(&table[(uint64_t)__builtin_ctzll(near) * PIN_WAYS]) ==
+                 (key | 1); /* E2 */
+    if (sets >> pin_set_number(0, slot) & 1)
+        views += views_in_set(pin_set(table, 0, slot), key);
+    for (uint32_t level = 1; level < PIN_LEVELS && (table = table_of(s, lease, level)); level++)
+        views += views_in_set(pin_set(table, level, slot), key);
     return views && au64_load_seq_cst(&s->leases[lease].word) == before ? views : 0; /* E2 */
 }
 
@@ -291,7 +326,7 @@ bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
     for (int looks = 0; looks < LOOKS; looks++) {
         uint64_t moves = pass_moves(s);
 
-        if (has_pin(s, slot, mask, pin_entry(slot, word)) || passes_of(s, slot))
+        if (has_pin(s, slot, mask, pin_key(slot, word)) || passes_of(s, slot))
             return true;
         if (pass_moves(s) == moves)
             return false;
@@ -301,7 +336,7 @@ bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word)
 
 uint32_t pins_held_by(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t word)
 {
-    return views_of_lease(s, lease, slot, pin_entry(slot, word));
+    return views_of_lease(s, lease, slot, pin_key(slot, word));
 }
 
 uint32_t pins_count(const struct objstore *s, uint32_t slot, uint64_t word)
@@ -311,7 +346,7 @@ uint32_t pins_count(const struct objstore *s, uint32_t slot, uint64_t word)
 
     for (uint32_t lease = 0; mask && lease < used; lease++)
         if (mask >> lease % 64 & 1)
-            views += views_of_lease(s, lease, slot, pin_entry(slot, word));
+            views += views_of_lease(s, lease, slot, pin_key(slot, word));
     return views;
 }
 
@@ -328,6 +363,15 @@ uint64_t pins_of_lease(const struct objstore *s, uint32_t lease)
     return views;
 }
 
+/* Would who looks for this entry find it? */
+static bool is_looked_for(const struct objstore *s, uint32_t lease, uint32_t level, uint64_t entry)
+{
+    uint64_t set = entry / PIN_WAYS;
+
+    return level > 0 || (au64_load_acquire(&s->leases[lease].sets) >> set & 1 && /* N0 */
+                         (set >= PIN_NEAR || entry % PIN_WAYS == 0));
+}
+
 bool pins_are_sound(const struct objstore *s, uint32_t lease)
 {
     for (uint32_t level = 0; level < PIN_LEVELS; level++) {
@@ -336,7 +380,9 @@ bool pins_are_sound(const struct objstore *s, uint32_t lease)
         for (uint64_t i = 0; table && i < level_sets(level) * PIN_WAYS; i++) {
             uint64_t entry = au64_load_acquire(&table[i]); /* N1 */
 
-            if (entry && (entry >> 32) - 1 >= slots_in_use(s))
+            if (!entry)
+                continue;
+            if ((entry >> 32) - 1 >= slots_in_use(s) || !is_looked_for(s, lease, level, i))
                 return false;
         }
     }
@@ -369,6 +415,8 @@ int pins_prepare(struct objstore *s, uint32_t lease)
         au64_store_relaxed(&table[i], 0); /* relaxed: going LIVE publishes */
     for (uint32_t level = 0; level < PIN_LEVELS; level++)
         au64_store_relaxed(&s->leases[lease].tables[level], 0); /* relaxed: likewise */
+    au64_store_relaxed(&s->leases[lease].sets, 0);              /* relaxed: likewise */
+    au64_store_relaxed(&s->pin_sets, 0);                        /* relaxed: no other thread yet */
     s->pin_tables[0] = table;
     au32_store_release(&s->pin_levels, 1); /* G3 */
     return 0;

@@ -11,8 +11,8 @@
 #define PIN_VIEWS_MAX 0xfffffu
 #define PIN_GENERATION_MASK 0xfffu
 
-/* An entry, but for its views: slot + 1:32 | generation:12 | views:20. */
-static inline uint64_t pin_entry(uint32_t slot, uint64_t word)
+/* An entry's key, which is all but its views: slot + 1:32 | generation:12 | views:20. */
+static inline uint64_t pin_key(uint32_t slot, uint64_t word)
 {
     return ((uint64_t)slot + 1) << 32 | (word_generation(word) & PIN_GENERATION_MASK) << 20;
 }
@@ -24,82 +24,108 @@ static inline bool pin_names(uint64_t entry, uint64_t key)
 {
     return entry >> 20 == key >> 20;
 }
-/* Where in a table of this level the entries for a slot are. */
+/* Where in a table of this level the entries for a slot are, but those that go by thread. */
 static inline uint32_t pin_set_number(uint32_t level, uint32_t slot)
 {
-    return slot * 0x9e3779b1u >> (26 - 3 * level);
+    uint32_t hash = slot * 0x9e3779b1u;
+
+    return level == 0 ? PIN_NEAR + (hash >> 27) : hash >> (26 - 3 * level);
+}
+_Static_assert(PIN_SETS0 == 64 && PIN_NEAR == 32, "the bits that pin_set_number() takes");
+#define PIN_NEAR_ALL ((1ull << PIN_NEAR) - 1)
+/* This thread's set. Several threads may have the same: that takes time, no more. */
+static inline uint32_t pin_near_set(void)
+{
+    uint64_t thread = (uintptr_t)__builtin_thread_pointer();
+
+    return (uint32_t)((thread >> 12) * 0x9e3779b97f4a7c15u >> 59);
 }
 static inline struct au64 *pin_set(struct au64 *table, uint32_t level, uint32_t slot)
 {
     return &table[(uint64_t)pin_set_number(level, slot) * PIN_WAYS];
 }
-/* ref: counts:1 | level:3 | entry:28 | slot:32 */
+/*
+ * A pin that is held; a view has it in its private words. `ref` says where the entry is, counts:1 |
+ * level:3 | entry:60, and nothing of the slot: where a get finds its entry free, and a release
+ * clears it, is known before the slot is. A processor that does not know yet where a store
+ * goes may let later loads wait for it.
+ */
+struct pinned {
+    uint64_t ref, key;
+};
 #define PIN_COUNTS (1ull << 63)
-static inline uint32_t pin_slot(uint64_t ref)
+#define PIN_LEVEL_SHIFT 60u
+
+static inline uint32_t pin_slot(uint64_t key)
 {
-    return (uint32_t)ref;
+    return (uint32_t)(key >> 32) - 1;
 }
 
 /* Note a view without looking at the word: for who knows that it cannot change. -ENOSPC. */
-int pin_note(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref);
+int pin_note(struct objstore *s, uint32_t slot, uint64_t word, struct pinned *held);
 
 /*
- * The same where nothing is in the way. False: nothing is noted. True: the caller has to look at the
- * word again, which must be `word` still.
+ * The same where nothing is in the way. False: nothing is noted. True: the caller has to look at
+ * the word again, which must be `word` still.
  */
-static inline __attribute__((always_inline)) bool
-pin_note_quickly(struct objstore *s, struct slot *at, uint32_t slot, uint64_t word, uint64_t *ref)
+static inline __attribute__((always_inline)) bool pin_note_quickly(struct objstore *s,
+                                                                   struct slot *at, uint32_t slot,
+                                                                   uint64_t word,
+                                                                   struct pinned *held)
 {
-    uint64_t entry = (uint64_t)pin_set_number(0, slot) * PIN_WAYS, none = 0, bit = s->pin_bit;
+    uint64_t key = pin_key(slot, word), bit = s->pin_bit, none = 0;
+    uint32_t set = pin_near_set(), entry = set * PIN_WAYS;
 
     if (__builtin_expect(!(au64_load_relaxed(&at->pinners) & bit), 0)) /* relaxed: it stays */
         au64_or_seq_cst(&at->pinners, bit);                            /* E2 */
     POINT("pin: mask set, no entry");
-    if (!au64_cas_seq_cst(&s->pin_tables[0][entry], &none, pin_entry(slot, word) | 1)) /* N1, E2 */
+    bool is_only = au64_load_relaxed(&s->pin_tables[0][entry]) == 0; /* relaxed: N1 decides */
+    if (__builtin_expect(!is_only, 0)) { /* this thread has another view */
+        set = pin_set_number(0, slot);
+        entry = set * PIN_WAYS + slot % 4;
+    }
+    if (__builtin_expect(!(au64_load_acquire(&s->pin_sets) >> set & 1), 0)) /* N0 */
+        return false;
+    if (!au64_cas_seq_cst(&s->pin_tables[0][entry], &none, key | 1)) /* N1, E2 */
         return false;
     POINT("pin: entry set, word not looked at again");
-    *ref = entry << 32 | slot;
+    *held = (struct pinned){ entry, key };
     return true;
 }
 
-/* For unpin(): a ref to an entry that counts. */
-bool unpin_counted(struct objstore *s, uint64_t ref, uint64_t key);
-
-/* End it. False if `ref` is no pin for this slot and generation. */
-static inline __attribute__((always_inline)) bool unpin(struct objstore *s, uint64_t ref,
-                                                        uint64_t word)
+/* End one whose entry is for it alone. False if there is no such pin. */
+static inline __attribute__((always_inline)) bool unpin_alone(struct objstore *s, uint64_t ref,
+                                                              uint64_t key)
 {
-    uint64_t key = pin_entry(pin_slot(ref), word);
-
-    if (__builtin_expect((ref & PIN_COUNTS) != 0, 0))
-        return unpin_counted(s, ref, key);
-    struct au64 *entry = &s->pin_tables[0][ref >> 32 & (PIN_SETS0 * PIN_WAYS - 1)];
+    struct au64 *entry = &s->pin_tables[0][ref & (PIN_SETS0 * PIN_WAYS - 1)];
     if (au64_load_relaxed(entry) != (key | 1)) /* relaxed: the view's alone */
         return false;
     au64_store_release(entry, 0); /* N3 */
     POINT("pin: entry cleared");
     return true;
 }
+/* End any. */
+bool unpin(struct objstore *s, uint64_t ref, uint64_t key);
 
 /*
  * Keep `slot` from being freed as long as its word, which was `word` (SEALED) when the caller
- * read it, is the same. 0: pinned, and *ref is for unpin(). -EAGAIN: the word has changed; look
+ * read it, is the same. 0: pinned, and *held is for unpin(). -EAGAIN: the word has changed; look
  * the object up again. -ENOSPC.
  */
-static inline int pin(struct objstore *s, uint32_t slot, uint64_t word, uint64_t *ref)
+static inline int pin(struct objstore *s, uint32_t slot, uint64_t word, struct pinned *held)
 {
-    int err = pin_note(s, slot, word, ref);
+    int err = pin_note(s, slot, word, held);
 
     if (err)
         return err;
     if (au64_load_seq_cst(&slot_at(s, slot)->word) == word) /* E2 */
         return 0;
-    unpin(s, *ref, word);
+    unpin(s, held->ref, held->key);
     return -EAGAIN;
 }
 
-/* Is `ref` a pin of ours? */
-bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t word);
+/* Is this a pin of ours? */
+bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t key);
 /* Does any attached process, or a pass, hold this generation of the slot? The word must be DOOMED.
  */
 bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word);

@@ -79,7 +79,7 @@ void spill_detach(struct objstore *s)
 
 struct item {
     struct victim v;
-    uint64_t ref; /* our pin */
+    struct pinned pin; /* ours */
     uint64_t size, held;
     const unsigned char *bytes;
     unsigned char *packed; /* NULL: as it is */
@@ -171,12 +171,12 @@ static bool hold(struct objstore *s, const struct victim *v, struct item *item)
     uint64_t at;
 
     *item = (struct item){ .v = *v };
-    if (pin(s, v->slot, v->word, &item->ref))
+    if (pin(s, v->slot, v->word, &item->pin))
         return false;
     e = extent_unpack(au64_load_relaxed(&slot_at(s, v->slot)->extent)); /* relaxed: E1 */
     item->size = au64_load_relaxed(&slot_at(s, v->slot)->size);         /* relaxed: E1 */
     if (!e.held || !extent_place(s, &e, &at, &item->held) || item->size > item->held) {
-        unpin(s, item->ref, v->word);
+        unpin(s, item->pin.ref, item->pin.key);
         return false;
     }
     item->bytes = s->view + at;
@@ -188,7 +188,7 @@ static void let_go(struct objstore *s, const struct item *item)
 {
     struct slot *slot = slot_at(s, item->v.slot);
 
-    unpin(s, item->ref, item->v.word);             /* N2 */
+    unpin(s, item->pin.ref, item->pin.key);        /* N2, N3 */
     uint64_t now = au64_load_seq_cst(&slot->word); /* E2 */
     if (now == item->v.word)
         au64_and_acq_rel(&slot->created, ~CREATED_CLAIMED);
@@ -548,6 +548,7 @@ static int fetch(struct objstore *s, uint32_t slot, struct objstore_view *view, 
 {
     struct spill_record r;
     uint64_t size, at = 0, room;
+    struct pinned held;
     struct cache *c;
     int err;
 
@@ -567,14 +568,15 @@ static int fetch(struct objstore *s, uint32_t slot, struct objstore_view *view, 
     POINT("spill: read back, not in its place");
     uint64_t word = au64_load_relaxed(&slot_at(s, *heir)->word); /* relaxed: ours */
     if (!err)
-        err = pin(s, *heir, word, &view->pin[0]);
+        err = pin(s, *heir, word, &held);
     if (err) {
         replace_abandon(s, *heir);
         return err;
     }
     view->data = s->view + at;
     view->size = size;
-    view->pin[1] = word_with(word, SLOT_SEALED, 0);
+    view->pin[0] = held.ref;
+    view->pin[1] = held.key;
     return 0;
 }
 
@@ -582,11 +584,11 @@ int spill_restore(struct objstore *s, uint32_t slot, uint64_t word, struct objst
 {
     struct objstore_view got = { 0 };
     uint32_t heir;
-    uint64_t ref;
+    struct pinned held;
 
     if (!s->spill)
         return -EBADMSG;
-    int err = pin(s, slot, word, &ref);
+    int err = pin(s, slot, word, &held);
     if (err)
         return err;
     err = fetch(s, slot, &got, &heir);
@@ -601,7 +603,7 @@ int spill_restore(struct objstore *s, uint32_t slot, uint64_t word, struct objst
             *view = got;
         }
     }
-    unpin(s, ref, word);                                       /* N2 */
+    unpin(s, held.ref, held.key);                              /* N2, N3 */
     uint64_t now = au64_load_seq_cst(&slot_at(s, slot)->word); /* E2 */
     reclaim_if_unpinned(s, slot, now, RECLAIM_FRESH);
     return err && now != word ? -EAGAIN : err; /* whatever it was, it may be elsewhere now */

@@ -84,6 +84,7 @@ struct objstore {
     struct au64 *buckets;
     struct slot *slots;
     uint64_t pin_bit;       /* ours in slot.pinners */
+    struct au64 pin_sets;   /* what our lease's `sets` says */
     struct spill *spill;    /* NULL: a store that makes no room by itself */
     ptrdiff_t view_from_rw; /* from a byte that may be written to the one that may be read */
     struct au64 *pin_tables[PIN_LEVELS]; /* ours; written by au64_* through pin_levels only */

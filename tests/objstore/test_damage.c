@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "help.h"
 #include "extent.h"
+#include "pin.h"
 #include "store.h"
 #include "test.h"
 
@@ -145,7 +146,7 @@ static uint32_t slot_with(struct objstore *s, uint64_t from, uint64_t to)
 static void verify_sees_each_kind(void)
 {
     struct objstore *s = filled_store();
-    const uint64_t ones = UINT64_MAX, zero = 0, open_end = 1ull << 31;
+    const uint64_t ones = UINT64_MAX, zero = 0, open_end = 1ull << 31, entry = 1ull << 32 | 1;
     const uint32_t ones32 = UINT32_MAX - 5, zero32 = 0;
     uint32_t paged = slot_with(s, 4096, 8192), celled = slot_with(s, 100, 2000),
              other = slot_with(s, 1, 64);
@@ -170,6 +171,9 @@ static void verify_sees_each_kind(void)
                  "bytes belong to another");
     verify_finds(s, &s->block_words[e.first], 8, &zero, "");
     verify_finds(s, &s->pin_tables[0][5], 8, &ones, "pin");
+    uint64_t unused = ~au64_load_relaxed(&s->pin_sets) & PIN_NEAR_ALL; /* sets of no thread */
+    verify_finds(s, &s->pin_tables[0][(uint64_t)__builtin_ctzll(unused) * PIN_WAYS], 8, &entry,
+                 "pin");
     objstore_close(s);
 }
 

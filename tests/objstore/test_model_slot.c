@@ -22,12 +22,14 @@ enum lease_state { L_FREE, L_LIVE, L_DEAD };
 enum pc {
     OUT, /* not attached, or dead */
     JOIN_PREPARE,
+    JOIN_NEAR,
     JOIN_LIVE,
     IDLE,
     CREATE_FILL,
     CREATE_ENTER,
     CREATE_SEAL,
     GET_MASK,
+    GET_NEAR, /* N0 */
     GET_ENTRY,
     GET_AGAIN,
     GET_WITHDRAWN, /* entry cleared, word to be read */
@@ -35,9 +37,10 @@ enum pc {
     RELEASED,
     DELETE_REMOVE,
     SCAN_MASK, /* pins_any() of word `w` */
-    SCAN,      /* at lease number `i` */
-    LEAVE,     /* D1 */
-    TAKE,      /* T5 */
+    SCAN,      /* at lease number `i`: is there a set to look into? */
+    SCAN_SET,
+    LEAVE, /* D1 */
+    TAKE,  /* T5 */
     UNDO_LINK,
     UNDO_BYTES,
     UNDO_FREE,
@@ -67,7 +70,8 @@ struct state {
     struct word slot;
     uint8_t mask, is_linked, bytes; /* generation whose bytes are there, 0: none */
     struct {
-        uint8_t generation, state, is_locked, pin; /* pin: generation, 0: none */
+        uint8_t generation, state, is_locked;
+        uint8_t near, pin; /* is the one set announced; generation in its one entry, 0: none */
     } lease[LEASES];
     uint8_t looked, left;
     uint8_t creates, gets, deletes, deaths, joins, needs; /* of each that may still happen */
@@ -84,6 +88,7 @@ static enum omission {
     OMIT_LOOK_AT_PINS,
     OMIT_COUNT,
     OMIT_READ_COUNT_FIRST,
+    OMIT_ANNOUNCE_FIRST,
 } omitted;
 
 static bool same(struct word a, struct word b)
@@ -228,7 +233,12 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
     switch (p->pc) {
     case GET_MASK:
         s->mask |= (uint8_t)(1 << p->lease);
-        p->pc = GET_ENTRY;
+        p->pc = s->lease[p->lease].near || omitted == OMIT_ANNOUNCE_FIRST ? GET_ENTRY : GET_NEAR;
+        break;
+    case GET_NEAR:
+        drain(s, p);
+        s->lease[p->lease].near = 1;
+        p->pc = omitted == OMIT_ANNOUNCE_FIRST ? HOLDING : GET_ENTRY;
         break;
     case GET_ENTRY: /* N1 */
         drain(s, p);
@@ -236,6 +246,10 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
         p->pc = omitted == OMIT_SECOND_LOOK ? HOLDING : GET_AGAIN;
         break;
     case GET_AGAIN:
+        if (omitted == OMIT_ANNOUNCE_FIRST && same(s->slot, p->w) && !s->lease[p->lease].near) {
+            p->pc = GET_NEAR;
+            break;
+        }
         if (same(s->slot, p->w)) {
             p->pc = HOLDING;
             break;
@@ -263,14 +277,18 @@ static void step_scan(struct state *s, struct process *p)
         p->i = 0;
         p->pc = s->mask && omitted != OMIT_LOOK_AT_PINS ? SCAN : TAKE;
     } else if (p->pc == SCAN) {
+        if (s->mask >> p->i & 1 && s->lease[p->i].near)
+            p->pc = SCAN_SET;
+        else if (++p->i == LEASES)
+            p->pc = TAKE;
+    } else if (p->pc == SCAN_SET) {
         uint8_t l = p->i++;
         bool is_own = l == p->lease && p->is_pending; /* its own store it sees */
 
-        if (s->mask >> l & 1 && s->lease[l].state == L_LIVE && !is_own &&
-            s->lease[l].pin == p->w.generation)
+        if (s->lease[l].state == L_LIVE && !is_own && s->lease[l].pin == p->w.generation)
             p->pc = LEAVE;
-        else if (p->i == LEASES)
-            p->pc = TAKE;
+        else
+            p->pc = p->i == LEASES ? TAKE : SCAN;
     } else if (p->pc == LEAVE) {
         drain(s, p);
         if (omitted != OMIT_COUNT)
@@ -441,6 +459,9 @@ static void step(struct explorer *e, const void *state)
         }
         if (p->pc == JOIN_PREPARE) {
             next.lease[p->lease].pin = 0;
+            p->pc = JOIN_NEAR;
+        } else if (p->pc == JOIN_NEAR) {
+            next.lease[p->lease].near = 0;
             p->pc = JOIN_LIVE;
         } else if (p->pc == JOIN_LIVE) { /* A1 */
             next.lease[p->lease].state = L_LIVE;
@@ -550,6 +571,7 @@ static void breaks(void)
     CHECK(breaks_without(OMIT_LOOK_AT_PINS));
     CHECK(breaks_without(OMIT_COUNT));
     CHECK(breaks_without(OMIT_READ_COUNT_FIRST));
+    CHECK(breaks_without(OMIT_ANNOUNCE_FIRST));
 }
 
 TESTS("slot model", { "the protocol holds in every interleaving with every death", holds },
