@@ -4,7 +4,7 @@
 
 has = $(shell printf '\#include <$(1)>\n' | $(2) -E - >/dev/null 2>&1 && echo yes)
 ifneq ($(filter bench bench-%,$(MAKECMDGOALS)),)
-STORE_PEERS := ours shmfile memcached
+STORE_PEERS := ours ours_huge shmfile memcached
 ifeq ($(call has,lmdb.h,$(CC)),yes)
 STORE_PEERS += lmdb
 endif

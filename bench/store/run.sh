@@ -21,6 +21,7 @@ peer() {
         peers+=("$2")
     fi
 }
+peer 'ours, huge pages' "$at/peers/ours_huge"
 peer Boost.Interprocess "$at/peers/boost"
 peer 'Boost, deferred delete' "$at/peers/boost_deferred"
 peer LMDB "$at/peers/lmdb"

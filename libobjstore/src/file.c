@@ -132,12 +132,58 @@ int file_nameless(const char *dir)
     return fd < 0 ? -errno : fd;
 }
 
+void *file_map(int fd, uint64_t from, uint64_t bytes, int protection)
+{
+    unsigned char *room = mmap(NULL, bytes + HUGE_BYTES, PROT_NONE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (room == MAP_FAILED)
+        return NULL;
+    uint64_t before = -(uintptr_t)room % HUGE_BYTES;
+    void *at = mmap(room + before, bytes, protection, MAP_SHARED | MAP_FIXED, fd, (off_t)from);
+    int err = errno;
+
+    if (at == MAP_FAILED) {
+        munmap(room, bytes + HUGE_BYTES);
+        errno = err;
+        return NULL;
+    }
+    if (before)
+        munmap(room, before);
+    if (before < HUGE_BYTES)
+        munmap(room + before + bytes, HUGE_BYTES - before);
+    return at;
+}
+
 static int reserve(int fd, uint64_t at, uint64_t bytes)
 {
     while (fallocate(fd, 0, (off_t)at, (off_t)bytes))
         if (errno != EINTR)
             return -errno;
     return 0;
+}
+
+/*
+ * MADV_COLLAPSE makes a huge page of a piece that has a first page, whatever is set for those who
+ * do not ask; no page of the data exists yet, so there is nothing to copy. What the kernel
+ * refuses (it has no such page, is older than 6.1, the file is on a disk) is reserved as usual.
+ */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+static void reserve_huge(int fd, const struct geometry *g)
+{
+    uint64_t pieces = g->capacity_bytes / HUGE_BYTES, done = 0;
+    unsigned char *at = pieces ? file_map(fd, g->data_at, pieces * HUGE_BYTES, PROT_READ) : NULL;
+
+    if (!at)
+        return;
+    while (done < pieces &&
+           !fallocate(fd, 0, (off_t)(g->data_at + done * HUGE_BYTES), PAGE_BYTES) &&
+           !madvise(at + done * HUGE_BYTES, HUGE_BYTES, MADV_COLLAPSE))
+        done++;
+    munmap(at, pieces * HUGE_BYTES);
 }
 
 static void diag_no_room(struct objstore_diag *diag, int fd, const struct geometry *g)
@@ -180,6 +226,8 @@ static int fill(int fd, const struct geometry *g, uint32_t mode, uint32_t flags,
     err = reserve(fd, 0, g->control_bytes);
     if (!err)
         err = reserve(fd, g->slots_at, g->slots_first * sizeof(struct slot));
+    if (!err && flags & HEADER_HUGE_PAGES)
+        reserve_huge(fd, g);
     if (!err)
         err = reserve(fd, g->data_at, g->capacity_bytes);
     if (err == -ENOSPC)

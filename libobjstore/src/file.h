@@ -41,6 +41,11 @@ bool file_is(const char *path, int fd);
 int file_publish(int fd, const struct file_name *name);
 /* Take away the name that it has until then where the file system knows no files without one. */
 void file_unlink_hidden(int fd);
+/*
+ * Map a part of it, so that a huge page of the file can be one of the mapping, too: `from` counts
+ * from a multiple of HUGE_BYTES. NULL: see errno.
+ */
+void *file_map(int fd, uint64_t from, uint64_t bytes, int protection);
 /* Is this a store, and of what geometry? -EPROTO, -EBADMSG, pread(2). */
 int file_check(int fd, struct header_fixed *fixed, struct geometry *g, struct objstore_diag *diag);
 /* Remove the file's name if that still means this file, and the user's directory if it is empty. */

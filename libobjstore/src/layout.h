@@ -64,6 +64,7 @@ struct header_fixed {
     uint64_t check; /* hash of all of the above */
 };
 #define HEADER_EPHEMERAL 1u
+#define HEADER_HUGE_PAGES 2u
 
 struct header {
     struct header_fixed fixed;

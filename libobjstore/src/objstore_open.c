@@ -28,7 +28,7 @@
 #define CAPACITY_DEFAULT (1ull << 30)
 #define FLAGS_ALL                                                                     \
     (OBJSTORE_CREATE | OBJSTORE_EXCLUSIVE | OBJSTORE_READ_ONLY | OBJSTORE_EPHEMERAL | \
-     OBJSTORE_PREFAULT | OBJSTORE_CACHE | OBJSTORE_COMPRESS)
+     OBJSTORE_PREFAULT | OBJSTORE_HUGE_PAGES | OBJSTORE_CACHE | OBJSTORE_COMPRESS)
 #define OPEN_TRIES 1000
 
 /* ---- mapping ------------------------------------------------------------------------------- */
@@ -36,14 +36,14 @@
 static int map_file(struct objstore *s, bool read_only)
 {
     size_t size = s->geo.file_bytes;
-    void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, s->fd, 0);
+    void *at = file_map(s->fd, 0, size, PROT_READ);
 
-    if (at == MAP_FAILED)
+    if (!at)
         return -errno;
     s->view = at;
     if (!read_only) {
-        at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
-        if (at == MAP_FAILED)
+        at = file_map(s->fd, 0, size, PROT_READ | PROT_WRITE);
+        if (!at)
             return -errno;
         s->rw = at;
         s->view_from_rw = s->view - s->rw;
@@ -232,7 +232,8 @@ static int read_options(const struct objstore_options *given, struct objstore_op
     }
     if (o->flags & ~(uint32_t)FLAGS_ALL || o->mode & ~0777u || o->reserved)
         return -EINVAL;
-    if ((o->flags & (OBJSTORE_EXCLUSIVE | OBJSTORE_EPHEMERAL | OBJSTORE_PREFAULT) &&
+    if ((o->flags &
+             (OBJSTORE_EXCLUSIVE | OBJSTORE_EPHEMERAL | OBJSTORE_PREFAULT | OBJSTORE_HUGE_PAGES) &&
          !(o->flags & OBJSTORE_CREATE)) ||
         (o->flags & OBJSTORE_CREATE && o->flags & OBJSTORE_READ_ONLY))
         return -EINVAL;
@@ -271,8 +272,9 @@ static int make_store(const struct file_name *name, const struct geometry *g,
                       const struct objstore_options *o, struct objstore **out,
                       struct objstore_diag *diag)
 {
-    int fd = file_make(name ? name->dir : NULL, g, o->mode,
-                       name && o->flags & OBJSTORE_EPHEMERAL ? HEADER_EPHEMERAL : 0, diag);
+    uint32_t flags = (name && o->flags & OBJSTORE_EPHEMERAL ? HEADER_EPHEMERAL : 0) |
+                     (o->flags & OBJSTORE_HUGE_PAGES ? HEADER_HUGE_PAGES : 0);
+    int fd = file_make(name ? name->dir : NULL, g, o->mode, flags, diag);
     struct spill_new made;
 
     if (fd < 0)
@@ -414,7 +416,8 @@ int objstore_open_fd(int fd, const struct objstore_options *opts, struct objstor
     struct objstore_diag said = { "" };
     int err = out ? read_options(opts, &o) : -EINVAL;
 
-    if (!err && o.flags & (OBJSTORE_EXCLUSIVE | OBJSTORE_EPHEMERAL | OBJSTORE_PREFAULT))
+    if (!err && o.flags & (OBJSTORE_EXCLUSIVE | OBJSTORE_EPHEMERAL | OBJSTORE_PREFAULT |
+                           OBJSTORE_HUGE_PAGES))
         err = -EINVAL;
     if (!err) {
         int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);

@@ -35,7 +35,7 @@ run 0 create --capacity 8M $store
 said "$folder/$store"
 [ "$(stat -c %a "$folder/$store")" = 600 ] || fail "mode is $(stat -c %a "$folder/$store")"
 refused 3 "$store: there is one already" create $store
-run 0 create --capacity 1M --mode 0660 --prefault $store-group
+run 0 create --capacity 1M --mode 0660 --prefault --huge-pages $store-group
 [ "$(stat -c %a "$folder/$store-group")" = 660 ] || fail "mode is $(stat -c %a "$folder/$store-group")"
 run 0 create -c 1M "$work/by-path"
 said "$work/by-path"

@@ -175,7 +175,7 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offse
     long r = syscall(SYS_mmap, at, size, protection, flags, fd, offset);
     if (r == -1)
         return MAP_FAILED;
-    fault_mapped += (int64_t)size;
+    fault_mapped += flags & MAP_FIXED ? 0 : (int64_t)size; /* into what is mapped already */
     return (void *)r;
 }
 

@@ -88,6 +88,53 @@ static void by_path(void)
     CHECK_EQ(objstore_open(file, &create, &a, NULL), -ENOENT);
 }
 
+/* Bytes of huge pages in the mapping that `at` lies in. */
+static unsigned long huge_at(const void *at)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    unsigned long from, to, kib = 0, found = 0;
+    bool is_it = false;
+    char line[512];
+
+    REQUIRE(maps != NULL);
+    while (fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            is_it = from <= (uintptr_t)at && (uintptr_t)at < to;
+        else if (is_it && sscanf(line, "ShmemPmdMapped: %lu", &kib) == 1)
+            found = kib << 10;
+    }
+    fclose(maps);
+    return found;
+}
+
+static void in_huge_pages(void)
+{
+    enum { HUGE = 2 << 20, SIZE = 3 * HUGE };
+    struct objstore_options create = options(OBJSTORE_CREATE | OBJSTORE_HUGE_PAGES);
+    struct objstore *a = NULL, *b;
+    struct objstore_id id = help_id(1), next = help_id(2);
+    struct objstore_view view;
+    void *data;
+
+    create.capacity_bytes = SIZE + HUGE / 2; /* the last piece is not whole */
+    REQUIRE_OK(objstore_open(NULL, &create, &a, NULL));
+    b = help_attach(a);
+    REQUIRE_OK(objstore_create(a, &id, SIZE, NULL, &data));
+    help_fill(data, SIZE, 1);
+    REQUIRE_OK(objstore_seal(a, &id));
+    REQUIRE_OK(objstore_get(b, &id, 0, &view));
+    CHECK(help_is_filled(view.data, SIZE, 1));
+    unsigned long written = huge_at(data), read = huge_at(view.data);
+    printf("    %lu and %lu KiB in huge pages\n", written >> 10, read >> 10);
+    CHECK(written == read); /* whatever the kernel gives: in each mapping */
+    CHECK_EQ(objstore_put(a, &next, data, HUGE, NULL), -ENOSPC);
+    CHECK_EQ(objstore_put(a, &next, data, HUGE / 2, NULL), 0);
+    objstore_release(b, &view);
+    CHECK(help_is_sound(b));
+    objstore_close(b);
+    objstore_close(a);
+}
+
 /* What another user's process is told, in a child; 1000: it can get the object. */
 static int as_another_user(const char *file, uint32_t flags, gid_t group)
 {
@@ -434,6 +481,7 @@ static void makers_race(void)
 }
 
 TESTS("open", { "by name: create, exclusive, attach, destroy", by_name },
+      { "in huge pages", in_huge_pages },
       { "by path, with a mode, prefaulted", by_path },
       { "another user can do what the mode says, and nothing else", by_others },
       { "bad names, options and descriptors", bad_arguments },

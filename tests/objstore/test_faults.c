@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "faults.h"
 #include "help.h"
+#include "layout.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -56,7 +57,7 @@ static int open_store(const char *where, uint32_t flags)
     struct objstore_diag diag = { "" };
 
     o.flags = flags;
-    o.capacity_bytes = CAPACITY;
+    o.capacity_bytes = flags & OBJSTORE_HUGE_PAGES ? 2 * HUGE_BYTES : CAPACITY;
     int err = objstore_open(where, &o, &store, &diag);
     CHECK(!err || diag.text[0]); /* it says something about every failure */
     return err;
@@ -89,6 +90,11 @@ static int make_without_tmpfile(void)
 static int make_prefaulted(void)
 {
     return open_store(path, OBJSTORE_CREATE | OBJSTORE_PREFAULT);
+}
+
+static int make_in_huge_pages(void)
+{
+    return open_store(NULL, OBJSTORE_CREATE | OBJSTORE_HUGE_PAGES);
 }
 
 static void destroy_at_path(void)
@@ -260,6 +266,7 @@ static const struct operation operations[] = {
     { "make one without O_TMPFILE", NULL, make_without_tmpfile, destroy_both_names },
     { "make one by name", NULL, make_by_name, destroy_by_name },
     { "make one prefaulted", NULL, make_prefaulted, destroy_at_path },
+    { "make one in huge pages", NULL, make_in_huge_pages, close_store },
     { "open by path", prepare_existing, open_existing, close_store },
     { "open read-only", prepare_existing, open_read_only, close_store },
     { "destroy", prepare_existing, destroy_it, NULL },

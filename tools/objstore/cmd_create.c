@@ -50,13 +50,14 @@ int cmd_create(int argc, char **argv)
     struct objstore_options options = OBJSTORE_OPTIONS_INIT;
     struct objstore_diag diag = { "" };
     const char *where = NULL, *mode = NULL;
-    bool prefault = false, cache = false, compress = false;
+    bool prefault = false, huge = false, cache = false, compress = false;
     options.capacity_bytes = UINT64_C(1) << 30;
     const struct arg_option table[] = {
         { "capacity", 'c', ARG_SIZE, &options.capacity_bytes, "SIZE",
           "bytes for objects' data; reserved now (default: 1GiB)", .min = 1 },
         OPT_TEXT("mode", 'm', &mode, "MODE", "permissions of the file (default: 0600)"),
         OPT_FLAG("prefault", 'p', &prefault, "touch every page now, not on first use"),
+        OPT_FLAG("huge-pages", 'H', &huge, "pages of 2 MiB, as far as the kernel gives them"),
         OPT_TEXT("spill", 's', &options.spill_dir, "DIR",
                  "when it is full, objects make room by moving to files in DIR"),
         OPT_FLAG("compress", 'z', &compress, "with --spill: what LZ4 makes smaller, smaller"),
@@ -81,7 +82,8 @@ int cmd_create(int argc, char **argv)
         return args_complain(cache ? "--cache and --spill exclude each other"
                                    : "--compress needs --spill");
     options.flags = OBJSTORE_CREATE | OBJSTORE_EXCLUSIVE | (prefault ? OBJSTORE_PREFAULT : 0) |
-                    (cache ? OBJSTORE_CACHE : 0) | (compress ? OBJSTORE_COMPRESS : 0);
+                    (huge ? OBJSTORE_HUGE_PAGES : 0) | (cache ? OBJSTORE_CACHE : 0) |
+                    (compress ? OBJSTORE_COMPRESS : 0);
     struct objstore *store;
     int err = objstore_open(where, &options, &store, &diag);
     if (err == -ENOSPC)

@@ -6,6 +6,11 @@
 
 #include <string.h>
 
+#ifndef FLAGS
+#define FLAGS OBJSTORE_CREATE
+#define NAME "ours"
+#endif
+
 _Static_assert(sizeof(struct id) == sizeof(struct objstore_id), "ids are 16 bytes");
 
 static struct objstore *store;
@@ -16,7 +21,7 @@ static bool start(uint64_t capacity)
     struct objstore_options o = OBJSTORE_OPTIONS_INIT;
 
     o.capacity_bytes = capacity;
-    o.flags = OBJSTORE_CREATE;
+    o.flags = FLAGS;
     return objstore_open(NULL, &o, &store, NULL) == 0;
 }
 
@@ -89,12 +94,12 @@ static void *open_over(uint64_t capacity)
     struct objstore *own;
 
     o.capacity_bytes = capacity;
-    o.flags = OBJSTORE_CREATE;
+    o.flags = FLAGS;
     o.spill_dir = "/var/tmp";
     return objstore_open(NULL, &o, &own, NULL) ? NULL : own;
 }
 
-const struct ops ops = { .name = "ours",
+const struct ops ops = { .name = NAME,
                          .start = start,
                          .stop = stop,
                          .attach = attach,
