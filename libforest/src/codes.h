@@ -11,9 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "edges.h"
 #include "prep.h"
 
-#define CODES_MAX 256u
+#define CODES_MAX EDGES_BINS
 #define CODES_FEW 64u
 
 /* Of one feature. */

@@ -309,7 +309,7 @@ static void fill_codes(const struct fast_coding *c, const float *column, const u
         uint32_t block = count_bits(0x7fffu & _mm512_cmp_ps_mask(last, v, _CMP_LE_OQ));
         __m512 edges = _mm512_loadu_ps(c->edges + 16 * block);
         uint32_t code = 16 * block + count_bits(_mm512_cmp_ps_mask(edges, v, _CMP_LE_OQ));
-        code = code < FAST_BINS ? code : FAST_BINS - 1;
+        code = code < EDGES_BINS ? code : EDGES_BINS - 1;
         c->codes[i * c->stride] = (uint8_t)code;
         c->least[code] = value < c->least[code] ? value : c->least[code];
         c->most[code] = value > c->most[code] ? value : c->most[code];

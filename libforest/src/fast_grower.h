@@ -10,6 +10,7 @@
 #ifndef FAST_GROWER_H
 #define FAST_GROWER_H
 
+#include "edges.h"
 #include "fast.h"
 #include "fast_units.h"
 #include "grower.h"
@@ -17,7 +18,6 @@
 #include "scratch.h"
 
 #define FAST_TINY_ROWS 16u
-#define FAST_BINS 256u /* of a feature, where there are too many rows for a block */
 
 /*
  * Some rows, with all features at hand. A row is a slot here; slots ascend with rows. An entry of a
@@ -89,7 +89,7 @@ struct fast_cut {
 
 /* The bins of a feature's values. */
 struct fast_coding {
-    const float *edges;  /* FAST_BINS: see fast_large.c */
+    const float *edges;  /* EDGES_BINS: see edges.h */
     float *least, *most; /* by bin, of the values in it */
     uint8_t *codes;
     size_t stride; /* of codes */

@@ -24,10 +24,9 @@
 #include "fast_leaf.h"
 #include "sort_radix.h"
 
-#define BINS FAST_BINS
-#define SAMPLE 4096u /* values of a feature that bins are chosen by */
-#define AHEAD 32u    /* rows whose values are fetched before they are needed */
-#define TILE 4096u   /* rows whose codes stay in the cache */
+#define BINS EDGES_BINS
+#define AHEAD 32u  /* rows whose values are fetched before they are needed */
+#define TILE 4096u /* rows whose codes stay in the cache */
 #define ROUNDING 0x1p-30
 
 /* What rows add up to: [0] their worth; [1] the sum of si^2 / wi, roughly, above their count. */
@@ -140,28 +139,6 @@ static struct fast_node take_rows(struct fast_grower *g, struct fast_large *l)
     b->y = b->w = NULL;
     b->worth = NULL;
     return root;
-}
-
-/* Some values, sorted; bins have about equally many of them. */
-static void choose_edges(const struct fast_grower *g, struct fast_large *l, uint32_t feature)
-{
-    const float *column = prep_column(g->g.prep, feature);
-    struct item items[2 * SAMPLE], *sorted;
-    uint32_t n = l->b.rows < SAMPLE ? l->b.rows : SAMPLE, varying = 0, count = 0;
-    float *edges = l->edges + (size_t)feature * BINS;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t slot = (uint32_t)((uint64_t)i * l->b.rows / n);
-        items[i] = (struct item){ sort_key(column[l->b.row[slot]]), 0 };
-        varying |= items[i].key ^ items[0].key;
-    }
-    sorted = radix_sort(items, items + SAMPLE, n, varying);
-    for (uint32_t i = 1; i < BINS; i++) {
-        float edge = key_value(sorted[(uint64_t)i * n / BINS].key);
-        if (edge > (count ? edges[count - 1] : key_value(sorted[0].key)))
-            edges[count++] = edge;
-    }
-    while (count < BINS)
-        edges[count++] = INFINITY;
 }
 
 static void fill_codes(const struct fast_grower *g, struct fast_large *l)
@@ -571,7 +548,8 @@ int fast_grow_large(struct fast_grower *g, const double *y, const double *w, uin
         return -ENOMEM;
     struct fast_node node = take_rows(g, &l);
     for (uint32_t f = 0; count > g->scratch->block_rows && f < l.b.features; f++)
-        choose_edges(g, &l, f);
+        (void)edges_choose(prep_column(g->g.prep, f), l.b.row, l.b.rows,
+                           l.edges + (size_t)f * BINS);
     if (count > g->scratch->block_rows)
         fill_codes(g, &l);
     for (size_t top = 0;;) {

@@ -77,20 +77,12 @@ static void part(uint32_t *list, uint32_t n, const uint8_t *side, uint32_t *spar
     memcpy(list + left, spare, right * sizeof *list);
 }
 
-static inline uint32_t code_of(const float *edges, float value)
-{
-    uint32_t code = 0;
-    for (uint32_t step = FAST_BINS / 2; step > 0; step /= 2)
-        code += edges[code + step - 1] <= value ? step : 0;
-    return code;
-}
-
 void fast_fill_codes_plain(const struct fast_coding *c, const float *column, const uint32_t *row,
                            uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         float value = column[row[i]];
-        uint32_t code = code_of(c->edges, value);
+        uint32_t code = edges_code(c->edges, value);
         c->codes[i * c->stride] = (uint8_t)code;
         c->least[code] = value < c->least[code] ? value : c->least[code];
         c->most[code] = value > c->most[code] ? value : c->most[code];

@@ -29,6 +29,12 @@
 /* Of a feature that has no cut, or none that is enough. A rate of 0 may be of a cut that gains. */
 #define ROUGH_NO_CUT -1.0f
 
+/* A rate that may in truth be as good as this one. */
+static inline float rough_enough(float rate)
+{
+    return rate * (1.0f - ROUGH_ROUNDING) - ROUGH_SLACK;
+}
+
 /* What a rough search finds. */
 struct rough_best {
     float enough;          /* features of lower rates do not have the best cut */

@@ -75,7 +75,7 @@ static __attribute__((noinline)) float look_closely(struct rough *r, const uint3
         _mm256_div_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), u), _mm256_sqrt_ps(bottom));
     float best = most_of(_mm256_and_ps(rates, _mm256_castsi256_ps(word_mask(good))));
     uint32_t at = good & not_less(rates, _mm256_set1_ps(best));
-    uint32_t near = good & not_less(rates, _mm256_set1_ps(enough_for(best)));
+    uint32_t near = good & not_less(rates, _mm256_set1_ps(rough_enough(best)));
     note_best(r, best, near & (near - 1), p + (uint32_t)__builtin_ctz(at));
     return best;
 }

@@ -8,33 +8,14 @@
 
 #include "fast_rough_body.h"
 #include "fast_sides.h"
-
-static inline __m512i sums_of(__m512i rough)
-{
-    return _mm512_srai_epi32(rough, ROUGH_WEIGHT_BITS);
-}
-
-static inline __m512i weights_of(__m512i rough)
-{
-    return _mm512_and_si512(rough, _mm512_set1_epi32((1 << ROUGH_WEIGHT_BITS) - 1));
-}
-
-/* Sums up to and with each lane, of sums and weights at once. */
-static inline __m512i prefix_sums(__m512i x)
-{
-    __m512i zero = _mm512_setzero_si512();
-    x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 15));
-    x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 14));
-    x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 12));
-    return _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 8));
-}
+#include "rough_avx512.h"
 
 static int32_t sum_up(const int32_t *rough, uint32_t n)
 {
     __m512i sum = _mm512_setzero_si512();
     for (uint32_t i = 0; i < n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(n - i < 16 ? n - i : 16);
-        sum = _mm512_add_epi32(sum, sums_of(_mm512_maskz_loadu_epi32(valid, rough + i)));
+        sum = _mm512_add_epi32(sum, rough_sums(_mm512_maskz_loadu_epi32(valid, rough + i)));
     }
     return _mm512_reduce_add_epi32(sum);
 }
@@ -57,7 +38,7 @@ static __attribute__((noinline)) float look_closely(struct rough *r, const uint3
     float best = _mm512_mask_reduce_max_ps(good, rates);
     uint32_t at = _mm512_mask_cmp_ps_mask(good, rates, _mm512_set1_ps(best), _CMP_EQ_OQ);
     uint32_t near =
-        _mm512_mask_cmp_ps_mask(good, rates, _mm512_set1_ps(enough_for(best)), _CMP_GE_OQ);
+        _mm512_mask_cmp_ps_mask(good, rates, _mm512_set1_ps(rough_enough(best)), _CMP_GE_OQ);
     note_best(r, best, near & (near - 1), p + (uint32_t)__builtin_ctz(at));
     return best;
 }
@@ -72,9 +53,9 @@ static float rate_feature(struct rough *r, const uint32_t *list, const int32_t *
     __m512 enough = _mm512_set1_ps(r->enough * fabsf(r->enough));
     float best = ROUGH_NO_CUT;
     for (uint32_t i = 0; i < last; i += 16) {
-        __m512i up_to = prefix_sums(_mm512_loadu_si512(rough + i));
-        __m512i sl = _mm512_add_epi32(sum, sums_of(up_to));
-        __m512i weights = _mm512_add_epi32(weight, weights_of(up_to));
+        __m512i up_to = rough_prefix_sums(_mm512_loadu_si512(rough + i));
+        __m512i sl = _mm512_add_epi32(sum, rough_sums(up_to));
+        __m512i weights = _mm512_add_epi32(weight, rough_weights(up_to));
         sum = _mm512_permutexvar_epi32(last_lane, sl);
         weight = _mm512_permutexvar_epi32(last_lane, weights);
         __m512 wl = _mm512_cvtepi32_ps(weights), wr = _mm512_sub_ps(all, wl);

@@ -29,12 +29,6 @@ static float rate_feature(struct rough *r, const uint32_t *list, const int32_t *
 /* The sums of n rows. */
 static int32_t sum_up(const int32_t *rough, uint32_t n);
 
-/* A rate that may in truth be as good as this one. */
-static inline float enough_for(float rate)
-{
-    return rate * (1.0f - ROUGH_ROUNDING) - ROUGH_SLACK;
-}
-
 /* Among some cuts `best`, with `pos` rows on the left, is the best rate; another is near it, or not. */
 static inline void note_best(struct rough *r, float best, bool is_near, uint32_t pos)
 {
@@ -43,7 +37,7 @@ static inline void note_best(struct rough *r, float best, bool is_near, uint32_t
         second = r->best > second ? r->best : second;
         r->best = best;
         r->pos = pos;
-        r->enough = enough_for(best);
+        r->enough = rough_enough(best);
     } else {
         second = best;
     }

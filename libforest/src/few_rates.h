@@ -9,8 +9,8 @@
 #ifdef HAVE_AVX512
 #include <math.h>
 
-#include "fast_rough.h"
 #include "few.h"
+#include "rough_avx512.h"
 
 /* What all places of a node are rated with. */
 struct rating {
@@ -19,11 +19,6 @@ struct rating {
     __m512 rest, weight, least;
     bool is_weighted; /* `least` is more than a row weighs */
 };
-
-static inline __m512i rough_sums(__m512i rough)
-{
-    return _mm512_srai_epi32(rough, ROUGH_WEIGHT_BITS);
-}
 
 /* Of the node of these names, which weighs `weight`; no side may weigh less than `least`. */
 static inline void start_rating(struct rating *r, const int32_t *rough, uint64_t names,
@@ -50,16 +45,6 @@ static inline __m512i rough_of(const struct rating *r, __m512i name)
     return _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(name, _mm512_set1_epi32(32)), high);
 }
 
-/* Sums up to and with each lane, of sums and weights at once. */
-static inline __m512i rough_prefix_sums(__m512i x)
-{
-    __m512i zero = _mm512_setzero_si512();
-    x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 15));
-    x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 14));
-    x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 12));
-    return _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 8));
-}
-
 /*
  * The squared rates of the cuts behind each place of a list, -1 where there is none; `cuts` are the
  * places that a cut may be before. Returns the greatest by lane.
@@ -69,14 +54,13 @@ static inline __m512 rate_list(const struct rating *r, const uint8_t *list, uint
 {
     __m512i sum = _mm512_setzero_si512(), weight = sum, last_lane = _mm512_set1_epi32(15);
     __m512 none = _mm512_set1_ps(-1.0f), two = _mm512_set1_ps(2.0f);
-    __m512i weight_bits = _mm512_set1_epi32((1 << ROUGH_WEIGHT_BITS) - 1);
     cuts >>= 1;
     for (uint32_t i = 0; i < n; i += 16, cuts >>= 16) {
         __m512i name =
             _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(list + i)));
         __m512i up_to = rough_prefix_sums(rough_of(r, name));
         __m512i sl = _mm512_add_epi32(sum, rough_sums(up_to));
-        __m512i weights = _mm512_add_epi32(weight, _mm512_and_si512(up_to, weight_bits));
+        __m512i weights = _mm512_add_epi32(weight, rough_weights(up_to));
         sum = _mm512_permutexvar_epi32(last_lane, sl);
         weight = _mm512_permutexvar_epi32(last_lane, weights);
         __m512 wl = _mm512_cvtepi32_ps(weights), wr = _mm512_sub_ps(r->weight, wl);
@@ -99,7 +83,7 @@ static inline __m512 rate_list(const struct rating *r, const uint8_t *list, uint
 /* The least squared rate that may be of the best cut, where the greatest is `most`. */
 static inline float rate_enough(float most)
 {
-    float enough = sqrtf(most) * (1.0f - ROUGH_ROUNDING) - ROUGH_SLACK;
+    float enough = rough_enough(sqrtf(most));
     return enough > 0.0f ? enough * enough * (1.0f - ROUGH_ROUNDING) : 0.0f;
 }
 

@@ -6,19 +6,17 @@
  * while it runs: it takes one from a small pool by setting its flag, or makes a new one for itself
  * when all are taken.
  */
-#define _DEFAULT_SOURCE /* madvise */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "atomics.h"
 #include "forest.h"
+#include "huge.h"
 #include "layout.h"
 #include "params.h"
 
 #define POOL 64
-#define HUGE_PAGE ((size_t)2 << 20)
 
 struct pooled {
     struct au32 taken;
@@ -91,19 +89,6 @@ static int train_serially(struct job *job, uint32_t n)
     return err;
 }
 
-/* `size` is a multiple of the alignment, as all bodies are. Rows go down a large tree here and there. */
-static void *model_alloc(size_t size)
-{
-    bool is_huge = size >= 2 * HUGE_PAGE;
-    void *block = NULL;
-
-    if (posix_memalign(&block, is_huge ? HUGE_PAGE : LAYOUT_ALIGN, size))
-        return NULL;
-    if (is_huge) /* that it is not possible is no error */
-        madvise(block, size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
-    return block;
-}
-
 static int assemble(const struct job *job, uint64_t features, uint32_t n, void **model,
                     size_t *bytes)
 {
@@ -112,7 +97,7 @@ static int assemble(const struct job *job, uint64_t features, uint32_t n, void *
 
     if (err)
         return err;
-    void *block = model_alloc(size);
+    void *block = huge_alloc(size);
     if (!block)
         return -ENOMEM;
     err = forest_assemble(job->params, features, job->trees, n, block, size);

@@ -4,20 +4,17 @@
  *
  * Memory is kept in the scratch from tree to tree, in arenas that only ever grow.
  */
-#define _DEFAULT_SOURCE /* madvise */
 #include "grow.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "grow_large.h"
+#include "huge.h"
 #include "kernels.h"
 #include "scratch.h"
-
-#define HUGE_PAGE ((size_t)2 << 20)
 
 #define R1(n) (n) < 2 ? 0 : UINT64_MAX / ((n) + ((n) == 0)) + 1
 #define R4(n) R1(n), R1((n) + 1), R1((n) + 2), R1((n) + 3)
@@ -63,18 +60,14 @@ void grow_scratch_limit(struct grow_scratch *scratch, uint32_t rows)
 
 int arena_reserve(struct arena *a, size_t bytes)
 {
-    void *memory;
     if (bytes <= a->bytes)
         return 0;
     free(a->memory);
     *a = (struct arena){ NULL, 0 };
     bytes += bytes / 64; /* the next tree draws a few rows more */
-    bool is_huge = bytes >= 2 * HUGE_PAGE;
-    if (bytes > SIZE_MAX - HUGE_PAGE || posix_memalign(&memory, is_huge ? HUGE_PAGE : 64, bytes))
+    void *memory = huge_alloc(bytes);
+    if (!memory)
         return -ENOMEM;
-    if (is_huge) /* what is read here and there is found sooner; that it is not possible is no error
-                  */
-        madvise(memory, bytes & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
     memset(memory, 0, bytes); /* what lies in the padding is read, if never used */
     *a = (struct arena){ memory, bytes };
     return 0;

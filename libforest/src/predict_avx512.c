@@ -20,7 +20,7 @@ static inline __mmask16 lanes(uint32_t n)
     return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1);
 }
 
-/* Sixteen values, one by one: gathers are slower, on some processors several times. */
+/* Sixteen values of a column, one by one: here a gather is slower, on some processors several times. */
 AVX512 static inline __m512 look_up(const float *values, const uint32_t *at)
 {
     __m128 v[4];
