@@ -76,7 +76,8 @@ run 1 doctor --json "$work/damaged"
 json "assert rows[0]['problem'].startswith('a pool of layout version 3, and this is for version'), rows"
 poke 8 '\377\377\000\000'
 refused 3 "layout version 65535, and this is for version [1-9]*: use the newer version of sched" ps "$work/damaged"
-run 0 doctor --repair "$work/damaged" # it is dead, whatever it is
+run 0 doctor --repair --json "$work/damaged" # it is dead, whatever it is
+json "assert 'layout version 65535' in rows[0]['problem'] and rows[0]['repaired'], rows"
 [ -e "$work/damaged" ] && fail "a dead pool of another version was not removed"
 poke 0 'XXXX' # somebody's file
 run 1 doctor --repair "$work/damaged"

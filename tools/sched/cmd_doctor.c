@@ -50,9 +50,10 @@ static int tell_of_layout(struct doctor *d, const char *where)
     char text[POOL_TEXT_MAX];
     uint32_t found, known;
     bool is_pool = wsched_layout_version(where, &found, &known) == 0;
+    const char *problem = pool_wrong_layout(where, text); /* before its file goes */
     int err = is_pool && d->repair ? wsched_remove(where) : -EBUSY;
 
-    tell(d, where, pool_wrong_layout(where, text),
+    tell(d, where, problem,
          is_pool ? "if it is dead, --repair removes it" : "remove the file if it is no use", !err);
     return 0;
 }
