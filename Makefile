@@ -207,7 +207,7 @@ fuzz-forest: $(FUZZ_FOREST) ## Fuzz what libforest and its tool read, with clang
 	@mkdir -p build/fuzz/corpus && $(FUZZ_FOREST) --corpus build/fuzz/corpus
 	clang -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -DLIBFUZZER -ffp-contract=off \
 	  -w -pthread -Icommon -Itools/lib $(foreach l,$(LIBS_ALL),-I$(l)/include) -Ilibforest/src -o build/fuzz/forest tests/fuzz/forest_fuzz.c \
-	  libforest/src/*.c $(filter-out tools/lib/timeline%,$(wildcard tools/lib/*.c)) $(FUZZ_FOREST_PARTS:%=tools/forest/%.c) -lm
+	  $(libforest.src) $(filter-out tools/lib/timeline%,$(wildcard tools/lib/*.c)) $(FUZZ_FOREST_PARTS:%=tools/forest/%.c) -lm
 	build/fuzz/forest -max_total_time=$${FUZZ:-600} -max_len=65536 build/fuzz/corpus
 
 check-layers: ## Check that the libraries do not know each other

@@ -12,9 +12,9 @@
 
 #include "atomics.h"
 #include "forest.h"
-#include "huge.h"
-#include "layout.h"
-#include "params.h"
+#include "base/huge.h"
+#include "model/layout.h"
+#include "model/params.h"
 
 #define POOL 64
 

@@ -9,15 +9,15 @@
 #include <float.h>
 #include <stdlib.h>
 
-#include "fast.h"
-#include "flat.h"
-#include "general.h"
-#include "hist.h"
-#include "labels.h"
-#include "params.h"
-#include "prepared.h"
-#include "sampling.h"
-#include "sum.h"
+#include "fast/fast.h"
+#include "model/flat.h"
+#include "general/general.h"
+#include "hist/hist.h"
+#include "data/labels.h"
+#include "model/params.h"
+#include "data/prepared.h"
+#include "base/sampling.h"
+#include "base/sum.h"
 
 struct forest_scratch {
     struct grow_scratch *grow;

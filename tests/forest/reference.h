@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "grow.h"
+#include "exact/grow.h"
 
 /* The old numpy generator, as far as splitting, bootstrapping and seeding need it. */
 struct reference_random {

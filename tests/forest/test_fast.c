@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fast.h"
+#include "fast/fast.h"
 #include "forest.h"
 #include "test.h"
 

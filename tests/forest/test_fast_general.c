@@ -4,7 +4,7 @@
  * by a naive search in other arithmetic; the tree is the same in any order of rows, with all loops
  * and by all ways to search; where exact mode has no ties to tell apart it is the exact one.
  */
-#include "general.h"
+#include "general/general.h"
 #include "support.h"
 
 #include <errno.h>

@@ -3,11 +3,11 @@
  * The general grower against the plain one, its shortcuts against what they are short for, and
  * pruning against its definition.
  */
-#include "general.h"
-#include "labels.h"
+#include "general/general.h"
+#include "data/labels.h"
 #include "reference.h"
-#include "sort_exact.h"
-#include "sort_keys.h"
+#include "general/sort_exact.h"
+#include "general/sort_keys.h"
 #include "support.h"
 
 #include <errno.h>

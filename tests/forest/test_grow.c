@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "golden_grow.h"
-#include "grow.h"
+#include "exact/grow.h"
 #include "reference.h"
 #include "test.h"
 

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "forest.h"
-#include "hist.h"
-#include "hist_lanes.h"
+#include "hist/hist.h"
+#include "hist/hist_lanes.h"
 #include "test.h"
 
 /* ---- data -------------------------------------------------------------------------------- */

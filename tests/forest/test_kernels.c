@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
-#include "scratch.h"
-#include "sort_few.h"
+#include "exact/kernels.h"
+#include "exact/scratch.h"
+#include "exact/sort_few.h"
 #include "test.h"
 
 enum { FEATURES = 9, ROWS_MOST = 3000 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Model blocks are untrusted bytes: damaged or hostile ones are refused, and nothing is read
  * outside. */
-#include "checksum.h"
-#include "model.h"
-#include "frame.h"
+#include "base/checksum.h"
+#include "model/model.h"
+#include "model/frame.h"
 #include "support.h"
 
 #include <errno.h>

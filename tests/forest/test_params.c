@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Parameters: defaults, ranges, and the numbers that follow from them. */
-#include "params.h"
+#include "model/params.h"
 #include "support.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The plain and the vector loops of prediction do the same; test_api_predict compares their user
  * with a naive walk. */
-#include "model.h"
-#include "predict.h"
+#include "model/model.h"
+#include "predict/predict.h"
 #include "support.h"
 
 static const struct predict_kernels *kernels[3];
@@ -83,7 +83,8 @@ static void walking_arrives(void)
                                : tree[here].right;
                 expected[row[i]] += tree[here].number;
             }
-            struct ahead ahead = { (const char *)tree, (const char *)&tree[m.forest->trees[0].nodes], 64 };
+            struct ahead ahead = { (const char *)tree,
+                                   (const char *)&tree[m.forest->trees[0].nodes], 64 };
             kernels[k]->walk(tree, rows, COLS, row, at, n, &ahead, sums);
             CHECK(memcmp(sums, expected, sizeof sums) == 0);
         }

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "prep.h"
+#include "data/prep.h"
 #include "test.h"
 
 enum { ROWS = 40, COLS = 3 };

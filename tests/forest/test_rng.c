@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The random numbers are numpy's: golden/random.txt was written by numpy. */
-#include "rng.h"
-#include "sampling.h"
+#include "base/rng.h"
+#include "base/sampling.h"
 #include "support.h"
 
 static struct mt19937 mt;

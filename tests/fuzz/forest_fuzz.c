@@ -13,11 +13,11 @@
  * ends, and what the sanitizers see; what is accepted is used in every way there is.
  */
 #define _GNU_SOURCE
-#include "checksum.h"
+#include "base/checksum.h"
 #include "csv.h"
 #include "forest.h"
-#include "frame.h"
-#include "model.h"
+#include "model/frame.h"
+#include "model/model.h"
 #include "npy.h"
 #include "../../tools/forest/columns.h"
 #include "../../tools/forest/treeio.h"

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* fast.c -- one tree of the fast mode: checks, scales, memory, and where the rows go. */
+#include "fast.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fast_grower.h"
+#include "exact/kernels.h"
+
+static const struct fast_kernels *kernels_for(enum kernels_level level)
+{
+    switch (kernels_level_of(level)) {
+#ifdef HAVE_AVX512
+    case KERNELS_AVX512:
+        return &fast_kernels_avx512;
+    case KERNELS_AVX2:
+        return &fast_kernels_avx2;
+#endif
+    case KERNELS_PLAIN:
+        return &fast_kernels_plain;
+    default:
+        return NULL;
+    }
+}
+
+struct list_loops list_loops_of(enum kernels_level level)
+{
+    const struct fast_kernels *k = kernels_for(level);
+    struct list_loops loops = { NULL, NULL, NULL, NULL };
+
+    if (k)
+        loops = (struct list_loops){ k->fill_list, k->part, chunk_rate_plain, NULL };
+#ifdef HAVE_AVX512
+    if (kernels_level_of(level) == KERNELS_AVX512) {
+        loops.rate = chunk_rate_avx512;
+        loops.pass = chunk_pass_avx512;
+    }
+#endif
+    return loops;
+}
+
+struct fast_scratch *fast_scratch_new(void)
+{
+    struct fast_scratch *s = calloc(1, sizeof *s);
+    if (s) {
+        s->kernels = kernels_for(KERNELS_BEST);
+        s->block_rows = FAST_BLOCK_ROWS;
+    }
+    return s;
+}
+
+void fast_scratch_free(struct fast_scratch *s)
+{
+    if (!s)
+        return;
+    free(s->block.memory);
+    free(s->slots.memory);
+    free(s->large.memory);
+    free(s->items.memory);
+    free(s->features.memory);
+    free(s->nodes.memory);
+    free(s);
+}
+
+int fast_scratch_level(struct fast_scratch *s, enum kernels_level level)
+{
+    const struct fast_kernels *kernels = kernels_for(level);
+    if (!kernels)
+        return -ENOSYS;
+    s->kernels = kernels;
+    return 0;
+}
+
+void fast_scratch_limit(struct fast_scratch *s, uint32_t rows)
+{
+    s->block_rows = rows < FAST_BLOCK_ROWS ? rows : FAST_BLOCK_ROWS;
+}
+
+int fast_reserve_nodes(struct fast_scratch *s, size_t count, struct fast_node **nodes)
+{
+    size_t bytes = count * sizeof **nodes;
+    if (bytes > s->nodes.bytes) {
+        void *memory = realloc(s->nodes.memory, 2 * bytes + 4096);
+        if (!memory)
+            return -ENOMEM;
+        s->nodes = (struct arena){ memory, 2 * bytes + 4096 };
+    }
+    *nodes = s->nodes.memory;
+    return 0;
+}
+
+/* ---- checks and scales --------------------------------------------------------------------- */
+
+static double power_above(double x)
+{
+    int e;
+    frexp(x, &e);
+    return ldexp(1.0, e < DBL_MAX_EXP ? e : DBL_MAX_EXP - 1);
+}
+
+static int look_at_rows(struct fast_grower *g, const double *y, const double *w, uint32_t *count)
+{
+    double y_most = 0.0, w_most = 0.0, weight = 0.0;
+    bool whole = true;
+    *count = 0;
+    for (uint32_t i = 0; i < g->g.prep->rows; i++) {
+        if (!isfinite(w[i]) || !isfinite(y[i]) || w[i] < 0.0)
+            return -EINVAL;
+        if (w[i] == 0.0)
+            continue;
+        ++*count;
+        double size = fabs(y[i]);
+        y_most = size > y_most ? size : y_most;
+        w_most = w[i] > w_most ? w[i] : w_most;
+        whole &= w[i] <= 0x1p30 && w[i] == (double)(uint32_t)w[i];
+        weight += w[i];
+    }
+    if (!*count)
+        return -EINVAL;
+    g->y_unit = y_most > 0.0 ? power_above(y_most) : 1.0;
+    g->whole = whole && weight < FAST_WHOLE_MOST;
+    g->w_unit = g->whole ? 1.0 : power_above(w_most);
+    g->weight_all = g->whole ? weight : 0.0;
+    for (uint32_t i = 0; !g->whole && i < g->g.prep->rows; i++)
+        g->weight_all += w[i] / g->w_unit;
+    g->weight_least = g->g.limits->min_weight_leaf / g->w_unit;
+    return 0;
+}
+
+static bool bad_limits(const struct prep *p, const struct grow_limits *m)
+{
+    return m->max_features < 1 || m->max_features > p->features || m->min_samples_leaf < 1 ||
+           isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
+}
+
+static int make_features(struct fast_grower *g)
+{
+    struct grower *d = &g->g;
+    uint32_t n = d->features_count;
+    if (arena_reserve(&g->scratch->features, 4 * (size_t)n * sizeof(uint32_t)))
+        return -ENOMEM;
+    d->features = g->scratch->features.memory;
+    d->constant_features = d->features + n;
+    d->visited = d->constant_features + n;
+    d->scanned = d->visited + n;
+    for (uint32_t f = 0; f < n; f++)
+        d->features[f] = f;
+    return 0;
+}
+
+/* ---- a tree that is one block ---------------------------------------------------------------- */
+
+static int grow_small_tree(struct fast_grower *g, const double *y, const double *w, uint32_t count)
+{
+    struct fast_block b;
+    uint32_t rows = g->g.prep->rows, slot = 0;
+    if (fast_block_reserve(g, count, false, &b) ||
+        arena_reserve(&g->scratch->slots, (size_t)rows * sizeof(uint32_t)))
+        return -ENOMEM;
+    uint32_t *slots = g->scratch->slots.memory;
+    for (uint32_t i = 0; i < rows; i++) {
+        slots[i] = NO_SLOT;
+        if (w[i] == 0.0)
+            continue;
+        b.y[slot] = y[i] / g->y_unit;
+        b.w[slot] = w[i] / g->w_unit;
+        b.row[slot] = i;
+        b.order[slot] = slot;
+        slots[i] = slot++;
+    }
+    fast_block_measure(g, &b);
+    for (uint32_t f = 0; f < b.features; f++) {
+        g->kernels->fill_list(g->g.prep, f, slots, b.lists + f * b.stride);
+        fast_block_take(&b, f);
+    }
+    struct fast_node root = fast_root(g, &b);
+    return fast_grow_block(g, &b, &root, 0);
+}
+
+/* No tree has more nodes; some more are for those who write vectors. */
+static uint32_t nodes_most(const struct grow_limits *m, uint32_t rows)
+{
+    uint64_t by_rows = 2 * ((uint64_t)rows / m->min_samples_leaf) + 1;
+    uint64_t by_depth = m->max_depth < 30 ? (uint64_t)2 << m->max_depth : INT32_MAX;
+    uint64_t most = by_rows < by_depth ? by_rows : by_depth;
+    return (uint32_t)(most < INT32_MAX - 64 ? most + 64 : INT32_MAX);
+}
+
+int fast_grow(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
+              const struct grow_limits *limits, struct fast_scratch *scratch, struct tree *out)
+{
+    struct fast_grower g = { .g = { .prep = p,
+                                    .limits = limits,
+                                    .out = out,
+                                    .features_count = p->features,
+                                    .state = splitter_seed },
+                             .scratch = scratch,
+                             .kernels = scratch->kernels };
+    uint32_t count;
+    out->count = 0;
+    int err = bad_limits(p, limits) ? -EINVAL : look_at_rows(&g, y, w, &count);
+    if (!err)
+        err = make_features(&g);
+    if (!err)
+        err = tree_start(out, nodes_most(limits, count), limits->keep_stats);
+    if (!err)
+        err = p->orders && count <= scratch->block_rows ? grow_small_tree(&g, y, w, count)
+                                                        : fast_grow_large(&g, y, w, count);
+    if (err)
+        out->count = 0;
+    return err;
+}
