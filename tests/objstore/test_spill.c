@@ -571,10 +571,10 @@ static pid_t start_worker(int fd, struct ledger *ledger, uint32_t who, uint64_t 
 
 static bool progress_until(struct ledger *ledger, uint64_t more, pid_t of)
 {
-    uint64_t until = ledger->gets + ledger->puts + more;
+    uint64_t until = ledger->gets + ledger->puts + more, sleeps = 0;
 
     while (ledger->gets + ledger->puts < until)
-        if (waitpid(of, NULL, WNOHANG) != 0)
+        if (!help_sleep_beside(of, &sleeps))
             return false;
     return true;
 }
