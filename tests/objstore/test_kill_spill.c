@@ -5,11 +5,14 @@
  * nothing sealed is lost, no byte, slot or file leaks.
  *
  * At each named step by a real kill; and after single instructions by looking at a copy of the
- * store and of its files while the process stands still there (STEPS=all: after each; STEPS=n).
+ * store and of its files while the process stands still there: after some of them, STEPS=n after about
+ * n. STEPS=all compares all bytes of both after each, and looks where any is not what it was at the last
+ * look: where none is, this state was looked at already.
  */
 #define _GNU_SOURCE
 #include "help.h"
 #include "lease.h"
+#include "mirror.h"
 #include "point.h"
 #include "spill.h"
 #include "step.h"
@@ -54,7 +57,9 @@ static struct objstore *make(bool is_cache)
 static void put(struct objstore *s, uint64_t n)
 {
     struct objstore_id id = help_id(n);
-    const struct objstore_meta meta = { .dtype = OBJSTORE_UINT8, .ndim = 1, .dims = { size_of(n) } };
+    const struct objstore_meta meta = { .dtype = OBJSTORE_UINT8,
+                                        .ndim = 1,
+                                        .dims = { size_of(n) } };
 
     CHILD_CHECK(objstore_put(s, &id, sea + n % 64, size_of(n), n % 2 ? &meta : NULL) == 0);
 }
@@ -310,6 +315,7 @@ static void every_point(void)
 struct act {
     const struct scene *scene;
     int fd;
+    struct mirror *mirror; /* look where the store or a file has changed alone; or NULL */
     uint64_t looks;
 };
 
@@ -392,10 +398,52 @@ static bool redirect(int fd)
     return pwrite(fd, &fixed, sizeof fixed, (off_t)g.spill_at) == (ssize_t)sizeof fixed;
 }
 
+/* The names and bytes of all files, one after the other; `room` and more if they are too many. */
+static size_t read_files(char *to, size_t room)
+{
+    DIR *d = opendir(dir);
+    size_t used = 0;
+
+    for (struct dirent *e; d && used < room && (e = readdir(d));) {
+        int file = e->d_name[0] == '.' ? -1 : openat(dirfd(d), e->d_name, O_RDONLY);
+
+        if (file < 0)
+            continue;
+        int name = snprintf(to + used, room - used, "%s/", e->d_name);
+        used += (size_t)name;
+        ssize_t n = used < room ? read(file, to + used, room - used) : 0;
+        used += n > 0 ? (size_t)n : 0;
+        close(file);
+    }
+    if (d)
+        closedir(d);
+    return used;
+}
+
+/* Are they not what they were when this was called last? */
+static bool files_changed(void)
+{
+    static char files[2][1 << 20];
+    static size_t size[2];
+    static int now;
+
+    now = !now;
+    size[now] = read_files(files[now], sizeof files[now]);
+    return size[now] >= sizeof files[now] || size[0] != size[1] ||
+           memcmp(files[0], files[1], size[0]);
+}
+
 static int look(uint64_t n, void *ctx)
 {
     struct act *a = ctx;
     struct objstore *s = NULL;
+
+    if (a->mirror) {
+        bool in_files = files_changed();
+
+        if (!mirror_update(a->mirror) && !in_files && n > 0)
+            return 0;
+    }
     int fd = memfd_create("copy", MFD_CLOEXEC);
     bool is_good = fd >= 0 && copy_file(a->fd, fd) && copy_files() && redirect(fd);
     int err = is_good ? objstore_open_fd(fd, NULL, &s, NULL) : -EIO;
@@ -413,15 +461,17 @@ static int look(uint64_t n, void *ctx)
 static bool step_scene(const struct scene *scene, uint64_t wanted)
 {
     struct objstore *s = make(scene->is_cache);
-    struct act a = { scene, objstore_fd(s), 0 };
+    struct act a = { .scene = scene, .fd = objstore_fd(s) };
 
     scene->prepare(s);
     uint64_t count = step_each(act, NULL, &a, 1);
     bool is_good = count > 0 && check(scene, s, dir);
     if (is_good) {
         scene->prepare(s);
+        a.mirror = wanted ? NULL : mirror_new(a.fd);
         is_good = step_each(act, look, &a, wanted && count > wanted ? count / wanted : 1) > 0 &&
                   check(scene, s, dir);
+        mirror_free(a.mirror);
     }
     printf("    %-40s %7llu instructions, %6llu looked after\n", scene->name,
            (unsigned long long)count, (unsigned long long)a.looks);

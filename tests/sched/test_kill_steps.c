@@ -10,22 +10,28 @@
  *               that submit and wait, or fork and join
  *   supervisor  while it sees to the death of a worker
  *
- * By default some instructions of each scene; STEPS=all every one (hours), STEPS=n about n; SCENE=word
- * only scenes with that word in their name.
+ * A walk notes the instructions with an effect: a system call, or a changed byte of the pool. A death
+ * after any other leaves to everybody else exactly what the one before it left (step.h), so the kills are
+ * after each of these: by default after some of each scene, STEPS=n about n; STEPS=all after every one,
+ * of several walks, as a call goes not the same way each time; SCENE=word only scenes with that word in
+ * their name.
  */
 #include "fork_jobs.h"
 #include "guests.h"
+#include "mirror.h"
 #include "step.h"
 
 #include <sys/mman.h>
 
 #define CAPACITY 64u
 #define MANY 6
+#define WALKS 12 /* at most */
 
 static struct shared {
     struct au32 traced; /* the pid of who says where its steps begin and end */
 } * shared;
-static struct step_route route;
+static struct step_effects effects;
+static struct mirror *mirror;
 
 static bool is_traced(void)
 {
@@ -309,12 +315,72 @@ static void act(void *ctx)
 
 /* ---- how many ------------------------------------------------------------------------------- */
 
-static uint64_t stride_of(uint64_t count)
+static bool pool_changed(void *ctx)
+{
+    (void)ctx;
+    return mirror_update(mirror);
+}
+
+static bool is_all(void)
 {
     const char *steps = getenv("STEPS");
-    uint64_t wanted = !steps ? 12 : !strcmp(steps, "all") ? count : strtoull(steps, NULL, 0);
 
-    return wanted && count > wanted ? count / wanted : 1;
+    return steps && !strcmp(steps, "all");
+}
+
+/*
+ * Walks, until three in a row show nothing new; the instructions of the first, 0 if one failed.
+ * walk(ctx) returns them.
+ */
+static uint64_t record(uint64_t (*walk)(void *ctx), void *ctx)
+{
+    uint64_t first = 0;
+
+    memset(&effects, 0, sizeof effects);
+    for (int i = 0, stale = 0; i < (is_all() ? WALKS : 1) && stale < 3; i++) {
+        uint32_t known = effects.count;
+        uint64_t count = walk(ctx);
+
+        if (!count)
+            return 0;
+        first = first ? first : count;
+        stale = effects.count == known ? stale + 1 : 0;
+    }
+    return first;
+}
+
+/* Kill at the beginning, and after the effects of what was recorded, each or some. */
+static void kill_at_effects(const char *what, uint64_t count,
+                            bool (*through)(const struct step_effect *at, void *ctx,
+                                            enum step_result *result),
+                            void *ctx)
+{
+    const char *steps = getenv("STEPS");
+    uint64_t wanted = !steps ? 12 : is_all() ? effects.count : strtoull(steps, NULL, 0);
+    uint64_t stride = wanted && effects.count > wanted ? effects.count / wanted : 1;
+    uint64_t random = test_seed, kills = 0, others = 0;
+    static const struct step_effect beginning;
+    bool is_good = count > 0;
+
+    for (uint64_t i = stride > 1 ? test_random(&random) % stride : 0; is_good && i <= effects.count;
+         i += stride) {
+        const struct step_effect *at = i ? &effects.of[i - 1] : &beginning;
+        enum step_result result = STEP_ENDED;
+
+        for (int tries = 0; is_good && result == STEP_ENDED && tries < (is_all() ? 3 : 1); tries++)
+            is_good = through(at, ctx, &result) && result != STEP_FAILED;
+        kills += result == STEP_KILLED;
+        others += result == STEP_ENDED;
+        if (!is_good)
+            fprintf(stderr, "%s, killed after %llu instructions, at %llx (%llu, %llu)\n", what,
+                    (unsigned long long)at->n, (unsigned long long)at->address,
+                    (unsigned long long)at->arrival, (unsigned long long)at->repeat);
+    }
+    CHECK(is_good);
+    CHECK(kills > others);
+    printf("    %-32s %6llu instructions, %5u with effects, %5llu kills, %llu not reached\n", what,
+           (unsigned long long)count, effects.count, (unsigned long long)kills,
+           (unsigned long long)others);
 }
 
 static bool is_wanted(const char *scene)
@@ -322,12 +388,6 @@ static bool is_wanted(const char *scene)
     const char *only = getenv("SCENE");
 
     return !only || strstr(scene, only);
-}
-
-static void say(const char *what, uint64_t count, uint64_t kills)
-{
-    printf("    %-36s %7llu instructions, %6llu kills\n", what, (unsigned long long)count,
-           (unsigned long long)kills);
 }
 
 static bool can_step(void)
@@ -359,28 +419,31 @@ static void end(struct wsched *pool)
 
 /* ---- guests --------------------------------------------------------------------------------- */
 
-static void try_scene(struct wsched *pool, const struct scene *scene)
-{
-    uint64_t random = test_seed, kills = 0;
-    bool is_good = true;
+struct guest {
+    struct wsched *pool;
+    const struct scene *scene;
+};
 
-    of_driver = kit_submit(pool, "nothing", NULL, 0);
-    uint64_t count = step_record(&route, act, (void *)(uintptr_t)scene);
-    wsched_release(pool, of_driver);
-    CHECK(count > 0 && is_whole(pool));
-    uint64_t stride = stride_of(count);
-    for (uint64_t n = stride > 1 ? test_random(&random) % stride : 0; is_good && n <= count;
-         n += stride, kills++) {
-        of_driver = kit_submit(pool, "nothing", NULL, 0);
-        enum step_result r = step_kill_by(&route, act, (void *)(uintptr_t)scene, n);
-        wsched_release(pool, of_driver);
-        is_good = r != STEP_FAILED && is_whole(pool);
-        if (!is_good)
-            fprintf(stderr, "%s, killed after %llu instructions\n", scene->name,
-                    (unsigned long long)n);
-    }
-    CHECK(is_good);
-    say(scene->name, count, kills);
+static uint64_t walk_with_guest(void *ctx)
+{
+    const struct guest *g = ctx;
+
+    of_driver = kit_submit(g->pool, "nothing", NULL, 0);
+    mirror = mirror_new(g->pool->fd);
+    uint64_t count = step_record(&effects, act, pool_changed, (void *)(uintptr_t)g->scene);
+    mirror_free(mirror);
+    wsched_release(g->pool, of_driver);
+    return is_whole(g->pool) ? count : 0;
+}
+
+static bool kill_guest(const struct step_effect *at, void *ctx, enum step_result *result)
+{
+    const struct guest *g = ctx;
+
+    of_driver = kit_submit(g->pool, "nothing", NULL, 0);
+    *result = step_kill_at(at, act, (void *)(uintptr_t)g->scene);
+    wsched_release(g->pool, of_driver);
+    return is_whole(g->pool);
 }
 
 static void guests(void)
@@ -390,15 +453,19 @@ static void guests(void)
     begin("guests");
     struct wsched *pool = open_pool(1);
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++)
-        if (is_wanted(scenes[i].name))
-            try_scene(pool, &scenes[i]);
+        if (is_wanted(scenes[i].name)) {
+            struct guest guest = { pool, &scenes[i] };
+
+            kill_at_effects(scenes[i].name, record(walk_with_guest, &guest), kill_guest, &guest);
+        }
     end(pool);
 }
 
 /* ---- a worker ------------------------------------------------------------------------------- */
 
-/* Walks with a worker through what it does between two tasks; n: kill it there. */
-static bool through_worker(struct wsched *pool, uint64_t n, uint64_t *count)
+/* Through what a worker does between two tasks; record it, or kill it there. */
+static bool through_worker(struct wsched *pool, const struct step_effect *at,
+                           enum step_result *result, uint64_t *count)
 {
     enum { TASKS = 5 };
     int fib = 3;
@@ -416,10 +483,10 @@ static bool through_worker(struct wsched *pool, uint64_t n, uint64_t *count)
     f[3] = kit_submit_after(pool, "nothing", NULL, 0, f, 3);
     f[4] = kit_submit_after(pool, "end", NULL, 0, &f[3], 1);
     is_good &= write(gate.opened[1], "x", 1) == 1;
-    if (count)
-        *count = step_record_other(&route, pid);
+    if (at)
+        *result = step_kill_other(at, pid);
     else
-        is_good &= step_kill_other(&route, pid, n) != STEP_FAILED;
+        *count = step_record_other(&effects, pid, pool_changed, NULL);
     au32_store_release(&shared->traced, 0);
     is_good &= kit_wait(pool, armed) == 0;
     wsched_release(pool, armed);
@@ -431,25 +498,29 @@ static bool through_worker(struct wsched *pool, uint64_t n, uint64_t *count)
     return is_good && is_whole(pool);
 }
 
+static uint64_t walk_with_worker(void *ctx)
+{
+    struct wsched *pool = ctx;
+    uint64_t count = 0;
+
+    mirror = mirror_new(pool->fd);
+    bool is_good = through_worker(pool, NULL, NULL, &count);
+    mirror_free(mirror);
+    return is_good ? count : 0;
+}
+
+static bool kill_worker(const struct step_effect *at, void *ctx, enum step_result *result)
+{
+    return through_worker(ctx, at, result, NULL);
+}
+
 static void worker(void)
 {
-    uint64_t count = 0, kills = 0, random = test_seed;
-    bool is_good = true;
-
     if (!can_step() || !is_wanted("worker"))
         return;
     begin("worker");
     struct wsched *pool = open_pool(1);
-    CHECK(through_worker(pool, 0, &count) && count > 0);
-    uint64_t stride = stride_of(count);
-    for (uint64_t n = stride > 1 ? test_random(&random) % stride : 0; is_good && n <= count;
-         n += stride, kills++) {
-        is_good = through_worker(pool, n, NULL);
-        if (!is_good)
-            fprintf(stderr, "a worker, killed after %llu instructions\n", (unsigned long long)n);
-    }
-    CHECK(is_good);
-    say("a worker", count, kills);
+    kill_at_effects("a worker", record(walk_with_worker, pool), kill_worker, pool);
     end(pool);
 }
 
@@ -463,7 +534,8 @@ static void at_point(const char *where)
         step_end();
 }
 
-static bool through_supervisor(struct wsched *pool, uint64_t n, uint64_t *count)
+static bool through_supervisor(struct wsched *pool, const struct step_effect *at,
+                               enum step_result *result, uint64_t *count)
 {
     struct wsched_future f = kit_submit(pool, "wait", NULL, 0), after;
     pid_t pid = gate_arrival();
@@ -474,10 +546,10 @@ static bool through_supervisor(struct wsched *pool, uint64_t n, uint64_t *count)
     is_good &= !step_seize(supervisor);
     au32_store_release(&shared->traced, (uint32_t)supervisor);
     kill(pid, SIGKILL);
-    if (count)
-        *count = step_record_other(&route, supervisor);
+    if (at)
+        *result = step_kill_other(at, supervisor);
     else
-        is_good &= step_kill_other(&route, supervisor, n) != STEP_FAILED;
+        *count = step_record_other(&effects, supervisor, pool_changed, NULL);
     au32_store_release(&shared->traced, 0);
     static const char bytes[64];
     is_good &= write(gate.opened[1], bytes, sizeof bytes) == sizeof bytes;
@@ -490,37 +562,39 @@ static bool through_supervisor(struct wsched *pool, uint64_t n, uint64_t *count)
 }
 
 /* A pool each time: its gate would not be empty for the next. */
-static bool with_new_pool(uint64_t n, uint64_t *count)
+static uint64_t walk_with_supervisor(void *ctx)
 {
+    uint64_t count = 0;
+
+    (void)ctx;
     gate_make();
     struct wsched *pool = open_pool(2);
-    bool is_good = through_supervisor(pool, n, count);
+    mirror = mirror_new(pool->fd);
+    bool is_good = through_supervisor(pool, NULL, NULL, &count);
+    mirror_free(mirror);
+    wsched_close(pool);
+    return is_good ? count : 0;
+}
 
+static bool kill_supervisor(const struct step_effect *at, void *ctx, enum step_result *result)
+{
+    (void)ctx;
+    gate_make();
+    struct wsched *pool = open_pool(2);
+    bool is_good = through_supervisor(pool, at, result, NULL);
     wsched_close(pool);
     return is_good;
 }
 
 static void supervisor(void)
 {
-    uint64_t count = 0, kills = 0, random = test_seed;
-    bool is_good = true;
-
     if (!can_step() || !is_wanted("supervisor"))
         return;
     begin("supervisor");
     gate_free();
     test_point = at_point;
-    CHECK(with_new_pool(0, &count) && count > 0);
-    uint64_t stride = stride_of(count);
-    for (uint64_t n = stride > 1 ? test_random(&random) % stride : 0; is_good && n <= count;
-         n += stride, kills++) {
-        is_good = with_new_pool(n, NULL);
-        if (!is_good)
-            fprintf(stderr, "the supervisor, killed after %llu instructions\n",
-                    (unsigned long long)n);
-    }
-    CHECK(is_good);
-    say("the supervisor, at a death", count, kills);
+    kill_at_effects("the supervisor, at a death", record(walk_with_supervisor, NULL),
+                    kill_supervisor, NULL);
     test_point = NULL;
     munmap(shared, sizeof *shared);
 }

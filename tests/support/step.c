@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
 #include <stdlib.h>
@@ -98,80 +98,188 @@ static enum step_result bury(pid_t child)
 }
 
 struct walk {
-    uint64_t limit, stride, done;
+    uint64_t stride, done;
     int (*look)(uint64_t n, void *ctx);
+    bool (*changed)(void *ctx);
     void *ctx;
-    struct step_route *record; /* where it comes along; or NULL */
-    const struct step_route *route; /* by which it may go; or NULL */
-    bool is_other; /* not our child: let it go at the end */
+    struct step_effects *record;  /* or NULL */
+    const struct step_effect *to; /* kill it there; or NULL */
+    uint64_t limit;               /* or after so many */
+    bool is_other;                /* not our child: let it go at the end */
 };
 
-/* ---- shortcuts ----------------------------------------------------------------------------- */
+/* ---- instructions -------------------------------------------------------------------------- */
+
+enum kind { PRIVATE, MAY_WRITE, CALLS };
 
 #ifdef __x86_64__
-#define BREAKPOINT 0xccul
-
-static uint64_t instruction_of(pid_t child)
+static uint64_t address_of(pid_t child)
 {
     struct user_regs_struct r;
 
     return ptrace(PTRACE_GETREGS, child, NULL, &r) ? 0 : r.rip;
 }
 
-/* Remember the address that is seen for the first time, if the last one is some way back. */
-static void record_step(struct step_route *route, pid_t child, uint64_t n)
+static bool is_private_of_two_bytes(uint8_t op)
 {
-    uint64_t rip = instruction_of(child), at = rip % STEP_ADDRESSES;
-
-    while (route->seen[at] && route->seen[at] != rip)
-        at = (at + 1) % STEP_ADDRESSES;
-    if (!rip || route->seen[at] == rip || route->addresses == STEP_ADDRESSES / 2)
-        return;
-    route->seen[at] = rip;
-    route->addresses++;
-    uint64_t last = route->count ? route->stations[route->count - 1].n : 0;
-    if (n >= last + STEP_APART && route->count < STEP_STATIONS)
-        route->stations[route->count++] = (struct step_station){ n, rip };
+    switch (op) {
+    case 0x1f: /* nop */
+    case 0xaf: /* imul */
+    case 0xb6: /* movzx, movsx */
+    case 0xb7:
+    case 0xbe:
+    case 0xbf:
+        return true;
+    default:
+        return (op & 0xf0) == 0x40 || (op & 0xf0) == 0x80; /* cmov, jumps */
+    }
 }
 
-/* Run to the last station before `limit`; how many instructions that were, about. -1: *status. */
-static int64_t ride(pid_t child, const struct step_route *route, uint64_t limit, int *status)
+/*
+ * Does it surely write to nothing but registers and the stack? The commonest are known; any other
+ * may do anything.
+ */
+static bool is_private(uint64_t code)
 {
-    const struct step_station *to = NULL;
-    struct user_regs_struct r;
+    if ((code & 0xf0) == 0x40) /* REX */
+        code >>= 8;
+    uint8_t op = code & 0xff, modrm = code >> 8 & 0xff, field = modrm >> 3 & 7;
 
-    for (uint32_t i = 0; i < route->count && route->stations[i].n <= limit; i++)
-        to = &route->stations[i];
-    if (!to)
-        return 0;
+    if (op == 0x0f)
+        return is_private_of_two_bytes(modrm);
+    if (op < 0x40 && (op & 7) < 6) /* arithmetic: to a register, or a comparison */
+        return (op & 7) > 1 || op >= 0x38 || modrm >= 0xc0;
+    if ((op & 0xf0) == 0x50 || (op & 0xf0) == 0x70 || (op & 0xf8) == 0xb8)
+        return true; /* push, pop, jumps, constants */
+    switch (op) {
+    case 0x63: /* movsxd, imul */
+    case 0x69:
+    case 0x6b:
+    case 0x84: /* test */
+    case 0x85:
+    case 0xa8:
+    case 0xa9:
+    case 0x8a: /* mov to a register, lea */
+    case 0x8b:
+    case 0x8d:
+    case 0x90: /* nop */
+    case 0xc3: /* ret, leave, call, jmp */
+    case 0xc9:
+    case 0xe8:
+    case 0xe9:
+    case 0xeb:
+        return true;
+    case 0x80: /* arithmetic with a constant: to a register, or cmp */
+    case 0x81:
+    case 0x83:
+        return modrm >= 0xc0 || field == 7;
+    case 0xf6: /* the same; test, mul, div */
+    case 0xf7:
+        return modrm >= 0xc0 || field == 0 || field > 3;
+    case 0x88: /* mov, shifts, inc, dec and jumps */
+    case 0x89:
+    case 0xc0:
+    case 0xc1:
+    case 0xc6:
+    case 0xc7:
+    case 0xd0:
+    case 0xd1:
+    case 0xd2:
+    case 0xd3:
+    case 0xfe:
+    case 0xff:
+        return modrm >= 0xc0;
+    default:
+        return false;
+    }
+}
+
+static enum kind kind_at(pid_t child, uint64_t address)
+{
     errno = 0;
-    long code = ptrace(PTRACE_PEEKTEXT, child, (void *)to->address, NULL);
-    if (errno || ptrace(PTRACE_POKETEXT, child, (void *)to->address,
-                        (void *)(((uint64_t)code & ~0xfful) | BREAKPOINT)))
-        return 0;
-    int signal = resume(child, PTRACE_CONT, 0, status);
-    while (signal > 0 && signal != SIGTRAP && signal != SIGNAL_END)
-        signal = resume(child, PTRACE_CONT, signal, status);
-    if (signal < 0 || ptrace(PTRACE_POKETEXT, child, (void *)to->address, (void *)code))
-        return -1;
-    if (signal == SIGNAL_END)
-        return -1; /* this time it went another way */
-    if (ptrace(PTRACE_GETREGS, child, NULL, &r))
-        return -1;
-    r.rip--;
-    return ptrace(PTRACE_SETREGS, child, NULL, &r) ? -1 : (int64_t)to->n;
+    uint64_t code = (uint64_t)ptrace(PTRACE_PEEKTEXT, child, (void *)address, NULL);
+
+    if (!address || errno)
+        return CALLS;
+    if ((code & 0xffff) == 0x050f)
+        return CALLS;
+    return is_private(code) ? PRIVATE : MAY_WRITE;
+}
+
+/* A breakpoint of the processor: not in the program, so who is forked meanwhile does not have it. */
+static bool set_breakpoint(pid_t child, uint64_t address)
+{
+    return !ptrace(PTRACE_POKEUSER, child, offsetof(struct user, u_debugreg[7]), 0) &&
+           !ptrace(PTRACE_POKEUSER, child, offsetof(struct user, u_debugreg[0]), address) &&
+           (!address || !ptrace(PTRACE_POKEUSER, child, offsetof(struct user, u_debugreg[7]), 1));
 }
 #else
-static void record_step(struct step_route *route, pid_t child, uint64_t n)
+static uint64_t address_of(pid_t child)
 {
-    (void)route, (void)child, (void)n;
-}
-static int64_t ride(pid_t child, const struct step_route *route, uint64_t limit, int *status)
-{
-    (void)child, (void)route, (void)limit, (void)status;
+    (void)child;
     return 0;
 }
+static enum kind kind_at(pid_t child, uint64_t address)
+{
+    (void)child, (void)address;
+    return CALLS;
+}
+static bool set_breakpoint(pid_t child, uint64_t address)
+{
+    (void)child, (void)address;
+    return false;
+}
 #endif
+
+/* ---- effects ------------------------------------------------------------------------------- */
+
+/* How often each address was come to. */
+#define ADDRESSES 65536
+static struct arrivals {
+    uint64_t address, count;
+} arrivals[ADDRESSES];
+
+static struct arrivals *arrivals_at(uint64_t address)
+{
+    uint64_t at = address % ADDRESSES;
+
+    while (arrivals[at].address && arrivals[at].address != address)
+        at = (at + 1) % ADDRESSES;
+    arrivals[at].address = address;
+    return &arrivals[at];
+}
+
+static bool is_same(const struct step_effect *a, const struct step_effect *b)
+{
+    return a->address == b->address && a->arrival == b->arrival && a->repeat == b->repeat &&
+           (a->address || a->n == b->n);
+}
+
+static bool add_effect(struct step_effects *effects, const struct step_effect *effect)
+{
+    for (uint32_t i = 0; i < effects->count; i++)
+        if (is_same(&effects->of[i], effect))
+            return true;
+    if (effects->count == STEP_EFFECTS)
+        return false;
+    effects->of[effects->count++] = *effect;
+    return true;
+}
+
+/* Run to the breakpoint at what had an effect once. 0: it stands there; -1: *status. */
+static int ride(pid_t child, const struct step_effect *to, int *status)
+{
+    int signal = 0;
+
+    for (uint64_t n = 0; n < to->arrival; n += signal == SIGTRAP) {
+        signal = resume(child, PTRACE_CONT, signal == SIGTRAP ? 0 : signal, status);
+        if (signal < 0)
+            return -1;
+        if (signal == SIGNAL_END)
+            break; /* this time it went another way */
+    }
+    return set_breakpoint(child, 0) && signal != SIGNAL_END ? 0 : -1;
+}
 
 /* ---- walking ------------------------------------------------------------------------------- */
 
@@ -182,33 +290,80 @@ static enum step_result let_go(pid_t child, const struct walk *w, int *status)
     return ptrace(PTRACE_DETACH, child, NULL, NULL) ? STEP_FAILED : STEP_ENDED;
 }
 
+static bool is_at_look(const struct walk *w, enum kind before, enum kind after)
+{
+    return w->look && w->done % w->stride == 0 &&
+           (w->stride > 1 || before != PRIVATE || after != PRIVATE);
+}
+
 /* Step until the limit or the end is reached. */
+static enum step_result walk_on(pid_t child, struct walk *w, int *status)
+{
+    bool is_careful = w->record || (w->look && w->stride == 1);
+    enum kind before = CALLS, after = CALLS;
+    struct step_effect at = { 0 };
+    int signal = 0;
+
+    for (w->done = 0; w->done < w->limit; w->done++) {
+        if (is_careful) {
+            uint64_t address = address_of(child);
+
+            at.repeat = address == at.address && w->done ? at.repeat + 1 : 0;
+            at.address = address;
+            at.n = w->done + 1;
+            at.arrival = at.repeat ? at.arrival : ++arrivals_at(address)->count;
+            after = kind_at(child, address);
+        }
+        if (is_at_look(w, before, after) && w->look(w->done, w->ctx))
+            break;
+        if (w->record && after != PRIVATE)
+            (void)w->changed(w->ctx); /* by others */
+        int stopped = resume(child, PTRACE_SINGLESTEP, signal, status);
+        if (stopped < 0)
+            return STEP_FAILED;
+        if (w->record && (after == CALLS || (after != PRIVATE && w->changed(w->ctx))) &&
+            !add_effect(w->record, &at))
+            break;
+        if (stopped == SIGNAL_END)
+            return let_go(child, w, status);
+        signal = stopped == SIGTRAP ? 0 : stopped;
+        before = after;
+    }
+    bury(child);
+    return w->look || w->record ? STEP_FAILED : STEP_KILLED;
+}
+
+/* Ride to the instruction, let it have its effect, and kill. */
+static enum step_result ride_on(pid_t child, struct walk *w, int *status)
+{
+    if (ride(child, w->to, status))
+        return WIFSTOPPED(*status) ? let_go(child, w, status) : STEP_FAILED;
+    for (uint64_t i = 0, signal = 0; i <= w->to->repeat; i++) {
+        int stopped = resume(child, PTRACE_SINGLESTEP, (int)signal, status);
+
+        if (stopped < 0)
+            return STEP_FAILED;
+        if (stopped == SIGNAL_END)
+            return let_go(child, w, status);
+        signal = stopped == SIGTRAP ? 0 : (uint64_t)stopped;
+    }
+    return bury(child);
+}
+
 static enum step_result walk_here(pid_t child, struct walk *w)
 {
-    int status = 0, signal = 0;
+    int status = 0;
 
     if (run_to_begin(child, &status)) {
         bury(child);
         return STEP_FAILED;
     }
-    int64_t ridden = w->route ? ride(child, w->route, w->limit, &status) : 0;
-    if (ridden < 0)
-        return WIFSTOPPED(status) ? let_go(child, w, &status) : STEP_FAILED;
-    for (w->done = (uint64_t)ridden; w->done < w->limit; w->done++) {
-        if (w->look && w->done % w->stride == 0 && w->look(w->done, w->ctx)) {
-            bury(child);
-            return STEP_FAILED;
-        }
-        if (w->record)
-            record_step(w->record, child, w->done);
-        int stopped = resume(child, PTRACE_SINGLESTEP, signal, &status);
-        if (stopped < 0)
-            return STEP_FAILED;
-        if (stopped == SIGNAL_END)
-            return let_go(child, w, &status);
-        signal = stopped == SIGTRAP ? 0 : stopped;
-    }
-    return bury(child);
+    memset(arrivals, 0, sizeof arrivals);
+    if (w->to && w->to->address && set_breakpoint(child, w->to->address))
+        return ride_on(child, w, &status);
+    if (w->to)
+        w->limit = w->to->n;
+    return walk_on(child, w, &status);
 }
 
 /* On one processor: to wake another for each step takes some ten times as long. */
@@ -235,13 +390,7 @@ static enum step_result walk(pid_t other, void (*act)(void *ctx), void *ctx, str
 
 enum step_result step_kill(void (*act)(void *ctx), void *ctx, uint64_t n)
 {
-    return step_kill_by(NULL, act, ctx, n);
-}
-
-enum step_result step_kill_by(const struct step_route *route, void (*act)(void *ctx), void *ctx,
-                              uint64_t n)
-{
-    struct walk w = { .limit = n, .route = route };
+    struct walk w = { .limit = n };
 
     return walk(0, act, ctx, &w);
 }
@@ -259,12 +408,19 @@ uint64_t step_count(void (*act)(void *ctx), void *ctx)
     return step_each(act, NULL, ctx, 1);
 }
 
-uint64_t step_record(struct step_route *route, void (*act)(void *ctx), void *ctx)
+uint64_t step_record(struct step_effects *effects, void (*act)(void *ctx),
+                     bool (*changed)(void *ctx), void *ctx)
 {
-    struct walk w = { .limit = UINT64_MAX, .record = route };
+    struct walk w = { .limit = UINT64_MAX, .record = effects, .changed = changed };
 
-    memset(route, 0, sizeof *route);
     return walk(0, act, ctx, &w) == STEP_ENDED ? w.done : 0;
+}
+
+enum step_result step_kill_at(const struct step_effect *effect, void (*act)(void *ctx), void *ctx)
+{
+    struct walk w = { .to = effect };
+
+    return walk(0, act, ctx, &w);
 }
 
 /* ---- another's child ------------------------------------------------------------------------ */
@@ -274,17 +430,17 @@ int step_seize(pid_t pid)
     return ptrace(PTRACE_SEIZE, pid, NULL, NULL) ? -errno : 0;
 }
 
-uint64_t step_record_other(struct step_route *route, pid_t pid)
+uint64_t step_record_other(struct step_effects *effects, pid_t pid, bool (*changed)(void *ctx),
+                           void *ctx)
 {
-    struct walk w = { .limit = UINT64_MAX, .record = route };
+    struct walk w = { .limit = UINT64_MAX, .record = effects, .changed = changed };
 
-    memset(route, 0, sizeof *route);
-    return walk(pid, NULL, NULL, &w) == STEP_ENDED ? w.done : 0;
+    return walk(pid, NULL, ctx, &w) == STEP_ENDED ? w.done : 0;
 }
 
-enum step_result step_kill_other(const struct step_route *route, pid_t pid, uint64_t n)
+enum step_result step_kill_other(const struct step_effect *effect, pid_t pid)
 {
-    struct walk w = { .limit = n, .route = route };
+    struct walk w = { .to = effect };
 
     return walk(pid, NULL, NULL, &w);
 }

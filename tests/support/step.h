@@ -14,6 +14,7 @@
 #ifndef TEST_STEP_H
 #define TEST_STEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -32,37 +33,43 @@ uint64_t step_count(void (*act)(void *ctx), void *ctx);
 /*
  * Walk through once and call look(n, ctx) between instructions, while the child stands still:
  * what it would leave if it died now. Every `stride`-th only; a non-zero answer ends the walk.
- * How many instructions there were; 0 if it failed or was ended.
+ * With a stride of 1 there is no call between two instructions that surely write nothing but registers
+ * and the stack. How many instructions there were; 0 if it failed or was ended.
  */
 uint64_t step_each(void (*act)(void *ctx), int (*look)(uint64_t n, void *ctx), void *ctx,
                    uint64_t stride);
 
 /*
- * To be at instruction n without the n - 1 steps before: record the way once, then run to a
- * breakpoint at an address that the recorded walk saw for the first time shortly before n, and step
- * from there. Where there are no breakpoints, all steps are made.
+ * Kills where they matter. An instruction that makes no system call and changes no byte of the shared
+ * memory leaves to everybody else exactly what the one before it left: a death after either is the
+ * same death. So, walk once, note the instructions that have an effect, and kill after each of these.
+ * Which others work at the same time is not the same from run to run: what they changed is noted,
+ * too, and an instruction may not be reached the next time (STEP_ENDED).
+ *
+ * An effect is found again without the steps before it: by its address, how often that was come to,
+ * and the repetition of a `rep`. Elsewhere than on x86-64, each instruction has an effect, and is
+ * found by its number.
  */
-#define STEP_STATIONS 4096
-#define STEP_ADDRESSES 65536
-#define STEP_APART 32
-struct step_station {
-    uint64_t n, address;
+#define STEP_EFFECTS 32768
+struct step_effect {
+    uint64_t n, address, arrival, repeat;
 };
-struct step_route {
-    uint32_t count, addresses;
-    struct step_station stations[STEP_STATIONS];
-    uint64_t seen[STEP_ADDRESSES]; /* by hash */
+struct step_effects {
+    uint32_t count;
+    struct step_effect of[STEP_EFFECTS];
 };
-/* As step_count(). */
-uint64_t step_record(struct step_route *route, void (*act)(void *ctx), void *ctx);
-enum step_result step_kill_by(const struct step_route *route, void (*act)(void *ctx), void *ctx,
-                              uint64_t n);
+/* changed(ctx): is the shared memory not as it was when this was called last? As step_count(), and adds
+ * to *effects what is not in there. */
+uint64_t step_record(struct step_effects *effects, void (*act)(void *ctx),
+                     bool (*changed)(void *ctx), void *ctx);
+enum step_result step_kill_at(const struct step_effect *effect, void (*act)(void *ctx), void *ctx);
 
 /* The same for a process that we did not fork. Seize it, then let it go on to step_begin(). After
  * step_end() it is free; its parent hears of its death when we have returned. */
 int step_seize(pid_t pid);
-uint64_t step_record_other(struct step_route *route, pid_t pid);
-enum step_result step_kill_other(const struct step_route *route, pid_t pid, uint64_t n);
+uint64_t step_record_other(struct step_effects *effects, pid_t pid, bool (*changed)(void *ctx),
+                           void *ctx);
+enum step_result step_kill_other(const struct step_effect *effect, pid_t pid);
 
 /* For the child. */
 void step_begin(void);
