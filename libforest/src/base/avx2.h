@@ -67,6 +67,8 @@ static inline void store_some(uint32_t *to, uint32_t bits, __m256i v)
 
 /* By mask: the words whose bits are set, in their order; and for each word, how many are before. */
 extern const uint64_t packed_words[256], spread_words[256];
+/* The same for words of 16 bits: the bytes of each. */
+extern const uint16_t packed_shorts[256][8], spread_shorts[256][8];
 /* By n: the first n bytes, then those from 8 on. */
 extern const uint8_t joined[9][16];
 

@@ -127,19 +127,6 @@ static void long_queue(const uint16_t *places, uint32_t count, uint32_t left,
     }
 }
 
-/* P3 one by one. */
-static void part_lesser_plainly(uint16_t *a, uint32_t left, uint32_t low)
-{
-    uint32_t l = 0;
-    for (uint32_t i = 0; i < left; i++) {
-        uint16_t v = a[i], first = a[l];
-        bool lesser = v < low;
-        a[l] = lesser ? v : first;
-        a[i] = lesser ? first : v;
-        l += lesser;
-    }
-}
-
 /* Give a run of `list` the order of `names`, which are those of the run. */
 static void reorder_run(uint32_t *list, uint32_t low, const uint16_t *names, uint32_t count,
                         uint32_t *temp)
@@ -316,38 +303,6 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
     }
 }
 
-/* ---- heap sort ----------------------------------------------------------------------------- */
-
-static void sift_down(const uint64_t *ties, uint16_t *a, uint32_t root, uint32_t n)
-{
-    for (;;) {
-        uint32_t child = root * 2 + 1, largest = root;
-        if (child < n && run_start(ties, a[largest]) < run_start(ties, a[child]))
-            largest = child;
-        if (child + 1 < n && run_start(ties, a[largest]) < run_start(ties, a[child + 1]))
-            largest = child + 1;
-        if (largest == root)
-            return;
-        uint16_t t = a[root];
-        a[root] = a[largest];
-        a[largest] = t;
-        root = largest;
-    }
-}
-
-/* The rules turn to this when parting goes badly: seldom, so it need not be fast. */
-static void heap_sort(const uint64_t *ties, uint16_t *a, uint32_t n)
-{
-    for (uint32_t root = n / 2; root-- > 0;)
-        sift_down(ties, a, root, n);
-    for (uint32_t last = n - 1; last > 0; last--) {
-        uint16_t t = a[0];
-        a[0] = a[last];
-        a[last] = t;
-        sift_down(ties, a, 0, last);
-    }
-}
-
 /* ---- the sort ---------------------------------------------------------------------------- */
 
 /* list[i] = list[names[i]] for the first n lanes, up to 64. */
@@ -422,7 +377,7 @@ static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
             return;
         }
         if (depth-- <= 0) {
-            heap_sort(s->ties, s->names + from, n);
+            heap_sort_shorts(s->ties, s->names + from, n);
             reorder_run(s->list, from, a, n, s->entries);
             return;
         }

@@ -63,3 +63,32 @@ void heap_sort_bytes(const uint8_t *rank, uint8_t *a, uint32_t n)
         sift_down_bytes(rank, a, 0, last);
     }
 }
+
+static void sift_down_shorts(const uint64_t *ties, uint16_t *a, uint32_t root, uint32_t n)
+{
+    for (;;) {
+        uint32_t child = root * 2 + 1, largest = root;
+        if (child < n && run_start(ties, a[largest]) < run_start(ties, a[child]))
+            largest = child;
+        if (child + 1 < n && run_start(ties, a[largest]) < run_start(ties, a[child + 1]))
+            largest = child + 1;
+        if (largest == root)
+            return;
+        uint16_t t = a[root];
+        a[root] = a[largest];
+        a[largest] = t;
+        root = largest;
+    }
+}
+
+void heap_sort_shorts(const uint64_t *ties, uint16_t *a, uint32_t n)
+{
+    for (uint32_t root = n / 2; root-- > 0;)
+        sift_down_shorts(ties, a, root, n);
+    for (uint32_t last = n - 1; last > 0; last--) {
+        uint16_t t = a[0];
+        a[0] = a[last];
+        a[last] = t;
+        sift_down_shorts(ties, a, 0, last);
+    }
+}

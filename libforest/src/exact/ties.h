@@ -63,8 +63,21 @@ static inline uint32_t median_name(uint32_t a, uint32_t b, uint32_t c)
     return max < c ? max : c > min ? c : min;
 }
 
+/* P3 of sort_avx512.c one by one, without a branch. */
+static inline void part_lesser_plainly(uint16_t *a, uint32_t left, uint32_t low)
+{
+    uint32_t l = 0;
+    for (uint32_t i = 0; i < left; i++) {
+        uint32_t v = a[i], first = a[l], lesser = v < low, change = (v ^ first) & -lesser;
+        a[i] = (uint16_t)(v ^ change);
+        a[l] = (uint16_t)(first ^ change);
+        l += lesser;
+    }
+}
+
 /* The rules' heap sort of names; of bytes, which compare as their `rank` does. sort_heap.c */
 void heap_sort_names(const uint64_t *ties, uint32_t *names, uint32_t n);
+void heap_sort_shorts(const uint64_t *ties, uint16_t *names, uint32_t n);
 void heap_sort_bytes(const uint8_t *rank, uint8_t *names, uint32_t n);
 
 #endif
