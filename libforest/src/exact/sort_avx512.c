@@ -298,7 +298,7 @@ static void part(const struct sorter *s, uint32_t from, uint32_t n, uint32_t low
         reorder_members(s->list, low, &q, left);
     } else {
         fill_front(a, left, high, lesser_end);
-        part_lesser_plainly(a, left, low);
+        part_lesser_shorts(a, left, low);
         reorder_run(s->list, low, a + (low - from), count, s->entries);
     }
 }

@@ -64,7 +64,7 @@ static inline uint32_t median_name(uint32_t a, uint32_t b, uint32_t c)
 }
 
 /* P3 of sort_avx512.c one by one, without a branch. */
-static inline void part_lesser_plainly(uint16_t *a, uint32_t left, uint32_t low)
+static inline void part_lesser_shorts(uint16_t *a, uint32_t left, uint32_t low)
 {
     uint32_t l = 0;
     for (uint32_t i = 0; i < left; i++) {
