@@ -290,19 +290,16 @@ static double get2_part(struct pair *pair, int me, void *ctx)
     void *h = ops.attach();
     size_t done = 0;
     int err = h ? 0 : -1;
-    int64_t begin = monotonic_ns();
+    int64_t begin = monotonic_ns(), ns = 0;
 
-    for (int pass = 0; pass < 2; pass++) { /* the first one warms up */
-        if (pass == 1)
-            pair_start(pair);
-        begin = monotonic_ns();
-        for (done = 0; done < job->n && !err; done++) {
+    while (done < job->n && !err && monotonic_ns() - begin < budget_ns) /* warms up */
+        err = get_one(h, done++, false);
+    pair_start(pair);
+    begin = monotonic_ns();
+    for (done = 0; ns < budget_ns && !err; ns = monotonic_ns() - begin)
+        for (int i = 0; i < 16 && !err; i++, done++)
             err = get_one(h, next_random(&x) % job->n, false);
-            if (done % 16 == 15 && monotonic_ns() - begin > budget_ns)
-                break;
-        }
-    }
-    double rate = (double)done * 1e9 / (double)(monotonic_ns() - begin);
+    double rate = (double)done * 1e9 / (double)(ns + !ns);
     if (h)
         ops.detach(h);
     return err ? -1.0 : rate;
