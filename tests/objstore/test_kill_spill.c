@@ -118,15 +118,16 @@ static void act_delete(struct objstore *s)
         CHILD_CHECK(objstore_delete(s, &id) == 0);
     }
 }
-/* Another died in the middle of it: at one of its points, chosen by `point`. */
-static long points_left;
+/* Another died in the middle of it: at its `dead_at`-th point, if there are so many. */
+static long points_left, dead_at;
+static bool is_dead;
 static void die_here(const char *name)
 {
     (void)name;
     if (--points_left == 0)
         raise(SIGKILL);
 }
-static void prepare_dead(struct objstore *s, void (*act)(struct objstore *), long point)
+static void prepare_dead(struct objstore *s, void (*act)(struct objstore *))
 {
     pid_t child = fork();
 
@@ -134,27 +135,23 @@ static void prepare_dead(struct objstore *s, void (*act)(struct objstore *), lon
     if (child == 0) {
         struct objstore *own = help_attach(s);
 
-        points_left = point;
+        points_left = dead_at;
         test_point = die_here;
         act(own);
         test_point = NULL;
         _exit(0);
     }
-    (void)help_wait(child);
+    is_dead = help_wait(child) == 128 + SIGKILL;
 }
 static void prepare_dead_spill(struct objstore *s)
 {
-    static long point;
-
     prepare_memory(s);
-    prepare_dead(s, act_spill, 20 + point++ % 60);
+    prepare_dead(s, act_spill);
 }
 static void prepare_dead_get(struct objstore *s)
 {
-    static long point;
-
     prepare_spilled(s);
-    prepare_dead(s, act_get, 10 + point++ % 40);
+    prepare_dead(s, act_get);
 }
 static void act_reap(struct objstore *s)
 {
@@ -167,16 +164,19 @@ struct scene {
     void (*act)(struct objstore *s);
     uint64_t from, to; /* these must be there afterwards */
     bool is_cache, opens;
+    long dead_from,
+        dead_to; /* sweeps: where another died, by default one after the other of these */
 };
 
 static const struct scene scenes[] = {
-    { "spill", prepare_memory, act_spill, 0, 7, false, false },
-    { "put, where others must be spilled", prepare_memory, act_put, 0, 7, false, false },
-    { "get what was spilled", prepare_spilled, act_get, 0, OBJECTS, false, false },
-    { "delete what was spilled", prepare_spilled, act_delete, 0, 4, false, false },
-    { "put, where others must be evicted", prepare_memory, act_put, 0, 0, true, false },
-    { "sweep after a death in spill", prepare_dead_spill, act_reap, 0, 7, false, true },
-    { "sweep after a death in restore", prepare_dead_get, act_reap, 0, OBJECTS, false, true },
+    { "spill", prepare_memory, act_spill, 0, 7, false, false, 0, 0 },
+    { "put, where others must be spilled", prepare_memory, act_put, 0, 7, false, false, 0, 0 },
+    { "get what was spilled", prepare_spilled, act_get, 0, OBJECTS, false, false, 0, 0 },
+    { "delete what was spilled", prepare_spilled, act_delete, 0, 4, false, false, 0, 0 },
+    { "put, where others must be evicted", prepare_memory, act_put, 0, 0, true, false, 0, 0 },
+    { "sweep after a death in spill", prepare_dead_spill, act_reap, 0, 7, false, true, 20, 80 },
+    { "sweep after a death in restore", prepare_dead_get, act_reap, 0, OBJECTS, false, true, 10,
+      50 },
 };
 enum { SCENES = sizeof scenes / sizeof *scenes };
 
@@ -267,7 +267,10 @@ static void disarm(void)
 
 static long kill_at_each(const struct scene *scene, struct objstore *s)
 {
+    long places = scene->dead_to - scene->dead_from;
+
     for (long k = 1;; k++) {
+        dead_at = places ? scene->dead_from + k % places : 0;
         scene->prepare(s);
         pid_t child = fork();
         if (child == 0) {
@@ -458,23 +461,40 @@ static int look(uint64_t n, void *ctx)
     return !is_good;
 }
 
+static bool step_through(struct act *a, struct objstore *s, uint64_t wanted, uint64_t *count)
+{
+    uint64_t steps = 0;
+
+    if (wanted) { /* how far apart? */
+        a->scene->prepare(s);
+        steps = step_each(act, NULL, a, 1);
+        if (!steps || !check(a->scene, s, dir))
+            return false;
+    }
+    a->scene->prepare(s);
+    steps = step_each(act, look, a, wanted && steps > wanted ? steps / wanted : 1);
+    *count += steps;
+    return steps > 0 && check(a->scene, s, dir);
+}
+
 static bool step_scene(const struct scene *scene, uint64_t wanted)
 {
     struct objstore *s = make(scene->is_cache);
     struct act a = { .scene = scene, .fd = objstore_fd(s) };
+    uint64_t count = 0, walks = 0;
+    bool is_good = true;
 
-    scene->prepare(s);
-    uint64_t count = step_each(act, NULL, &a, 1);
-    bool is_good = count > 0 && check(scene, s, dir);
-    if (is_good) {
-        scene->prepare(s);
-        a.mirror = wanted ? NULL : mirror_new(a.fd);
-        is_good = step_each(act, look, &a, wanted && count > wanted ? count / wanted : 1) > 0 &&
-                  check(scene, s, dir);
-        mirror_free(a.mirror);
-    }
-    printf("    %-40s %7llu instructions, %6llu looked after\n", scene->name,
-           (unsigned long long)count, (unsigned long long)a.looks);
+    a.mirror = wanted ? NULL : mirror_new(a.fd);
+    is_dead = false;
+    dead_at = wanted ? scene->dead_from : 1;
+    do {
+        is_good = step_through(&a, s, wanted, &count);
+        walks++;
+        dead_at++;
+    } while (is_good && !wanted && is_dead); /* of sweeps: each point where another may have died */
+    mirror_free(a.mirror);
+    printf("    %-36s %3llu walks, %8llu instructions, %6llu looked after\n", scene->name,
+           (unsigned long long)walks, (unsigned long long)count, (unsigned long long)a.looks);
     objstore_close(s);
     return is_good;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Spilling where io_uring is forbidden: from the beginning, as in many containers, and from some
- * moment on, as in a process that shuts itself into a sandbox. Each in a child of its own, as a
- * filter cannot be taken off again.
+ * moment on, as in a process that shuts itself into a sandbox; and where no write succeeds. Each in
+ * a child of its own, as a filter cannot be taken off again.
  */
 #include "help.h"
 #include "test.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -110,6 +111,56 @@ static int forbidden_later(const char *dir)
     return 0;
 }
 
+/* No file but that of the owner, which begins with a dot. */
+static bool is_empty_of_data(const char *dir)
+{
+    DIR *d = opendir(dir);
+    bool is_empty = d != NULL;
+
+    for (struct dirent *e; d && (e = readdir(d));)
+        is_empty &= e->d_name[0] == '.';
+    if (d)
+        closedir(d);
+    return is_empty;
+}
+
+/* No write succeeds: neither that of one file nor of the next, which is made meanwhile, goes through;
+ * all stays in memory as it was, and no file. */
+static int writes_refused(const char *dir)
+{
+    enum { MANY = 400 }; /* more than go into one file */
+    static unsigned char bytes[5000];
+    struct objstore *s = store_in(dir);
+    struct objstore_stats stats = { 0 };
+
+    for (uint64_t n = 0; n < MANY; n++) {
+        struct objstore_id id = help_id(n);
+
+        help_fill(bytes, sizeof bytes, n);
+        CHILD_CHECK(objstore_put(s, &id, bytes, sizeof bytes, NULL) == 0);
+    }
+    if (!forbid(SYS_io_uring_setup) || !forbid(SYS_pwritev))
+        return SKIPPED;
+    CHILD_CHECK(objstore_spill(s, 4 * OBJECT_BYTES) == -EPERM);
+    uint64_t used = help_used(s); /* with a table for so many pins, which is kept */
+    CHILD_CHECK(objstore_spill(s, 4 * OBJECT_BYTES) == -EPERM);
+    CHILD_CHECK(help_used(s) == used && help_is_sound(s));
+    CHILD_CHECK(objstore_stats(s, &stats) == 0 && stats.objects_spilled == 0);
+    CHILD_CHECK(is_empty_of_data(dir));
+    for (uint64_t n = 0; n < MANY; n++) {
+        struct objstore_id id = help_id(n);
+        struct objstore_view view;
+
+        CHILD_CHECK(objstore_get(s, &id, 0, &view) == 0);
+        CHILD_CHECK(view.size == sizeof bytes && help_is_filled(view.data, sizeof bytes, n));
+        objstore_release(s, &view);
+        CHILD_CHECK(objstore_delete(s, &id) == 0);
+    }
+    CHILD_CHECK(help_used(s) + MANY * sizeof bytes < used);
+    objstore_close(s);
+    return 0;
+}
+
 static void in_a_child(int (*act)(const char *))
 {
     char dir[] = "/tmp/objstore-sandbox-XXXXXX";
@@ -137,10 +188,16 @@ static void from_the_beginning(void)
     in_a_child(forbidden_first);
 }
 
+static void and_writing_too(void)
+{
+    in_a_child(writes_refused);
+}
+
 static void while_the_ring_is_in_use(void)
 {
     in_a_child(forbidden_later);
 }
 
 TESTS("spilling without io_uring", { "forbidden from the beginning", from_the_beginning },
-      { "forbidden while the ring is in use", while_the_ring_is_in_use })
+      { "forbidden while the ring is in use", while_the_ring_is_in_use },
+      { "where no write succeeds", and_writing_too })
