@@ -328,8 +328,9 @@ static void random_trees_equal_the_references(void)
 /*
  * Data too large for orders, so that trees begin feature by feature: many rows, of which ranges are
  * sorted by long names and then by short ones; and many features, of which a block holds few rows.
+ * And data of more rows than have ranks, of which a tree's are a block from the start.
  */
-static void try_large(uint32_t rows, uint32_t features, uint32_t visited)
+static void try_large(uint32_t rows, uint32_t features, uint32_t visited, bool has_orders)
 {
     struct data d = { .rows = rows, .features = features };
     struct grow_limits limits = { UINT32_MAX, 2, 1, visited, 0.0, 0.0, true };
@@ -346,7 +347,7 @@ static void try_large(uint32_t rows, uint32_t features, uint32_t visited)
         d.y[i] = (double)d.x[(size_t)i * features] + unit();
     reference_weights(below(2147483647u), true, NULL, rows, d.w);
     REQUIRE(prepare(&d));
-    CHECK(d.prep.orders == NULL);
+    CHECK((d.prep.orders != NULL) == has_orders);
     reference_grow(d.x, rows, features, d.y, d.w, 5, &limits, &expected);
     for (int loops = 0; loops < LEVELS; loops++) {
         struct grow_scratch *scratch = scratch_of(loops);
@@ -369,8 +370,9 @@ static void try_large(uint32_t rows, uint32_t features, uint32_t visited)
 static void large_trees_equal_the_references(void)
 {
     state = test_seed;
-    try_large(150000, 2, 2);
-    try_large(400, 20000, 30);
+    try_large(150000, 2, 2, false);
+    try_large(400, 20000, 30, false);
+    try_large(90000, 3, 3, true);
 }
 
 /* ---- errors ------------------------------------------------------------------------------ */
