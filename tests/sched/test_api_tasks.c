@@ -678,6 +678,14 @@ static void words(void)
     CU_ASSERT_STRING_EQUAL(wsched_strerror(-EOWNERDEAD), "a worker died in mid-task");
     CU_ASSERT_STRING_EQUAL(wsched_strerror(0), "no error");
     CHECK(wsched_strerror(-12345)[0] != 0);
+    /* Two numbers have no meaning on Linux; each other has words of its own. */
+    for (int e = 1; e < 134; e++) {
+        const char *words = wsched_strerror(-e);
+
+        CHECK(words == wsched_strerror(e) && words[0]);
+        for (int other = 0; other < e && strcmp(words, "unknown error"); other++)
+            CHECK(strcmp(words, wsched_strerror(-other)));
+    }
     CHECK_EQ(wsched_version(),
              WSCHED_VERSION_MAJOR * 10000 + WSCHED_VERSION_MINOR * 100 + WSCHED_VERSION_PATCH);
     CHECK(wsched_cpus() >= 1);
