@@ -2,14 +2,16 @@
 /*
  * A process may die after every single user instruction of every operation (scenes.c).
  *
- * Two ways, by ptrace. Real kills: two in each scene, or with STEPS=all after each instruction that
- * makes a system call or changes a byte of the store (step.h says why no other matters). And a walk
- * through all instructions with the process standing still after each, when the store is
+ * Two ways, by ptrace. Real kills: two in each scene, or with STEPS=all after each instruction
+ * that makes a system call or changes a byte of the store (step.h says why no other matters). And
+ * a walk through all instructions with the process standing still after each, when the store is
  * copied: nobody holds a lease's lock in the copy, so whoever opens it finds exactly what a death
  * at this instruction would leave, and must mend it. By default the walk looks after some of the
- * instructions of each scene, STEPS=n after about n. STEPS=all compares all bytes after every one, and
- * looks where any is not what it was at the last look: where none is, the store is the one that was
- * looked at already, as what a process holds elsewhere ends with it. So no instruction is left out.
+ * instructions of each scene, STEPS=n after about n. STEPS=all compares all bytes after every
+ * one, and looks where any is not what it was at the last look: where none is, the store is the
+ * one that was looked at already, as what a process holds elsewhere ends with it. So no
+ * instruction is left out. STEPS=all: 190,000 instructions, 15,000 looks and 1,200 kills in a
+ * minute of one processor.
  */
 #define _GNU_SOURCE
 #include "mirror.h"
@@ -119,8 +121,8 @@ static bool kill_at(struct act *a, struct objstore *store, const struct step_eff
     return false;
 }
 
-/* After each instruction with an effect (step.h); of a copy by one `rep`, which the walk has looked at
- * byte for byte, after some repetitions. */
+/* After each instruction with an effect (step.h); of a copy by one `rep`, which the walk has looked
+ * at byte for byte, after some repetitions. */
 static bool kill_at_each(struct act *a, struct objstore *store)
 {
     static struct step_effects effects;
@@ -243,6 +245,10 @@ static void kills_leave_every_state(void)
     bool is_left[BYTES + 1] = { false };
     int fd = memfd_create("known", MFD_CLOEXEC);
 
+#ifdef __SANITIZE_THREAD__
+    puts("    under ThreadSanitizer most instructions are not ours");
+    return;
+#endif
     if (!step_is_possible()) {
         puts("    no single-stepping here (ptrace); skipped");
         return;

@@ -10,11 +10,11 @@
  *               that submit and wait, or fork and join
  *   supervisor  while it sees to the death of a worker
  *
- * A walk notes the instructions with an effect: a system call, or a changed byte of the pool. A death
- * after any other leaves to everybody else exactly what the one before it left (step.h), so the kills are
- * after each of these: by default after some of each scene, STEPS=n about n; STEPS=all after every one,
- * of several walks, as a call goes not the same way each time; SCENE=word only scenes with that word in
- * their name.
+ * A walk notes the instructions with an effect: a system call, or a changed byte of the pool. A
+ * death after any other leaves to everybody else exactly what the one before it left (step.h), so
+ * the kills are after each of these: by default after some of each scene, STEPS=n about n; STEPS=all
+ * after every one, of several walks, as a call goes not the same way each time: 89,000 instructions,
+ * 820 kills, half a minute of one processor. SCENE=word: only scenes with that word in their name.
  */
 #include "fork_jobs.h"
 #include "guests.h"

@@ -33,18 +33,18 @@ uint64_t step_count(void (*act)(void *ctx), void *ctx);
 /*
  * Walk through once and call look(n, ctx) between instructions, while the child stands still:
  * what it would leave if it died now. Every `stride`-th only; a non-zero answer ends the walk.
- * With a stride of 1 there is no call between two instructions that surely write nothing but registers
- * and the stack. How many instructions there were; 0 if it failed or was ended.
+ * With a stride of 1 there is no call between two instructions that surely write nothing but
+ * registers and the stack. How many instructions there were; 0 if it failed or was ended.
  */
 uint64_t step_each(void (*act)(void *ctx), int (*look)(uint64_t n, void *ctx), void *ctx,
                    uint64_t stride);
 
 /*
- * Kills where they matter. An instruction that makes no system call and changes no byte of the shared
- * memory leaves to everybody else exactly what the one before it left: a death after either is the
- * same death. So, walk once, note the instructions that have an effect, and kill after each of these.
- * Which others work at the same time is not the same from run to run: what they changed is noted,
- * too, and an instruction may not be reached the next time (STEP_ENDED).
+ * Kills where they matter. An instruction that makes no system call and changes no byte of the
+ * shared memory leaves to everybody else exactly what the one before it left: a death after
+ * either is the same death. So, walk once, note the instructions that have an effect, and kill
+ * after each of these. Which others work at the same time is not the same from run to run: what
+ * they changed is noted, too, and an instruction may not be reached the next time (STEP_ENDED).
  *
  * An effect is found again without the steps before it: by its address, how often that was come to,
  * and the repetition of a `rep`. Elsewhere than on x86-64, each instruction has an effect, and is
@@ -58,8 +58,8 @@ struct step_effects {
     uint32_t count;
     struct step_effect of[STEP_EFFECTS];
 };
-/* changed(ctx): is the shared memory not as it was when this was called last? As step_count(), and adds
- * to *effects what is not in there. */
+/* changed(ctx): is the shared memory not as it was when this was called last? As step_count(), and
+ * adds to *effects what is not in there. */
 uint64_t step_record(struct step_effects *effects, void (*act)(void *ctx),
                      bool (*changed)(void *ctx), void *ctx);
 enum step_result step_kill_at(const struct step_effect *effect, void (*act)(void *ctx), void *ctx);
