@@ -283,7 +283,8 @@ static void start_visit(struct visit *v, struct grower *g, const struct rows_sta
                            .names = r->names,
                            .temp = r->temp,
                            .sort_room = r->sort_room,
-                           .narrow_rows = g->scratch->narrow_rows };
+                           .narrow_rows = g->scratch->narrow_rows,
+                           .few = &g->scratch->few };
     v->s = (struct search){ .n = n,
                             .min_samples_leaf = g->limits->min_samples_leaf,
                             .min_weight_leaf = g->limits->min_weight_leaf,

@@ -33,6 +33,7 @@ struct large {
     uint32_t *temp;       /* n and 2 * LARGE_PAD more */
     void *sort_room;      /* large_sort_bytes() */
     uint32_t narrow_rows; /* ranges of so many may be sorted by names of 16 bits */
+    const struct few_sorts *few; /* sort_few.h, or NULL */
 };
 
 /* What sort_large needs beyond that. */

@@ -22,7 +22,9 @@ void sort_ties_avx2(const struct block *b, uint32_t feature, const uint32_t *fro
                     uint32_t n);
 void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
                       uint32_t n);
+void sort_large_avx2(const struct large *l);
 void sort_large_avx512(const struct large *l);
+void rate_large_avx2(const struct large *l, const struct search *s, struct rated_cut *best);
 void rate_large_avx512(const struct large *l, const struct search *s, struct rated_cut *best);
 struct found estimate_avx512(const struct block *b, const struct search *s);
 struct found estimate_packed_avx2(const struct block *b, const struct search *s);

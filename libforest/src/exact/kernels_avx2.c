@@ -111,8 +111,8 @@ const struct kernels kernels_avx2 = {
     .small_rows = SMALL_ROWS,
     .small_bytes = small_bytes_avx2,
     .grow_small = grow_small_avx2,
-    .sort_large = sort_large_plain,
-    .rate_large = rate_large_plain,
+    .sort_large = sort_large_avx2,
+    .rate_large = rate_large_avx2,
 };
 
 #pragma GCC pop_options

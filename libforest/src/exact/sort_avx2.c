@@ -12,6 +12,7 @@
 
 #include "sort_bytes.h"
 #include "sort_few.h"
+#include "sort_names.h"
 #include "ties.h"
 #include "kernels.h"
 
@@ -423,7 +424,7 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
     for (;;) {
         uint32_t n = to - from;
         const uint16_t *a = s->names + from;
-        if (n <= SORT_FEW && depth >= (int)n) {
+        if (n <= SORT_FEW && depth >= (int)n && s->few) {
             sort_few(s, from, n);
             return;
         }
@@ -448,31 +449,26 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
     }
 }
 
-/* Names of the samples in the order `from`, by way of the place of each slot in the list. */
-static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n, uint16_t *place,
-                         uint16_t *names)
+void sort_names_avx2(const struct sort_room *room, uint32_t *list, const uint64_t *ties, uint32_t n,
+                     int depth)
 {
-#pragma GCC unroll 4
-    for (uint32_t i = 0; i < n; i++)
-        place[list[i] & 0xffff] = (uint16_t)i;
-#pragma GCC unroll 4
-    for (uint32_t i = 0; i < n; i++)
-        names[i] = place[from[i] & 0xffff];
+    struct sorter s = { .names = room->names,
+                        .temp = room->temp,
+                        .list = list,
+                        .entries = room->entries,
+                        .ties = ties,
+                        .few = room->few };
+    if (has_tie(ties, 0, n))
+        sort_range(&s, 0, n, depth);
 }
 
 void sort_ties_avx2(const struct block *b, uint32_t feature, const uint32_t *from, uint32_t *list,
                     uint32_t n)
 {
-    struct sorter s = { .names = (uint16_t *)b->temp,
-                        .temp = (uint16_t *)b->temp2,
-                        .list = list,
-                        .entries = b->temp3,
-                        .ties = b->ties,
-                        .few = b->few };
     (void)feature;
-    name_samples(from, list, n, s.names + b->stride, s.names);
-    if (has_tie(s.ties, 0, n))
-        sort_range(&s, 0, n, sort_depth(n));
+    struct sort_room room = { (uint16_t *)b->temp, (uint16_t *)b->temp2, b->temp3, b->few };
+    name_samples(from, list, n, room.names + b->stride, room.names);
+    sort_names_avx2(&room, list, b->ties, n, sort_depth(n));
 }
 
 #pragma GCC pop_options

@@ -25,11 +25,12 @@
  * P1 and P2 are compressions and expansions. For P3 it is enough to know how many lesser ones
  * pass between two equal ones. Ranges of up to 64 are sorted in a register: window_avx512.c.
  */
-#include "sort_avx512.h"
+#include "base/avx512.h"
 
 #ifdef HAVE_AVX512
 #include <string.h>
 
+#include "sort_names.h"
 #include "ties.h"
 #include "kernels.h"
 #include "window_avx512.h"
@@ -393,18 +394,6 @@ static void sort_range(struct sorter *s, uint32_t from, uint32_t to, int depth)
     }
 }
 
-/* Names of the samples in the order `from`, by way of the place of each slot in the list. */
-static void name_samples(const uint32_t *from, const uint32_t *list, uint32_t n, uint16_t *place,
-                         uint16_t *names)
-{
-#pragma GCC unroll 8
-    for (uint32_t i = 0; i < n; i++)
-        place[list[i] & 0xffff] = (uint16_t)i;
-#pragma GCC unroll 8
-    for (uint32_t i = 0; i < n; i++)
-        names[i] = place[from[i] & 0xffff];
-}
-
 void sort_names_avx512(const struct sort_room *room, uint32_t *list, const uint64_t *ties,
                        uint32_t n, int depth)
 {
@@ -426,7 +415,7 @@ void sort_ties_avx512(const struct block *b, uint32_t feature, const uint32_t *f
                       uint32_t n)
 {
     (void)feature;
-    struct sort_room room = { (uint16_t *)b->temp, (uint16_t *)b->temp2, b->temp3 };
+    struct sort_room room = { (uint16_t *)b->temp, (uint16_t *)b->temp2, b->temp3, NULL };
     name_samples(from, list, n, room.names + b->stride, room.names);
     sort_names_avx512(&room, list, b->ties, n, sort_depth(n));
 }
