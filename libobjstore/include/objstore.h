@@ -478,6 +478,12 @@ OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
  */
 OBJSTORE_CHECKED int64_t objstore_spill(struct objstore *store, uint64_t free_bytes);
 /*
+ * The directory that the store spills to, as an absolute path that ends with a zero byte.
+ *   -ENOENT  made without a spill_dir     -ERANGE  it is longer than `size` bytes with its end
+ *   -EBADMSG damaged                      -EINVAL  no path
+ */
+OBJSTORE_CHECKED int objstore_spill_dir(struct objstore *store, char *path, size_t size);
+/*
  * Read every spilled object's bytes back and compare them with their checksum, without bringing
  * them back. -EBADMSG: damaged; diag (may be NULL) names the object. And those of read(2).
  */

@@ -136,6 +136,25 @@ int64_t objstore_spill(struct objstore *s, uint64_t free_bytes)
     }
 }
 
+int objstore_spill_dir(struct objstore *s, char *path, size_t size)
+{
+    char dir[SPILL_DIR_MAX];
+    int err = handle_check(s);
+
+    if (err || !path)
+        return err ? err : -EINVAL;
+    if (!s->spill || s->spill->mode != SPILL_TO_FILES)
+        return -ENOENT;
+    memcpy(dir, s->spill->page->fixed.dir, sizeof dir); /* others may write to that page */
+    size_t length = strnlen(dir, sizeof dir);
+    if (length == sizeof dir)
+        return -EBADMSG;
+    if (length >= size)
+        return -ERANGE;
+    memcpy(path, dir, length + 1);
+    return 0;
+}
+
 int objstore_spill_orphans(const char *dir, bool remove, struct objstore_orphans *out)
 {
     return dir ? spill_owner_sweep(dir, false, remove, out) : -EINVAL;

@@ -10,6 +10,7 @@ for i in 1 2 3 4 5 6; do head -c 3000000 /dev/urandom >"$work/in$i"; done
 run 0 create --capacity 8M --spill "$work/files" $store
 for i in 1 2 3 4 5 6; do run 0 put --name "o$i" $store "$work/in$i"; done
 run 0 stat --json $store
+[ "$(json spill_dir)" = "$work/files" ] || fail "stat: $(cat "$work/out")"
 [ "$(json objects_sealed) $(json objects_spilled)" != "6 0" ] || fail "nothing was spilled"
 [ $(($(json objects_sealed) + $(json objects_spilled))) = 6 ] || fail "$(cat "$work/out")"
 run 0 ls --json --state spilled $store
@@ -72,7 +73,7 @@ run 1 doctor --json --spill-dir "$work/files"
 run 0 doctor --repair --spill-dir "$work/files"
 [ -z "$(ls -A "$work/files")" ] || fail "left: $(ls -A "$work/files")"
 run 0 doctor --spill-dir "$work/files"
-refused 3 "" doctor --spill-dir "$work/none"
+refused 3 "No such file or directory" doctor --spill-dir "$work/none"
 
 # --- a cache ---
 run 0 create --capacity 8M --cache $store

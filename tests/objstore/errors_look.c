@@ -119,6 +119,7 @@ static int in_child(void)
             objstore_stats(given.store, &stats),
             objstore_space(given.store, &space),
             objstore_leases(given.store, NULL, NULL),
+            objstore_spill_dir(given.store, data, 1),
             objstore_reap(given.store),
             objstore_verify(given.store, NULL),
         };

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "errors.h"
 #include "faults.h"
+#include "spill.h"
 
 #include <dirent.h>
 
@@ -117,12 +118,56 @@ static int orphans_nowhere(void)
     return objstore_spill_orphans(NULL, true, NULL);
 }
 
+static int dir_of_none(void)
+{
+    char path[8] = "as it is";
+    int err = objstore_spill_dir(given.store, path, sizeof path);
+
+    CHECK_EQ(memcmp(path, "as it is", sizeof path), 0);
+    return err;
+}
+
+static int dir_in_too_few_bytes(void)
+{
+    struct objstore *full = spilling_store();
+    char path[sizeof spill_dir] = "";
+
+    CHECK_EQ(objstore_spill_dir(full, path, strlen(spill_dir) + 1), 0);
+    CHECK_EQ(strcmp(path, spill_dir), 0);
+    int err = objstore_spill_dir(full, path, strlen(spill_dir));
+    end_spilling(full);
+    return err;
+}
+
+static int dir_overwritten(void)
+{
+    struct objstore *full = spilling_store();
+    char path[4096];
+
+    struct spill_fixed *fixed = &full->spill->page->fixed;
+    const struct spill_fixed was = *fixed;
+    memset(fixed->dir, 'x', sizeof fixed->dir);
+    int err = objstore_spill_dir(full, path, sizeof path);
+    *fixed = was;
+    end_spilling(full);
+    return err;
+}
+
+static int dir_nowhere(void)
+{
+    return objstore_spill_dir(given.store, NULL, 8);
+}
+
 const struct error_row errors_spill[] = {
     { "objstore_get", EBADMSG, get_cut },
     { "objstore_open", ENOTDIR, open_no_spill_dir },
     { "objstore_spill", ENOSPC, spill_full_disk },
     { "objstore_spill", EROFS, spill_read_only },
     { "objstore_spill", EOPNOTSUPP, spill_nowhere },
+    { "objstore_spill_dir", ENOENT, dir_of_none },
+    { "objstore_spill_dir", ERANGE, dir_in_too_few_bytes },
+    { "objstore_spill_dir", EBADMSG, dir_overwritten },
+    { "objstore_spill_dir", EINVAL, dir_nowhere },
     { "objstore_verify_spilled", EBADMSG, verify_cut },
     { "objstore_spill_orphans", EINVAL, orphans_nowhere },
     { NULL, 0, NULL },

@@ -43,14 +43,17 @@ static void emit_pieces(const struct objstore_space *space, struct emit *e)
 }
 
 /* A store that makes room by itself. */
-static void emit_spill(const struct objstore_stats *s, struct emit *e)
+static void emit_spill(struct objstore *store, const struct objstore_stats *s, struct emit *e)
 {
+    char dir[STORE_PATH_MAX];
     emit_bool(e, "is_cache", "cache", s->is_cache);
     if (s->is_cache) {
         emit_uint(e, "evictions", "objects evicted", s->evictions);
         emit_size(e, "evicted_bytes", "bytes evicted", s->evictions_bytes);
         return;
     }
+    int err = objstore_spill_dir(store, dir, sizeof dir);
+    emit_string(e, "spill_dir", "spills to", err ? objstore_strerror(err) : dir);
     emit_uint(e, "objects_spilled", "objects spilled", s->objects_spilled);
     emit_size(e, "spilled_bytes", "spilled", s->spilled_bytes);
     emit_size(e, "spill_file_bytes", "spill files", s->spill_file_bytes);
@@ -79,7 +82,7 @@ static int stat_store(struct objstore *store, const char *where, bool with_piece
     emit_uint(e, "objects_unsealed", "objects unsealed", s.objects_unsealed);
     emit_uint(e, "objects_deleted", "objects deleted", s.objects_deleted);
     if (s.can_spill || s.is_cache)
-        emit_spill(&s, e);
+        emit_spill(store, &s, e);
     emit_uint(e, "processes", "processes", s.processes);
     emit_uint(e, "deaths", "deaths", s.deaths);
     emit_uint(e, "free_runs", "free pieces", space.runs);
