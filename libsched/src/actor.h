@@ -99,6 +99,11 @@ int circle_await(struct wsched *p, const struct wanted *w);
 int circle_await_room(struct wsched *p, uint32_t place);
 void circle_leave(struct wsched *p); /* we sleep no more */
 
+/* ---- wsched_error.c ------------------------------------------------------------------------ */
+
+/* What a task failed with, in words: of the library's own errors its words, else errno's. */
+const char *task_strerror(int error);
+
 /* ---- look.c -------------------------------------------------------------------------------- */
 
 #define FAILURE_TEXT 192u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* look.c -- what one can see of a pool: statistics, causes of failures. */
-#define _GNU_SOURCE /* strsignal, strerrordesc_np */
+#define _GNU_SOURCE /* sigdescr_np */
 #include "actor.h"
 
 #include <stdio.h>
@@ -82,7 +82,7 @@ static void describe_error(const struct wsched *p, const struct cause *c, int er
                  again);
     else
         snprintf(text, FAILURE_TEXT, "%s%s failed: %s%s", before, kernel ? kernel : "",
-                 wsched_strerror(error), again);
+                 task_strerror(error), again);
 }
 
 void cause_describe(const struct wsched *p, const struct cause *c, int error, uint64_t born,

@@ -24,7 +24,7 @@ assert busy['running_seconds'] >= 0 and int(busy['task'], 16) > 0 and busy['pid'
 assert sum(r['finished'] for r in rows) == 6 and sum(r['failed'] for r in rows) == 1"
     run 0 ps --tasks "$1"
     [ "$(wc -l <"$work/out")" = 10 ] || fail "tasks: $(cat "$work/out")"
-    shows '^task +state +kernel +label ' ' blocked +quick ' ' failed +fail +no\. 6 .*Numerical argument' ' done +unlucky +no\. 5 +2 +4 '
+    shows '^task +state +kernel +label ' ' blocked +quick ' ' failed +fail +no\. 6 .*fail failed: Numerical argument' ' done +unlucky +no\. 5 +2 +4 '
     run 0 ps --tasks --json --state done --kernel quick "$1"
     json "assert len(rows) == 5 and all(r['result_bytes'] == 8 and r['state'] == 'done' for r in rows), rows"
     run 0 ps --tasks --json --limit 4 "$1"

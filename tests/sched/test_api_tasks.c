@@ -2,6 +2,7 @@
 /* What wsched.h promises about tasks, seen from outside: the shared library alone. */
 #include "kit.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -165,7 +166,17 @@ static void reports_a_kernels_error(void)
     CHECK(failure.pid > 0);
     CU_ASSERT_STRING_EQUAL(failure.kernel, "fail");
     CU_ASSERT_STRING_EQUAL(failure.text, "fail failed: No space left on device");
-    CHECK_EQ(kit_wait(pool, kit_submit(pool, "fail", &odd, sizeof odd)), -EPROTO);
+    f = kit_submit(pool, "fail", &odd, sizeof odd);
+    CHECK_EQ(kit_wait(pool, f), -EPROTO);
+    REQUIRE_OK(wsched_failure(pool, f, &failure));
+    CU_ASSERT_STRING_EQUAL(
+        failure.text,
+        "fail failed: it returned what is no negative errno value, or did not sync");
+    err = -EBADMSG; /* of something else than the pool */
+    f = kit_submit(pool, "fail", &err, sizeof err);
+    CHECK_EQ(kit_wait(pool, f), -EBADMSG);
+    REQUIRE_OK(wsched_failure(pool, f, &failure));
+    CU_ASSERT_STRING_EQUAL(failure.text, "fail failed: Bad message");
     f = kit_submit(pool, "add", NULL, 0);
     CHECK_EQ(kit_wait(pool, f), 0);
     CHECK_EQ(wsched_failure(pool, f, &failure), -ENOENT);
@@ -675,7 +686,11 @@ static void two_pools_at_once(void)
 
 static void words(void)
 {
-    CU_ASSERT_STRING_EQUAL(wsched_strerror(-EOWNERDEAD), "a worker died in mid-task");
+    CU_ASSERT_STRING_EQUAL(wsched_strerror(-EOWNERDEAD),
+                           "a worker died in mid-task, or the actor has ended");
+    CU_ASSERT_STRING_EQUAL(wsched_strerror(EXDEV), "the pool lives in another PID namespace");
+    CU_ASSERT_STRING_EQUAL(wsched_strerror(-ENOTDIR), "Not a directory");
+    CHECK(wsched_strerror(INT_MIN)[0] != 0);
     CU_ASSERT_STRING_EQUAL(wsched_strerror(0), "no error");
     CHECK(wsched_strerror(-12345)[0] != 0);
     /* Two numbers have no meaning on Linux; each other has words of its own. */

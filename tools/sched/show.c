@@ -214,6 +214,10 @@ void show_resources(struct emit *e, struct wsched *pool)
 
 void show_task(struct emit *e, struct wsched *pool, const struct wsched_task_info *t, uint64_t now)
 {
+    struct wsched_failure failure = { .text = "" };
+
+    if (t->error && wsched_failure(pool, t->task, &failure)) /* it was given back this moment */
+        snprintf(failure.text, sizeof failure.text, "%s", wsched_strerror(t->error));
     emit_row(e);
     emit_task_id(e, "task", "task", t->task.v);
     emit_string(e, "state", "state", show_task_state(t->state));
@@ -230,7 +234,7 @@ void show_task(struct emit *e, struct wsched *pool, const struct wsched_task_inf
     emit_size(e, "payload_bytes", "payload", t->payload_size);
     emit_size(e, "result_bytes", "result", t->result_size);
     emit_task_id(e, "parent", "parent", t->parent.v);
-    emit_string(e, "error", "error", t->error ? wsched_strerror(t->error) : "");
+    emit_string(e, "error", "error", failure.text);
     emit_bool(e, "asked_to_stop", NULL, t->is_asked_to_stop);
     emit_bool(e, "released", NULL, t->is_released);
     emit_row_end(e);
