@@ -2,12 +2,16 @@
 /*
  * cmd_spill.c -- make room ahead of those who will need it: once, or with --watch again and again.
  * Nobody depends on it: without it whoever needs room makes it himself.
+ *
+ * A look costs more the larger the store is. So a watcher looks again when something was sealed or
+ * deleted, and PAUSE_MS later at the earliest. It subscribes only while it sleeps: of the writers
+ * one in PAUSE_MS has to tell it something. What comes back from a file tells nobody: QUIET_MS.
  */
 #include "cmd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "args.h"
 #include "emit.h"
@@ -15,10 +19,12 @@
 #include "store.h"
 #include "tool.h"
 
+#define PAUSE_MS 250  /* between two looks, at least; and how long a signal may go unnoticed */
+#define QUIET_MS 5000 /* at most */
+
 struct spill {
     const char *where;
     uint64_t target; /* bytes to be free; 0: an eighth of the capacity */
-    double interval;
     bool watch, json;
 };
 
@@ -44,38 +50,66 @@ static void tell(const struct spill *sp, struct objstore *store, int64_t freed)
     fflush(stdout);
 }
 
+/* Until something happens, or an interrupt, or it has been long enough. */
+static void wait_for_change(struct objstore_events *events)
+{
+    struct objstore_event event;
+    for (int slept = 0; slept < QUIET_MS && !interrupt_pending(); slept += PAUSE_MS)
+        if (objstore_events_next(events, &event, 1, PAUSE_MS) != -ETIMEDOUT)
+            return;
+}
+
+static int look(const struct spill *sp, struct objstore *store, uint64_t target, int64_t *freed)
+{
+    *freed = objstore_spill(store, target);
+    if (*freed == -EOPNOTSUPP) {
+        complain(sp->where, "it does not spill (made without --spill and --cache)");
+        return EXIT_CANNOT;
+    }
+    if (*freed < 0 && !sp->watch)
+        return store_cannot(sp->where, "cannot spill", (int)*freed);
+    if (*freed < 0) /* perhaps the disk has room again later */
+        complain(sp->where, "cannot spill (%s)", objstore_strerror((int)*freed));
+    else if (*freed || !sp->watch)
+        tell(sp, store, *freed);
+    return EXIT_OK;
+}
+
+static int watch(const struct spill *sp, struct objstore *store, uint64_t target)
+{
+    interrupt_watch();
+    while (!interrupt_pending()) {
+        struct objstore_events *events;
+        int64_t freed;
+        int err = objstore_events_open(store, &events); /* before the look: nothing is missed */
+        if (err)
+            return store_cannot(sp->where, "cannot subscribe", err);
+        int code = look(sp, store, target, &freed);
+        if (!code && freed <= 0)
+            wait_for_change(events);
+        objstore_events_close(events);
+        if (code)
+            return code;
+        if (!interrupt_pending())
+            (void)poll(NULL, 0, PAUSE_MS); /* a signal ends it, too */
+    }
+    return interrupt_exit_code();
+}
+
 static int spill(const struct spill *sp, struct objstore *store)
 {
-    struct timespec pause = { (time_t)sp->interval,
-                              (long)((sp->interval - (double)(time_t)sp->interval) * 1e9) };
     struct objstore_stats s;
+    int64_t freed;
     int err = objstore_stats(store, &s);
     if (err)
         return store_cannot(sp->where, "cannot look at it", err);
     uint64_t target = sp->target ? sp->target : s.capacity_bytes / 8;
-    if (sp->watch)
-        interrupt_watch();
-    do {
-        int64_t freed = objstore_spill(store, target);
-        if (freed == -EOPNOTSUPP) {
-            complain(sp->where, "it does not spill (made without --spill and --cache)");
-            return EXIT_CANNOT;
-        }
-        if (freed < 0 && !sp->watch)
-            return store_cannot(sp->where, "cannot spill", (int)freed);
-        if (freed < 0) /* perhaps the disk has room again later */
-            complain(sp->where, "cannot spill (%s)", objstore_strerror((int)freed));
-        else if (freed || !sp->watch)
-            tell(sp, store, freed);
-        if (sp->watch)
-            nanosleep(&pause, NULL);
-    } while (sp->watch && !interrupt_pending());
-    return sp->watch ? interrupt_exit_code() : EXIT_OK;
+    return sp->watch ? watch(sp, store, target) : look(sp, store, target, &freed);
 }
 
 int cmd_spill(int argc, char **argv)
 {
-    struct spill sp = { .interval = 0.25 };
+    struct spill sp = { 0 };
     const struct arg_option table[] = {
         { "free", 'f', ARG_SIZE, &sp.target, "SIZE", "until so much is free (default: an eighth)",
           .min = 1 },
@@ -85,8 +119,9 @@ int cmd_spill(int argc, char **argv)
     };
     struct arg_command command = {
         .usage = "[options] STORE",
-        .text = "Make room in a store now, so that nobody has to wait for it later: move its coldest\n"
-                "objects to its spill files, or, in a cache, remove them.\n",
+        .text =
+            "Make room in a store now, so that nobody has to wait for it later: move its coldest\n"
+            "objects to its spill files, or, in a cache, remove them.\n",
         .options = table,
         .words = &sp.where,
         .words_min = 1,
