@@ -2,9 +2,9 @@
 /*
  * store.h -- one process's attachment: its mappings, its lease, its private hints.
  *
- * The file is mapped twice. `ctl` and `data` lie in a mapping that may be written, which creators
- * fill their objects through; `view` is the same file PROT_READ, which every view points into.
- * A read-only handle has the second only, and its `ctl` points there.
+ * The file is mapped twice: `rw` may be written, and creators fill their objects through it; `view`
+ * is the same file PROT_READ, and every view points into it. A read-only handle has the second only,
+ * and `header` and its like point there.
  */
 #ifndef OBJSTORE_STORE_H
 #define OBJSTORE_STORE_H
