@@ -6,7 +6,7 @@
  * maker that dies leaves nothing, and who opens a name never meets a half-made store. Where the
  * file system has no O_TMPFILE the file is made under a name nobody asks for.
  */
-#define _GNU_SOURCE /* O_TMPFILE, fallocate, memfd_create */
+#define _GNU_SOURCE /* O_TMPFILE, fallocate, memfd_create, strerrordesc_np */
 #include "file.h"
 #include "durable.h"
 #include "futex.h"
@@ -23,8 +23,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-#define NAME_LENGTH_MAX 200
 
 void diag_set(struct objstore_diag *diag, const char *format, ...)
 {
@@ -52,7 +50,7 @@ int file_resolve(const char *where, struct file_name *name)
         return -ENAMETOOLONG;
     name->is_ours = !strchr(where, '/');
     if (name->is_ours) {
-        if (where[0] == '.' || length > NAME_LENGTH_MAX)
+        if (where[0] == '.' || length > FILE_NAME_MAX)
             return where[0] == '.' ? -EINVAL : -ENAMETOOLONG;
         int n = user_dir(name->dir, sizeof name->dir);
         memcpy(name->path, name->dir, (size_t)n);
@@ -277,6 +275,8 @@ int file_make(const char *dir, const struct geometry *g, uint32_t mode, uint32_t
     int fd = file_nameless(dir);
     int err = fd < 0 ? fd : fill(fd, g, mode, flags, diag);
 
+    if (fd < 0 && dir)
+        diag_set(diag, "the directory %.150s: %s", dir, strerrordesc_np(-fd));
     if (!err && !dir) /* nobody can take reserved bytes away any more */
         (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
     if (err && fd >= 0) {

@@ -10,6 +10,8 @@
 #include "layout.h"
 #include "objstore.h"
 
+#define FILE_NAME_MAX 200 /* bytes of a store's name */
+
 struct file_name {
     char path[PATH_MAX];
     char dir[PATH_MAX];
@@ -33,7 +35,6 @@ int file_make(const char *dir, const struct geometry *g, uint32_t mode, uint32_t
 int file_nameless(const char *dir);
 /* Give such a file a name. If it could not be made without one, the hidden name stays, too. */
 int file_link(int fd, const char *path);
-void file_unlink_hidden(int fd);
 /* Where the file is, as far as its descriptor tells; does that path mean this file? */
 int file_path(int fd, char path[PATH_MAX]);
 bool file_is(const char *path, int fd);

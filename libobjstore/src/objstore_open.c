@@ -369,6 +369,8 @@ static int open_named(const struct file_name *name, const struct objstore_option
         if (err != -ENOENT && o->flags & OBJSTORE_EXCLUSIVE) {
             if (!err)
                 objstore_close(*out);
+            if (err == -EPROTO)
+                diag_set(diag, "something that is no store has this name");
             err = err && err != -EPROTO && err != -EBADMSG ? err : -EEXIST;
             break;
         }
@@ -395,8 +397,10 @@ int objstore_open(const char *where, const struct objstore_options *opts, struct
     struct objstore_diag said = { "" };
     int err = out ? read_options(opts, &o) : -EINVAL;
 
-    if (!err && where)
-        err = file_resolve(where, &name);
+    if (!err && where && (err = file_resolve(where, &name)))
+        diag_set(&said,
+                 "a name has 1 to %d bytes, no '/', no '.' in front; a path ends in a file's name",
+                 FILE_NAME_MAX);
     if (!err && !where && o.flags & OBJSTORE_READ_ONLY)
         err = -EINVAL;
     if (!err)

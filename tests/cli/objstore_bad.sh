@@ -50,8 +50,12 @@ refused 2 "name no objects then" dump --name x $store thing
 refused 3 "no such store*objstore ls" ls $store
 refused 3 "no such store" ls "$work/none"
 refused 3 "no such store" put $store "$work/small"
-refused 3 "cannot make the store" create ''
-refused 3 "cannot make the store" create "$work/no/such/folder"
+refused 3 "cannot make the store (a name has 1 to " create ''
+refused 3 "a name has 1 to " create ..
+refused 3 "a path ends in a file's name" ls "$work/"
+refused 3 "(the directory $work/no/such: No such file or directory)" create "$work/no/such/folder"
+refused 3 "something that is no store has this name" create "$work"
+refused 3 "something that is no store has this name" create "$work/small"
 (cd "$work" && : >$store && refused 3 "for the file in this directory write ./$store" ls $store
  exit $failures) || fail "no hint for a file in this directory"
 refused 3 "no such store" verify $store

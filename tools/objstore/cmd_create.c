@@ -88,7 +88,7 @@ int cmd_create(int argc, char **argv)
     int err = objstore_open(where, &options, &store, &diag);
     if (err == -ENOSPC)
         return complain_of_room(where, options.capacity_bytes);
-    if (err == -EEXIST) {
+    if (err == -EEXIST && !strcmp(store_detail(err, &diag), objstore_strerror(err))) {
         complain(where, "there is one already; 'objstore destroy %s' removes it", where);
         return EXIT_CANNOT;
     }

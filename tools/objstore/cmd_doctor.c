@@ -92,8 +92,10 @@ static int examine_spill_dir(struct doctor *d, const char *dir)
 {
     struct objstore_orphans gone;
     int err = objstore_spill_orphans(dir, d->repair, &gone);
-    if (err)
-        return store_cannot(dir, "cannot look into it", err);
+    if (err) {
+        complain(dir, "cannot look into it (%s)", strerror(-err));
+        return EXIT_CANNOT;
+    }
     if (!gone.stores)
         return EXIT_OK;
     d->found++;
