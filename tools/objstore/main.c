@@ -22,7 +22,7 @@ static const struct command commands[] = {
     { "events", "tell of seals and deletes as they happen", cmd_events },
     { "leases", "list the processes that are attached", cmd_leases },
     { "verify", "check a whole store for damage", cmd_verify },
-    { "doctor", "show what the dead left behind, and remove it", cmd_doctor },
+    { "doctor", "show what the dead left behind; --repair removes it", cmd_doctor },
     { "dump", "write objects as a stream", cmd_dump },
     { "load", "make the objects of such a stream", cmd_load },
     { "spill", "make room ahead of need", cmd_spill },

@@ -18,7 +18,7 @@ static const struct command commands[] = {
     { "trace", "draw which worker ran what, and when", cmd_trace },
     { "deaths", "list which workers died, and of what", cmd_deaths },
     { "verify", "check a whole pool for damage", cmd_verify },
-    { "doctor", "say what is wrong, and remove dead pools", cmd_doctor },
+    { "doctor", "say what is wrong; --repair removes dead pools", cmd_doctor },
     { "serve", "open a pool with the kernels of a plug-in", cmd_serve },
     { "worker", "work for a pool, with the kernels of a plug-in", cmd_worker },
 };
