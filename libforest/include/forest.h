@@ -448,9 +448,10 @@ FOREST_CHECKED int forest_predict_trees(const struct forest *model, const struct
  * target that, with all smaller ones, has that share of the weight. Every row of the sample counts
  * once in each tree, drawn for it or not. A row whose leaves hold none of the sample gets NaN.
  * Takes 4 bytes a node, and 8 a tree and row of the sample. Source: N. Meinshausen, "Quantile
- * Regression Forests", JMLR 7, 2006. -EINVAL  a classification forest; another number of columns;
- * no sample, or 2^31 rows; y not finite; a quantile out of range, or none     -ENOMEM     and the
- * executor's own
+ * Regression Forests", JMLR 7, 2006.
+ *   -EINVAL  a classification forest; another number of columns; no sample, or 2^31 rows; y not
+ *            finite; a quantile out of range, or none
+ *   -ENOMEM  and the executor's own
  */
 FOREST_CHECKED int forest_predict_quantiles(const struct forest *model,
                                             const struct forest_matrix *sample, const double *y,

@@ -46,7 +46,8 @@ int cmd_serve(int argc, char **argv)
     struct arg_command command = {
         .usage = "[options] --plugin LIB.so NAME",
         .text =
-            "Open a pool, or a path if there is a '/' in the name, whose workers run the kernels\n"
+            "Open a pool of that name (or path, if there is a '/' in it) whose workers run the "
+            "kernels\n"
             "of a plug-in; programs join it with wsched_join(), workers with 'sched worker'. It\n"
             "ends with SIGINT or SIGTERM. The plug-in exports 'const struct wsched_kernel\n"
             "wsched_plugin_kernels[]', which ends with a name that is NULL.\n",
