@@ -58,7 +58,7 @@ static bool was_just_copied_to(struct copies *recent, const void *to, size_t siz
 /* ---- ways ------------------------------------------------------------------------------------ */
 
 #if defined(__x86_64__)
-#define TRY_AGAIN 8192u /* copies */
+#define TRY_AGAIN 8192u                 /* copies */
 #define TRIAL_BYTES ((size_t)256 << 10) /* of a longer copy: it has room for several */
 
 /* relaxed, all: advice to threads of this process. Which way to go, and is it a trial? */

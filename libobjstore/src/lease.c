@@ -124,7 +124,7 @@ static int lease_start(struct objstore *s, uint32_t number, uint64_t word)
     (void)proc_stat(getpid(), &start_time, &state); /* 0 if /proc does not say: for people only */
     au64_store_relaxed(&lease->pid, (uint64_t)getpid()); /* relaxed: A1 publishes */
     au64_store_relaxed(&lease->start_time, start_time);
-    au64_store_relaxed(&lease->heir, 0); /* relaxed: likewise */
+    au64_store_relaxed(&lease->heir, 0);       /* relaxed: likewise */
     au64_store_relaxed(&lease->subscribed, 0); /* relaxed: A1 publishes */
     raise_used(s, (uint64_t)number + 1);
     POINT("lease: filled in, still free");

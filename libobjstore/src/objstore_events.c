@@ -49,8 +49,7 @@ static void look(const struct objstore *s, const struct hint *hint, uint64_t num
 
     memset(out, 0, sizeof *out);
     memcpy(out->id.bytes, hint->key.id, sizeof out->id.bytes);
-    out->kind =
-        !err && word_is_sealed(word) ? OBJSTORE_EVENT_SEALED : OBJSTORE_EVENT_DELETED;
+    out->kind = !err && word_is_sealed(word) ? OBJSTORE_EVENT_SEALED : OBJSTORE_EVENT_DELETED;
     out->number = number;
 }
 

@@ -127,8 +127,7 @@ static void reap_slot(struct objstore *s, const struct graves *graves, uint32_t 
 }
 
 /* D2 is done. What stays goes into `memory`, if that is not NULL. */
-static uint32_t look_at_all(struct objstore *s, uint64_t looked, uint64_t left,
-                            struct left *memory)
+static uint32_t look_at_all(struct objstore *s, uint64_t looked, uint64_t left, struct left *memory)
 {
     uint32_t freed = 0, stay = 0, slots = slots_in_use(s);
 

@@ -72,7 +72,8 @@ static void emit_store(struct emit *e, const char *name)
     if (!err) {
         emit_size(e, "capacity_bytes", "capacity", s.capacity_bytes);
         emit_size(e, "used_bytes", "used", s.used_bytes);
-        emit_uint(e, "objects", "objects", s.objects_sealed + s.objects_unsealed + s.objects_spilled);
+        emit_uint(e, "objects", "objects",
+                  s.objects_sealed + s.objects_unsealed + s.objects_spilled);
         emit_uint(e, "processes", "processes", s.processes);
     } else {
         for (const char *const *title =
@@ -119,8 +120,8 @@ int cmd_ls(int argc, char **argv)
         OPT_FLAG("bytes", 'b', &ls.bytes, "sizes in bytes"),
         OPT_FLAG("full", 'f', &ls.full_ids, "all 32 digits of the ids"),
         OPT_TEXT("name", 'n', &ls.objects.name_glob, "GLOB", "only objects with such a name: 'x*'"),
-        { "state", 's', ARG_CHOICE, &ls.state, "STATE", "only unsealed, sealed, deleted or spilled objects",
-          .choices = describe_states },
+        { "state", 's', ARG_CHOICE, &ls.state, "STATE",
+          "only unsealed, sealed, deleted or spilled objects", .choices = describe_states },
         { "dtype", 'd', ARG_CHOICE, &ls.dtype, "TYPE", "only objects of this element type",
           .choices = describe_dtypes },
         OPT_TEXT("tag", 't', &ls.objects.filter.tag, "TEXT", "only objects with this tag"),

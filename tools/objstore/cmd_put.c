@@ -71,9 +71,8 @@ static int complain_of_room(const struct put *p, uint64_t size, bool is_at_least
     if (objstore_stats(p->store, &s))
         return store_cannot(p->where, "no room", -ENOSPC);
     complain(p->where, "no room for %s%s of %s (largest free piece %s, capacity %s)",
-             is_at_least ? "more than " : "", human_size(size, need),
-             input(p), human_size(s.largest_free_bytes, have),
-             human_size(s.capacity_bytes, all));
+             is_at_least ? "more than " : "", human_size(size, need), input(p),
+             human_size(s.largest_free_bytes, have), human_size(s.capacity_bytes, all));
     return EXIT_CANNOT;
 }
 

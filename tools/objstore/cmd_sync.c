@@ -31,8 +31,9 @@ static void warn_of_memory(const struct objstore *store, const char *where)
 {
     struct statfs s;
     if (!fstatfs(objstore_fd(store), &s) && (s.f_type == TMPFS_MAGIC || s.f_type == RAMFS_MAGIC))
-        complain(where, "it is in memory (tmpfs), which no file in it outlives; only a store on a disk "
-                        "outlives the machine: 'objstore create ./NAME'");
+        complain(where,
+                 "it is in memory (tmpfs), which no file in it outlives; only a store on a disk "
+                 "outlives the machine: 'objstore create ./NAME'");
 }
 
 int cmd_sync(int argc, char **argv)

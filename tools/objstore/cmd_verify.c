@@ -68,7 +68,8 @@ int cmd_verify(int argc, char **argv)
         store_complain(where, err, &diag);
     if (err && !is_unsound)
         return EXIT_CANNOT;
-    uint64_t objects = s.objects_sealed + s.objects_unsealed + s.objects_deleted + s.objects_spilled;
+    uint64_t objects =
+        s.objects_sealed + s.objects_unsealed + s.objects_deleted + s.objects_spilled;
     char took[HUMAN_TEXT];
     if (json) {
         struct emit e;

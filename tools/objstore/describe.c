@@ -24,8 +24,7 @@ static const struct {
 
 const char *const describe_dtypes[] = { "bytes",  "int8",  "uint8",  "int16",   "uint16",  "int32",
                                         "uint32", "int64", "uint64", "float32", "float64", NULL };
-const char *const describe_states[] = { "unsealed", "sealed", "deleted", "spilled",
-                                         NULL };
+const char *const describe_states[] = { "unsealed", "sealed", "deleted", "spilled", NULL };
 
 const char *describe_state(uint32_t state)
 {

@@ -91,10 +91,10 @@ int cmd_ps(int argc, char **argv)
     };
     struct arg_command command = {
         .usage = "[options] POOL",
-        .text =
-            "List who takes part in a pool (workers, guests, actors): what each is and runs, since\n"
-            "when, and what it has done so far; or with --tasks the tasks that exist, or with\n"
-            "--actors the actors.\n",
+        .text = "List who takes part in a pool (workers, guests, actors): what each is and runs, "
+                "since\n"
+                "when, and what it has done so far; or with --tasks the tasks that exist, or with\n"
+                "--actors the actors.\n",
         .options = table,
         .words = &where,
         .words_min = 1,

@@ -50,7 +50,8 @@ static void emit_load(FILE *out, struct wsched *pool, const struct wsched_info *
         bar[b] = b < (int)(share * BAR_WIDTH + 0.5) ? '#' : '.';
     bar[BAR_WIDTH] = 0;
     fprintf(out, "[%s] %u of %u workers run  pending %llu  blocked %llu  kept %llu of %u slots\n",
-            bar, load.busy, load.workers, (unsigned long long)i->pending, (unsigned long long)i->blocked,
+            bar, load.busy, load.workers, (unsigned long long)i->pending,
+            (unsigned long long)i->blocked,
             (unsigned long long)(i->done + i->failed + i->cancelled), i->task_capacity);
 }
 

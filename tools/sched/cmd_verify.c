@@ -19,9 +19,9 @@ int cmd_verify(int argc, char **argv)
     };
     struct arg_command command = {
         .usage = "[options] POOL",
-        .text =
-            "Check a whole pool: tasks, queues, jobs, workers, events, actors. It may go on working\n"
-            "meanwhile. Exit code 1: damaged.\n",
+        .text = "Check a whole pool: tasks, queues, jobs, workers, events, actors. It may go on "
+                "working\n"
+                "meanwhile. Exit code 1: damaged.\n",
         .options = table,
         .words = &where,
         .words_min = 1,
