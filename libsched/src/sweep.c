@@ -293,6 +293,17 @@ static void forget_notes(struct wsched *p, uint32_t seat)
     au64_store_release(&p->seats[seat].awaits, 0);
 }
 
+/* The tasks that the dead ran are settled: now what else they left in the pool. */
+static void sweep_pool(struct wsched *p, struct sweep *s, int status)
+{
+    fork_sweep(p, s->seats);
+    POINT("sweep: tasks settled, table not swept");
+    deps_sweep(p, s->seats);
+    POINT("sweep: blocks swept, table not");
+    sweep_table(p, s, status);
+    streams_sweep(p);
+}
+
 void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t culprit)
 {
     static struct sweep s; /* the supervisor has one thread */
@@ -304,12 +315,7 @@ void sweep_seat(struct wsched *p, uint32_t seat, pid_t pid, int status, uint64_t
     park_forget(p, seat);
     settle_notes(p, &s, 0, seat, pid, status, culprit ? culprit : s.foreign);
     wake_in_its_place(p);
-    fork_sweep(p, s.seats);
-    POINT("sweep: tasks settled, table not swept");
-    deps_sweep(p, s.seats);
-    POINT("sweep: blocks swept, table not");
-    sweep_table(p, &s, status);
-    streams_sweep(p);
+    sweep_pool(p, &s, status);
     forget_notes(p, seat);
     actors_sweep_seat(p, seat, pid);
     actors_look_for_lost(p);
@@ -350,12 +356,7 @@ void sweep_everything(struct wsched *p, const pid_t *pids, const uint64_t guests
                              : identity_pid(au64_load_acquire(&p->seats[seat].identity)),
                      is_crew ? status : UNKNOWN_STATUS, s.foreign);
     }
-    fork_sweep(p, s.seats);
-    POINT("sweep: tasks settled, table not swept");
-    deps_sweep(p, s.seats);
-    POINT("sweep: blocks swept, table not");
-    sweep_table(p, &s, status);
-    streams_sweep(p);
+    sweep_pool(p, &s, status);
     for (uint32_t seat = 0; seat < p->seat_count; seat++)
         if (seats_have(s.seats, seat)) {
             forget_notes(p, seat);
