@@ -157,7 +157,7 @@ static bool open_block(struct objstore *s, uint32_t slot, uint32_t block, uint32
     return claimed;
 }
 
-bool block_is_empty(const struct objstore *s, uint32_t block)
+static bool is_empty(const struct objstore *s, uint32_t block)
 {
     uint64_t word = au64_load_acquire(&s->block_words[block]); /* E1 */
 
@@ -203,7 +203,7 @@ uint32_t blocks_retire_empty(struct objstore *s, uint32_t slot)
     uint32_t retired = 0;
 
     for (uint32_t block = 0; block < s->geo.blocks; block++)
-        if (block_is_empty(s, block))
+        if (is_empty(s, block))
             retired += retire_block(s, slot, block);
     return retired;
 }

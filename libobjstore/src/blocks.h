@@ -50,7 +50,6 @@ void cells_release(struct objstore *s, struct cache *c, uint32_t slot, const str
 uint32_t blocks_retire_empty(struct objstore *s, uint32_t slot);
 /* Finish or undo what `slot` had begun with its block, and clear its extent. */
 void block_settle(struct objstore *s, uint32_t slot, uint32_t block);
-bool block_is_empty(const struct objstore *s, uint32_t block);
 bool blocks_undecided(struct objstore *s);
 /* A sweep: tell everybody which blocks have free cells. */
 void blocks_hint_all(struct objstore *s);

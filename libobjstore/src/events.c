@@ -151,6 +151,13 @@ static bool tell_once(struct objstore *s, uint64_t first, uint64_t generation, s
            au64_cas_acq_rel(&cells[0], &seen, told); /* R4 */
 }
 
+/* What was told may be less than what happened: subscribers must list again. */
+static void lose(struct objstore *s)
+{
+    au64_add_acq_rel(&s->header->events_lost, 1);
+    wait_wake_any(s);
+}
+
 void events_tell(struct objstore *s, enum hint_kind kind, uint32_t slot, uint64_t word,
                  struct key key)
 {
@@ -160,14 +167,8 @@ void events_tell(struct objstore *s, enum hint_kind kind, uint32_t slot, uint64_
     for (int tries = 0; tries < 100 && !is_told && !is_damaged; tries++)
         is_told = tell_once(s, first, word_generation(word) & 0xffff, key, &is_damaged);
     if (!is_told)
-        events_lose(s);
+        lose(s);
     POINT("events: told, nobody woken");
-    wait_wake_any(s);
-}
-
-void events_lose(struct objstore *s)
-{
-    au64_add_acq_rel(&s->header->events_lost, 1);
     wait_wake_any(s);
 }
 
@@ -228,7 +229,7 @@ void events_forget_dead(struct objstore *s)
         return;
     turn_off_if_unheard(s);
     if (events_has_listeners(events_on(s)))
-        events_lose(s); /* H3 */
+        lose(s); /* H3 */
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */

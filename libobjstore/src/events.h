@@ -31,8 +31,6 @@ static inline bool events_has_new_listeners(const struct objstore *s, uint64_t b
 /* The slot's word is, or was before the change, `word`. */
 void events_tell(struct objstore *s, enum hint_kind kind, uint32_t slot, uint64_t word,
                  struct key key);
-/* What was told may be less than what happened: subscribers must list again. */
-void events_lose(struct objstore *s);
 /* A sweep: nobody tells the dead any more. */
 void events_forget_dead(struct objstore *s);
 
