@@ -67,15 +67,4 @@ static inline int proc_stat(pid_t pid, uint64_t *start_time, char *state)
     return proc_number(third, 22, start_time);
 }
 
-/* Does the process that had this pid and start time still run user code? A zombie does not. */
-static inline bool proc_is_alive(pid_t pid, uint64_t start_time)
-{
-    uint64_t now_start;
-    char state;
-    int err = proc_stat(pid, &now_start, &state);
-    if (err)
-        return err != -ESRCH; /* cannot tell: assume it lives */
-    return now_start == start_time && state != 'Z' && state != 'X' && state != 'x';
-}
-
 #endif

@@ -47,13 +47,6 @@ static inline unsigned char *actor_payload(const struct wsched *p, uint32_t inde
     return p->actor_payloads + (uint64_t)index * actor_payload_stride(p);
 }
 
-/* Where a task is to run: index of the actor + 1, UINT32_MAX if there can be none; 0: any worker.
- */
-static inline uint32_t task_place(const struct task *t)
-{
-    return t->place;
-}
-
 /* The actor that a handle names. -EINVAL: none ever; -EOWNERDEAD: it has ended. */
 int actor_look(const struct wsched *p, struct wsched_actor actor, uint32_t *index, uint64_t *word);
 void actor_name(const struct actor *a, char name[NAME_BYTES]);
