@@ -33,7 +33,7 @@
 #define BLOCK_PAGES 4u /* small enough that a block per class costs a small store little */
 #define BLOCK_BYTES (PAGE_BYTES * BLOCK_PAGES)
 #define BLOCK_CELLS 128u /* owner words per block: BLOCK_BYTES / the smallest cell */
-#define CELL_CLASSES 18u /* of 128 .. 3584 bytes: see cells.c */
+#define CELL_CLASSES 18u /* of 128 .. 3584 bytes: see blocks.c */
 #define INLINE_MAX 64u   /* objects up to here live in their slot */
 #define LEASES_MAX 4096u
 #define WAIT_WORDS 1024u

@@ -10,7 +10,7 @@
 uint64_t pass_moves(const struct objstore *s);
 /* Passes that are open for this slot. */
 uint32_t passes_of(const struct objstore *s, uint32_t slot);
-/* The caller holds a view of `slot`. *pass is for passes_take() and passes_cancel(). -ENOSPC. */
+/* The caller holds a view of `slot`. *pass is for passes_slot() and passes_close(). -ENOSPC. */
 int passes_open(struct objstore *s, uint32_t slot, int64_t keep_ms, uint64_t pass[2]);
 /* The slot that an open pass holds; false: it is open no more. */
 bool passes_slot(const struct objstore *s, const uint64_t pass[2], uint32_t *slot);

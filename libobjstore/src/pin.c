@@ -73,7 +73,7 @@ static uint64_t level_bytes(uint32_t level)
 }
 /*
  * Add a level: an unsealed, nameless object of ours holds it. Only one thread at a time; the
- * others meanwhile find no room by pin_enter() in any level, so they wait for it here.
+ * others meanwhile find no room by enter_anywhere() in any level, so they wait for it here.
  */
 static __attribute__((cold, noinline)) int grow(struct objstore *s, uint32_t levels)
 {

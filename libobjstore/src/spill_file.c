@@ -10,7 +10,7 @@
  *   F2  WRITING(self) -> FILE         spill_file_keep()   all written, all bits set, all records
  *                                                         in slots of ours in STANDBY
  *   F3  bit -> clear                  spill_forget()      by the owner of the object's slot
- *   F4  FILE -> RECLAIM(self)         drop_if_empty()     by anybody who sees that no bit is set
+ *   F4  FILE -> RECLAIM(self)         spill_file_drop_if_empty()  by anybody who sees no bit set
  *   F5  the name goes, then T7        spill_forget()      by the owner of the file's slot
  *
  * Invariants

@@ -19,7 +19,7 @@ int spill_owner_make(const struct spill_fixed *fixed, const char *path, mode_t m
 int spill_owner_share(const struct spill_fixed *fixed, int *fd);
 /* The store is gone: remove its files, then the owner file. Returns how many. */
 int spill_owner_remove_files(const struct spill_fixed *fixed);
-/* As objstore_spill_orphans(), of stores without a name only if `has_no_name`. */
+/* As objstore_spill_orphans(), of stores without a name only if `nameless_only`. */
 int spill_owner_sweep(const char *dir, bool nameless_only, bool remove,
                       struct objstore_orphans *out);
 

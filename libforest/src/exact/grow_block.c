@@ -3,7 +3,7 @@
  * grow_block.c -- the subtree of one block, node by node, the left child first.
  *
  * A node's work is: draw features; carry the order of its samples through the sort by each of
- * them (only ties move anything, see kernels_plain.h); scan the sorted lists for the best cut;
+ * them (only ties move anything, see kernels_plain.c); scan the sorted lists for the best cut;
  * part the order and all lists; sum up both children. Nothing of a node is looked at
  * again, so everything happens in place.
  */
