@@ -10,7 +10,8 @@
  *
  * Errors    0, or a negative errno value; a call that fails changes nothing and
  *           leaves its output arguments as they were. objstore_strerror() says
- *           each in words.
+ *           each in words. On a handle that is open for reading only all that
+ *           would change, pin or wake anything is -EROFS.
  * Threads   One struct objstore serves all threads of one process, unless a
  *           function says otherwise.
  * Fork      A handle belongs to the process that opened it. In a child every call
@@ -266,7 +267,8 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
 /*
  * Wait until `need` of the n ids are sealed, up to `timeout_ms` (-1: for ever). Sets
  * ready[i] for each (ready may be NULL). Returns the number that are sealed (>= need),
- * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n, a zero id).
+ * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n, a zero id), or -EROFS (not so many
+ * are, and a handle for reading only cannot sleep).
  */
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);

@@ -131,6 +131,40 @@ static int in_child(void)
     return help_wait(child) == 0 ? -ECHILD : 0;
 }
 
+/* Every call that a handle for reading only may not make. Answers what all of them say. */
+static int on_read_only(void)
+{
+    struct objstore *s = given.read_only;
+    struct objstore_events *events = NULL;
+    struct objstore_pass pass = { { 0 } };
+    const int said[] = {
+        objstore_create(s, &given.absent, 1, NULL, &data),
+        objstore_seal(s, &given.unsealed),
+        objstore_seal_size(s, &given.unsealed, 1, NULL),
+        objstore_abort(s, &given.unsealed),
+        objstore_put(s, &given.absent, "x", 1, NULL),
+        objstore_delete(s, &given.sealed),
+        objstore_get(s, &given.sealed, 0, &view),
+        objstore_get_many(s, &given.sealed, 1, 0, &view),
+        objstore_give(s, &view, 1000, &pass),
+        objstore_take(s, &pass, &view),
+        objstore_give_cancel(s, &pass),
+        objstore_wait(s, &given.absent, 1, 1, 10, NULL),
+        objstore_sync(s, NULL),
+        objstore_events_open(s, &events),
+        (int)objstore_spill(s, 1),
+        objstore_reap(s),
+    };
+    int same = -EROFS;
+
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        CHECK_EQ(said[i], -EROFS);
+        same = said[i] == -EROFS ? same : 0;
+    }
+    CHECK(objstore_contains(given.store, &given.sealed));
+    return same;
+}
+
 const struct error_row errors_look[] = {
     { "objstore_stat", ENOENT, stat_absent },
     { "objstore_stat", EINVAL, stat_nameless },
@@ -144,5 +178,6 @@ const struct error_row errors_look[] = {
     { "objstore_verify", EBADMSG, verify_damaged },
     { "every call", EBADMSG, verify_damaged },
     { "every call", ECHILD, in_child },
+    { "every call", EROFS, on_read_only },
     { NULL, 0, NULL },
 };
