@@ -89,7 +89,7 @@ struct wsched_resource {
 
 /* Zero is the default of every field. */
 struct wsched_options {
-    uint32_t struct_size;   /* sizeof(struct wsched_options) */
+    uint32_t struct_size; /* sizeof(struct wsched_options): old callers meet new libraries */
     uint32_t workers;       /* 0: as many as affinity and cgroup allow: wsched_cpus(); to 256 */
     uint32_t task_capacity; /* tasks that may exist at once, at least; 0: 65,536; to 1,000,000 */
     uint32_t payload_max;   /* bytes; 0: 64; to 1 MiB */
@@ -204,7 +204,7 @@ enum wsched_join_flag {
 
 /* Zero is the default of every field. */
 struct wsched_join_options {
-    uint32_t struct_size; /* sizeof(struct wsched_join_options) */
+    uint32_t struct_size; /* sizeof(struct wsched_join_options): as above */
     uint32_t flags;       /* enum wsched_join_flag */
     uint32_t reserved[2];
 };

@@ -304,19 +304,6 @@ static int map_kernels(struct wsched *p, const struct wsched_kernel *kernels, si
     return 0;
 }
 
-static int check_join(const struct wsched_join_options *o)
-{
-    static const struct wsched_join_options none = WSCHED_JOIN_OPTIONS_INIT;
-    const unsigned char *tail = (const unsigned char *)o + sizeof none;
-
-    if (o->struct_size < sizeof none)
-        return -EINVAL;
-    for (size_t i = sizeof none; i < o->struct_size; i++) /* a newer caller wants what we cannot */
-        if (*tail++)
-            return -E2BIG;
-    return o->flags & ~(uint32_t)WSCHED_DETACHED || o->reserved[0] || o->reserved[1] ? -EINVAL : 0;
-}
-
 static int join(struct wsched *p, const struct wsched_kernel *kernels, size_t count, uint32_t flags)
 {
     int err = p->header->pid_namespace == pid_namespace() ? 0 : -EXDEV;
@@ -346,10 +333,13 @@ static int join(struct wsched *p, const struct wsched_kernel *kernels, size_t co
 int wsched_join(const char *where, const struct wsched_kernel *kernels, size_t kernel_count,
                 const struct wsched_join_options *opts, struct wsched **out)
 {
-    const struct wsched_join_options o =
-        opts ? *opts : (struct wsched_join_options)WSCHED_JOIN_OPTIONS_INIT;
-    int err = where && out ? check_join(opts ? opts : &o) : -EINVAL;
+    struct wsched_join_options o = WSCHED_JOIN_OPTIONS_INIT;
+    int err = where && out ? 0 : -EINVAL;
 
+    if (!err && opts)
+        err = options_read(&o, sizeof o, opts);
+    if (!err && (o.flags & ~(uint32_t)WSCHED_DETACHED || o.reserved[0] || o.reserved[1]))
+        err = -EINVAL;
     if (!err && kernel_count)
         err = kernels_check(kernels, kernel_count);
     struct wsched *p;

@@ -27,16 +27,23 @@ static bool resources_are_good(const struct wsched_options *o)
     return true;
 }
 
+int options_read(void *known, size_t known_size, const void *given)
+{
+    const unsigned char *bytes = given;
+    uint32_t size;
+
+    memcpy(&size, given, sizeof size);
+    if (size < 2 * sizeof size) /* the first field behind it has always been there */
+        return -EINVAL;
+    for (size_t i = known_size; i < size; i++)
+        if (bytes[i])
+            return -E2BIG;
+    memcpy(known, given, size < known_size ? size : known_size);
+    return 0;
+}
+
 static int check_options(const struct wsched_options *o)
 {
-    static const struct wsched_options none = WSCHED_OPTIONS_INIT;
-    const unsigned char *tail = (const unsigned char *)o + sizeof none;
-
-    if (o->struct_size < sizeof none)
-        return -EINVAL;
-    for (size_t i = sizeof none; i < o->struct_size; i++) /* a newer caller wants what we cannot */
-        if (*tail++)
-            return -E2BIG;
     if (o->workers > WORKERS_MAX || o->task_capacity > TASKS_MAX || o->payload_max > BYTES_MAX ||
         o->result_max > BYTES_MAX || o->event_capacity > EVENTS_MAX || o->guests > GUESTS_MAX ||
         o->actors > ACTORS_MAX || o->streams > STREAMS_MAX || o->reserved || o->output_fd < 0 ||
@@ -116,9 +123,13 @@ static int identity_note(struct wsched *p)
 int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *kernels,
                 size_t kernel_count, struct wsched **out)
 {
-    const struct wsched_options o = opts ? *opts : (struct wsched_options)WSCHED_OPTIONS_INIT;
-    int err = out ? check_options(opts ? opts : &o) : -EINVAL;
+    struct wsched_options o = WSCHED_OPTIONS_INIT;
+    int err = out ? 0 : -EINVAL;
 
+    if (!err && opts)
+        err = options_read(&o, sizeof o, opts);
+    if (!err)
+        err = check_options(&o);
     if (!err)
         err = kernels_check(kernels, kernel_count);
     struct wsched *p;

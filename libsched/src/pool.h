@@ -352,6 +352,9 @@ void segment_free(struct wsched *p);
 int pool_new(struct wsched **out);
 void pool_free(struct wsched *p);
 int kernels_check(const struct wsched_kernel *kernels, size_t count);
+/* A caller's options, which begin with their size, over the defaults in *known: what an older caller
+ * does not know stays. -EINVAL: no size; -E2BIG: a newer one sets what we do not know. */
+int options_read(void *known, size_t known_size, const void *given);
 /* A handle on another's pool, with names of kernels of its own. */
 int pool_attach(const char *where, bool writable, struct wsched **out);
 void attached_free(struct wsched *p);
@@ -566,7 +569,7 @@ bool search_begin(struct wsched *p); /* false: enough others search */
 void search_want(const struct wsched *p); /* fetch the line that search_end() writes */
 void search_end(struct wsched *p);
 void park_forget(struct wsched *p, uint32_t seat); /* a dead or stopped worker */
-/* Sleep until woken, `still_asleep` says no, or the deadline. */
+/* Sleep until woken, `must_wake` says so, or the deadline. */
 void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                  int64_t deadline);
 

@@ -62,6 +62,10 @@ static void refuses_bad_options(void)
     wsched_close(pool);
     newer.more = 1;
     CHECK_EQ(wsched_open(&newer.o, &longest, 1, &pool), -E2BIG);
+    const uint32_t older[2] = { sizeof older, 1 }; /* up to `workers`; nothing behind may be read */
+    REQUIRE_OK(wsched_open((const void *)older, &longest, 1, &pool));
+    CHECK_EQ(wsched_workers(pool), 1);
+    wsched_close(pool);
 }
 
 static void refuses_bad_submissions(void)
@@ -170,8 +174,7 @@ static void reports_a_kernels_error(void)
     CHECK_EQ(kit_wait(pool, f), -EPROTO);
     REQUIRE_OK(wsched_failure(pool, f, &failure));
     CU_ASSERT_STRING_EQUAL(
-        failure.text,
-        "fail failed: it returned what is no negative errno value, or did not sync");
+        failure.text, "fail failed: it returned what is no negative errno value, or did not sync");
     err = -EBADMSG; /* of something else than the pool */
     f = kit_submit(pool, "fail", &err, sizeof err);
     CHECK_EQ(kit_wait(pool, f), -EBADMSG);

@@ -135,6 +135,9 @@ static void errors(void)
     } newer = { WSCHED_JOIN_OPTIONS_INIT, 1 };
     newer.o.struct_size = sizeof newer;
     CHECK_EQ(wsched_join(name, NULL, 0, &newer.o, &none), -E2BIG);
+    newer.o.struct_size = 8; /* an early caller's: flags only */
+    REQUIRE_OK(wsched_join(name, NULL, 0, &newer.o, &guests[0]));
+    wsched_close(guests[0]);
     for (size_t i = 0; i < kit_kernel_count; i++)
         mine[kit_kernel_count - 1 - i] = kit_kernels[i]; /* another order will do */
     CHECK_EQ(wsched_join(name, mine, kit_kernel_count - 1, NULL, &none), -EPROTO);
