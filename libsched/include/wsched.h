@@ -810,7 +810,9 @@ WSCHED_CHECKED int wsched_events(struct wsched *pool,
  * -EBADMSG and a text (256 bytes, may be NULL). */
 WSCHED_CHECKED int wsched_verify(struct wsched *pool, char *text);
 
-WSCHED_API const char *wsched_strerror(int error); /* never NULL */
+/* What it means if a call answers this; never NULL. What a task failed with, which its kernel may have
+ * taken anywhere, wsched_failure() puts in words. */
+WSCHED_API const char *wsched_strerror(int error);
 WSCHED_API int wsched_version(void);
 
 #ifdef __cplusplus
