@@ -98,6 +98,7 @@ grep -q 'failed: .*--store-size' "$work/stderr" || fail "full store: $(cat "$wor
 same "lines about a full store" "$(wc -l <"$work/stderr")" 1
 [ -s "$work/stdout" ] && fail "a document although it failed"
 refused 3 "cannot make a store of 1.0 TiB" sweep --data "$work/d.csv" --target y --store-size 1T
+refused 2 "--timeline: 't.png' ends in none of" sweep --data "$work/d.csv" --target y --models 1 --timeline t.png
 refused 3 "/dev/full: cannot write it (No space" sweep --data "$work/d.csv" --target y --models 1 --json --timeline /dev/full
 
 # A file system that is too small for the store.

@@ -42,6 +42,12 @@ exec 4<&-
 if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then # a terminal: the picture is drawn again in the same place
     script -qec "timeout 1 $bin top --interval 0.1 $store 2>/dev/null" /dev/null >"$work/tty" 2>&1 </dev/null
     grep -q $'\033\[H\033\[J'"$store  sealed 31" "$work/tty" || fail "on a terminal: $(head -c 300 "$work/tty")"
+    # a small one gets what it has room for: 4 lines of 20 columns, of which the last does not scroll
+    script -qec "stty cols 20 rows 4; timeout 1 $bin top --interval 0.2 $store 2>/dev/null" /dev/null 2>&1 </dev/null |
+        tr -d '\r' | sed $'s/\033\[H\033\[J/\\n/g' >"$work/tty"
+    awk 'length($0) > 20 { exit 1 }' "$work/tty" || fail "wider than the terminal: $(cat "$work/tty")"
+    [ "$(sed -n '5s/ .*//p; 6s/-.*//p' "$work/tty" | xargs)" = "id clitest" ] ||
+        fail "higher than the terminal: $(cat "$work/tty")"
 fi
 
 # --- who holds what ---

@@ -39,6 +39,7 @@ refused 2 "--interval: from 0.05 seconds" top --interval 0.01 "$pool"
 # --- damaged: what the dead left, changed ---
 start "$pool"
 refused 3 "/no/such/t.svg: " trace -o /no/such/t.svg "$pool"
+refused 2 "'$work/t.txt' ends in none of .svg, .html, .json" trace -o "$work/t.txt" "$pool"
 [ -e /dev/full ] && { "$bin" ps "$pool" >/dev/full 2>"$work/err" && fail "a full disk is no error"
     grep -q '^sched: cannot write to standard output (No space' "$work/err" || fail "$(cat "$work/err")"; }
 "$bin" ps "$pool" >&- 2>"$work/err" && fail "a closed stdout is no error"

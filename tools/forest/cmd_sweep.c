@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "sweep.h"
+#include "timeline.h"
 #include "tool.h"
 
 #define MODELS_MAX 10000
@@ -62,6 +63,8 @@ static int check(struct sweep *s)
     if (s->is_sequential && (s->is_compare || s->timeline || s->memory))
         return args_complain(
             "--sequential starts no workers: --compare, --timeline and --memory need some");
+    if (s->timeline && !timeline_knows(s->timeline))
+        return args_complain("--timeline: '%s' ends in none of .svg, .html, .json", s->timeline);
     return forest_options_finish(&s->forest);
 }
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "interrupt.h"
@@ -15,6 +16,31 @@ static int no_memory(void)
 {
     complain(NULL, "not enough memory for the picture");
     return EXIT_CANNOT;
+}
+
+/*
+ * As much as the terminal has room for: a line that went on in the next would push the first out of
+ * sight. The end of the last line stays away, too, as it would scroll.
+ */
+static void print_picture(const char *text)
+{
+    struct winsize size;
+    unsigned columns = 0, rows = 0, column = 0, row = 1;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+        columns = size.ws_col;
+        rows = size.ws_row;
+    }
+    fputs(CLEAR_SCREEN, stdout);
+    for (const char *c = text; *c && (*c != '\n' || row != rows); c++) {
+        if (*c == '\n') {
+            row++;
+            column = 0;
+        } else if ((*c & 0xc0) != 0x80) { /* not a further byte of a character */
+            column++;
+        }
+        if (!columns || column <= columns)
+            putchar(*c);
+    }
 }
 
 static int show(bool clears, int (*picture)(FILE *out, void *ctx), void *ctx)
@@ -29,8 +55,9 @@ static int show(bool clears, int (*picture)(FILE *out, void *ctx), void *ctx)
         code = no_memory();
     if (!code) {
         if (clears)
-            fputs(CLEAR_SCREEN, stdout);
-        fwrite(text, 1, size, stdout);
+            print_picture(text);
+        else
+            fwrite(text, 1, size, stdout);
         fflush(stdout);
     }
     free(text);

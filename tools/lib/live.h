@@ -26,8 +26,8 @@ struct live {
 
 /*
  * Draw with `picture`, which returns an exit code and complains itself, until a signal comes, the
- * reader of stdout goes or a picture fails. Each is put together in memory and written at once.
- * Returns the exit code.
+ * reader of stdout goes or a picture fails. Each is put together in memory and written at once, on a
+ * terminal as much of it as there is room for. Returns the exit code.
  */
 int live_run(const struct live *live, int (*picture)(FILE *out, void *ctx), void *ctx);
 

@@ -486,6 +486,13 @@ static bool ends_in(const char *path, const char *end)
     return length > n && !strcmp(path + length - n, end);
 }
 
+bool timeline_knows(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+
+    return !dot || ends_in(path, ".svg") || ends_in(path, ".html") || ends_in(path, ".json");
+}
+
 int timeline_write(const struct timeline *t, const char *path, const char *title)
 {
     struct outfile out;

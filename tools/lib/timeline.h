@@ -96,6 +96,8 @@ int timeline_death(struct timeline *timeline, const struct wsched_death *death);
 int timeline_finish(struct timeline *timeline);
 void timeline_free(struct timeline *timeline);
 
+/* Does the path end in .svg, .html or .json? (One without an ending will be a picture.) */
+bool timeline_knows(const char *path);
 /* Write it to `path` ("-": standard output, as a trace), whole or not at all. `title` is the
  * headline. Complains on stderr. */
 int timeline_write(const struct timeline *timeline, const char *path, const char *title);

@@ -96,6 +96,8 @@ int cmd_trace(int argc, char **argv)
     int code = args_parse(argc, argv, &command);
     if (code != ARGS_RUN)
         return code;
+    if (!timeline_knows(file))
+        return args_complain("--output: '%s' ends in none of .svg, .html, .json", file);
     struct wsched *pool;
     code = pool_open(where, &pool);
     if (code)
