@@ -8,8 +8,9 @@
  * store and of its files while the process stands still there: after some of them, STEPS=n after
  * about n. STEPS=all compares all bytes of both after each, and looks where any is not what it
  * was at the last look: where none is, this state was looked at already. Sweeps are then walked
- * after a death at each of the steps. Some ten minutes of one processor, for ten million
- * instructions.
+ * after a death at each of the steps: twelve million instructions and 86,000 looks, in a quarter
+ * of an hour of one processor; without the sweeps (SCENE=word: scenes with that word) in five
+ * minutes.
  */
 #define _GNU_SOURCE
 #include "help.h"
