@@ -92,5 +92,6 @@ END {
     if (shared)
         print shared " of our figures were taken while somebody else had one of the CPUs: run it again" >"/dev/stderr"
 }' "$out" | sort
+"$build/bench/sched/event" --rounds "$rounds" | tee -a "$out"
 bench/sched/fork.sh "$build"
 "$build/bench/sched/actor" --rounds "$rounds" | tee -a "$out"
