@@ -517,7 +517,8 @@ static void supervisor_child(struct wsched *p, pid_t driver, int report, const p
 
     if (!err) {
         robust_begin(p);
-        if (au32_load_acquire(&p->header->crew) > 1 || guests_used(p)) { /* somebody may have died */
+        if (au32_load_acquire(&p->header->crew) > 1 ||
+            guests_used(p)) { /* somebody may have died */
             uint64_t guests[MASK_WORDS] = { 0 };
             guard_find_dead(p, guests);
             sweep_everything(p, dead, guests);
@@ -593,6 +594,13 @@ static void await_death(const struct wsched *p, uint64_t identity)
     close(fd);
 }
 
+/* Was anybody ever forked for this seat? Others are not touched: each has pages of its own. */
+static bool seat_was_used(const struct wsched *p, uint32_t seat)
+{
+    return seat_is_crew(p, seat) ||
+           (seat_is_actor(p, seat) && actor_of_seat(p, seat) < actors_used(p));
+}
+
 /* Take all seats from a crew whose supervisor is dead; the pids of its workers. */
 static void dismiss_crew(struct wsched *p, pid_t *pids)
 {
@@ -600,7 +608,7 @@ static void dismiss_crew(struct wsched *p, pid_t *pids)
 
     for (uint32_t i = 0; i < p->seat_count; i++) {
         pids[i] = 0;
-        if (!seat_is_forked(p, i))
+        if (!seat_was_used(p, i))
             continue;
         uint64_t old = au64_xchg_seq_cst(&p->seats[i].identity, identity_make(next, 0, 0));
         pids[i] = identity_pid(old);
