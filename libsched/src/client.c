@@ -20,6 +20,7 @@
 
 #define CLIENT_SPIN_MAX 1500u
 #define CLIENT_SPIN_MIN 16u
+#define FEW 128u /* of many that are submitted: then a worker is woken, to begin with them */
 
 /* ---- submitting -------------------------------------------------------------------------- */
 
@@ -318,19 +319,23 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
     if (err)
         return err;
     uint64_t ticks = n ? ticks_now(p) : 0;
+    bool woke = false;
     while (!err && i < n) {
+        const size_t begin = i, end = i == 0 && n > 2 * FEW ? FEW : n;
         size_t done = 0, calls = 0;
-        while (!err && i < n) {
+        while (!err && i < end) {
             if (specs[i].after_count)
                 err = submit_with_after(p, &specs[i], ticks, &out[i]), done = !err;
             else if (specs[i].actor.v)
-                err = submit_calls(p, &specs[i], n - i, ticks, &out[i], &done), calls += done;
+                err = submit_calls(p, &specs[i], end - i, ticks, &out[i], &done), calls += done;
             else
-                err = submit_plain_ones(p, &specs[i], n - i, ticks, &out[i], &done);
+                err = submit_plain_ones(p, &specs[i], end - i, ticks, &out[i], &done);
             i += done;
         }
-        if (i > calls) /* relaxed: a hint for wsched_wait() */
-            au32_store_relaxed(&p->woke, park_wake_for(p, i == 1 && !calls ? out[0].v : 0, ticks));
+        if (i - begin > calls) {
+            woke |= park_wake_for(p, i == 1 && !calls ? out[0].v : 0, ticks, i < n);
+            au32_store_relaxed(&p->woke, woke); /* relaxed: a hint for wsched_wait() */
+        }
         if (err == -ENOBUFS) /* of blocks */
             err = -EAGAIN;
         if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))

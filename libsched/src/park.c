@@ -344,12 +344,12 @@ bool park_wake_one(struct wsched *p)
     return wake_one(p, true, false, 0);
 }
 
-bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks)
+bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks, bool more)
 {
     if (p->role == ROLE_WORKER)
         return park_wake_one(p);
     /* relaxed here and below: hints, of several threads */
-    bool goes_on = ticks - au64_load_relaxed(&p->submitted) < BUSY_TICKS;
+    bool goes_on = more || ticks - au64_load_relaxed(&p->submitted) < BUSY_TICKS;
     bool woke = wake_one(p, goes_on, au32_load_relaxed(&p->met), future);
 
     au64_store_relaxed(&p->submitted, ticks);
