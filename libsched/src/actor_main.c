@@ -7,8 +7,10 @@
  * and what it submitted itself. Nothing else: an actor that waits would run a stranger's task on
  * top of a call that others wait for.
  *
- * Waiting for calls it spins for a moment, shorter each time it was in vain, then sleeps on its
- * park word (E2 of actor.c).
+ * Waiting for calls it spins for a moment, then sleeps on its park word (E2 of actor.c). It spins
+ * shorter each time it was in vain, and as long as ever once it slept but a moment: a caller that
+ * waits for each answer and an actor that sleeps until each call would else stay so for ever. Nor
+ * does it spin on a CPU on which the caller that it woke waits to go on: park.c.
  */
 #include "actor.h"
 #include "events.h"
@@ -17,6 +19,7 @@
 
 #define SPIN_MAX 1500u /* rounds of about 30 ns */
 #define SPIN_MIN 32u
+#define SOON_TICKS (1 << 18) /* some 100 us */
 #define ROOM_EVERY 32u
 #define LONG_TICKS 100000u
 
@@ -101,7 +104,8 @@ static void rest(struct ear *e)
     struct wsched *p = e->p;
 
     p->last_end = 0;
-    for (uint32_t i = 0; p->cpus > 1 && i < p->spin_rounds; i++) {
+    park_say_cpu(park_of(p, p->seat));
+    for (uint32_t i = 0; p->cpus > 1 && !p->woke_here && i < p->spin_rounds; i++) {
         if (must_wake(e)) {
             p->spin_rounds = SPIN_MAX;
             return;
@@ -109,7 +113,11 @@ static void rest(struct ear *e)
         cpu_pause();
     }
     p->spin_rounds = p->spin_rounds / 2 > SPIN_MIN ? p->spin_rounds / 2 : SPIN_MIN;
+    p->woke_here = false;
+    uint64_t asleep = ticks_now(p);
     park_worker(p, false, must_wake, e, INT64_MAX);
+    if (ticks_now(p) - asleep < SOON_TICKS)
+        p->spin_rounds = SPIN_MAX;
 }
 
 /* ---- a life -------------------------------------------------------------------------------- */

@@ -111,9 +111,11 @@ void call_wake(struct wsched *p, struct wsched_actor actor, const struct wsched_
     uint64_t word = au64_load_acquire(&actor_at(p, place - 1)->word), task;
     if (actor_generation(word) == actor.v >> 32 && actor_state(word) == ACTOR_ALIVE) {
         uint32_t seat = actor_seat(p, place - 1);
-        bool sleeps = au32_load_seq_cst(&park_of(p, seat)->word); /* E2 */
+        const struct park *park = park_of(p, seat);
+        bool sleeps = au32_load_seq_cst(&park->word); /* E2 */
         if (sleeps)
             park_wake_seat(p, seat);
+        sleeps |= park_is_here(park); /* or waits for our CPU */
         au32_store_relaxed(&p->woke, sleeps); /* relaxed: a hint for wsched_wait() */
         return;
     }

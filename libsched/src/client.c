@@ -2,10 +2,13 @@
 /*
  * client.c -- submitting, waiting and looking at results, in the driver and inside kernels.
  *
- * A waiting client first spins for a moment, unless its last submission had to wake a worker (then
- * spinning would only keep a CPU from it). To sleep it puts a bit for its park word into so many of
- * the futures that `need` cannot be reached without one of them: of u that are not done, with r
- * still needed, the last u - r + 1. So waiting for all of n costs one wake, not n.
+ * A waiting client first spins for a moment, unless its last submission had to wake a worker, or
+ * went to an actor on its own CPU (then spinning would only keep the CPU from it). It spins shorter
+ * each time it was in vain, and as long as ever after a wait that was no longer than that.
+ *
+ * To sleep it puts a bit for its park word into so many of the futures that `need` cannot be reached
+ * without one of them: of u that are not done, with r still needed, the last u - r + 1. So waiting
+ * for all of n costs one wake, not n.
  *
  * A driver's thread sleeps on a park word that holds the supervisor's thread id and FUTEX_WAITERS,
  * and the supervisor has these words in its robust list: if it dies, the kernel wakes the sleeper,
@@ -21,6 +24,7 @@
 #define CLIENT_SPIN_MAX 1500u
 #define CLIENT_SPIN_MIN 16u
 #define FEW 128u /* of many that are submitted: then a worker is woken, to begin with them */
+#define SOON_TICKS (1 << 17) /* some 50 us: about as long as the longest spin */
 
 /* ---- submitting -------------------------------------------------------------------------- */
 
@@ -477,6 +481,7 @@ int client_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t
     uint32_t supervisor = au32_load_acquire(&p->header->supervisor);
     if (!supervisor || (supervisor & ~(uint32_t)FUTEX_TID_MASK))
         return 0; /* it died this moment: come again */
+    park_say_cpu(park);
     POINT("wait: marked, park word not set");
     au32_store_release(&park->word, supervisor | FUTEX_WAITERS);
     fence_seq_cst(); /* P2 */
@@ -514,11 +519,14 @@ static bool client_spin(struct wsched *p, struct wanted *w)
 static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
 {
     bool may_spin = true;
+    uint64_t asleep = 0;
 
     while (!wanted_look(w)) {
         if (may_spin && client_spin(p, w))
             continue;
         may_spin = false;
+        if (!asleep)
+            asleep = ticks_now(p);
         if (deadline != INT64_MAX && monotonic_ns() >= deadline)
             return -ETIMEDOUT;
         wanted_register(w);
@@ -526,6 +534,8 @@ static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
         if (err && err != -ETIMEDOUT)
             return err;
     }
+    if (asleep && ticks_now(p) - asleep < SOON_TICKS)
+        au32_store_relaxed(&p->spin, CLIENT_SPIN_MAX); /* relaxed: a hint */
     return 0;
 }
 

@@ -175,6 +175,7 @@ int guest_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t 
              left / NS_PER_MS < UNSUPERVISED_MS ? (int)(left / NS_PER_MS) + 1 : UNSUPERVISED_MS);
         return 0;
     }
+    park_say_cpu(park);
     au32_store_release(&park->word, supervisor | FUTEX_WAITERS);
     fence_seq_cst(); /* P1, P2 */
     POINT("guest: about to sleep");

@@ -23,7 +23,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 10u
+#define LAYOUT_VERSION 11u
 
 #define WORKERS_MAX 256u
 #define GUESTS_MAX 64u
@@ -52,7 +52,8 @@
 #define SEAT_PARK_BITS 48u
 struct park {
     struct au32 word;
-    uint32_t pad[15];
+    struct au32 cpu; /* where its owner is, or went to sleep, + 1; 0: unknown. A hint: park.c */
+    uint32_t pad[14];
 };
 
 /* ---- tasks: task.c ----------------------------------------------------------------------- */
@@ -186,8 +187,7 @@ struct seat {
     struct au64 awaits; /* what it sleeps for: circle.c */
     struct au64 memory; /* with so many bytes it was over the limit, and killed: memory.c; or 0 */
     struct au64 waits;  /* how often `awaits` was set */
-    struct au32 cpu;    /* where it went to sleep, + 1; 0: unknown. A hint: park.c */
-    uint32_t pad4[3];
+    uint32_t pad4[4];
     struct park park; /* a worker's */
     /* What is on the worker's stack, outermost first: RUNNING_* below. */
     struct au64 running[DEPTH_MAX];

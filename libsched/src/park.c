@@ -13,6 +13,11 @@
  *             else searches                                               search_end()
  *   sleep     say so, look once more, then sleep on the own park word    park_worker()
  *
+ * A park word has its owner's CPU beside it, as far as is known. Some kernels (those of virtual
+ * machines whose other CPU idles) have who is woken run on the waker's CPU, so two processes that
+ * pass work to and fro may share one while the other idles. There spinning only keeps the CPU from who
+ * is spun for: who woke somebody of its own CPU sleeps at once, and soon both are spread.
+ *
  * Sleepers and searchers are bits with the worker's number, never counters: when a worker dies or
  * is stopped, the supervisor takes its bits away, looks for lost hints (header.lost) and wakes
  * another in its place.
@@ -113,12 +118,27 @@ struct park *park_of(const struct wsched *p, uint32_t seat)
                                   : &p->seats[seat].park;
 }
 
-static void unpark(const struct wsched *p, struct park *park)
+void park_say_cpu(struct park *park)
+{
+    uint32_t cpu = (uint32_t)sched_getcpu() + 1;
+
+    if (au32_load_relaxed(&park->cpu) != cpu) /* relaxed here and below: a hint */
+        au32_store_relaxed(&park->cpu, cpu);
+}
+
+bool park_is_here(const struct park *park)
+{
+    return au32_load_relaxed(&park->cpu) == (uint32_t)sched_getcpu() + 1;
+}
+
+static void unpark(struct wsched *p, struct park *park)
 {
     struct robust_list_head *head = robust_head;
 
     if (!au32_load_seq_cst(&park->word)) /* P2 */
         return;
+    if (!has_threads(p) && park_is_here(park))
+        p->woke_here = true;
     if (p->is_guest) { /* may be stopped anywhere, and nobody would know */
         futex_clear_and_wake(&park->word);
         return;
@@ -251,14 +271,6 @@ static bool wake_guests(struct wsched *p)
     return count > 0;
 }
 
-/* Whether this worker of the crew fell asleep on the CPU that we are on. */
-static bool slept_here(const struct wsched *p, uint32_t seat)
-{
-    uint32_t cpu = au32_load_relaxed(&p->seats[seat].cpu); /* relaxed: a hint */
-
-    return cpu == (uint32_t)sched_getcpu() + 1;
-}
-
 /*
  * A worker of the crew that sleeps, or SEATS_MAX. If we go on working, rather one that fell asleep
  * on another CPU: some kernels have it run where it was, in our place, while the other CPU idles.
@@ -273,7 +285,7 @@ static uint32_t find_sleeper(const struct wsched *p, bool goes_on)
             uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
             if (!seat_is_crew(p, n))
                 continue;
-            if (!goes_on || !slept_here(p, n))
+            if (!goes_on || !park_is_here(&p->seats[n].park))
                 return n;
             found = found < n ? found : n;
         }
@@ -484,7 +496,7 @@ void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
     struct header *h = p->header;
     struct park *park = &p->seats[p->seat].park;
 
-    au32_store_relaxed(&p->seats[p->seat].cpu, (uint32_t)sched_getcpu() + 1); /* relaxed: a hint */
+    park_say_cpu(park);
     au32_store_release(&park->word, PARKED);
     if (wants_work)
         bit_set(h->sleepers, p->seat);

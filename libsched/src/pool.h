@@ -99,6 +99,7 @@ struct wsched {
     uint64_t random;
     pid_t pid;
     bool is_searching;
+    bool woke_here;  /* whom we woke last waits for this CPU: do not spin on it */
     sigset_t mask;  /* the driver's signal mask when it opened the pool */
     bool from_main; /* the supervisor was forked by the driver's main thread */
 };
@@ -554,6 +555,8 @@ bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks, bool more)
 void park_wake_all(struct wsched *p);
 void park_wake_room(struct wsched *p); /* there are free slots */
 void park_wake_set(struct wsched *p, struct au64 *bits); /* who has a bit there; takes them away */
+void park_say_cpu(struct park *park);                    /* where the caller is */
+bool park_is_here(const struct park *park); /* was its owner, when last known, where we are? */
 void park_say_asleep(struct wsched *p, bool is_asleep);
 /* In a process whose death must not lose a wake: its own robust list, or that of the C library. */
 void park_set_robust(struct robust_list_head *head);

@@ -394,7 +394,7 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
         (void)guest_rest(p, wants_work, must_wake, arg, deadline); /* the caller looks again */
         return;
     }
-    if (p->cpus > 1 && (p->place || p->is_searching || search_begin(p))) {
+    if (p->cpus > 1 && !p->woke_here && (p->place || p->is_searching || search_begin(p))) {
         for (uint32_t i = 0; i < p->spin_rounds; i++) {
             if ((wants_work && work_is_visible(p)) || (must_wake && must_wake(arg)) ||
                 au32_load_relaxed(&p->header->stopping)) { /* relaxed: looked at again */
@@ -406,6 +406,7 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
         }
         p->spin_rounds = p->spin_rounds > 1 ? p->spin_rounds / 2 : 1;
     }
+    p->woke_here = false;
     uint64_t asleep = ticks_now(p);
     park_worker(p, wants_work, must_wake, arg, deadline);
     if (ticks_now(p) - asleep < SOON_TICKS && p->spin_rounds < SPIN_MIN)
@@ -542,7 +543,7 @@ void worker_begin(struct wsched *p)
     p->free_max = p->worker_free_max;
     p->current = NULL;
     p->batch = 1;
-    p->spin_rounds = SPIN_MAX;
+    p->spin_rounds = SPIN_MIN; /* who opened the pool wants a CPU now, too */
     p->random = (uint64_t)p->pid * 0x9e3779b97f4a7c15u | 1;
     p->map_cursor = p->seat * 7;
     p->place = 0;
