@@ -96,9 +96,11 @@ struct wsched {
     uint32_t batch;    /* how many hints to steal at once */
     uint64_t last_end; /* ticks: when the task before ended, if nothing was done since; or 0 */
     uint32_t spin_rounds, tick, cpus;
+    uint32_t tick_awake; /* when it last slept */
     uint64_t random;
     pid_t pid;
     bool is_searching;
+    bool is_patient; /* its policy is SCHED_BATCH: it does not drive away who wakes it */
     bool woke_here;  /* whom we woke last waits for this CPU: do not spin on it */
     sigset_t mask;  /* the driver's signal mask when it opened the pool */
     bool from_main; /* the supervisor was forked by the driver's main thread */

@@ -25,6 +25,7 @@
 #include "output.h"
 #include "stream.h"
 
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@
 #define SOON_TICKS (1 << 18) /* some 100 us */
 #define SHORT_TICKS 10000u /* tasks shorter than some microseconds are stolen in batches */
 #define OUTER_FIRST_EVERY 61u
+#define FLOW 256u /* tasks between two sleeps */
 
 /* ---- finding ----------------------------------------------------------------------------- */
 
@@ -378,6 +380,24 @@ static void lines_want(const struct wsched *p)
     search_want(p);
 }
 
+/*
+ * Who wakes us in a flow of short tasks had better go on: where the kernel has us run on his CPU, in
+ * his place, he loses more than we bring. A worker of policy SCHED_BATCH waits for its turn. Not so
+ * when tasks come one by one: then somebody waits for us.
+ */
+static void sleep_lightly(struct wsched *p)
+{
+    const bool is_flow = p->tick - p->tick_awake >= FLOW && p->batch == STEAL_MAX;
+    const int is = p->is_patient ? SCHED_BATCH : SCHED_OTHER;
+    const int wanted = is_flow ? SCHED_BATCH : SCHED_OTHER;
+
+    p->tick_awake = p->tick;
+    if (wanted == is || sched_getscheduler(0) != is) /* or a kernel has set another */
+        return;
+    if (!sched_setscheduler(0, wanted, &(struct sched_param){ 0 }))
+        p->is_patient = is_flow;
+}
+
 /* Spin a little, if not enough others do, then sleep. */
 void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                  int64_t deadline)
@@ -407,6 +427,7 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
         p->spin_rounds = p->spin_rounds > 1 ? p->spin_rounds / 2 : 1;
     }
     p->woke_here = false;
+    sleep_lightly(p);
     uint64_t asleep = ticks_now(p);
     park_worker(p, wants_work, must_wake, arg, deadline);
     if (ticks_now(p) - asleep < SOON_TICKS && p->spin_rounds < SPIN_MIN)
@@ -544,6 +565,8 @@ void worker_begin(struct wsched *p)
     p->current = NULL;
     p->batch = 1;
     p->spin_rounds = SPIN_MIN; /* who opened the pool wants a CPU now, too */
+    p->is_patient = false;
+    p->tick_awake = p->tick;
     p->random = (uint64_t)p->pid * 0x9e3779b97f4a7c15u | 1;
     p->map_cursor = p->seat * 7;
     p->place = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What becomes of a pool when its processes are killed, stopped, interrupted or left alone. */
+#define _GNU_SOURCE /* SCHED_BATCH */
 #include "identity.h"
 #include "kit.h"
 #include "mapping.h"
@@ -25,6 +26,63 @@ static void await_parked(struct wsched *p)
     for (uint32_t i = 0; i < p->workers; i++)
         while (au32_load_acquire(&p->seats[i].park.word) != PARKED)
             sched_yield();
+}
+
+/* ---- policy -------------------------------------------------------------------------------- */
+
+static int be_idle(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    return sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 }) ? -errno : 0;
+}
+
+static int short_task(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    return 0;
+}
+
+/* One worker has them all, and sleeps after the last. */
+static void many_short_tasks(struct wsched *pool)
+{
+    enum { MANY = 2000 };
+    static struct wsched_future f[MANY];
+    static struct wsched_spec specs[MANY];
+
+    for (size_t i = 0; i < MANY; i++)
+        specs[i].kernel = "short";
+    REQUIRE(wsched_submit_many(pool, specs, MANY, f) == MANY);
+    REQUIRE(wsched_wait(pool, f, MANY, MANY, -1, NULL) == MANY);
+    wsched_release_many(pool, f, MANY);
+    await_parked(pool);
+}
+
+static void policy_of_workers(void)
+{
+    const struct wsched_kernel kernels[] = { { "short", short_task, NULL },
+                                             { "idle", be_idle, NULL } };
+    struct wsched_options o = WSCHED_OPTIONS_INIT;
+
+    o.workers = 1;
+    struct wsched *pool = kit_open_with(&o, kernels, 2);
+    const pid_t worker = kit_worker_pid(pool, 0);
+    await_parked(pool);
+    CHECK_EQ(sched_getscheduler(worker), SCHED_OTHER);
+    bool was_patient = false; /* it may sleep whenever we are put aside */
+    for (int i = 0; i < 100 && !was_patient; i++) {
+        many_short_tasks(pool);
+        was_patient = sched_getscheduler(worker) == SCHED_BATCH;
+    }
+    CHECK(was_patient);
+    CHECK_EQ(kit_wait(pool, kit_submit(pool, "short", NULL, 0)), 0);
+    await_parked(pool);
+    CHECK_EQ(sched_getscheduler(worker), SCHED_OTHER); /* one task is no flow */
+    CHECK_EQ(kit_wait(pool, kit_submit(pool, "idle", NULL, 0)), 0);
+    many_short_tasks(pool);
+    CHECK_EQ(sched_getscheduler(worker), SCHED_IDLE);
+    kit_close(pool);
 }
 
 /* ---- the driver ---------------------------------------------------------------------------- */
@@ -499,4 +557,5 @@ TESTS("wsched: processes", { "a stranger in a damaged seat is not killed", a_str
       { "close while a kernel hangs", closed_while_a_kernel_hangs },
       { "an idle pool sleeps", idle_pool_sleeps },
       { "nothing is left behind", leaves_nothing_behind },
+      { "a worker's policy is its kernels', or that of a flow", policy_of_workers },
       { "threads share a handle", threads_share_a_handle })
