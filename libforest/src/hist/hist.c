@@ -17,56 +17,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exact/grower.h"
-#include "hist_lanes.h"
-#include "exact/scratch.h"
+#include "exact/kernels.h"
+#include "hist_grower.h"
 
 #define HISTOGRAM_ROWS HIST_LANES_ROWS /* nodes of more */
 #define BLOCK_ROWS 4096u               /* of no more, if they fit */
 #define BLOCK_BYTES ((size_t)4 << 20)
 #define HISTOGRAMS_MAX 64u /* beyond that a node's is counted when its turn comes */
 #define HISTOGRAMS_BYTES ((size_t)32 << 20) /* of all together */
-#define NO_HISTOGRAM UINT32_MAX
 #define LANES_SHARE 4u /* if at least such a part of the features is looked at */
 #define UNIT_BITS 61   /* all worth together, in absolute value */
 #define WEIGHT_BITS 30
-
-struct hist_scratch {
-    struct arena rows, worth, bins, block, features, pending;
-    uint32_t histogram_rows, block_rows;
-    hist_lanes_search *search_lanes;
-};
-
-struct hist_pending {
-    uint32_t start, end, depth;
-    int32_t parent; /* -1: root */
-    bool is_left;
-    uint32_t histogram; /* which, or NO_HISTOGRAM */
-    parcel all;
-};
-
-struct hist_grower {
-    const struct bins *bins;
-    const struct grow_limits *limits;
-    struct hist_scratch *scratch;
-    struct tree *out;
-    uint32_t *features; /* a permutation, shuffled by every draw */
-    uint32_t state;     /* of the small generator */
-    uint32_t *rows, *spare;
-    struct hist_rows of; /* what `rows` are numbers of */
-    parcel *blank;       /* a feature's histogram, all zero */
-    uint32_t histograms; /* how many there may be */
-    uint32_t block_rows; /* see struct hist_scratch; fewer if rows are long */
-    uint64_t is_used;    /* bit i: histogram i belongs to a node */
-    double mean, unit;   /* a target is mean + unit * whole number */
-    double weight_unit;  /* a weight is weight_unit * whole number */
-    double weight_all;   /* in units */
-    int64_t min_weight;
-    struct hist_lane_cuts *cuts; /* of all features */
-    struct hist_cells *cells;
-    bool in_lanes; /* nodes of some rows are searched for all features at once */
-    bool is_block;
-};
 
 struct hist_scratch *hist_scratch_new(void)
 {
@@ -74,7 +35,7 @@ struct hist_scratch *hist_scratch_new(void)
 
     if (s) {
         hist_scratch_limit(s, HISTOGRAM_ROWS, BLOCK_ROWS);
-        s->search_lanes = hist_lanes_of(KERNELS_BEST);
+        (void)hist_scratch_level(s, KERNELS_BEST);
     }
     return s;
 }
@@ -89,6 +50,7 @@ void hist_scratch_free(struct hist_scratch *s)
     free(s->block.memory);
     free(s->features.memory);
     free(s->pending.memory);
+    free(s->few.memory);
     free(s);
 }
 
@@ -99,6 +61,11 @@ int hist_scratch_level(struct hist_scratch *s, enum kernels_level level)
     if (!search)
         return -ENOSYS;
     s->search_lanes = search;
+    s->grow_few = NULL;
+#ifdef HAVE_AVX2
+    if (kernels_level_of(level) == KERNELS_AVX2)
+        s->grow_few = hist_few_grow_avx2;
+#endif
     return 0;
 }
 
@@ -300,16 +267,6 @@ static uint32_t next_code(const struct hist_some *some, uint32_t feature, uint32
     return next;
 }
 
-static uint32_t next_feature(struct hist_grower *g, uint32_t i)
-{
-    uint32_t count = g->bins->features;
-
-    if (g->limits->max_features == count)
-        return i;
-    swap_features(g->features, i, i + draw_below(&g->state, count - i));
-    return g->features[i];
-}
-
 static void search_lanes(struct hist_grower *g, const struct hist_node *node, struct hist_cut *best)
 {
     uint32_t count = g->bins->features, found = 0, groups = (count + HIST_LANES - 1) / HIST_LANES;
@@ -321,7 +278,7 @@ static void search_lanes(struct hist_grower *g, const struct hist_node *node, st
     for (uint32_t i = 0; i < groups; i++)
         g->scratch->search_lanes(&some, i * HIST_LANES, g->cells, &g->cuts[i]);
     for (uint32_t i = 0; i < count && found < g->limits->max_features; i++) {
-        uint32_t feature = next_feature(g, i), lane = feature % HIST_LANES;
+        uint32_t feature = hist_next_feature(g, i), lane = feature % HIST_LANES;
         const struct hist_lane_cuts *cuts = &g->cuts[feature / HIST_LANES];
         double top = (double)cuts->gain_top[lane], bottom = (double)cuts->gain_bottom[lane];
         found += cuts->code[lane] >= 0;
@@ -341,29 +298,6 @@ static bool search_feature(struct hist_grower *g, const struct hist_node *node, 
                             best);
 }
 
-/* In a node of two rows every feature that parts them does it equally well: the first one wins. */
-static void search_pair(struct hist_grower *g, const struct hist_node *node, struct hist_cut *best)
-{
-    const uint8_t *a = g->of.codes + node->rows[0] * g->of.stride;
-    const uint8_t *b = g->of.codes + node->rows[1] * g->of.stride;
-    parcel wa = g->of.worth[node->rows[0]], wb = g->of.worth[node->rows[1]];
-    bool is_pure = wa[0] / (wa[1] >> 32) == wb[0] / (wb[1] >> 32);
-
-    for (uint32_t i = 0, found = 0; i < g->bins->features && found < g->limits->max_features; i++) {
-        uint32_t feature = next_feature(g, i);
-        if (a[feature] == b[feature])
-            continue;
-        if (found++ || is_pure)
-            continue;
-        best->gain_top = 1.0;
-        best->feature = feature;
-        best->code = a[feature] < b[feature] ? cut_code(a[feature], b[feature])
-                                             : cut_code(b[feature], a[feature]);
-        if (g->limits->max_features == g->bins->features)
-            return;
-    }
-}
-
 static void search(struct hist_grower *g, const struct hist_pending *p, struct hist_cut *best)
 {
     uint32_t count = g->bins->features, wanted = g->limits->max_features, found = 0;
@@ -377,67 +311,15 @@ static void search(struct hist_grower *g, const struct hist_pending *p, struct h
 
     if (g->in_lanes && node.n <= HIST_LANES_ROWS) {
         if (node.n == 2)
-            search_pair(g, &node, best);
+            hist_search_pair(g, node.rows, best);
         else
             search_lanes(g, &node, best);
         return;
     }
     for (uint32_t i = 0; i < count && found < wanted; i++) {
-        uint32_t feature = next_feature(g, i);
+        uint32_t feature = hist_next_feature(g, i);
         found += search_feature(g, &node, p->histogram, feature, best);
     }
-}
-
-/*
- * Is there a gain, beyond the rounding of the double products in it, and as much as is asked for?
- * `left` are the rows that go left.
- */
-static bool is_worth_it(const struct hist_grower *g, parcel all, parcel left)
-{
-    double s = parcel_sum(all), w = parcel_weight(all), sl = parcel_sum(left),
-           wl = parcel_weight(left);
-    double d = sl * w - s * wl, decrease;
-
-    if (!(fabs(d) > 0x1p-48 * (fabs(sl) * w + fabs(s) * wl)))
-        return false;
-    d *= g->unit;
-    decrease = d / w * (d / wl) / (w - wl) / g->weight_all;
-    return decrease + GROW_EPSILON >= g->limits->min_impurity_decrease;
-}
-
-static double value_of(const struct hist_grower *g, parcel all)
-{
-    return g->mean + parcel_sum(all) / parcel_weight(all) * g->unit;
-}
-
-/* Of the node's rows, for statistics. */
-static double impurity_of(const struct hist_grower *g, const struct hist_pending *p)
-{
-    double mean = parcel_sum(p->all) / parcel_weight(p->all), sum = 0.0;
-
-    for (uint32_t i = p->start; i < p->end; i++) {
-        parcel worth = g->of.worth[g->rows[i]];
-        double weight = parcel_weight(worth), d = parcel_sum(worth) / weight - mean;
-        sum += weight * (d * g->unit) * (d * g->unit);
-    }
-    return sum / parcel_weight(p->all);
-}
-
-static uint32_t add(struct hist_grower *g, const struct hist_pending *p)
-{
-    struct tree *out = g->out;
-    uint32_t id = out->count++;
-    double value = value_of(g, p->all);
-
-    out->nodes[id] = (struct node){ value, 0, 0 };
-    if (out->stats)
-        out->stats[id] =
-            (struct node_stats){ impurity_of(g, p), value, parcel_weight(p->all) * g->weight_unit,
-                                 p->end - p->start };
-    if (p->parent >= 0 && !p->is_left)
-        out->nodes[p->parent].right = id;
-    out->depth = p->depth > out->depth ? p->depth : out->depth;
-    return id;
 }
 
 /* Rows up to the code go to the front; both sides keep their order. Returns how many there are. */
@@ -464,15 +346,6 @@ static uint32_t part(struct hist_grower *g, const struct hist_pending *p,
     return at;
 }
 
-static bool is_leaf(const struct hist_grower *g, const struct hist_pending *p)
-{
-    const struct grow_limits *m = g->limits;
-    uint32_t n = p->end - p->start;
-
-    return n < 2 || p->depth >= m->max_depth || n < m->min_samples_split ||
-           n < 2 * (uint64_t)m->min_samples_leaf || p->all[1] >> 32 < 2 * g->min_weight;
-}
-
 static int grow_node(struct hist_grower *g, struct hist_pending *p, size_t *count)
 {
     struct hist_cut cut = { 0.0, 1.0, 0, 0 };
@@ -483,11 +356,11 @@ static int grow_node(struct hist_grower *g, struct hist_pending *p, size_t *coun
     if (p->histogram == NO_HISTOGRAM && p->end - p->start > g->scratch->histogram_rows &&
         (p->histogram = histogram_take(g)) != NO_HISTOGRAM)
         count_rows(g, p->histogram, p->start, p->end);
-    uint32_t id = add(g, p);
-    if (!is_leaf(g, p))
+    uint32_t id = hist_add(g, p, g->rows + p->start);
+    if (!hist_is_leaf(g, p))
         search(g, p, &cut);
     uint32_t middle = cut.gain_top > 0.0 ? part(g, p, &cut, &left) : p->start;
-    if (middle == p->start || !is_worth_it(g, p->all, left)) {
+    if (middle == p->start || !hist_is_worth_it(g, p->all, left)) {
         histogram_give(g, p->histogram);
         return 0;
     }
@@ -549,7 +422,10 @@ static int grow_subtree(struct hist_grower *g, struct hist_pending root, size_t 
     ((struct hist_pending *)g->scratch->pending.memory)[count++] = root;
     while (count > bottom && !err) {
         struct hist_pending p = ((struct hist_pending *)g->scratch->pending.memory)[--count];
-        if (!g->is_block && p.end - p.start <= g->block_rows)
+        if (g->in_few && p.end - p.start <= HIST_FEW_NAMES) {
+            histogram_give(g, p.histogram);
+            err = g->scratch->grow_few(g, &p);
+        } else if (!g->is_block && p.end - p.start <= g->block_rows)
             err = grow_in_block(g, &p, count);
         else
             err = grow_node(g, &p, &count);
@@ -580,6 +456,9 @@ int hist_grow(const struct bins *b, const double *y, const double *w, uint32_t s
     g.min_weight = (int64_t)ceil(limits->min_weight_leaf / g.weight_unit);
     g.in_lanes = limits->min_samples_leaf <= 1 && g.min_weight == 0 &&
                  (uint64_t)limits->max_features * LANES_SHARE >= b->features;
+    g.in_few = g.in_lanes && scratch->grow_few && b->features <= HIST_FEW_FEATURES;
+    if (g.in_few && arena_reserve(&scratch->few, hist_few_bytes(b->features)))
+        return -ENOMEM;
     memset(g.blank, 0, BINS_MAX * sizeof *g.blank);
     memset(g.cells, 0, sizeof *g.cells);
     for (uint32_t f = 0; f < b->features; f++)

@@ -6,8 +6,6 @@
 
 #include "exact/kernels.h"
 
-#define SUM_BITS 22 /* of a row's: HIST_LANES_ROWS of them stay below 2^31 */
-
 bool hist_some_load(const struct hist_node *node, struct hist_some *some)
 {
     int64_t part[HIST_LANES_ROWS], mean = node->all[0] / (node->all[1] >> 32);
@@ -22,7 +20,7 @@ bool hist_some_load(const struct hist_node *node, struct hist_some *some)
         part[i] = worth[0] - (worth[1] >> 32) * mean;
         most |= (uint64_t)(part[i] < 0 ? -part[i] : part[i]);
     }
-    int shift = most >> SUM_BITS ? 64 - SUM_BITS - __builtin_clzll(most) : 0;
+    int shift = hist_lanes_shift(most);
     some->all_sum = 0;
     for (uint32_t i = 0; i < node->n; i++) {
         some->sum[i] = (int32_t)(part[i] >> shift);

@@ -12,12 +12,15 @@
 #ifndef HIST_LANES_H
 #define HIST_LANES_H
 
+#include <string.h>
+
 #include "exact/grow.h"
 #include "hist_search.h"
 
 #define HIST_FEW_ROWS 32u
 #define HIST_LANES_ROWS 384u
 #define HIST_LANES 16u
+#define HIST_SUM_BITS 22 /* of a row's: HIST_LANES_ROWS of them stay below 2^31 */
 
 /* A node: min_rows is 1, min_weight 0. */
 struct hist_some {
@@ -37,6 +40,22 @@ struct hist_lane_cuts {
 struct hist_cells {
     int32_t sum[BINS_MAX][HIST_LANES], weight[BINS_MAX][HIST_LANES];
 };
+
+/* By how much what is less than `most` is shifted to fit HIST_SUM_BITS. */
+static inline int hist_lanes_shift(uint64_t most)
+{
+    return most >> HIST_SUM_BITS ? 64 - HIST_SUM_BITS - __builtin_clzll(most) : 0;
+}
+
+/* 2^-k for the least k such that `weight` is less than 2^k. */
+static inline float hist_weight_scale(int32_t weight)
+{
+    uint32_t bits = (127u - (uint32_t)(32 - __builtin_clz((uint32_t)weight))) << 23;
+    float scale;
+
+    memcpy(&scale, &bits, sizeof scale);
+    return scale;
+}
 
 /* False: all targets are equal. */
 bool hist_some_load(const struct hist_node *node, struct hist_some *some);

@@ -23,16 +23,6 @@ typedef float floats __attribute__((vector_size(4 * WIDTH), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* 2^-k for the least k such that `weight` is less than 2^k. */
-INLINE float weight_scale(int32_t weight)
-{
-    uint32_t bits = (127u - (uint32_t)(32 - __builtin_clz((uint32_t)weight))) << 23;
-    float scale;
-
-    memcpy(&scale, &bits, sizeof scale);
-    return scale;
-}
-
 /* `a` where the mask is set, otherwise `b`. */
 INLINE lanes pick(lanes mask, lanes a, lanes b)
 {
@@ -57,7 +47,7 @@ INLINE void best_start(const struct hist_some *some, struct best *b)
     b->code = none - 1;
     b->top = (floats)none - 1.0f; /* any cut is more, also one that gains nothing */
     b->bottom = (floats)none + 1.0f;
-    b->scale = weight_scale(some->all_weight);
+    b->scale = hist_weight_scale(some->all_weight);
     b->sum = (float)some->all_sum * 0x1p-31f;
     b->weight = (float)some->all_weight * b->scale;
 }

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/* hist_few_avx2.c -- see hist_few.h; eight features are searched side by side, one a lane. */
+#include "base/avx2.h"
+
+#ifdef HAVE_AVX2
+#include <errno.h>
+#include <string.h>
+
+#include "hist_grower.h"
+
+#define CHUNK 16u /* names parted at a time */
+#define LANES 8u
+#define TIES 32u  /* places whose ties are known at a time */
+#define SLACK 64u /* behind a list, read and overwritten */
+/* A feature's list: of the root, and of up to as many that wait, a chunk behind each of them. */
+#define LIST_BYTES (2 * HIST_FEW_NAMES + CHUNK * HIST_FEW_NAMES + SLACK)
+
+/* What a row is worth in the node at hand: target in the lower half, weight in the upper. */
+typedef uint64_t cell;
+
+struct few {
+    struct hist_grower *g;
+    uint32_t features;
+    uint8_t (*columns)[HIST_FEW_NAMES];                 /* by feature, then name: codes */
+    uint8_t (*names)[LIST_BYTES], (*codes)[LIST_BYTES]; /* by feature */
+    uint8_t *order;                                     /* a list of ascending names */
+    const uint32_t *rows;                               /* by name */
+    parcel worth[HIST_FEW_NAMES];                       /* by name */
+    cell cells[HIST_FEW_NAMES];                         /* by name */
+    int32_t all_sum, all_weight;                        /* of the cells */
+};
+
+struct few_node {
+    struct hist_pending p; /* start, end: only their difference counts */
+    uint32_t at, top;      /* of its lists, and of what is free behind all that wait */
+};
+
+static uint32_t rows_of(const struct few_node *node)
+{
+    return node->p.end - node->p.start;
+}
+
+static inline __m128i load_bytes(const uint8_t *from)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)from);
+}
+
+static inline void store_bytes(uint8_t *to, __m128i v)
+{
+    _mm_storeu_si128((__m128i *)(void *)to, v);
+}
+
+/* ---- from the block ---------------------------------------------------------------------- */
+
+static void take_rows(struct few *t, uint32_t n)
+{
+    const struct hist_rows *of = &t->g->of;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *codes = of->codes + t->rows[i] * of->stride;
+        t->worth[i] = of->worth[t->rows[i]];
+        t->order[i] = (uint8_t)i;
+        for (uint32_t f = 0; f < t->features; f++)
+            t->columns[f][i] = codes[f];
+    }
+}
+
+/* How many rows have a lower code, by code; where that is all 256, nobody asks. */
+static inline void count_lower(const uint8_t *column, uint32_t n, uint8_t *lower)
+{
+    __m128i before = _mm_setzero_si128(), last = _mm_set1_epi8(15);
+    memset(lower, 0, BINS_MAX);
+    for (uint32_t i = 0; i < n; i++)
+        lower[column[i]]++;
+    for (uint32_t c = 0; c < BINS_MAX; c += 16) {
+        __m128i count = load_bytes(lower + c), up_to = count;
+        up_to = _mm_add_epi8(up_to, _mm_slli_si128(up_to, 1));
+        up_to = _mm_add_epi8(up_to, _mm_slli_si128(up_to, 2));
+        up_to = _mm_add_epi8(up_to, _mm_slli_si128(up_to, 4));
+        up_to = _mm_add_epi8(up_to, _mm_slli_si128(up_to, 8));
+        up_to = _mm_add_epi8(up_to, before);
+        store_bytes(lower + c, _mm_sub_epi8(up_to, count));
+        before = _mm_shuffle_epi8(up_to, last);
+    }
+}
+
+static void sort_list(struct few *t, uint32_t feature, uint32_t n)
+{
+    const uint8_t *column = t->columns[feature];
+    uint8_t *names = t->names[feature], *codes = t->codes[feature], lower[BINS_MAX];
+    count_lower(column, n, lower);
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t code = column[i], at = lower[code]++;
+        names[at] = (uint8_t)i;
+        codes[at] = code;
+    }
+}
+
+/* ---- the search ---------------------------------------------------------------------------- */
+
+/* See hist_some_load(). False: all targets are equal. */
+static bool fill_cells(struct few *t, const struct few_node *node)
+{
+    const uint8_t *order = t->order + node->at;
+    int64_t mean = node->p.all[0] / (node->p.all[1] >> 32), rests[HIST_FEW_NAMES];
+    uint32_t n = rows_of(node);
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        parcel worth = t->worth[order[i]];
+        rests[i] = worth[0] - (worth[1] >> 32) * mean;
+        most |= (uint64_t)(rests[i] < 0 ? -rests[i] : rests[i]);
+    }
+    int shift = hist_lanes_shift(most);
+    t->all_sum = 0;
+    t->all_weight = (int32_t)(node->p.all[1] >> 32);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t sum = (uint32_t)(rests[i] >> shift);
+        t->all_sum += (int32_t)sum;
+        t->cells[order[i]] = ((uint64_t)t->worth[order[i]][1] >> 32 << 32) | sum;
+    }
+    return most != 0;
+}
+
+struct scan {
+    const uint8_t *names[LANES], *codes[LANES]; /* lanes without a feature have that of lane 0 */
+    __m256 sum, weight, scale;                  /* see hist_lanes_search.h */
+};
+
+static inline __m128i cells_of(const cell *cells, const uint8_t *a, const uint8_t *b, uint32_t at)
+{
+    __m128d low = _mm_load_sd((const double *)(const void *)(cells + a[at]));
+    return _mm_castpd_si128(_mm_loadh_pd(low, (const double *)(const void *)(cells + b[at])));
+}
+
+/* What the rows at a place are worth, in the order of lanes 0 1 4 5, 2 3 6 7; of half of them: 0. */
+static inline void cells_at(const cell *cells, const struct scan *c, uint32_t at, bool half,
+                            __m256i *a, __m256i *b)
+{
+    *a = _mm256_zextsi128_si256(cells_of(cells, c->names[0], c->names[1], at));
+    *b = _mm256_zextsi128_si256(cells_of(cells, c->names[2], c->names[3], at));
+    if (half)
+        return;
+    *a = _mm256_inserti128_si256(*a, cells_of(cells, c->names[4], c->names[5], at), 1);
+    *b = _mm256_inserti128_si256(*b, cells_of(cells, c->names[6], c->names[7], at), 1);
+}
+
+/* A bit for each of the places from `at` on whose code is that of the next place. */
+static inline __m256i ties_at(const struct scan *c, uint32_t at)
+{
+    uint32_t ties[LANES];
+    for (uint32_t i = 0; i < LANES; i++) {
+        __m256i here = _mm256_loadu_si256((const __m256i *)(const void *)(c->codes[i] + at));
+        __m256i next = _mm256_loadu_si256((const __m256i *)(const void *)(c->codes[i] + at + 1));
+        ties[i] = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(here, next));
+    }
+    return _mm256_set_epi32((int)ties[7], (int)ties[6], (int)ties[5], (int)ties[4], (int)ties[3],
+                            (int)ties[2], (int)ties[1], (int)ties[0]);
+}
+
+/*
+ * Where the order in which cuts are tried is another, the same one is the best unless another is
+ * about as good; within NEAR of it, rounding may decide, and among cuts below LEAST, too.
+ */
+#define NEAR 0x1p-18f
+#define LEAST 0x1p-60f
+
+/*
+ * The best cut of each lane, by its last place on the left, -1: none; `half`: of four lanes. Returns
+ * the lanes in doubt.
+ */
+static inline __attribute__((always_inline)) uint32_t
+scan_lanes(const struct few *t, const struct scan *c, uint32_t n, bool in_order, bool half,
+           struct hist_lane_cuts *cuts, uint32_t lane)
+{
+    const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1);
+    const __m256 unit = _mm256_mul_ps(c->weight, _mm256_set1_ps(0x1p-31f));
+    const __m256 near_by = _mm256_set1_ps(NEAR), sign = _mm256_set1_ps(-0.0f);
+    __m256 best_top = _mm256_set1_ps(-1.0f), best_bottom = _mm256_set1_ps(1.0f);
+    __m256 near = _mm256_setzero_ps();
+    __m256i a = zero, b = zero, ties = zero, pos = zero, best_pos = _mm256_set1_epi32(-1);
+    for (uint32_t p = 0; p + 1 < n; p++) {
+        __m256i more_a, more_b;
+        if (p % TIES == 0)
+            ties = ties_at(c, p);
+        cells_at(t->cells, c, p, half, &more_a, &more_b);
+        a = _mm256_add_epi32(a, more_a);
+        b = _mm256_add_epi32(b, more_b);
+        __m256 af = _mm256_castsi256_ps(a), bf = _mm256_castsi256_ps(b);
+        __m256 sl = _mm256_cvtepi32_ps(_mm256_castps_si256(_mm256_shuffle_ps(af, bf, 0x88)));
+        __m256 wl = _mm256_cvtepi32_ps(_mm256_castps_si256(_mm256_shuffle_ps(af, bf, 0xdd)));
+        __m256 tie = _mm256_castsi256_ps(_mm256_slli_epi32(ties, 31));
+        ties = _mm256_srli_epi32(ties, 1);
+        wl = _mm256_mul_ps(wl, c->scale);
+        __m256 d = _mm256_sub_ps(_mm256_mul_ps(sl, unit), _mm256_mul_ps(c->sum, wl));
+        __m256 top = _mm256_mul_ps(d, d);
+        __m256 bottom = _mm256_mul_ps(wl, _mm256_sub_ps(c->weight, wl));
+        __m256 here = _mm256_mul_ps(top, best_bottom), best = _mm256_mul_ps(best_top, bottom);
+        __m256 better = _mm256_andnot_ps(tie, _mm256_cmp_ps(here, best, _CMP_GT_OQ));
+        if (!in_order) {
+            __m256 off = _mm256_andnot_ps(sign, _mm256_sub_ps(here, best));
+            __m256 is_near = _mm256_cmp_ps(off, _mm256_mul_ps(here, near_by), _CMP_LE_OQ);
+            near = _mm256_or_ps(_mm256_andnot_ps(better, near), _mm256_andnot_ps(tie, is_near));
+        }
+        best_top = _mm256_blendv_ps(best_top, top, better);
+        best_bottom = _mm256_blendv_ps(best_bottom, bottom, better);
+        best_pos = _mm256_castps_si256(
+            _mm256_blendv_ps(_mm256_castsi256_ps(best_pos), _mm256_castsi256_ps(pos), better));
+        pos = _mm256_add_epi32(pos, one);
+    }
+    _mm256_storeu_ps(cuts->gain_top + lane, best_top);
+    _mm256_storeu_ps(cuts->gain_bottom + lane, best_bottom);
+    store_words((uint32_t *)cuts->code + lane, best_pos);
+    near = _mm256_or_ps(near, _mm256_cmp_ps(best_top, _mm256_set1_ps(LEAST), _CMP_LT_OQ));
+    near = _mm256_andnot_ps(_mm256_castsi256_ps(best_pos), near); /* the sign is set: no cut */
+    return in_order ? 0 : (uint32_t)_mm256_movemask_ps(near);
+}
+
+static __attribute__((noinline)) uint32_t scan(const struct few *t, const struct scan *c,
+                                               uint32_t n, bool in_order, bool half,
+                                               struct hist_lane_cuts *cuts, uint32_t lane)
+{
+    if (in_order)
+        return half ? scan_lanes(t, c, n, true, true, cuts, lane)
+                    : scan_lanes(t, c, n, true, false, cuts, lane);
+    return half ? scan_lanes(t, c, n, false, true, cuts, lane)
+                : scan_lanes(t, c, n, false, false, cuts, lane);
+}
+
+/* The cuts of a feature, tried in the order of rows. */
+static __attribute__((noinline)) void scan_by_rows(const struct few *t, const struct few_node *node,
+                                                   const struct scan *c, uint32_t from,
+                                                   struct hist_lane_cuts *cuts, uint32_t lane)
+{
+    const uint8_t *names = c->names[from], *codes = c->codes[from], *order = t->order + node->at;
+    uint8_t place[HIST_FEW_NAMES]; /* by name: the last of its code */
+    float top[HIST_FEW_ROWS], bottom[HIST_FEW_ROWS], best_top = -1.0f, best_bottom = 1.0f;
+    float all_sum = _mm256_cvtss_f32(c->sum), all_weight = _mm256_cvtss_f32(c->weight),
+          scale = _mm256_cvtss_f32(c->scale);
+    uint32_t n = rows_of(node), first = 0;
+    int32_t sum = 0, weight = 0;
+    for (uint32_t p = 0; p < n; p++) {
+        sum += (int32_t)t->cells[names[p]];
+        weight += (int32_t)(t->cells[names[p]] >> 32);
+        if (p + 1 < n && codes[p] == codes[p + 1])
+            continue;
+        float wl = (float)weight * scale, d = (float)sum * 0x1p-31f * all_weight - all_sum * wl;
+        top[p] = d * d;
+        bottom[p] = wl * (all_weight - wl);
+        while (first <= p)
+            place[names[first++]] = (uint8_t)p;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t p = place[order[i]];
+        if (!(top[p] * best_bottom > best_top * bottom[p]))
+            continue;
+        best_top = top[p];
+        best_bottom = bottom[p];
+        cuts->code[lane] = (int32_t)p;
+    }
+    cuts->gain_top[lane] = best_top;
+    cuts->gain_bottom[lane] = best_bottom;
+}
+
+static void search_lanes(const struct few *t, const struct few_node *node, uint32_t first)
+{
+    struct hist_lane_cuts *cuts = &t->g->cuts[first / HIST_LANES];
+    uint32_t n = rows_of(node), lane = first % HIST_LANES;
+    float scale = hist_weight_scale(t->all_weight);
+    struct scan c;
+    for (uint32_t i = 0; i < LANES; i++) {
+        uint32_t feature = first + i < t->features ? first + i : first;
+        c.names[i] = t->names[feature] + node->at;
+        c.codes[i] = t->codes[feature] + node->at;
+    }
+    c.scale = _mm256_set1_ps(scale);
+    c.sum = _mm256_set1_ps((float)t->all_sum * 0x1p-31f);
+    c.weight = _mm256_set1_ps((float)t->all_weight * scale);
+    bool in_order = n > HIST_FEW_ROWS, half = t->features - first <= LANES / 2;
+    uint32_t doubt = scan(t, &c, n, in_order, half, cuts, lane);
+    for (; doubt; doubt &= doubt - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(doubt);
+        scan_by_rows(t, node, &c, i, cuts, lane + i);
+    }
+}
+
+/* As the search of hist_lanes.h does it; the cut's place is the last one on the left. */
+static bool search(struct few *t, const struct few_node *node, struct hist_cut *best,
+                   uint32_t *place)
+{
+    struct hist_grower *g = t->g;
+    if (!fill_cells(t, node))
+        return false;
+    for (uint32_t first = 0; first < t->features; first += LANES)
+        search_lanes(t, node, first);
+    for (uint32_t i = 0, found = 0; i < t->features && found < g->limits->max_features; i++) {
+        uint32_t feature = hist_next_feature(g, i), lane = feature % HIST_LANES;
+        const struct hist_lane_cuts *cuts = &g->cuts[feature / HIST_LANES];
+        double top = (double)cuts->gain_top[lane], bottom = (double)cuts->gain_bottom[lane];
+        found += cuts->code[lane] >= 0;
+        if (cuts->code[lane] >= 0 && cut_is_better(best, top, bottom)) {
+            *best = (struct hist_cut){ top, bottom, feature, 0 };
+            *place = (uint32_t)cuts->code[lane];
+        }
+    }
+    if (!(best->gain_top > 0.0))
+        return false;
+    const uint8_t *codes = t->codes[best->feature] + node->at + *place;
+    best->code = cut_code(codes[0], codes[1]);
+    return true;
+}
+
+/* ---- the split ----------------------------------------------------------------------------- */
+
+/* The names of a set, a bit each. */
+struct names {
+    __m128i low, high;
+};
+
+static inline struct names names_up_to(const struct few *t, uint32_t feature, uint32_t code)
+{
+    __m256i most = _mm256_set1_epi8((char)code);
+    uint32_t bits[HIST_FEW_NAMES / 32];
+    for (uint32_t i = 0; i < HIST_FEW_NAMES; i += 32) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(t->columns[feature] + i));
+        __m256i is_left = _mm256_cmpeq_epi8(_mm256_max_epu8(v, most), most);
+        bits[i / 32] = (uint32_t)_mm256_movemask_epi8(is_left);
+    }
+    return (struct names){
+        _mm_set_epi32((int)bits[3], (int)bits[2], (int)bits[1], (int)bits[0]),
+        _mm_set_epi32((int)bits[7], (int)bits[6], (int)bits[5], (int)bits[4]),
+    };
+}
+
+/* Which of sixteen names are in the set. */
+static inline uint32_t are_in(const struct names *set, __m128i v)
+{
+    const __m128i bits = _mm_set1_epi64x((long long)0x8040201008040201);
+    __m128i byte = _mm_and_si128(_mm_srli_epi16(v, 3), _mm_set1_epi8(31));
+    __m128i in = _mm_blendv_epi8(_mm_shuffle_epi8(set->low, byte),
+                                 _mm_shuffle_epi8(set->high, byte), _mm_slli_epi16(byte, 3));
+    __m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(v, _mm_set1_epi8(15)));
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(in, bit), bit));
+}
+
+/* How sixteen bytes are moved for those whose bits are set to be in front. */
+static inline __m128i packing_of(uint32_t bits)
+{
+    const __m128i upper = _mm_set_epi64x(0x0808080808080808, 0);
+    __m128i at =
+        _mm_set_epi64x((long long)packed_words[bits >> 8], (long long)packed_words[bits & 0xff]);
+    __m128i both = _mm_loadu_si128((const __m128i *)(const void *)joined[count_bits(bits & 0xff)]);
+    return _mm_shuffle_epi8(_mm_or_si128(at, upper), both);
+}
+
+/* Part a list, with its codes if there are any: what is not in the set goes to `right`. */
+static inline __attribute__((always_inline)) void
+part_list(uint8_t *names, uint8_t *codes, uint32_t n, uint32_t right, const struct names *set)
+{
+    uint32_t to_left = 0, to_right = right;
+    for (uint32_t i = 0; i < n; i += CHUNK) {
+        __m128i v = load_bytes(names + i), c = codes ? load_bytes(codes + i) : v;
+        uint32_t valid = low_bits(n - i < CHUNK ? n - i : CHUNK);
+        uint32_t left = are_in(set, v) & valid, rest = left ^ valid;
+        __m128i pack_left = packing_of(left), pack_rest = packing_of(rest);
+        store_bytes(names + to_left, _mm_shuffle_epi8(v, pack_left)); /* up to what was read */
+        store_bytes(names + to_right, _mm_shuffle_epi8(v, pack_rest));
+        if (codes) {
+            store_bytes(codes + to_left, _mm_shuffle_epi8(c, pack_left));
+            store_bytes(codes + to_right, _mm_shuffle_epi8(c, pack_rest));
+        }
+        to_left += count_bits(left);
+        to_right += count_bits(rest);
+    }
+}
+
+/* The same for up to eight names. */
+static inline void part_eight(uint8_t *names, uint8_t *codes, uint32_t n, uint32_t right,
+                              const struct names *set)
+{
+    __m128i v = load_bytes(names), c = load_bytes(codes);
+    uint32_t valid = low_bits(n), left = are_in(set, v) & valid;
+    __m128i pack_left = _mm_cvtsi64_si128((long long)packed_words[left]);
+    __m128i pack_rest = _mm_cvtsi64_si128((long long)packed_words[left ^ valid]);
+    store_bytes(names, _mm_shuffle_epi8(v, pack_left));
+    store_bytes(names + right, _mm_shuffle_epi8(v, pack_rest));
+    store_bytes(codes, _mm_shuffle_epi8(c, pack_left));
+    store_bytes(codes + right, _mm_shuffle_epi8(c, pack_rest));
+}
+
+static bool wants_lists(const struct few *t, const struct few_node *node)
+{
+    return rows_of(node) > 2 && !hist_is_leaf(t->g, &node->p);
+}
+
+/* What the rows up to a place are worth. */
+static parcel worth_of(const struct few *t, const struct few_node *node, uint32_t feature,
+                       uint32_t place)
+{
+    const uint8_t *names = t->names[feature] + node->at;
+    parcel sum = { 0, 0 };
+    for (uint32_t i = 0; i <= place; i++)
+        sum += t->worth[names[i]];
+    return sum;
+}
+
+static void part_lists(struct few *t, uint32_t at, uint32_t n, uint32_t behind,
+                       const struct names *set)
+{
+    for (uint32_t f = 0; f < t->features; f++)
+        if (n <= 8)
+            part_eight(t->names[f] + at, t->codes[f] + at, n, behind, set);
+        else
+            part_list(t->names[f] + at, t->codes[f] + at, n, behind, set);
+}
+
+static struct hist_pending child(const struct few_node *node, uint32_t id, bool is_left, uint32_t n,
+                                 parcel all)
+{
+    return (
+        struct hist_pending){ 0, n, node->p.depth + 1, (int32_t)id, is_left, NO_HISTOGRAM, all };
+}
+
+/* The cut is worth it: the right child takes the node's place, the left one that above. */
+static void split(struct few *t, struct few_node *node, uint32_t id, const struct hist_cut *cut,
+                  uint32_t left, parcel worth)
+{
+    struct node *out = &t->g->out->nodes[id];
+    struct few_node *l = node + 1, *r = node;
+    uint32_t n = rows_of(node), at = node->at, behind = node->top - at;
+    struct names set = names_up_to(t, cut->feature, cut->code);
+    out->feature = cut->feature;
+    out->number = bins_edge(t->g->bins, cut->feature, cut->code);
+    l->p = child(node, id, true, left, worth);
+    r->p = child(node, id, false, n - left, node->p.all - worth);
+    l->at = at;
+    r->at = node->top;
+    l->top = r->top = r->at + n - left + CHUNK;
+    part_list(t->order + at, NULL, n, behind, &set);
+    if (wants_lists(t, l) || wants_lists(t, r))
+        part_lists(t, at, n, behind, &set);
+}
+
+/* ---- the subtree ------------------------------------------------------------------------- */
+
+static bool split_pair(struct few *t, struct few_node *node, uint32_t id)
+{
+    const uint8_t *order = t->order + node->at;
+    uint32_t rows[2] = { t->rows[order[0]], t->rows[order[1]] };
+    struct hist_cut cut = { 0.0, 1.0, 0, 0 };
+    hist_search_pair(t->g, rows, &cut);
+    if (!(cut.gain_top > 0.0))
+        return false;
+    bool is_first = t->columns[cut.feature][order[0]] <= cut.code;
+    parcel left = t->worth[order[!is_first]];
+    if (!hist_is_worth_it(t->g, node->p.all, left))
+        return false;
+    split(t, node, id, &cut, 1, left);
+    return true;
+}
+
+static bool split_many(struct few *t, struct few_node *node, uint32_t id)
+{
+    struct hist_cut cut = { 0.0, 1.0, 0, 0 };
+    uint32_t place = 0;
+    if (rows_of(node) == 2)
+        return split_pair(t, node, id);
+    if (!search(t, node, &cut, &place))
+        return false;
+    parcel left = worth_of(t, node, cut.feature, place);
+    if (!hist_is_worth_it(t->g, node->p.all, left))
+        return false;
+    split(t, node, id, &cut, place + 1, left);
+    return true;
+}
+
+static uint32_t add(const struct few *t, const struct few_node *node)
+{
+    uint32_t rows[HIST_FEW_NAMES];
+    for (uint32_t i = 0; t->g->out->stats && i < rows_of(node); i++)
+        rows[i] = t->rows[t->order[node->at + i]];
+    return hist_add(t->g, &node->p, rows);
+}
+
+size_t hist_few_bytes(uint32_t features)
+{
+    return features * (HIST_FEW_NAMES + 2 * (size_t)LIST_BYTES) + LIST_BYTES;
+}
+
+int hist_few_grow_avx2(struct hist_grower *g, const struct hist_pending *root)
+{
+    struct few_node stack[HIST_FEW_NAMES + 1], *node = stack;
+    struct few t;
+    uint32_t n = root->end - root->start;
+    t.g = g;
+    t.features = g->bins->features;
+    t.columns = g->scratch->few.memory;
+    t.names = (uint8_t(*)[LIST_BYTES])(t.columns + t.features);
+    t.codes = t.names + t.features;
+    t.order = (uint8_t *)(t.codes + t.features);
+    t.rows = g->rows + root->start;
+    if (reserve_nodes(g->out, 2 * n - 1))
+        return -ENOMEM;
+    take_rows(&t, n);
+    for (uint32_t f = 0; f < t.features; f++)
+        sort_list(&t, f, n);
+    *node = (struct few_node){ *root, 0, n + CHUNK };
+    for (;;) {
+        uint32_t id = add(&t, node);
+        if (!hist_is_leaf(g, &node->p) && split_many(&t, node, id))
+            node++;
+        else if (node-- == stack)
+            return 0;
+    }
+}
+
+#pragma GCC pop_options
+#endif
