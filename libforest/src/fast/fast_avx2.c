@@ -8,6 +8,7 @@
 #ifdef HAVE_AVX2
 #include <string.h>
 
+#include "fast_few_avx2.h"
 #include "fast_rough.h"
 #include "fast_sides.h"
 
@@ -46,8 +47,11 @@ const struct fast_kernels fast_kernels_avx2 = {
     .fill_codes = fast_fill_codes_plain,
     .part = part,
     .part_rough = fast_part_rough_avx2,
-    .tiny_bytes = fast_tiny_bytes_plain,
+    .tiny_bytes = fast_few_bytes_avx2,
     .grow_tiny = fast_grow_tiny_avx2,
+    .few_rows = FAST_FEW_NAMES,
+    .few_features = FAST_FEW_FEATURES,
+    .grow_few = fast_grow_few_avx2,
 };
 
 #pragma GCC pop_options

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fast_few_avx2.h"
 #include "fast_tiny.h"
 
 #define LANES 4u
@@ -243,23 +244,68 @@ static void part(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t
     }
 }
 
+static const struct tiny_functions functions = { start, is_constant, search, side, part };
+
+/* Rows and lists are there. */
+static void grow(struct tiny *tiny, const struct fast_node *root)
+{
+    for (uint32_t i = 0; i < FAST_TINY_ROWS; i++) {
+        tiny->worth[i][0] = tiny->t.s[i];
+        tiny->worth[i][1] = tiny->t.w[i];
+    }
+    fast_tiny_grow(&tiny->t, &functions, root);
+}
+
 int fast_grow_tiny_avx2(struct fast_grower *g, const struct fast_block *b,
                         const struct fast_node *root)
 {
-    static const struct tiny_functions functions = { start, is_constant, search, side, part };
     struct tiny tiny;
     struct fast_tiny *t = &tiny.t;
     if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
     tiny_start(t, g, b);
     tiny_take_rows(t, b->order + root->start, root->end - root->start, b->side);
-    for (uint32_t i = 0; i < FAST_TINY_ROWS; i++) {
-        tiny.worth[i][0] = t->s[i];
-        tiny.worth[i][1] = t->w[i];
-    }
     for (uint32_t f = 0; f < b->features; f++)
         take_list(t, f, root->start, root->end - root->start, b->side);
-    fast_tiny_grow(t, &functions, root);
+    grow(&tiny, root);
+    return 0;
+}
+
+/* What stands in a table of 64 bytes at sixteen places. */
+static inline __m128i look_up(const uint8_t *table, __m128i at)
+{
+    __m128i by_16 = _mm_slli_epi16(at, 3), by_32 = _mm_slli_epi16(at, 2); /* to the sign of bytes */
+    __m128i a = _mm_blendv_epi8(_mm_shuffle_epi8(load_list(table), at),
+                                _mm_shuffle_epi8(load_list(table + 16), at), by_16);
+    __m128i b = _mm_blendv_epi8(_mm_shuffle_epi8(load_list(table + 32), at),
+                                _mm_shuffle_epi8(load_list(table + 48), at), by_16);
+    return _mm_blendv_epi8(a, b, by_32);
+}
+
+/* Names are given anew, in the same order. */
+int fast_grow_tiny_of_few_avx2(const struct fast_few_avx2 *from, const struct fast_node *root,
+                               uint64_t names, uint32_t at)
+{
+    struct tiny tiny;
+    struct fast_tiny *t = &tiny.t;
+    uint8_t renamed[FAST_FEW_NAMES], member[FAST_TINY_ROWS] = { 0 };
+    uint32_t order[FAST_TINY_ROWS], n = 0;
+    if (reserve_nodes(from->g->g.out, 2 * FAST_TINY_ROWS))
+        return -ENOMEM;
+    tiny_start(t, from->g, from->b);
+    for (; names; names &= names - 1, n++) {
+        uint64_t name = _tzcnt_u64(names);
+        order[n] = from->slot[name];
+        renamed[name] = (uint8_t)n;
+        member[n] = (uint8_t)name;
+    }
+    tiny_take_rows(t, order, n, from->b->side);
+    for (uint32_t f = 0; f < t->features; f++) {
+        __m128i list = _mm_and_si128(load_list(from->names[f] + at), _mm_set1_epi8(63));
+        store_list(t->lists[f], look_up(renamed, list));
+        store_list(t->ranks[f], look_up(from->columns[f], load_list(member)));
+    }
+    grow(&tiny, root);
     return 0;
 }
 

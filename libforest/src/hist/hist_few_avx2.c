@@ -6,14 +6,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/byte_lists_avx2.h"
 #include "hist_grower.h"
 
-#define CHUNK 16u /* names parted at a time */
 #define LANES 8u
 #define TIES 32u  /* places whose ties are known at a time */
 #define SLACK 64u /* behind a list, read and overwritten */
 /* A feature's list: of the root, and of up to as many that wait, a chunk behind each of them. */
-#define LIST_BYTES (2 * HIST_FEW_NAMES + CHUNK * HIST_FEW_NAMES + SLACK)
+#define LIST_BYTES (2 * HIST_FEW_NAMES + BYTE_CHUNK * HIST_FEW_NAMES + SLACK)
 
 /* What a row is worth in the node at hand: target in the lower half, weight in the upper. */
 typedef uint64_t cell;
@@ -38,16 +38,6 @@ struct few_node {
 static uint32_t rows_of(const struct few_node *node)
 {
     return node->p.end - node->p.start;
-}
-
-static inline __m128i load_bytes(const uint8_t *from)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)from);
-}
-
-static inline void store_bytes(uint8_t *to, __m128i v)
-{
-    _mm_storeu_si128((__m128i *)(void *)to, v);
 }
 
 /* ---- from the block ---------------------------------------------------------------------- */
@@ -341,24 +331,14 @@ static inline uint32_t are_in(const struct names *set, __m128i v)
     return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(in, bit), bit));
 }
 
-/* How sixteen bytes are moved for those whose bits are set to be in front. */
-static inline __m128i packing_of(uint32_t bits)
-{
-    const __m128i upper = _mm_set_epi64x(0x0808080808080808, 0);
-    __m128i at =
-        _mm_set_epi64x((long long)packed_words[bits >> 8], (long long)packed_words[bits & 0xff]);
-    __m128i both = _mm_loadu_si128((const __m128i *)(const void *)joined[count_bits(bits & 0xff)]);
-    return _mm_shuffle_epi8(_mm_or_si128(at, upper), both);
-}
-
 /* Part a list, with its codes if there are any: what is not in the set goes to `right`. */
 static inline __attribute__((always_inline)) void
 part_list(uint8_t *names, uint8_t *codes, uint32_t n, uint32_t right, const struct names *set)
 {
     uint32_t to_left = 0, to_right = right;
-    for (uint32_t i = 0; i < n; i += CHUNK) {
+    for (uint32_t i = 0; i < n; i += BYTE_CHUNK) {
         __m128i v = load_bytes(names + i), c = codes ? load_bytes(codes + i) : v;
-        uint32_t valid = low_bits(n - i < CHUNK ? n - i : CHUNK);
+        uint32_t valid = low_bits(n - i < BYTE_CHUNK ? n - i : BYTE_CHUNK);
         uint32_t left = are_in(set, v) & valid, rest = left ^ valid;
         __m128i pack_left = packing_of(left), pack_rest = packing_of(rest);
         store_bytes(names + to_left, _mm_shuffle_epi8(v, pack_left)); /* up to what was read */
@@ -433,7 +413,7 @@ static void split(struct few *t, struct few_node *node, uint32_t id, const struc
     r->p = child(node, id, false, n - left, node->p.all - worth);
     l->at = at;
     r->at = node->top;
-    l->top = r->top = r->at + n - left + CHUNK;
+    l->top = r->top = r->at + n - left + BYTE_CHUNK;
     part_list(t->order + at, NULL, n, behind, &set);
     if (wants_lists(t, l) || wants_lists(t, r))
         part_lists(t, at, n, behind, &set);
@@ -502,7 +482,7 @@ int hist_few_grow_avx2(struct hist_grower *g, const struct hist_pending *root)
     take_rows(&t, n);
     for (uint32_t f = 0; f < t.features; f++)
         sort_list(&t, f, n);
-    *node = (struct few_node){ *root, 0, n + CHUNK };
+    *node = (struct few_node){ *root, 0, n + BYTE_CHUNK };
     for (;;) {
         uint32_t id = add(&t, node);
         if (!hist_is_leaf(g, &node->p) && split_many(&t, node, id))
