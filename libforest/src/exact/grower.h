@@ -84,27 +84,30 @@ static inline __attribute__((always_inline)) struct drawn
 draw_features(struct grower *g, uint32_t known, bool (*is_constant)(void *, uint32_t),
               void *context)
 {
-    uint32_t *features = g->features;
-    uint32_t undrawn = g->features_count, tries = 0, found = 0, drawn = 0;
+    uint32_t *features = g->features, *visited = g->visited, *scanned = g->scanned;
+    uint32_t count = g->features_count, most = g->limits->max_features;
+    uint32_t undrawn = count, tries = 0, found = 0, drawn = 0;
+    uint32_t state = g->state; /* a copy, or it would be stored and read again with each draw */
     struct drawn d = { 0, 0, known };
-    while (undrawn > d.constants && (tries < g->limits->max_features || tries <= found + drawn)) {
+    while (undrawn > d.constants && (tries < most || tries <= found + drawn)) {
         /* undrawn - found - drawn, but this needs not wait for what was drawn before */
-        uint32_t at = drawn + draw_below(&g->state, g->features_count - tries++);
+        uint32_t at = drawn + draw_below(&state, count - tries++);
         if (at < known) {
             swap_features(features, drawn++, at);
             continue;
         }
         at += found;
         uint32_t feature = features[at];
-        g->visited[d.visited++] = feature;
+        visited[d.visited++] = feature;
         if (is_constant(context, feature)) {
             swap_features(features, at, d.constants++);
             found++;
         } else {
             swap_features(features, at, --undrawn);
-            g->scanned[d.scanned++] = feature;
+            scanned[d.scanned++] = feature;
         }
     }
+    g->state = state;
     for (uint32_t i = 0; i < known; i++)
         features[i] = g->constant_features[i];
     for (uint32_t i = known; i < d.constants; i++)
