@@ -25,24 +25,26 @@ bool hist_search_bins(const struct hist_node *node, const parcel *bin, uint32_t 
 {
     double all_sum = parcel_sum(node->all), all_weight = parcel_weight(node->all);
     parcel left = { 0, 0 };
-    uint32_t code = 0, last = BINS_MAX, best_at = BINS_MAX;
+    uint32_t code = 0, best_at = BINS_MAX;
 
     while (code < BIN_NAN && !parcel_rows(bin[code]))
         code++;
     if (parcel_rows(bin[code]) == node->n)
         return false;
-    for (; parcel_rows(left) < node->n && code < BINS_MAX; code++) {
-        if (!parcel_rows(bin[code]))
-            continue;
-        if (last == best_at && last < BINS_MAX)
-            best->code = cut_code(last, code);
+    /* a bin without rows is the cut before again, which is not better: to ask is what takes time */
+    for (; code < BINS_MAX; code++) {
         left += bin[code];
-        last = code;
-        if (parcel_rows(left) < node->n && rate(node, all_sum, all_weight, left, best)) {
-            best->feature = feature;
+        if (parcel_rows(left) == node->n)
+            break;
+        if (rate(node, all_sum, all_weight, left, best))
             best_at = code;
-        }
     }
+    if (best_at == BINS_MAX)
+        return true;
+    for (code = best_at + 1; !parcel_rows(bin[code]);)
+        code++;
+    best->feature = feature;
+    best->code = cut_code(best_at, code);
     return true;
 }
 
