@@ -28,8 +28,8 @@
  *           _exit(): kernels flush what they write to stdio streams (with output_fd,
  *           standard output is line-buffered).
  * Policy    A worker that sleeps amid a flow of short tasks does so as SCHED_BATCH, not to
- *           drive away who wakes it, and else as SCHED_OTHER. One that has any other policy
- *           keeps it.
+ *           drive away who wakes it, and else as SCHED_OTHER; as which it slept it goes on,
+ *           until it sleeps again. One that has any other policy keeps it.
  */
 #ifndef WSCHED_H
 #define WSCHED_H
