@@ -214,8 +214,10 @@ static void reorder_members(uint32_t *list, uint32_t low, const struct queue *q,
 }
 
 /* P1 and P3 for a[0..left): takes down from `lesser_end`; equal ones join the queue, if given. */
-static void part_front(uint16_t *a, uint32_t left, uint32_t low, __m512i high,
-                       const uint16_t *lesser_end, struct queue *q)
+static inline __attribute__((always_inline)) void part_front(uint16_t *a, uint32_t left,
+                                                             uint32_t low, __m512i high,
+                                                             const uint16_t *lesser_end,
+                                                             struct queue *q)
 {
     __m512i bound = _mm512_set1_epi16((short)low);
     uint32_t l = 0;
@@ -232,7 +234,7 @@ static void part_front(uint16_t *a, uint32_t left, uint32_t low, __m512i high,
         else
             _mm512_mask_storeu_epi16(a + l, low_bits(count), _mm512_maskz_compress_epi16(less, v));
         l += count;
-        if (q && valid & ~less)
+        if (q)
             join_queue(q, v, valid & ~less, i);
     }
 }

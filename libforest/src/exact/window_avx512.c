@@ -17,6 +17,8 @@
 
 #ifdef HAVE_AVX512
 
+#define WAYS 2u        /* windows that are sorted side by side: a step waits for itself a lot */
+#define QUEUE_SHORT 4u /* the length of most queues */
 #define ONE _mm512_set1_epi8(1)
 
 void window_clear(struct window *w)
@@ -57,9 +59,14 @@ static struct runs find_runs(uint64_t ties)
 {
     uint64_t last = ~(ties >> 1), first = ~ties;
     struct runs r;
-    /* the highest start of a run so far, found by doubling */
+    /* the highest start of a run so far, found by doubling; seldom is a run longer than eight */
     r.low = _mm512_maskz_mov_epi8(first, byte_numbers());
-    for (uint32_t by = 1; by < WINDOW && ties; by *= 2, ties &= ties << by / 2)
+#pragma GCC unroll 3
+    for (uint32_t by = 1; by < 8; by *= 2) {
+        r.low = _mm512_max_epu8(r.low, from_lower(r.low, by));
+        ties &= ties << by;
+    }
+    for (uint32_t by = 8; by < WINDOW && ties; ties &= ties << by, by *= 2)
         r.low = _mm512_max_epu8(r.low, from_lower(r.low, by));
     /* the place after the last member, which is where the next run starts; then to all members */
     __m512i ends = _mm512_maskz_compress_epi8(last, _mm512_add_epi8(byte_numbers(), ONE));
@@ -148,21 +155,14 @@ static inline __m512i modulo(__m512i v, uint32_t by)
           6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11,
           12, 13, 14, 15, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15 },
     };
+    if (by == 2 || by == 4) /* if that is known to the compiler */
+        return _mm512_and_si512(v, _mm512_set1_epi8((char)(by - 1)));
     if (by <= 16)
         return _mm512_permutexvar_epi8(v, _mm512_loadu_si512(table[by - 2]));
     __m512i divisor = _mm512_set1_epi8((char)by);
     for (int i = 0; i < 3; i++)
         v = _mm512_mask_sub_epi8(v, _mm512_cmpge_epu8_mask(v, divisor), v, divisor);
     return v;
-}
-
-/* The length of the longest run that has all of these ties. */
-static inline uint32_t longest_run(uint64_t ties)
-{
-    uint32_t length = 1;
-    for (; ties; ties &= ties << 1)
-        length++;
-    return length;
 }
 
 /*
@@ -175,7 +175,7 @@ struct queues {
     __m512i sorted, low, length, passed, index;
     __m512i who; /* the first member, if it is nobody else */
     __mmask64 members, open;
-    uint32_t longest;
+    uint64_t late; /* ties that follow QUEUE_SHORT - 1 others: of longer queues */
 };
 
 static inline __attribute__((always_inline)) void start_queues(struct queues *q, __m512i sorted,
@@ -192,7 +192,8 @@ static inline __attribute__((always_inline)) void start_queues(struct queues *q,
     q->index = _mm512_sub_epi8(numbers, low);
     q->who = _mm512_setzero_si512();
     q->members = q->open = ties | ties >> 1;
-    q->longest = longest_run(ties);
+    ties &= ties << 1;
+    q->late = ties & ties << 2;
 }
 
 /* Before the rotation that was done when there were `size` members. */
@@ -209,17 +210,46 @@ static inline __attribute__((always_inline)) void turn_queues(struct queues *q, 
     q->open = _kandn_mask64(found, q->open);
 }
 
-static inline __m512i end_queues(const struct queues *q)
+/*
+ * All rotations. To turn a queue that is not yet so long changes nothing, and takes less time than a
+ * branch that nobody can foretell.
+ */
+static inline __attribute__((always_inline)) void turn_all(struct queues *q, const uint32_t count)
 {
-    return _mm512_mask_permutexvar_epi8(q->sorted, q->members, _mm512_add_epi8(q->low, q->who),
+    uint32_t longest = QUEUE_SHORT;
+    for (uint64_t late = ~UINT64_C(0); late;) {
+        late = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            late |= q[i].late;
+            q[i].late &= q[i].late << QUEUE_SHORT;
+        }
+        longest += late ? QUEUE_SHORT : 0;
+    }
+    for (uint32_t size = longest; size > QUEUE_SHORT; size--)
+#pragma GCC unroll 8
+        for (uint32_t i = 0; i < count; i++)
+            turn_queues(&q[i], size);
+#pragma GCC unroll 3
+    for (uint32_t size = QUEUE_SHORT; size >= 2; size--)
+#pragma GCC unroll 8
+        for (uint32_t i = 0; i < count; i++)
+            turn_queues(&q[i], size);
+}
+
+/* Put the members of closed runs to their places in `result`. */
+static inline __m512i end_queues(const struct queues *q, __m512i result)
+{
+    return _mm512_mask_permutexvar_epi8(result, q->members, _mm512_add_epi8(q->low, q->who),
                                         q->sorted);
 }
 
 struct state {
     struct window w;
     struct runs runs;
-    __m512i v;     /* the names in their present order */
-    uint64_t open; /* ties that have no order yet, but for the first of each run */
+    __m512i v;       /* the names in their present order; in a closed run, in any */
+    __m512i result;  /* names of closed runs in their order; elsewhere the lane */
+    uint64_t open;   /* ties that have no order yet, but for the first of each run */
+    uint32_t number; /* of the window */
 };
 
 /* What has used up its depth and still has ties is sorted by heap. */
@@ -239,6 +269,7 @@ static __attribute__((noinline)) void sort_heaps(struct state *s, uint64_t ties)
         ties &= ~lanes;
     }
     s->v = _mm512_loadu_si512(names);
+    s->result = _mm512_mask_mov_epi8(s->result, done, s->v);
     s->w.first = _mm512_mask_mov_epi8(s->w.first, done, byte_numbers());
     s->w.end = _mm512_mask_add_epi8(s->w.end, done, byte_numbers(), ONE);
     s->open &= ~done;
@@ -258,10 +289,11 @@ static inline __attribute__((always_inline)) void divide(struct state *s, struct
     __mmask64 less_to = _mm512_mask_cmplt_epu8_mask(front, numbers, low);
     __mmask64 equal_to = _kandn_mask64(less_to, front);
     __m512i sorted = _mm512_mask_expand_epi8(v, less_to, _mm512_maskz_compress_epi8(less, v));
-    sorted = _mm512_mask_expand_epi8(sorted, equal_to, _mm512_maskz_compress_epi8(equal, v));
     __m512i places = _mm512_maskz_expand_epi8(equal_to, _mm512_maskz_compress_epi8(equal, numbers));
+    sorted = _mm512_mask_permutexvar_epi8(sorted, equal_to, places, v);
     uint64_t closing = s->open & equal_to;
     start_queues(q, sorted, closing, places, low, end);
+    s->v = sorted;
     s->open &= ~closing;
     first = _mm512_mask_mov_epi8(first, equal_to, numbers);
     s->w.first = _mm512_mask_mov_epi8(end, front, first);
@@ -277,6 +309,7 @@ start_state(struct state *s, const struct window *w, __m512i v, uint64_t ties)
     s->runs = find_runs(ties);
     s->open = ties & w->lanes;
     s->v = _mm512_mask_mov_epi8(byte_numbers(), w->lanes, v);
+    s->result = byte_numbers();
 }
 
 static inline void check_depth(struct state *s)
@@ -286,55 +319,74 @@ static inline void check_depth(struct state *s)
         sort_heaps(s, exhausted);
 }
 
-/* What is not tied may not have been sorted to the end, but has only one order. */
-static inline __m512i end_state(const struct state *s, uint64_t ties)
+/* Divide all segments of `count` windows once. */
+static inline __attribute__((always_inline)) void divide_windows(struct state *s,
+                                                                 const uint32_t count)
 {
-    return _mm512_mask_mov_epi8(byte_numbers(), s->w.lanes & (ties | ties >> 1), s->v);
-}
-
-static inline __attribute__((always_inline)) void
-sort_windows(const struct window *w, __m512i *v, const uint64_t *ties, const uint32_t count)
-{
-    struct state s[WINDOWS];
-    struct queues q[WINDOWS];
-    uint64_t open = 0;
+    struct queues q[WAYS];
 #pragma GCC unroll 8
     for (uint32_t i = 0; i < count; i++) {
-        start_state(&s[i], &w[i], v[i], ties[i]);
-        open |= s[i].open;
+        check_depth(&s[i]);
+        divide(&s[i], &q[i]);
     }
-    while (open) {
-        uint32_t longest = 0;
-#pragma GCC unroll 8
-        for (uint32_t i = 0; i < count; i++) {
-            check_depth(&s[i]);
-            divide(&s[i], &q[i]);
-            longest = q[i].longest > longest ? q[i].longest : longest;
-        }
-        /* to turn a queue that is not yet so long changes nothing */
-        for (uint32_t size = longest; size >= 2; size--) {
-#pragma GCC unroll 8
-            for (uint32_t i = 0; i < count; i++)
-                turn_queues(&q[i], size);
-        }
-        open = 0;
-#pragma GCC unroll 8
-        for (uint32_t i = 0; i < count; i++) {
-            s[i].v = end_queues(&q[i]);
-            open |= s[i].open;
-        }
-    }
+    turn_all(q, count);
 #pragma GCC unroll 8
     for (uint32_t i = 0; i < count; i++)
-        v[i] = end_state(&s[i], ties[i]);
+        s[i].result = end_queues(&q[i], s[i].result);
+}
+
+/* Windows to be sorted; those from number `next` on wait. */
+struct line {
+    const struct window *w;
+    __m512i *v;
+    const uint64_t *ties;
+    uint32_t next, count;
+};
+
+/* Take windows of the line until one has something to do. */
+static inline bool take_next(struct state *s, struct line *l)
+{
+    while (l->next < l->count) {
+        uint32_t i = l->next++;
+        start_state(s, &l->w[i], l->v[i], l->ties[i]);
+        s->number = i;
+        if (s->open)
+            return true;
+        l->v[i] = s->result;
+    }
+    return false;
+}
+
+/* Divide `count` windows until one is done and none waits to take its place. */
+static inline __attribute__((always_inline)) void sort_together(struct state *s, struct line *l,
+                                                                const uint32_t count)
+{
+    for (;;) {
+        divide_windows(s, count);
+#pragma GCC unroll 8
+        for (uint32_t i = 0; i < count; i++) {
+            if (s[i].open)
+                continue;
+            l->v[s[i].number] = s[i].result;
+            if (!take_next(&s[i], l)) {
+                s[i] = s[count - 1];
+                return;
+            }
+        }
+    }
 }
 
 void window_sort(const struct window *w, __m512i *v, const uint64_t *ties, uint32_t count)
 {
-    if (count == 1)
-        sort_windows(w, v, ties, 1);
-    else
-        sort_windows(w, v, ties, WINDOWS);
+    struct line l = { w, v, ties, 0, count };
+    struct state s[WAYS];
+    uint32_t live = 0;
+    while (live < WAYS && take_next(&s[live], &l))
+        live++;
+    if (live == WAYS)
+        sort_together(s, &l, WAYS);
+    if (live > 0)
+        sort_together(s, &l, 1);
 }
 
 #pragma GCC pop_options

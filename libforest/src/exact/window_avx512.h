@@ -9,7 +9,7 @@
 #ifdef HAVE_AVX512
 
 #define WINDOW 64u
-#define WINDOWS 2u
+#define WINDOWS 16u /* that are sorted in one call, at most */
 
 /* Ranges to be sorted, all within [from, from + WINDOW). In the registers, a byte a lane. */
 struct window {
