@@ -95,31 +95,43 @@ int fast_reserve_nodes(struct fast_scratch *s, size_t count, struct fast_node **
 
 /* ---- checks and scales --------------------------------------------------------------------- */
 
+/* No less than what has a reciprocal: to divide by the power of two is to multiply by that. */
 static double power_above(double x)
 {
     int e;
     frexp(x, &e);
-    return ldexp(1.0, e < DBL_MAX_EXP ? e : DBL_MAX_EXP - 1);
+    return ldexp(1.0, e > DBL_MAX_EXP - 1 ? DBL_MAX_EXP - 1 : e < DBL_MIN_EXP ? DBL_MIN_EXP : e);
 }
 
+/* The greater of two positive numbers, if the second one counts. */
+static inline double most_if(double a, double b, bool counts)
+{
+    uint64_t bits, most;
+    memcpy(&most, &a, sizeof most);
+    memcpy(&bits, &b, sizeof bits);
+    bits &= -(uint64_t)counts;
+    most = bits > most ? bits : most;
+    memcpy(&a, &most, sizeof a);
+    return a;
+}
+
+/* Without a branch on a weight: whether a row was drawn cannot be foreseen. */
 static int look_at_rows(struct fast_grower *g, const double *y, const double *w, uint32_t *count)
 {
     double y_most = 0.0, w_most = 0.0, weight = 0.0;
-    bool whole = true;
-    *count = 0;
+    bool whole = true, sound = true;
+    uint32_t weightless = 0;
     for (uint32_t i = 0; i < g->g.prep->rows; i++) {
-        if (!isfinite(w[i]) || !isfinite(y[i]) || w[i] < 0.0)
-            return -EINVAL;
-        if (w[i] == 0.0)
-            continue;
-        ++*count;
         double size = fabs(y[i]);
-        y_most = size > y_most ? size : y_most;
+        sound &= (w[i] >= 0.0) & (w[i] <= DBL_MAX) & (size <= DBL_MAX);
+        weightless += w[i] == 0.0;
+        y_most = most_if(y_most, size, w[i] > 0.0);
         w_most = w[i] > w_most ? w[i] : w_most;
-        whole &= w[i] <= 0x1p30 && w[i] == (double)(uint32_t)w[i];
+        whole &= (w[i] <= 0x1p30) & (w[i] == (double)(int32_t)w[i]);
         weight += w[i];
     }
-    if (!*count)
+    *count = g->g.prep->rows - weightless;
+    if (!sound || !*count)
         return -EINVAL;
     g->y_unit = y_most > 0.0 ? power_above(y_most) : 1.0;
     g->whole = whole && weight < FAST_WHOLE_MOST;
@@ -162,15 +174,15 @@ static int grow_small_tree(struct fast_grower *g, const double *y, const double 
         arena_reserve(&g->scratch->slots, (size_t)rows * sizeof(uint32_t)))
         return -ENOMEM;
     uint32_t *slots = g->scratch->slots.memory;
-    for (uint32_t i = 0; i < rows; i++) {
-        slots[i] = NO_SLOT;
-        if (w[i] == 0.0)
-            continue;
-        b.y[slot] = y[i] / g->y_unit;
-        b.w[slot] = w[i] / g->w_unit;
+    double per_y = 1.0 / g->y_unit, per_w = 1.0 / g->w_unit;
+    for (uint32_t i = 0; i < rows; i++) { /* what is written of a row that has no slot is overwritten */
+        uint32_t takes_part = w[i] > 0.0;
+        b.y[slot] = y[i] * per_y;
+        b.w[slot] = w[i] * per_w;
         b.row[slot] = i;
         b.order[slot] = slot;
-        slots[i] = slot++;
+        slots[i] = takes_part ? slot : NO_SLOT;
+        slot += takes_part;
     }
     fast_block_measure(g, &b);
     for (uint32_t f = 0; f < b.features; f++) {
