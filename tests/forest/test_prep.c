@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "data/edges.h"
 #include "data/prep.h"
 #include "test.h"
 
@@ -199,9 +200,44 @@ static void large_ones_hold_columns_only(void)
     free(x);
 }
 
+/* On all kinds of processors, a NaN behind all edges, and values that are edges. */
+static void bins_are_equal_at_all_levels(void)
+{
+    enum { VALUES = 1000, STEP = 3 };
+    float edges[EDGES_BINS], values[VALUES];
+    static uint8_t plain[VALUES * STEP], codes[VALUES * STEP];
+    uint64_t state = test_seed;
+    int wrong = 0;
+    for (uint32_t count = 1; count <= EDGES_BINS; count = count * 3 / 2 + 1) {
+        for (uint32_t i = 0; i < EDGES_BINS; i++)
+            edges[i] = i + 1 < count ? (float)i - 100.0f : INFINITY;
+        for (int i = 0; i < VALUES; i++)
+            values[i] = i % 17 ? (float)(test_random(&state) % 1200) * 0.25f - 120.0f : NAN;
+        edges_fill_plain(edges, values, VALUES, plain, STEP);
+        for (int i = 0; i < VALUES; i++) {
+            uint32_t code = 0;
+            while (code < EDGES_BINS - 1 && !(values[i] < edges[code]))
+                code++;
+            wrong += plain[i * STEP] != code;
+        }
+        for (enum kernels_level level = KERNELS_AVX2; level <= KERNELS_AVX512; level++) {
+            edges_fill *fill_codes = edges_fill_of(level);
+            memcpy(codes, plain, sizeof codes);
+            for (int i = 0; i < VALUES; i++)
+                codes[i * STEP] = 0;
+            if (!fill_codes)
+                continue;
+            fill_codes(edges, values, VALUES, codes, STEP);
+            wrong += memcmp(codes, plain, sizeof codes) != 0;
+        }
+    }
+    CHECK_EQ(wrong, 0);
+}
+
 TESTS("prep", { "orders are sorted and marked", orders_are_sorted },
       { "sources may be strided", sources_may_be_strided },
       { "unusable values are refused", unusable_values_are_refused },
       { "close values are marked", close_values_are_marked },
       { "damage is found", damage_is_found },
-      { "large ones hold columns only", large_ones_hold_columns_only })
+      { "large ones hold columns only", large_ones_hold_columns_only },
+      { "bins are equal at all levels", bins_are_equal_at_all_levels })

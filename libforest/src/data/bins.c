@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edges.h"
 #include "sort_radix.h"
 
 #define BINS_MAGIC UINT64_C(0x3130736e69622e66) /* "f.bins01" where little-endian */
@@ -22,6 +23,8 @@
 #define BINS_ALIGN ((uint64_t)64)
 #define FEATURES_MAX ((uint64_t)INT32_MAX)
 #define SAMPLE_ROWS (1u << 18)
+#define AT_ONCE 16u /* features that are sampled */
+#define TILE 256u   /* rows whose values and codes stay in the cache */
 
 struct header {
     uint64_t magic;
@@ -89,22 +92,31 @@ static uint64_t sample_row(uint64_t i, uint64_t count, uint64_t rows)
     return first + (width > 1 ? (i * UINT64_C(0x9e3779b97f4a7c15) >> 32) % width : 0);
 }
 
-/* Values of a sample, sorted, without the NaNs: their number. */
-static uint32_t sorted_sample(const struct prep_source *x, uint64_t feature, struct item *items,
-                              struct item **sorted)
+/*
+ * Keys of a sample of some features, those of one behind the other in rows of `stride`, without the
+ * NaNs: how many goes to counts. All are read at once, for they are side by side, or at least near.
+ */
+static void load_sample(const struct prep_source *x, uint64_t first, uint32_t features,
+                        uint32_t stride, uint32_t *keys, uint32_t *counts)
 {
-    uint32_t count = x->rows < SAMPLE_ROWS ? (uint32_t)x->rows : SAMPLE_ROWS, n = 0, varying = 0;
-
-    for (uint32_t i = 0; i < count; i++) {
-        float v = value_at(x, sample_row(i, count, x->rows), feature);
-        if (isnan(v))
-            continue;
-        items[n] = (struct item){ sort_key(v + 0.0f), i }; /* -0 becomes 0 */
-        varying |= items[n].key ^ items[0].key;
-        n++;
+    memset(counts, 0, features * sizeof *counts);
+    for (uint32_t i = 0; i < stride; i++) {
+        uint64_t row = sample_row(i, stride, x->rows);
+        for (uint32_t f = 0; f < features; f++) {
+            float v = value_at(x, row, first + f);
+            keys[(size_t)f * stride + counts[f]] = sort_key(v + 0.0f); /* -0 becomes 0 */
+            counts[f] += isnan(v) ? 0 : 1;
+        }
     }
-    *sorted = radix_sort(items, items + count, n, varying);
-    return n;
+}
+
+static uint32_t *sort_sample(uint32_t *keys, uint32_t *spare, uint32_t n)
+{
+    uint32_t varying = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        varying |= keys[i] ^ keys[0];
+    return radix_sort_keys(keys, spare, n, varying);
 }
 
 static double edge_between(uint32_t below, uint32_t above)
@@ -118,22 +130,23 @@ static double edge_between(uint32_t below, uint32_t above)
  * Go through the distinct values in order and close a bin when it has its share of the rows that
  * are left; while values are no more than bins, each has its own.
  */
-static void make_edges(const struct item *sorted, uint32_t n, double *edges)
+static void make_edges(const uint32_t *sorted, uint32_t n, double *edges)
 {
     uint32_t distinct = n > 0, bins = 0, in_bin = 0, left = n;
 
     for (uint32_t i = 1; i < n; i++)
-        distinct += sorted[i].key != sorted[i - 1].key;
-    bool is_own = distinct < BINS_MAX;
+        distinct += sorted[i] != sorted[i - 1];
+    uint32_t share = distinct < BINS_MAX ? 0 : left / BIN_NAN;
     for (uint32_t i = 0; i + 1 < n && bins + 1 < BIN_NAN; i++) {
         in_bin++;
-        if (sorted[i].key == sorted[i + 1].key)
+        if (sorted[i] == sorted[i + 1])
             continue;
-        if (!is_own && in_bin < left / (BIN_NAN - bins))
+        if (in_bin < share)
             continue;
-        edges[bins++] = edge_between(sorted[i].key, sorted[i + 1].key);
+        edges[bins++] = edge_between(sorted[i], sorted[i + 1]);
         left -= in_bin;
         in_bin = 0;
+        share = share ? left / (BIN_NAN - bins) : 0;
     }
     while (bins < BINS_MAX)
         edges[bins++] = DBL_MAX;
@@ -141,32 +154,67 @@ static void make_edges(const struct item *sorted, uint32_t n, double *edges)
 
 /* ---- codes ------------------------------------------------------------------------------- */
 
-/* The number of edges below the value. */
-static inline uint8_t code_of(float v, const double *edges)
+/* The least float above the edge. */
+static float least_above(double edge)
 {
-    uint32_t at = 0;
-
-    if (isnan(v))
-        return BIN_NAN;
-    for (uint32_t step = BINS_MAX / 2; step; step /= 2)
-        at += (double)v > edges[at + step - 1] ? step : 0;
-    return (uint8_t)at;
+    if (edge >= (double)FLT_MAX)
+        return INFINITY;
+    float v = (float)edge;
+    return (double)v > edge ? v : nextafterf(v, INFINITY);
 }
 
-static int fill_codes(const struct prep_source *x, const double *edges, uint8_t *codes,
-                      size_t stride)
+/* Values of some rows as floats. False: one is infinite. */
+static bool load_values(const struct prep_source *x, uint64_t first, uint32_t n, uint64_t feature,
+                        float *values)
 {
     bool is_finite = true;
 
-    for (uint64_t row = 0; row < x->rows; row++, codes += stride) {
-        for (uint64_t f = 0; f < x->cols; f++) {
-            float v = value_at(x, row, f);
-            is_finite &= !isinf(v);
-            codes[f] = code_of(v, edges + f * BINS_MAX);
-        }
-        memset(codes + x->cols, 0, stride - x->cols);
+    for (uint32_t i = 0; i < n; i++) {
+        values[i] = value_at(x, first + i, feature);
+        is_finite &= !isinf(values[i]);
     }
-    return is_finite ? 0 : -EINVAL;
+    return is_finite;
+}
+
+/* `least` are the edges as edges_fill() wants them. */
+static bool fill_codes(const struct prep_source *x, const float *least, uint8_t *codes,
+                       size_t stride)
+{
+    edges_fill *fill = edges_fill_of(KERNELS_BEST);
+    bool is_finite = true;
+    float values[TILE];
+
+    for (uint64_t row = 0; row < x->rows; row += TILE, codes += TILE * stride) {
+        uint32_t n = x->rows - row < TILE ? (uint32_t)(x->rows - row) : TILE;
+        for (uint64_t f = 0; f < x->cols; f++) {
+            is_finite &= load_values(x, row, n, f, values);
+            fill(least + f * BINS_MAX, values, n, codes + f, stride);
+        }
+        for (uint32_t i = 0; i < n; i++)
+            memset(codes + i * stride + x->cols, 0, stride - x->cols);
+    }
+    return is_finite;
+}
+
+/* -ENOMEM */
+static int build_edges(const struct prep_source *x, double *edges, float *least)
+{
+    uint32_t count = x->rows < SAMPLE_ROWS ? (uint32_t)x->rows : SAMPLE_ROWS, counts[AT_ONCE];
+    uint64_t most = x->cols < AT_ONCE ? x->cols : AT_ONCE;
+    uint32_t *keys = malloc((most + 1) * count * sizeof *keys), *spare = keys + most * count;
+    if (!keys)
+        return -ENOMEM;
+    for (uint64_t f = 0; f < x->cols; f++, edges += BINS_MAX, least += BINS_MAX) {
+        uint32_t at = f % AT_ONCE;
+        if (at == 0)
+            load_sample(x, f, x->cols - f < AT_ONCE ? (uint32_t)(x->cols - f) : AT_ONCE, count,
+                        keys, counts);
+        make_edges(sort_sample(keys + (size_t)at * count, spare, counts[at]), counts[at], edges);
+        for (uint32_t i = 0; i < BINS_MAX; i++)
+            least[i] = least_above(edges[i]);
+    }
+    free(keys);
+    return 0;
 }
 
 int bins_build(const struct prep_source *x, void *block, size_t bytes)
@@ -181,17 +229,13 @@ int bins_build(const struct prep_source *x, void *block, size_t bytes)
     char *base = block;
     memset(base, 0, sizeof(struct header)); /* a block half built cannot be opened */
     double *edges = (double *)(void *)(base + parts.edges);
-    uint64_t count = x->rows < SAMPLE_ROWS ? x->rows : SAMPLE_ROWS;
-    struct item *items = malloc(2 * count * sizeof *items), *sorted;
-    if (!items)
+    float *least = malloc(x->cols * BINS_MAX * sizeof *least);
+    if (!least)
         return -ENOMEM;
-    for (uint64_t f = 0; f < x->cols; f++) {
-        uint32_t n = sorted_sample(x, f, items, &sorted);
-        make_edges(sorted, n, edges + f * BINS_MAX);
-    }
-    free(items);
-    uint8_t *codes = (uint8_t *)base + parts.codes;
-    err = fill_codes(x, edges, codes, parts.stride);
+    err = build_edges(x, edges, least);
+    if (!err && !fill_codes(x, least, (uint8_t *)base + parts.codes, parts.stride))
+        err = -EINVAL;
+    free(least);
     if (err)
         return err;
     size_t used = parts.codes + (size_t)x->rows * parts.stride;

@@ -42,15 +42,25 @@ static void radix_pass(const struct item *from, struct item *to, uint32_t n, uns
         to[start[from[i].key >> shift & mask]++] = from[i];
 }
 
-static struct item *sort_digits(struct item *a, struct item *b, uint32_t n, uint32_t varying)
+/* How keys are taken apart: `passes` digits of `bits` bits, the first one at `shift`. */
+struct digits {
+    unsigned shift, bits, passes;
+};
+
+static struct digits digits_of(uint32_t n, uint32_t varying)
 {
     unsigned shift = (unsigned)__builtin_ctz(varying);
     unsigned bits = 32 - (unsigned)__builtin_clz(varying) - shift;
     unsigned most = n < FEW ? FEW_BITS : DIGIT_BITS, passes = (bits + most - 1) / most;
-    unsigned each = (bits + passes - 1) / passes;
+    return (struct digits){ shift, (bits + passes - 1) / passes, passes };
+}
+
+static struct item *sort_digits(struct item *a, struct item *b, uint32_t n, uint32_t varying)
+{
+    struct digits d = digits_of(n, varying);
     uint32_t start[1u << DIGIT_BITS];
-    for (; passes > 0; passes--, shift += each) {
-        radix_pass(a, b, n, shift, each, start);
+    for (; d.passes > 0; d.passes--, d.shift += d.bits) {
+        radix_pass(a, b, n, d.shift, d.bits, start);
         struct item *t = a;
         a = b;
         b = t;
@@ -85,4 +95,42 @@ struct item *radix_sort(struct item *a, struct item *b, uint32_t n, uint32_t var
         return a;
     }
     return n > MANY ? sort_parts(a, b, n, varying) : sort_digits(a, b, n, varying);
+}
+
+/* All digits are counted in one pass. */
+static void count_digits(const uint32_t *a, uint32_t n, const struct digits *d,
+                         uint32_t count[][1u << DIGIT_BITS])
+{
+    uint32_t mask = (1u << d->bits) - 1;
+    for (unsigned pass = 0; pass < d->passes; pass++)
+        memset(count[pass], 0, (mask + 1) * sizeof *count[pass]);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t key = a[i] >> d->shift;
+        for (unsigned pass = 0; pass < d->passes; pass++, key >>= d->bits)
+            count[pass][key & mask]++;
+    }
+    for (unsigned pass = 0; pass < d->passes; pass++)
+        for (uint32_t digit = 0, sum = 0; digit <= mask; digit++) {
+            uint32_t here = count[pass][digit];
+            count[pass][digit] = sum;
+            sum += here;
+        }
+}
+
+uint32_t *radix_sort_keys(uint32_t *a, uint32_t *b, uint32_t n, uint32_t varying)
+{
+    uint32_t start[4][1u << DIGIT_BITS];
+    if (varying == 0)
+        return a;
+    struct digits d = digits_of(n, varying);
+    uint32_t mask = (1u << d.bits) - 1;
+    count_digits(a, n, &d, start);
+    for (unsigned pass = 0; pass < d.passes; pass++, d.shift += d.bits) {
+        for (uint32_t i = 0; i < n; i++)
+            b[start[pass][a[i] >> d.shift & mask]++] = a[i];
+        uint32_t *t = a;
+        a = b;
+        b = t;
+    }
+    return a;
 }

@@ -32,4 +32,7 @@ static inline float key_value(uint32_t key)
  */
 struct item *radix_sort(struct item *a, struct item *b, uint32_t n, uint32_t varying);
 
+/* The same for keys alone. */
+uint32_t *radix_sort_keys(uint32_t *a, uint32_t *b, uint32_t n, uint32_t varying);
+
 #endif
