@@ -27,6 +27,7 @@ uint64_t checksum(const void *data, size_t bytes)
     for (unsigned k = 0; k < LANES; k++)
         lane[k] = k + 1;
     for (; i + LANES <= count; i += LANES)
+#pragma GCC unroll 8
         for (unsigned k = 0; k < LANES; k++)
             lane[k] = step(lane[k], word[i + k]);
     for (unsigned k = 0; i + k < count; k++)
