@@ -13,6 +13,7 @@
 #include "atomics.h"
 #include "forest.h"
 #include "base/huge.h"
+#include "data/prepared.h"
 #include "model/layout.h"
 #include "model/params.h"
 
@@ -142,7 +143,7 @@ static int prepare(const struct forest_matrix *x, bool is_binned, void **block,
         return -ENOMEM;
     err = is_binned ? forest_bin(x, memory, bytes) : forest_prepare(x, memory, bytes);
     if (!err)
-        err = forest_prepared_open(memory, bytes, prepared);
+        err = prepared_open_own(memory, bytes, prepared);
     if (err)
         free(memory);
     else

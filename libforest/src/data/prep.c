@@ -264,7 +264,7 @@ static int check_columns(const struct prep *p)
     return sound ? 0 : -EBADMSG;
 }
 
-int prep_open(const void *block, size_t bytes, struct prep *view)
+int prep_view(const void *block, size_t bytes, struct prep *view)
 {
     struct header header;
     struct parts parts;
@@ -291,7 +291,16 @@ int prep_open(const void *block, size_t bytes, struct prep *view)
         p.close = p.orders = NULL;
         p.near = NULL;
     }
-    int err = parts.has_orders ? check_orders(&p) : check_columns(&p);
+    *view = p;
+    return 0;
+}
+
+int prep_open(const void *block, size_t bytes, struct prep *view)
+{
+    struct prep p;
+    int err = prep_view(block, bytes, &p);
+    if (!err)
+        err = p.orders ? check_orders(&p) : check_columns(&p);
     if (!err)
         *view = p;
     return err;

@@ -105,4 +105,7 @@ int prep_build(const struct prep_source *x, void *block, size_t bytes);
  */
 int prep_open(const void *block, size_t bytes, struct prep *view);
 
+/* The same of a block that this process has just built, and nobody else has written to. */
+int prep_view(const void *block, size_t bytes, struct prep *view);
+
 #endif

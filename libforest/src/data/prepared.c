@@ -69,11 +69,12 @@ int forest_bin(const struct forest_matrix *x, void *block, size_t bytes)
     return bins_build(&source, block, bytes);
 }
 
-int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared **out)
+static int open_block(const void *block, size_t bytes, bool is_own, struct forest_prepared **out)
 {
     struct forest_prepared open = { .is_binned = block && bins_are(block, bytes) };
     int err = !block || !out   ? -EINVAL
               : open.is_binned ? bins_open(block, bytes, &open.bins)
+              : is_own         ? prep_view(block, bytes, &open.prep)
                                : prep_open(block, bytes, &open.prep);
 
     if (open.is_binned) {
@@ -89,6 +90,16 @@ int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared
     prepared->more = (struct prepared_more *)(void *)(prepared + 1);
     *out = prepared;
     return 0;
+}
+
+int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared **out)
+{
+    return open_block(block, bytes, false, out);
+}
+
+int prepared_open_own(const void *block, size_t bytes, struct forest_prepared **out)
+{
+    return open_block(block, bytes, true, out);
 }
 
 void forest_prepared_close(struct forest_prepared *prepared)

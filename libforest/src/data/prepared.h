@@ -22,6 +22,9 @@ struct prepared_more {
     struct au64 levels, codes; /* pointers, or 0 */
 };
 
+/* forest_prepared_open() of a block that this process has just built: what is in it is not checked. */
+int prepared_open_own(const void *block, size_t bytes, struct forest_prepared **out);
+
 /* By feature; valid as long as `prepared`. NULL: there are none, or no memory for them. */
 const struct levels *prepared_levels(const struct forest_prepared *prepared);
 const struct codes *prepared_codes(const struct forest_prepared *prepared);
