@@ -143,8 +143,8 @@ static void sort_few(const struct few_sorts *few, const uint32_t *a, uint32_t *l
             digit[i] += RANK_OF(a[k]) < RANK_OF(a[i]);
     }
     uint32_t order = few_sort(few, digit, n);
-    for (uint32_t i = 0; i < n; i++, order >>= 3)
-        list[i] = a[order & 7];
+    for (uint32_t i = 0; i < n; i++, order >>= 4)
+        list[i] = a[order & 15];
 }
 
 /* Sort a[from..to), whose sorted list is in the same range of `list`. */
@@ -152,7 +152,7 @@ static void sort_range(const struct few_sorts *few, uint32_t *a, uint32_t *list,
                        const uint64_t *ties, uint32_t from, uint32_t to, int depth)
 {
     while (has_tie(ties, from, to)) {
-        if (to - from <= SORT_FEW && depth >= (int)(to - from)) {
+        if (to - from <= SORT_FEW && depth >= SORT_FEW_DIVISIONS) {
             sort_few(few, a + from, list + from, to - from);
             return;
         }

@@ -129,7 +129,8 @@ static __m128i sort_scanned(const struct small *s, const struct drawn *d, uint8_
         __m128i *list = (__m128i *)(void *)lists[feature], sorted = _mm_loadu_si128(list);
         if (s->ties[feature]) {
             __m128i ranks = _mm_loadu_si128((const __m128i *)(const void *)s->ranks[feature]);
-            sorted = sort_bytes(sorted, ranks, s->ties[feature], order, 0, n, sort_depth(n));
+            struct sort_bytes b = { ranks, s->ties[feature], s->b->few };
+            sorted = sort_bytes(&b, sorted, order, 0, n, sort_depth(n));
             _mm_storeu_si128(list, sorted);
         }
         order = sorted;
@@ -158,44 +159,41 @@ static bool enter(struct small *s, const struct small_node *node, uint32_t id, s
     return true;
 }
 
-struct merit {
-    double value;
-    bool allowed;
-};
-
-/* Of the cut that leaves one row on the left, of two in all. */
-static struct merit rate_one(const struct small *s, const struct sums *all, uint32_t row)
+/* The merit of the cut that leaves one row on the left, of two in all; if it is not allowed, none. */
+static double rate_one(const struct small *s, const struct sums *all, uint32_t row)
 {
     double least = s->g->limits->min_weight_leaf;
     double sum = 0.0 + s->wy[row], weight = 0.0 + s->w[row], right = all->sum - sum,
            rest = all->weight - weight;
-    return (struct merit){ sum * sum / weight + right * right / rest,
-                           !(weight < least) && !(rest < least) };
+    double merit = sum * sum / weight + right * right / rest;
+    return !(weight < least) && !(rest < least) && merit > -HUGE_VAL ? merit : -HUGE_VAL;
 }
 
-/* Two rows: there are but two cuts, and nothing to sort. Both children are added, too. */
+/*
+ * Two rows: there are but two cuts, and nothing to sort. Both children are added, too. Which
+ * feature is the first to make the better cut is found without a branch.
+ */
 static void split_two(struct small *s, const struct small_node *node, uint32_t level, uint32_t id,
                       const struct drawn *d)
 {
     const uint8_t(*lists)[ROWS] = (const uint8_t(*)[ROWS])lists_of(s, level);
-    uint8_t a = (uint8_t)_mm_extract_epi8(node->order, 0),
-            b = (uint8_t)_mm_extract_epi8(node->order, 1);
-    struct merit first = rate_one(s, &node->p.sums, a), second = rate_one(s, &node->p.sums, b);
-    struct found found = { 0, 0 };
-    double best = -HUGE_VAL;
-    uint8_t left = a;
-    for (uint32_t i = 0; i < d->scanned; i++) {
-        uint8_t row = lists[s->g->scanned[i]][0];
-        struct merit m = row == a ? first : second;
-        if (m.allowed && m.value > best) {
-            best = m.value;
-            left = row;
-            found = (struct found){ s->g->scanned[i], 1 };
-        }
+    uint32_t rows[2] = { (uint8_t)_mm_extract_epi8(node->order, 0),
+                         (uint8_t)_mm_extract_epi8(node->order, 1) };
+    double merit[2] = { rate_one(s, &node->p.sums, rows[0]), rate_one(s, &node->p.sums, rows[1]) };
+    uint32_t feature[2], count = d->scanned; /* the first to leave that row on the left */
+    uint32_t first = lists[s->g->scanned[0]][0] == rows[1];
+    feature[0] = feature[1] = s->g->scanned[0];
+    bool has_other = false;
+    for (uint32_t i = count; i-- > 0;) {
+        bool second = lists[s->g->scanned[i]][0] == rows[1];
+        has_other |= second != first;
+        feature[second] = s->g->scanned[i];
     }
-    if (!found.pos)
+    uint32_t best = has_other && merit[!first] > merit[first] ? !first : first;
+    if (merit[best] == -HUGE_VAL)
         return;
-    uint8_t right = left == a ? b : a;
+    struct found found = { feature[best], 1 };
+    uint32_t left = rows[best], right = rows[!best];
     const struct addends *l = &s->addends[left], *r = &s->addends[right];
     struct sums child[2] = { { 0.0 + l->sum, 0.0 + l->sumsq, 0.0 + l->weight },
                              { 0.0 + r->sum, 0.0 + r->sumsq, 0.0 + r->weight } };

@@ -396,8 +396,9 @@ static inline __m256i look_up(__m256i low, __m256i high, __m128i at)
 static void sort_short(const struct sorter *s, uint32_t from, uint32_t n, int depth)
 {
     uint32_t *list = s->list + from, ties = (uint32_t)ties_from(s->ties, from) & low_bits(n) & ~1u;
-    __m128i sorted = sort_bytes(byte_numbers16(), run_starts(ties), ties,
-                                load_names(s->names + from, from), 0, n, depth);
+    struct sort_bytes b = { run_starts(ties), ties, s->few };
+    __m128i sorted =
+        sort_bytes(&b, byte_numbers16(), load_names(s->names + from, from), 0, n, depth);
     __m256i low = load_words(list), high = load_words(list + WORDS);
     store_words(list, look_up(low, high, sorted));
     store_words(list + WORDS, look_up(low, high, _mm_bsrli_si128(sorted, 8)));
@@ -412,8 +413,8 @@ static void sort_few(const struct sorter *s, uint32_t from, uint32_t n)
         entry[i] = s->list[a[i]];
     }
     uint32_t order = few_sort(s->few, digit, n);
-    for (uint32_t i = 0; i < n; i++, order >>= 3)
-        s->list[from + i] = entry[order & 7];
+    for (uint32_t i = 0; i < n; i++, order >>= 4)
+        s->list[from + i] = entry[order & 15];
 }
 
 /* ---- the sort ---------------------------------------------------------------------------- */
@@ -424,7 +425,7 @@ static void sort_range(const struct sorter *s, uint32_t from, uint32_t to, int d
     for (;;) {
         uint32_t n = to - from;
         const uint16_t *a = s->names + from;
-        if (n <= SORT_FEW && depth >= (int)n && s->few) {
+        if (n <= SORT_FEW && depth >= SORT_FEW_DIVISIONS && s->few) {
             sort_few(s, from, n);
             return;
         }

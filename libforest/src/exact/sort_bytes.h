@@ -9,6 +9,7 @@
 #define SORT_BYTES_H
 
 #ifdef HAVE_AVX2
+#include "sort_few.h"
 #include "ties.h"
 
 #define SORT_BYTES 16u
@@ -100,23 +101,53 @@ static inline __m128i small_queue(uint64_t equal, uint32_t left)
     return _mm_unpacklo_epi8(_mm_and_si128(v, nibble), _mm_and_si128(_mm_srli_epi64(v, 4), nibble));
 }
 
+/* Up to SORT_FEW bytes of v in their order. */
+static inline __m128i sort_few_bytes(const struct few_sorts *few, __m128i rank, __m128i v,
+                                     uint32_t n)
+{
+    const __m128i weights = _mm_setr_epi8(1, 5, 25, 125, 125, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m128i more = _mm_setr_epi16(1, 1, 5, 0, 0, 0, 0, 0), nibble = _mm_set1_epi8(15);
+    __m128i in = _mm_cmpgt_epi8(_mm_set1_epi8((char)n), byte_numbers16());
+    __m128i less = _mm_setzero_si128(); /* minus one for each that is less */
+    rank = _mm_blendv_epi8(_mm_set1_epi8(0x7f), rank, in);
+    for (int i = 0; i < (int)SORT_FEW; i++)
+        less = _mm_add_epi8(less,
+                            _mm_cmpgt_epi8(rank, _mm_shuffle_epi8(rank, _mm_set1_epi8((char)i))));
+    __m128i digits = _mm_and_si128(in, _mm_sub_epi8(_mm_setzero_si128(), less));
+    __m128i sums = _mm_madd_epi16(_mm_maddubs_epi16(digits, weights), more);
+    uint64_t both = (uint64_t)_mm_cvtsi128_si64(sums);
+    uint32_t order = few_sort_of(few, (uint32_t)both + (uint32_t)(both >> 32), n);
+    __m128i at = _mm_cvtsi32_si128((int)order);
+    at = _mm_unpacklo_epi8(_mm_and_si128(at, nibble), _mm_and_si128(_mm_srli_epi32(at, 4), nibble));
+    return _mm_shuffle_epi8(v, at);
+}
+
+struct sort_bytes {
+    __m128i rank;                /* by name */
+    uint32_t ties;               /* by place */
+    const struct few_sorts *few; /* or NULL */
+};
+
 /*
- * Sort bytes 0..n-1 of v by their ranks, as far as `ties`, from bit `off` on, make it necessary. Runs
+ * Sort bytes 0..n-1 of v, which belong to the places from `off` on, as far as ties are there. Runs
  * of ties go to their places in `sorted`, which is returned.
  */
-static __m128i sort_bytes(__m128i sorted, __m128i by_name, uint32_t ties, __m128i v, uint32_t off,
+static __m128i sort_bytes(const struct sort_bytes *s, __m128i sorted, __m128i v, uint32_t off,
                           uint32_t n, int depth)
 {
-    while (ties >> off & low_bits(n) & ~1u) {
+    while (s->ties >> off & low_bits(n) & ~1u) {
+        __m128i rank = _mm_shuffle_epi8(s->rank, v);
+        if (n <= SORT_FEW && depth >= SORT_FEW_DIVISIONS && s->few)
+            return put(sorted, sort_few_bytes(s->few, rank, v, n), off, n);
         if (depth-- <= 0)
-            return put(sorted, heap_sort_few(v, by_name, n), off, n);
-        if ((~ties >> off & low_bits(n) & ~1u) == 0) /* all equal: they stay as they are */
+            return put(sorted, heap_sort_few(v, s->rank, n), off, n);
+        if ((~s->ties >> off & low_bits(n) & ~1u) == 0) /* all equal: they stay as they are */
             return put(sorted, v, off, n);
-        __m128i rank = _mm_shuffle_epi8(by_name, v), pivot = pivot_rank(rank, n);
+        __m128i pivot = pivot_rank(rank, n);
         uint32_t greater = bytes_greater(rank, pivot) & low_bits(n), left = n - count_bits(greater);
         if (greater) {
             v = part_few(v, greater, n, left);
-            rank = _mm_shuffle_epi8(by_name, v);
+            rank = _mm_shuffle_epi8(s->rank, v);
         }
         uint32_t less = bytes_greater(pivot, rank) & low_bits(left), lesser = count_bits(less);
         uint32_t equal = low_bits(left) & ~less;
@@ -126,8 +157,8 @@ static __m128i sort_bytes(__m128i sorted, __m128i by_name, uint32_t ties, __m128
                 run = _mm_shuffle_epi8(run, small_queue(equal, left));
             sorted = put(sorted, run, off + lesser, left - lesser);
         }
-        if (ties >> off & low_bits(lesser) & ~1u)
-            sorted = sort_bytes(sorted, by_name, ties, pack_bytes(v, less), off, lesser, depth);
+        if (s->ties >> off & low_bits(lesser) & ~1u)
+            sorted = sort_bytes(s, sorted, pack_bytes(v, less), off, lesser, depth);
         v = bytes_from(v, left);
         off += left;
         n -= left;

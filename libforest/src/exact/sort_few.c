@@ -3,6 +3,7 @@
 #include "sort_few.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 struct sample {
     uint32_t digit, number;
@@ -52,27 +53,24 @@ static bool is_impossible(const struct sample *a, uint32_t n)
     return false;
 }
 
-static void make(uint16_t *table, uint32_t cases, uint32_t n)
+static void make(uint32_t *order, uint32_t n)
 {
-    for (uint32_t index = 0; index < cases; index++) {
+    for (uint32_t index = 0; index < SORT_FEW_CASES; index++) {
         struct sample a[SORT_FEW];
-        uint32_t rest = index, order = 0;
-        for (uint32_t i = n; i-- > 0; rest /= n)
-            a[i] = (struct sample){ rest % n, i };
-        if (is_impossible(a, n))
+        uint32_t rest = index;
+        for (uint32_t i = 0; i < n; i++, rest /= SORT_FEW)
+            a[i] = (struct sample){ rest % SORT_FEW, i };
+        if (rest > 0 || is_impossible(a, n))
             continue;
         sort(a, n);
         for (uint32_t i = 0; i < n; i++)
-            order |= a[i].number << 3 * i;
-        table[index] = (uint16_t)order;
+            order[index] |= a[i].number << 4 * i;
     }
 }
 
 void few_sorts_make(struct few_sorts *t)
 {
-    *t = (struct few_sorts){ { 0 }, { 0 }, { 0 }, { 0 } };
-    make(t->of2, 4, 2);
-    make(t->of3, 27, 3);
-    make(t->of4, 256, 4);
-    make(t->of5, 3125, 5);
+    memset(t, 0, sizeof *t);
+    for (uint32_t n = 2; n <= SORT_FEW; n++)
+        make(t->order[n - 2], n);
 }

@@ -11,24 +11,28 @@
 #include <stdint.h>
 
 #define SORT_FEW 5u
+#define SORT_FEW_CASES 3125u /* SORT_FEW digits, each less than that */
+#define SORT_FEW_DIVISIONS 2 /* that it takes at the most: no heap sort must come before */
 
-/* For each number of samples, by digits: which sample comes to each place, three bits a place. */
+/* For two samples on, by digits: which sample comes to each place, four bits a place. */
 struct few_sorts {
-    uint16_t of2[4], of3[27], of4[256], of5[3125];
+    uint32_t order[SORT_FEW - 1][SORT_FEW_CASES];
 };
 
 void few_sorts_make(struct few_sorts *t);
 
-/* For n from 2 to SORT_FEW. Dividing has to be possible n times yet. */
+/* For n from 2 to SORT_FEW, by the sum of digit i times SORT_FEW to the power of i. */
+static inline uint32_t few_sort_of(const struct few_sorts *t, uint32_t index, uint32_t n)
+{
+    return t->order[n - 2][index];
+}
+
 static inline uint32_t few_sort(const struct few_sorts *t, const uint32_t *digit, uint32_t n)
 {
-    if (n == 2)
-        return t->of2[digit[0] * 2 + digit[1]];
-    if (n == 3)
-        return t->of3[(digit[0] * 3 + digit[1]) * 3 + digit[2]];
-    if (n == 4)
-        return t->of4[((digit[0] * 4 + digit[1]) * 4 + digit[2]) * 4 + digit[3]];
-    return t->of5[(((digit[0] * 5 + digit[1]) * 5 + digit[2]) * 5 + digit[3]) * 5 + digit[4]];
+    uint32_t index = 0;
+    for (uint32_t i = n; i-- > 0;)
+        index = index * SORT_FEW + digit[i];
+    return few_sort_of(t, index, n);
 }
 
 #endif
