@@ -28,6 +28,7 @@ void window_clear(struct window *w)
     w->first = byte_numbers();
     w->end = _mm512_add_epi8(byte_numbers(), ONE);
     w->depth = _mm512_set1_epi8(127);
+    w->depth_least = 127;
 }
 
 void window_add(struct window *w, uint32_t from, uint32_t to, int depth)
@@ -41,6 +42,7 @@ void window_add(struct window *w, uint32_t from, uint32_t to, int depth)
     w->first = _mm512_mask_set1_epi8(w->first, lanes, (char)from);
     w->end = _mm512_mask_set1_epi8(w->end, lanes, (char)to);
     w->depth = _mm512_mask_set1_epi8(w->depth, lanes, (char)depth);
+    w->depth_least = (uint32_t)depth < w->depth_least ? (uint32_t)depth : w->depth_least;
 }
 
 /* Where the run of each lane begins and ends, by what the ties say. */
@@ -155,8 +157,6 @@ static inline __m512i modulo(__m512i v, uint32_t by)
           6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11,
           12, 13, 14, 15, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15 },
     };
-    if (by == 2 || by == 4) /* if that is known to the compiler */
-        return _mm512_and_si512(v, _mm512_set1_epi8((char)(by - 1)));
     if (by <= 16)
         return _mm512_permutexvar_epi8(v, _mm512_loadu_si512(table[by - 2]));
     __m512i divisor = _mm512_set1_epi8((char)by);
@@ -210,30 +210,79 @@ static inline __attribute__((always_inline)) void turn_queues(struct queues *q, 
     q->open = _kandn_mask64(found, q->open);
 }
 
-/*
- * All rotations. To turn a queue that is not yet so long changes nothing, and takes less time than a
- * branch that nobody can foretell.
- */
-static inline __attribute__((always_inline)) void turn_all(struct queues *q, const uint32_t count)
+/* Some are longer than QUEUE_SHORT. To turn a queue that is not so long changes nothing. */
+static inline __attribute__((always_inline)) void turn_long_queues(struct queues *q,
+                                                                   const uint32_t count)
 {
     uint32_t longest = QUEUE_SHORT;
-    for (uint64_t late = ~UINT64_C(0); late;) {
+    for (uint64_t late = ~UINT64_C(0); late; longest += QUEUE_SHORT) {
         late = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            late |= q[i].late;
-            q[i].late &= q[i].late << QUEUE_SHORT;
-        }
-        longest += late ? QUEUE_SHORT : 0;
+        for (uint32_t i = 0; i < count; i++)
+            late |= q[i].late &= q[i].late << QUEUE_SHORT;
     }
-    for (uint32_t size = longest; size > QUEUE_SHORT; size--)
+    for (uint32_t size = longest; size >= 2; size--)
 #pragma GCC unroll 8
         for (uint32_t i = 0; i < count; i++)
             turn_queues(&q[i], size);
-#pragma GCC unroll 3
-    for (uint32_t size = QUEUE_SHORT; size >= 2; size--)
+}
+
+#define TIMES4(f, i) f(i), f((i) + 1), f((i) + 2), f((i) + 3)
+#define TIMES16(f, i) TIMES4(f, i), TIMES4(f, (i) + 4), TIMES4(f, (i) + 8), TIMES4(f, (i) + 12)
+#define TIMES64(f, i) \
+    TIMES16(f, i), TIMES16(f, (i) + 16), TIMES16(f, (i) + 32), TIMES16(f, (i) + 48)
+
+/*
+ * Queues of up to four. All rotations depend on no more than how many passed member 1 modulo 2,
+ * member 2 modulo 3, and member 3 modulo 4. Each has a share in one number of these three
+ * remainders, 4 * first + 8 * second + 24 * third, to which the index is added: there, `who` is
+ * looked up. The first step, four times what passed modulo 12, is as good as all three.
+ */
+#define BY_12(i) (i) % 12 * 4
+static const uint8_t by_12[WINDOW] = { TIMES64(BY_12, 0) };
+
+/* By that and the member's number. */
+#define SHARE(i)                     \
+    (i) % 4 == 0   ? 0               \
+    : (i) % 4 == 1 ? (i) / 4 % 2 * 4 \
+    : (i) % 4 == 2 ? (i) / 4 % 3 * 8 \
+                   : (i) / 4 % 4 * 24
+static const uint8_t share[WINDOW] = { TIMES64(SHARE, 0) };
+
+#define OF_2(at, r) ((at) + (r)) % 2
+#define OF_3(at, r) (((at) + (r) / 2) % 3 == 2 ? 2 : OF_2(((at) + (r) / 2) % 3, (r) % 2))
+#define OF_4(at, r) (((at) + (r) / 6) % 4 == 3 ? 3 : OF_3(((at) + (r) / 6) % 4, (r) % 6))
+#define WHO(i) OF_4((i) % 4, (i) / 4)
+static const uint8_t who_of_4[2 * WINDOW] = { TIMES64(WHO, 0), TIMES64(WHO, 64) };
+
+static inline __attribute__((always_inline)) void turn_short_queues(struct queues *q)
+{
+    __m512i at1 = _mm512_add_epi8(byte_numbers(), ONE), at2 = _mm512_add_epi8(at1, ONE),
+            at3 = _mm512_add_epi8(at2, ONE);
+    __mmask64 of_3 = _mm512_cmpge_epu8_mask(q->length, _mm512_set1_epi8(3)),
+              of_4 = _mm512_cmpge_epu8_mask(q->length, _mm512_set1_epi8(4));
+    __m512i by = _mm512_permutexvar_epi8(q->passed, _mm512_loadu_si512(by_12));
+    by = _mm512_permutexvar_epi8(_mm512_add_epi8(by, q->index), _mm512_loadu_si512(share));
+    __m512i sum = _mm512_permutexvar_epi8(at1, by); /* at the first member */
+    sum = _mm512_add_epi8(sum, _mm512_maskz_permutexvar_epi8(of_3, at2, by));
+    sum = _mm512_add_epi8(sum, _mm512_maskz_permutexvar_epi8(of_4, at3, by));
+    sum = _mm512_add_epi8(_mm512_permutexvar_epi8(q->low, sum), q->index);
+    q->who = _mm512_permutex2var_epi8(_mm512_loadu_si512(who_of_4), sum,
+                                      _mm512_loadu_si512(who_of_4 + WINDOW));
+}
+
+/* All rotations of all queues. */
+static inline __attribute__((always_inline)) void turn_all(struct queues *q, const uint32_t count)
+{
+    uint64_t late = 0;
+    for (uint32_t i = 0; i < count; i++)
+        late |= q[i].late;
+    if (late) {
+        turn_long_queues(q, count);
+        return;
+    }
 #pragma GCC unroll 8
-        for (uint32_t i = 0; i < count; i++)
-            turn_queues(&q[i], size);
+    for (uint32_t i = 0; i < count; i++)
+        turn_short_queues(&q[i]);
 }
 
 /* Put the members of closed runs to their places in `result`. */
@@ -246,10 +295,11 @@ static inline __m512i end_queues(const struct queues *q, __m512i result)
 struct state {
     struct window w;
     struct runs runs;
-    __m512i v;       /* the names in their present order; in a closed run, in any */
-    __m512i result;  /* names of closed runs in their order; elsewhere the lane */
-    uint64_t open;   /* ties that have no order yet, but for the first of each run */
-    uint32_t number; /* of the window */
+    __m512i v;        /* the names in their present order; in a closed run, in any */
+    __m512i result;   /* names of closed runs in their order; elsewhere the lane */
+    uint64_t open;    /* ties that have no order yet, but for the first of each run */
+    uint32_t divided; /* so many times */
+    uint32_t number;  /* of the window */
 };
 
 /* What has used up its depth and still has ties is sorted by heap. */
@@ -299,7 +349,7 @@ static inline __attribute__((always_inline)) void divide(struct state *s, struct
     s->w.first = _mm512_mask_mov_epi8(end, front, first);
     ends = _mm512_mask_mov_epi8(ends, less_to, low);
     s->w.end = _mm512_mask_add_epi8(ends, equal_to, numbers, ONE);
-    s->w.depth = _mm512_sub_epi8(s->w.depth, ONE);
+    s->divided++;
 }
 
 static inline __attribute__((always_inline)) void
@@ -310,12 +360,16 @@ start_state(struct state *s, const struct window *w, __m512i v, uint64_t ties)
     s->open = ties & w->lanes;
     s->v = _mm512_mask_mov_epi8(byte_numbers(), w->lanes, v);
     s->result = byte_numbers();
+    s->divided = 0;
 }
 
 static inline void check_depth(struct state *s)
 {
-    uint64_t exhausted = _mm512_mask_testn_epi8_mask(s->open, s->w.depth, s->w.depth);
-    if (__builtin_expect(exhausted != 0, 0))
+    if (__builtin_expect(s->divided < s->w.depth_least, 1))
+        return;
+    uint64_t exhausted =
+        _mm512_mask_cmple_epu8_mask(s->open, s->w.depth, _mm512_set1_epi8((char)s->divided));
+    if (exhausted)
         sort_heaps(s, exhausted);
 }
 

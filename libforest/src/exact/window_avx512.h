@@ -14,6 +14,7 @@
 /* Ranges to be sorted, all within [from, from + WINDOW). In the registers, a byte a lane. */
 struct window {
     uint32_t from;
+    uint32_t depth_least;      /* of all ranges */
     uint64_t lanes;            /* that are in some range */
     __m512i first, end, depth; /* of each lane's range: places less `from`, and divisions left */
 };
