@@ -99,33 +99,39 @@ index_find_quickly(const struct objstore *s, struct key key, uint32_t *slot, uin
     return false;
 }
 
+/* Where a search led. */
+struct lead {
+    struct slot *at;
+    uint32_t slot;
+    uint64_t word; /* of it, when it was found */
+};
+
 /*
  * The shortest way there is to what is SEALED, for who pins it and then looks at its word again: if
- * that is *word still, the slot had this id all the time. False: look for it in another way.
+ * that is lead->word still, the slot had this id all the time. False: look for it in another way.
  */
-static inline __attribute__((always_inline)) bool index_find_to_pin(const struct objstore *s,
-                                                                    const struct objstore_id *id,
-                                                                    uint32_t *slot, uint64_t *word)
+static inline __attribute__((always_inline)) bool
+index_find_to_pin(const struct objstore *s, const struct objstore_id *id, struct lead *lead)
 {
-    struct key key = key_of(id);
-    uint32_t bucket = (uint32_t)key_hash(key) & au32_load_relaxed(&s->known.buckets_mask);
+    uint32_t bucket = (uint32_t)key_hash(key_of(id)) & au32_load_relaxed(&s->known.buckets_mask);
     uint64_t link = au64_load_acquire(&s->buckets[bucket]); /* E1 */
+    int steps = QUICK_STEPS;
 
     if (__builtin_expect(!bucket_is_open(bucket, link), 0))
         return false;
-    for (int step = 0; step < QUICK_STEPS; step++) {
+    do {
         uint64_t index = (link >> 32) - 1;
 
         if (__builtin_expect(link & LINK_BUCKET || index >= au32_load_relaxed(&s->known.slots), 0))
             return false; /* relaxed, above, too: private, and only grow */
-        const struct slot *at = &s->slots[index];
-        *word = au64_load_acquire(&at->word); /* E1 */
-        if (slot_has_key(at, key)) {
-            *slot = (uint32_t)index;
-            return word_is_in(*word, SLOT_SEALED);
+        struct slot *at = &s->slots[index];
+        uint64_t word = au64_load_acquire(&at->word); /* E1 */
+        if (slot_has_key(at, key_of(id))) {           /* read again: registers are few */
+            *lead = (struct lead){ at, (uint32_t)index, word };
+            return word_is_in(word, SLOT_SEALED);
         }
         link = au64_load_acquire(&at->next); /* E1 */
-    }
+    } while (--steps);
     return false;
 }
 

@@ -517,7 +517,7 @@ static __attribute__((cold, noinline)) int get_again(struct objstore *s,
     return get_slowly(s, id, timeout_ms, view);
 }
 
-/* It is pinned, but does not live in its slot. */
+/* It is pinned, but does not live in its slot, or has no bytes. */
 static __attribute__((noinline)) int get_outside(struct objstore *s, struct objstore_view *view,
                                                  struct pinned held)
 {
@@ -531,23 +531,22 @@ static __attribute__((noinline)) int get_outside(struct objstore *s, struct objs
 int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
                  struct objstore_view *view)
 {
+    struct lead lead;
     struct pinned held;
-    uint64_t word;
-    uint32_t index;
 
     if (!s || !id || !view || timeout_ms < -1 || s->guard.may != MAY_WRITE ||
-        !index_find_to_pin(s, id, &index, &word))
+        !index_find_to_pin(s, id, &lead))
         return get_slowly(s, id, timeout_ms, view);
-    struct slot *at = slot_at(s, index);
-    if (!pin_note_quickly(s, at, index, word, &held))
-        return get_crowded(s, id, timeout_ms, view, index, word);
-    if (au64_load_seq_cst(&at->word) != word) /* E2 */
+    uint64_t key = pin_key(lead.slot, lead.word);
+    if (!pin_note_near(s, lead.at, key, &held) && !pin_note_far(s, lead.at, key, &held))
+        return get_crowded(s, id, timeout_ms, view, lead.slot, lead.word);
+    if (au64_load_seq_cst(&lead.at->word) != lead.word) /* E2 */
         return get_again(s, id, timeout_ms, view, held);
-    evict_note_use(s, at);
-    uint64_t size = au64_load_relaxed(&at->size); /* relaxed: E1 */
-    if (size > INLINE_MAX)
+    evict_note_use(s, lead.at);
+    uint64_t size = au64_load_relaxed(&lead.at->size); /* relaxed: E1 */
+    if (size - 1 >= INLINE_MAX)
         return get_outside(s, view, held);
-    view->data = size ? at->bytes + s->view_from_rw : NULL;
+    view->data = lead.at->bytes + s->view_from_rw;
     view->size = size;
     view->pin[0] = held.ref;
     view->pin[1] = held.key;
@@ -555,19 +554,19 @@ int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_m
 }
 
 /* A view of it has ended. */
-static inline void look_at_released(struct objstore *s, uint32_t index)
+static inline void look_at_released(struct objstore *s, uint64_t key)
 {
-    uint64_t now = au64_load_seq_cst(&slot_at(s, index)->word); /* E2 */
+    uint64_t now = au64_load_seq_cst(&s->slots[(key >> 32) - 1].word); /* E2 */
 
     if (__builtin_expect(word_is_in(now, SLOT_DOOMED), 0))
-        reclaim_if_unpinned(s, index, now, RECLAIM_FRESH);
+        reclaim_if_unpinned(s, pin_slot(key), now, RECLAIM_FRESH);
 }
 
 static __attribute__((noinline)) void release_counted(struct objstore *s, uint64_t ref,
                                                       uint64_t key)
 {
     if (unpin(s, ref, key)) /* N2 */
-        look_at_released(s, pin_slot(key));
+        look_at_released(s, key);
 }
 
 /* Does nothing to what is no view, or one that was released. */
@@ -580,7 +579,7 @@ void objstore_release(struct objstore *s, struct objstore_view *view)
     if (__builtin_expect((ref & PIN_COUNTS) != 0, 0))
         release_counted(s, ref, key);
     else if (__builtin_expect(unpin_alone(s, ref, key), 1)) /* N3 */
-        look_at_released(s, pin_slot(key));
+        look_at_released(s, key);
 }
 
 /* Copy without a pin, then see if the object is still the same. */

@@ -11,10 +11,10 @@
 #define PIN_VIEWS_MAX 0xfffffu
 #define PIN_GENERATION_MASK 0xfffu
 
-/* An entry's key, which is all but its views: slot + 1:32 | generation:12 | views:20. */
+/* An entry is slot + 1:32 | generation:12 | views:20. Its key is the same with one view. */
 static inline uint64_t pin_key(uint32_t slot, uint64_t word)
 {
-    return ((uint64_t)slot + 1) << 32 | (word_generation(word) & PIN_GENERATION_MASK) << 20;
+    return ((uint64_t)slot + 1) << 32 | (word_generation(word) & PIN_GENERATION_MASK) << 20 | 1;
 }
 static inline uint32_t pin_views(uint64_t entry)
 {
@@ -38,7 +38,12 @@ static inline uint32_t pin_near_set(void)
 {
     uint64_t thread = (uintptr_t)__builtin_thread_pointer();
 
-    return (uint32_t)((thread >> 12) * 0x9e3779b97f4a7c15u >> 59);
+    return (uint32_t)(thread >> 12) * 0x9e3779b1u >> 27;
+}
+/* The entry of a set that goes by thread; one that is never free as long as N0 is to be done. */
+static inline struct au64 *pin_near_entry(const struct objstore *s, uint32_t set)
+{
+    return (struct au64 *)(uintptr_t)au64_load_acquire(&s->pin_near[set]); /* N0 */
 }
 static inline struct au64 *pin_set(struct au64 *table, uint32_t level, uint32_t slot)
 {
@@ -65,32 +70,41 @@ static inline uint32_t pin_slot(uint64_t key)
 int pin_note(struct objstore *s, uint32_t slot, uint64_t word, struct pinned *held);
 
 /*
- * The same where nothing is in the way. False: nothing is noted. True: the caller has to look at
- * the word again, which must be `word` still.
+ * The same where nothing is in the way, for the key of a slot. False: nothing is noted. True: the
+ * caller has to look at the word again, which must be what the key was made of.
  */
-static inline __attribute__((always_inline)) bool pin_note_quickly(struct objstore *s,
-                                                                   struct slot *at, uint32_t slot,
-                                                                   uint64_t word,
-                                                                   struct pinned *held)
+static inline __attribute__((always_inline)) bool pin_note_in(struct objstore *s, struct slot *at,
+                                                              struct au64 *entry, uint64_t key)
 {
-    uint64_t key = pin_key(slot, word), bit = s->pin_bit, none = 0;
-    uint32_t set = pin_near_set(), entry = set * PIN_WAYS;
+    uint64_t bit = s->pin_bit, none = 0;
 
     if (__builtin_expect(!(au64_load_relaxed(&at->pinners) & bit), 0)) /* relaxed: it stays */
         au64_or_seq_cst(&at->pinners, bit);                            /* E2 */
     POINT("pin: mask set, no entry");
-    bool is_only = au64_load_relaxed(&s->pin_tables[0][entry]) == 0; /* relaxed: N1 decides */
-    if (__builtin_expect(!is_only, 0)) { /* this thread has another view */
-        set = pin_set_number(0, slot);
-        entry = set * PIN_WAYS + slot % 4;
-    }
-    if (__builtin_expect(!(au64_load_acquire(&s->pin_sets) >> set & 1), 0)) /* N0 */
-        return false;
-    if (!au64_cas_seq_cst(&s->pin_tables[0][entry], &none, key | 1)) /* N1, E2 */
+    if (__builtin_expect(au64_load_relaxed(entry) != 0, 0) ||      /* relaxed: N1 decides */
+        __builtin_expect(!au64_cas_seq_cst(entry, &none, key), 0)) /* N1, E2 */
         return false;
     POINT("pin: entry set, word not looked at again");
-    *held = (struct pinned){ entry, key };
     return true;
+}
+static inline __attribute__((always_inline)) bool pin_note_near(struct objstore *s, struct slot *at,
+                                                                uint64_t key, struct pinned *held)
+{
+    uint32_t set = pin_near_set();
+
+    *held = (struct pinned){ (uint64_t)set * PIN_WAYS, key };
+    return pin_note_in(s, at, pin_near_entry(s, set), key);
+}
+/* For a thread that has a view already. */
+static inline __attribute__((always_inline)) bool pin_note_far(struct objstore *s, struct slot *at,
+                                                               uint64_t key, struct pinned *held)
+{
+    uint32_t slot = pin_slot(key), set = pin_set_number(0, slot);
+    uint64_t entry = (uint64_t)set * PIN_WAYS + slot % 4;
+
+    *held = (struct pinned){ entry, key };
+    return au64_load_acquire(&s->pin_sets) >> set & 1 && /* N0 */
+           pin_note_in(s, at, &s->pin_tables[0][entry], key);
 }
 
 /* End one whose entry is for it alone. False if there is no such pin. */
@@ -98,7 +112,7 @@ static inline __attribute__((always_inline)) bool unpin_alone(struct objstore *s
                                                               uint64_t key)
 {
     struct au64 *entry = &s->pin_tables[0][ref & (PIN_SETS0 * PIN_WAYS - 1)];
-    if (au64_load_relaxed(entry) != (key | 1)) /* relaxed: the view's alone */
+    if (au64_load_relaxed(entry) != (key | 1)) /* relaxed: the view's alone; no key is 0 */
         return false;
     au64_store_release(entry, 0); /* N3 */
     POINT("pin: entry cleared");

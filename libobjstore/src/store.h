@@ -83,9 +83,9 @@ struct objstore {
     } known;
     struct au64 *buckets;
     struct slot *slots;
-    uint64_t pin_bit;       /* ours in slot.pinners */
-    struct au64 pin_sets;   /* what our lease's `sets` says */
-    struct spill *spill;    /* NULL: a store that makes no room by itself */
+    uint64_t pin_bit;               /* ours in slot.pinners */
+    struct au64 pin_near[PIN_NEAR]; /* where the threads' entries are; see pin_near_entry() */
+    struct spill *spill;            /* NULL: a store that makes no room by itself */
     ptrdiff_t view_from_rw; /* from a byte that may be written to the one that may be read */
     struct au64 *pin_tables[PIN_LEVELS]; /* ours; written by au64_* through pin_levels only */
 
@@ -104,6 +104,8 @@ struct objstore {
     struct lease *leases;
     struct au64 *slot_hints, *class_hints, *meta_bits, *block_words;
     struct au32 *page_owners, *cell_owners;
+    struct au64 pin_sets;    /* what our lease's `sets` says */
+    struct au64 pin_taken;   /* an entry that is never free */
     struct au32 pin_levels;  /* levels that we have */
     struct au32 pin_growing; /* a thread of ours is adding one */
     struct au32 replacing;   /* a thread of ours uses our lease's `heir` */
