@@ -25,13 +25,6 @@ static void take_list(struct fast_tiny *t, uint32_t feature, uint32_t start, uin
     }
 }
 
-static void start(struct fast_tiny *t, uint32_t level, uint32_t n)
-{
-    (void)t;
-    (void)level;
-    (void)n;
-}
-
 static bool is_constant(void *context, uint32_t feature)
 {
     const struct tiny_view *v = context;
@@ -64,15 +57,18 @@ static struct best scan(const struct fast_tiny *t, const struct tiny_node *node,
     return best;
 }
 
-static void search(const struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
-                   const struct drawn *d, struct tiny_cut *best)
+static struct drawn find(struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
+                         struct tiny_cut *best)
 {
-    for (uint32_t i = 0; i < d->scanned; i++) {
+    struct tiny_view view = { t, level, node->n };
+    struct drawn d = draw_features(&t->g->g, node->constants, is_constant, &view);
+    for (uint32_t i = 0; i < d.scanned; i++) {
         struct best b = scan(t, node, level, t->g->g.scanned[i]);
         double gain = b.top / b.bottom;
         if (gain > best->gain)
             *best = (struct tiny_cut){ gain, b.s, b.w, t->g->g.scanned[i], b.pos };
     }
+    return d;
 }
 
 static uint32_t side(const struct fast_tiny *t, uint32_t level, const struct tiny_cut *cut)
@@ -108,7 +104,7 @@ static void part(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t
 int fast_grow_tiny_plain(struct fast_grower *g, const struct fast_block *b,
                          const struct fast_node *root)
 {
-    static const struct tiny_functions functions = { start, is_constant, search, side, part };
+    static const struct tiny_functions functions = { find, side, part };
     struct fast_tiny t;
     if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;

@@ -56,19 +56,15 @@ struct tiny_cut {
     uint32_t feature, pos; /* 0: none */
 };
 
-typedef bool tiny_is_constant(void *node, uint32_t feature);
-
 struct tiny_view {
     const struct fast_tiny *t;
     uint32_t level, n;
 };
 
 struct tiny_functions {
-    /* The node at hand is about to be searched. */
-    void (*start)(struct fast_tiny *t, uint32_t level, uint32_t n);
-    tiny_is_constant *is_constant; /* of a struct tiny_view */
-    void (*search)(const struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
-                   const struct drawn *d, struct tiny_cut *best);
+    /* Draw features, and find the best cut of the node. */
+    struct drawn (*find)(struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
+                         struct tiny_cut *best);
     /* The names on the left. */
     uint32_t (*side)(const struct fast_tiny *t, uint32_t level, const struct tiny_cut *cut);
     /* Part all lists of n names, so many of which are on the left. */
@@ -262,16 +258,12 @@ static inline __attribute__((always_inline)) bool tiny_split(struct fast_tiny *t
                                                              struct tiny_node *node, uint32_t level,
                                                              uint32_t id)
 {
-    struct grower *g = &t->g->g;
     struct tiny_node *l = node + 1, *r = node;
-    struct tiny_view view = { t, level, node->n };
     struct tiny_cut cut = { 0.0, 0.0, 0.0, 0, 0 };
     uint32_t n = node->n, names = node->names;
     if (tiny_is_pure(t, names))
         return false;
-    f->start(t, level, n);
-    struct drawn d = draw_features(g, node->constants, f->is_constant, &view);
-    f->search(t, node, level, &d, &cut);
+    struct drawn d = f->find(t, node, level, &cut);
     if (!cut.pos || !fast_is_worth_it(t->g, &t->units, t->weight_all, node->w, cut.gain))
         return false;
     const uint8_t *list = tiny_lists(t, level)[cut.feature];

@@ -177,6 +177,16 @@ static void search(const struct fast_tiny *t, const struct tiny_node *node, uint
     }
 }
 
+static struct drawn find(struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
+                         struct tiny_cut *best)
+{
+    struct tiny_view view = { t, level, node->n };
+    start(t, level, node->n);
+    struct drawn d = draw_features(&t->g->g, node->constants, is_constant, &view);
+    search(t, node, level, &d, best);
+    return d;
+}
+
 /* ---- the split ----------------------------------------------------------------------------- */
 
 /* Bits of eight names, of those places whose bit is set. */
@@ -244,7 +254,7 @@ static void part(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t
     }
 }
 
-static const struct tiny_functions functions = { start, is_constant, search, side, part };
+static const struct tiny_functions functions = { find, side, part };
 
 /* Rows and lists are there. */
 static void grow(struct tiny *tiny, const struct fast_node *root)

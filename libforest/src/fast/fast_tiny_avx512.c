@@ -160,6 +160,154 @@ static void search(const struct fast_tiny *t, const struct tiny_node *node, uint
     }
 }
 
+/* ---- the search of up to 16 features, which needs not wait for which of them are drawn ---------- */
+
+#define FIXED_MOST 16u
+
+/* The lists of eight features, one a lane, and their ties: a bit per place. */
+struct fixed {
+    __m512i low, high;
+    uint64_t ties[2]; /* of four features each */
+};
+
+static inline struct fixed load_fixed(const struct fast_tiny *t, uint32_t level, uint32_t n,
+                                      uint32_t first)
+{
+    const uint8_t(*lists)[FAST_TINY_ROWS] = (const uint8_t(*)[FAST_TINY_ROWS])tiny_lists(t, level);
+    uint32_t next = first + 4 < t->padded ? first + 4 : first;
+    uint64_t valid = EACH * (low_bits(n) & ~1u);
+    struct fixed x = { _mm512_loadu_si512(lists + first), _mm512_loadu_si512(lists + next),
+                       { 0, 0 } };
+    __m512i low = _mm512_shuffle_epi8(_mm512_loadu_si512(t->ranks + first), x.low);
+    __m512i high = _mm512_shuffle_epi8(_mm512_loadu_si512(t->ranks + next), x.high);
+    x.ties[0] = _mm512_cmpeq_epi8_mask(low, _mm512_bslli_epi128(low, 1)) & valid;
+    x.ties[1] = _mm512_cmpeq_epi8_mask(high, _mm512_bslli_epi128(high, 1)) & valid;
+    return x;
+}
+
+/* Of four features with ties at these places, out of `valid` ones: a bit each if they are all. */
+static inline uint32_t all_ties(uint64_t ties, uint64_t valid)
+{
+    const uint64_t low = EACH * 0x7fff, high = EACH * 0x8000;
+    uint64_t others = ties ^ valid;
+    others |= (others & low) + low; /* the highest bit of those that have any */
+    return (uint32_t)_pext_u64(~others, high);
+}
+
+/* The best cut of each feature: gains, and arrays of the rest. */
+struct fixed_bests {
+    double s[FIXED_MOST], w[FIXED_MOST];
+    uint64_t pos[FIXED_MOST];
+};
+
+static inline __m512d scan_fixed(const struct fast_tiny *t, const struct tiny_node *node,
+                                 const struct fixed *x, struct fixed_bests *out)
+{
+    uint32_t first = t->g->g.limits->min_samples_leaf, last = node->n - first;
+    uint64_t barred = ~(EACH * (low_bits(last + 1) & ~low_bits(first)));
+    __m512i no_cut = _mm512_cvtepu16_epi64(
+        _mm_set_epi64x((long long)(x->ties[1] | barred), (long long)(x->ties[0] | barred)));
+    __m512d s0 = _mm512_loadu_pd(t->s), s1 = _mm512_loadu_pd(t->s + 8);
+    __m512d w0 = _mm512_loadu_pd(t->w), w1 = _mm512_loadu_pd(t->w + 8);
+    __m512d s = _mm512_setzero_pd(), w = s, all_s = _mm512_set1_pd(node->s),
+            all_w = _mm512_set1_pd(node->w), least = _mm512_set1_pd(t->weight_least);
+    __m512d top = s, bottom = _mm512_set1_pd(1.0), best_s = s, best_w = s;
+    __m512i best_pos = _mm512_setzero_si512(), one = _mm512_set1_epi64(1), bit = one, pos = one;
+    __m512i at = _mm512_set_epi64(112, 96, 80, 64, 48, 32, 16, 0);
+    for (uint32_t p = 1; p <= last; p++) {
+        __m512i row = _mm512_permutex2var_epi8(x->low, at, x->high); /* its lowest bits count */
+        s = _mm512_add_pd(s, _mm512_permutex2var_pd(s0, row, s1));
+        w = _mm512_add_pd(w, _mm512_permutex2var_pd(w0, row, w1));
+        at = _mm512_add_epi64(at, one);
+        bit = _mm512_add_epi64(bit, bit);
+        __m512d rest = _mm512_sub_pd(all_w, w);
+        __m512d d = _mm512_sub_pd(_mm512_mul_pd(s, all_w), _mm512_mul_pd(all_s, w));
+        __m512d here_top = _mm512_mul_pd(d, d), here_bottom = _mm512_mul_pd(w, rest);
+        __mmask8 cut = _mm512_testn_epi64_mask(no_cut, bit);
+        cut = _mm512_mask_cmp_pd_mask(cut, w, least, _CMP_GE_OQ);
+        cut = _mm512_mask_cmp_pd_mask(cut, rest, least, _CMP_GE_OQ);
+        cut = _mm512_mask_cmp_pd_mask(cut, _mm512_mul_pd(here_top, bottom),
+                                      _mm512_mul_pd(top, here_bottom), _CMP_GT_OQ);
+        top = _mm512_mask_mov_pd(top, cut, here_top);
+        bottom = _mm512_mask_mov_pd(bottom, cut, here_bottom);
+        best_s = _mm512_mask_mov_pd(best_s, cut, s);
+        best_w = _mm512_mask_mov_pd(best_w, cut, w);
+        best_pos = _mm512_mask_mov_epi64(best_pos, cut, pos);
+        pos = _mm512_add_epi64(pos, one);
+    }
+    _mm512_storeu_pd(out->s, best_s);
+    _mm512_storeu_pd(out->w, best_w);
+    _mm512_storeu_si512(out->pos, best_pos);
+    return _mm512_div_pd(top, bottom);
+}
+
+/* Of the features with these bits, the first that was drawn; d->scanned: none. */
+static inline uint32_t first_drawn(const struct grower *g, const struct drawn *d, uint32_t bits)
+{
+    __m512i drawn = _mm512_maskz_loadu_epi32((__mmask16)low_bits(d->scanned), g->scanned);
+    __m128i is_in = _mm_shuffle_epi8(_mm_movm_epi8((__mmask16)bits), _mm512_cvtepi32_epi8(drawn));
+    return _tzcnt_u32((uint32_t)_mm_movepi8_mask(is_in) | 1u << d->scanned);
+}
+
+static bool bit_of(void *context, uint32_t feature)
+{
+    return *(const uint32_t *)context >> feature & 1;
+}
+
+static inline struct drawn find_fixed(struct fast_tiny *t, const struct tiny_node *node,
+                                      uint32_t level, struct tiny_cut *best)
+{
+    struct grower *g = &t->g->g;
+    uint64_t valid = EACH * (low_bits(node->n) & ~1u);
+    bool is_wide = t->features > 8;
+    struct fixed a = load_fixed(t, level, node->n, 0), b = a;
+    struct fixed_bests bests;
+    uint32_t constant = all_ties(a.ties[0], valid) | all_ties(a.ties[1], valid) << 4;
+    if (is_wide) {
+        b = load_fixed(t, level, node->n, 8);
+        constant |= (all_ties(b.ties[0], valid) | all_ties(b.ties[1], valid) << 4) << 8;
+    }
+    struct drawn d = draw_features(g, node->constants, bit_of, &constant);
+    uint32_t searched = low_bits(t->features);
+    if (g->limits->max_features < t->features) {
+        searched = 0;
+        for (uint32_t i = 0; i < d.scanned; i++)
+            searched |= 1u << g->scanned[i];
+    }
+    __m512d gains = _mm512_maskz_mov_pd((__mmask8)searched, scan_fixed(t, node, &a, &bests));
+    __m512d more = _mm512_setzero_pd(), most = gains;
+    if (is_wide) {
+        struct fixed_bests high;
+        more = _mm512_maskz_mov_pd((__mmask8)(searched >> 8), scan_fixed(t, node, &b, &high));
+        memcpy(bests.s + 8, high.s, sizeof high.s / 2);
+        memcpy(bests.w + 8, high.w, sizeof high.w / 2);
+        memcpy(bests.pos + 8, high.pos, sizeof high.pos / 2);
+        most = _mm512_max_pd(gains, more);
+    }
+    double gain = _mm512_reduce_max_pd(most);
+    if (!(gain > 0.0))
+        return d;
+    __m512d all = _mm512_set1_pd(gain);
+    uint32_t equal = _mm512_cmp_pd_mask(gains, all, _CMP_EQ_OQ);
+    equal |= (uint32_t)_mm512_cmp_pd_mask(more, all, _CMP_EQ_OQ) << 8;
+    uint32_t feature = g->scanned[first_drawn(g, &d, equal)];
+    *best = (struct tiny_cut){ gain, bests.s[feature], bests.w[feature], feature,
+                               (uint32_t)bests.pos[feature] };
+    return d;
+}
+
+static struct drawn find(struct fast_tiny *t, const struct tiny_node *node, uint32_t level,
+                         struct tiny_cut *best)
+{
+    struct tiny_view view = { t, level, node->n };
+    if (t->features <= FIXED_MOST)
+        return find_fixed(t, node, level, best);
+    start(t, level, node->n);
+    struct drawn d = draw_features(&t->g->g, node->constants, is_constant, &view);
+    search(t, node, level, &d, best);
+    return d;
+}
+
 /* ---- the split ----------------------------------------------------------------------------- */
 
 static uint32_t side(const struct fast_tiny *t, uint32_t level, const struct tiny_cut *cut)
@@ -190,7 +338,7 @@ static void part(const struct fast_tiny *t, uint32_t level, uint32_t n, uint32_t
     }
 }
 
-static const struct tiny_functions functions = { start, is_constant, search, side, part };
+static const struct tiny_functions functions = { find, side, part };
 
 int fast_grow_tiny_avx512(struct fast_grower *g, const struct fast_block *b,
                           const struct fast_node *root)
