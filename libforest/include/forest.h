@@ -241,7 +241,8 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
  * fast mode up to 50, 4 a cell of 65,536 rows, and 2 KiB a class.
  * Otherwise histogram mode takes 40 bytes a row, 40 a column, and up to 40 MiB. Fast mode takes 8
  * bytes a cell, 60 a row and 700 a column; of more than 65,536 rows 80 bytes a row and one for each
- * column, counted in sixteens, 8,000 a column, and 12 bytes a cell and 60 a row of 65,536 rows.
+ * column, counted in sixteens, 8,000 a column, and 12 bytes a cell and 60 a row of 65,536 rows; of
+ * more than 1,024 rows also 8 bytes a cell and 60 a row of 1,100 rows.
  * Both take 3,600 bytes more for each of up to 128 columns.
  */
 struct forest_scratch;

@@ -263,6 +263,7 @@ static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
         uint64_t bytes = rows <= small
                              ? (8 * cols + 60) * rows + 700 * cols
                              : (sixteens + 80) * rows + 8000 * cols + (12 * cols + 60) * small;
+        bytes += rows > 1024 ? 1100 * (8 * cols + 60) : 0;
         return (long)(bytes * 65 / 64 + 800 * cols + few + tree + (64 << 10));
     }
     return (long)(50 * rows + 1300 * cols + few + (block < most ? block : most) + tree + (64 << 10));

@@ -58,6 +58,7 @@ void fast_scratch_free(struct fast_scratch *s)
     if (!s)
         return;
     free(s->block.memory);
+    free(s->narrow.memory);
     free(s->slots.memory);
     free(s->large.memory);
     free(s->items.memory);

@@ -322,6 +322,7 @@ const struct fast_kernels fast_kernels_avx512 = {
     .fill_codes = fill_codes,
     .part = part,
     .part_rough = fast_part_rough_avx512,
+    .part_narrow = fast_part_narrow_avx512,
     .tiny_bytes = fast_few_bytes_avx512,
     .grow_tiny = fast_grow_tiny_avx512,
     .few_rows = FEW_ROWS,

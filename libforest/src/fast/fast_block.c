@@ -40,19 +40,26 @@ static size_t lay_out(struct fast_block *b, char *base, size_t tiny, bool is_rou
     return used;
 }
 
-int fast_block_reserve(struct fast_grower *g, uint32_t rows, bool own_columns, struct fast_block *b)
+/* `tiny` is how large the memory of tiny subtrees is. */
+static int reserve(struct fast_grower *g, struct arena *arena, uint32_t rows, size_t tiny,
+                   bool own_columns, struct fast_block *b)
 {
     uint32_t features = g->g.features_count;
-    size_t tiny = g->kernels->tiny_bytes(features);
     *b = (struct fast_block){ .rows = rows, .features = features };
     b->stride = ((size_t)rows + FAST_PAD + 15) & ~(size_t)15;
     bool is_rough = g->whole && g->kernels->part_rough;
-    if (arena_reserve(&g->scratch->block, lay_out(b, NULL, tiny, is_rough, own_columns)))
+    if (arena_reserve(arena, lay_out(b, NULL, tiny, is_rough, own_columns)))
         return -ENOMEM;
-    lay_out(b, g->scratch->block.memory, tiny, is_rough, own_columns);
+    lay_out(b, arena->memory, tiny, is_rough, own_columns);
     b->columns = own_columns ? b->own_columns : g->g.prep->columns;
     b->column_stride = own_columns ? b->stride : g->g.prep->rows;
     return 0;
+}
+
+int fast_block_reserve(struct fast_grower *g, uint32_t rows, bool own_columns, struct fast_block *b)
+{
+    size_t tiny = g->kernels->tiny_bytes(g->g.features_count);
+    return reserve(g, &g->scratch->block, rows, tiny, own_columns, b);
 }
 
 /* Four sums side by side, for additions to one wait for each other. */
@@ -141,7 +148,7 @@ static bool is_constant(void *context, uint32_t feature)
 {
     const struct range *r = context;
     const uint32_t *list = list_of(r, feature);
-    return list[0] >> 16 == list[r->end - r->start - 1] >> 16;
+    return fast_are_ties(list, r->end - r->start);
 }
 
 /* All targets are equal. Mostly the second differs from the first. */
@@ -170,6 +177,11 @@ static bool search(const struct fast_grower *g, const struct range *r, const str
                                             fast_packed_weight(node->all, s.bits), cut->gain);
 }
 
+static bool is_narrow(const struct fast_grower *g, const struct fast_block *b)
+{
+    return b->rough && b->rows <= FAST_NARROW_ROWS && g->kernels->part_narrow;
+}
+
 static void part(const struct fast_grower *g, const struct range *r, uint32_t feature,
                  uint32_t left)
 {
@@ -178,6 +190,10 @@ static void part(const struct fast_grower *g, const struct range *r, uint32_t fe
     uint32_t n = r->end - r->start;
     for (uint32_t i = 0; i < n; i++)
         r->b->side[list[i] & FAST_SLOTS] = i < left;
+    if (is_narrow(g, r->b)) {
+        g->kernels->part_narrow(r->b, r->start, n, feature);
+        return;
+    }
     for (uint32_t f = 0; f < r->b->features; f++)
         if (f == feature || is_constant(&whole, f))
             continue;
@@ -234,6 +250,68 @@ static bool split(struct fast_grower *g, const struct fast_block *b, const struc
     return true;
 }
 
+/* ---- a block inside ---------------------------------------------------------------------- */
+
+/* The rows of the node, and of all lists; slots are given anew, in the same order. */
+static void copy_rows(const struct fast_block *from, const struct fast_node *node,
+                      struct fast_block *to)
+{
+    const uint32_t *order = from->order + node->start;
+    uint16_t *slot_of = (uint16_t *)(void *)from->spare;
+    for (uint32_t i = 0; i < to->rows; i++) {
+        uint32_t slot = order[i];
+        slot_of[slot] = (uint16_t)i;
+        to->order[i] = i;
+        to->row[i] = from->row[slot];
+        to->y[i] = from->y[slot];
+        to->w[i] = from->w[slot];
+        to->worth[i] = from->worth[slot];
+        to->rough_worth[i] = from->rough_worth[slot];
+    }
+    for (uint32_t f = 0; f < to->features; f++) {
+        size_t at = f * from->stride + node->start;
+        const uint32_t *list = from->lists + at;
+        uint32_t *own = to->lists + f * to->stride;
+        /* a list of nothing but ties may be of other rows: any slot will do */
+        for (uint32_t i = 0; i < to->rows; i++)
+            own[i] = (list[i] & ~FAST_SLOTS) | (slot_of[list[i] & FAST_SLOTS] & (FAST_NARROW_ROWS - 1));
+        memset(own + to->rows, 0, FAST_PAD * sizeof *own);
+        memcpy(to->rough + f * to->stride, from->rough + at, to->rows * sizeof *to->rough);
+    }
+}
+
+static int grow_narrow(struct fast_grower *g, const struct fast_block *b,
+                       const struct fast_node *node, size_t bottom)
+{
+    struct fast_block own;
+    struct fast_node root = *node;
+    uint32_t n = node->end - node->start;
+    if (reserve(g, &g->scratch->narrow, FAST_NARROW_ROWS, 0, false, &own))
+        return -ENOMEM;
+    own.rows = n;
+    copy_rows(b, node, &own);
+    own.tiny = b->tiny; /* that is not in use now */
+    own.columns = b->columns;
+    own.column_stride = b->column_stride;
+    own.units = b->units;
+    own.rough_shift = b->rough_shift;
+    own.weight_least = b->weight_least;
+    own.weight_all = b->weight_all;
+    root.start = 0;
+    root.end = n;
+    return fast_grow_block(g, &own, &root, bottom);
+}
+
+/* ---- the subtree ------------------------------------------------------------------------- */
+
+static bool wants_narrow(const struct fast_grower *g, const struct fast_block *b,
+                         const struct fast_node *node)
+{
+    uint32_t n = node->end - node->start;
+    return n <= FAST_NARROW_ROWS && n > g->kernels->few_rows && b->rows > FAST_NARROW_ROWS &&
+           b->rough && g->kernels->part_narrow && !node->is_leaf;
+}
+
 /* One node, or a whole tiny subtree. Returns whether it has children; < 0: error. */
 static int grow_node(struct fast_grower *g, const struct fast_block *b,
                      const struct fast_node *node, struct fast_node *left, struct fast_node *right)
@@ -267,7 +345,8 @@ int fast_grow_block(struct fast_grower *g, const struct fast_block *b, const str
     size_t top = bottom;
     for (;;) {
         struct fast_node left, right;
-        int parted = grow_node(g, b, &node, &left, &right);
+        int parted = wants_narrow(g, b, &node) ? grow_narrow(g, b, &node, top)
+                                               : grow_node(g, b, &node, &left, &right);
         if (parted < 0)
             return parted;
         if (fast_reserve_nodes(g->scratch, top + 1, &nodes))

@@ -5,7 +5,8 @@
  * Nodes of up to FAST_TINY_ROWS are grown, with all that is below them, in a few registers
  * (fast_tiny*.c), subtrees of up to FAST_BLOCK_ROWS in a block (fast_block.c), larger nodes from
  * bins that narrow down where the best cut is (fast_large.c). Each of these subtrees has units of its own,
- * so which is which shows in the tree, and must depend on nothing but the rows of the node.
+ * so which is which shows in the tree, and must depend on nothing but the rows of the node. Inside
+ * a block there may be a narrow one, of up to FAST_NARROW_ROWS, whose units are the same.
  */
 #ifndef FAST_GROWER_H
 #define FAST_GROWER_H
@@ -18,6 +19,7 @@
 #include "exact/scratch.h"
 
 #define FAST_TINY_ROWS 16u
+#define FAST_NARROW_ROWS 1024u /* a bit for each fits two registers */
 
 /*
  * Some rows, with all features at hand. A row is a slot here; slots ascend with rows. An entry of a
@@ -109,6 +111,9 @@ struct fast_kernels {
     /* The same, and with them what is kept of each beside it; NULL: no use is made of that. */
     void (*part_rough)(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,
                        uint32_t *spare);
+    /* Part n entries from `start` on of all lists but this one, and `order`, of a block of up to
+     * FAST_NARROW_ROWS; NULL: these are as all others. */
+    void (*part_narrow)(const struct fast_block *b, uint32_t start, uint32_t n, uint32_t feature);
     /* The subtree of a node that is no leaf, of 2..FAST_TINY_ROWS rows. */
     size_t (*tiny_bytes)(uint32_t features);
     int (*grow_tiny)(struct fast_grower *g, const struct fast_block *b,
@@ -181,6 +186,12 @@ int fast_block_reserve(struct fast_grower *g, uint32_t rows, bool own_columns,
 int fast_grow_block(struct fast_grower *g, const struct fast_block *b, const struct fast_node *node,
                     size_t bottom);
 
+/* All entries of a list are of one rank. */
+static inline bool fast_are_ties(const uint32_t *list, uint32_t n)
+{
+    return list[0] >> 16 == list[n - 1] >> 16;
+}
+
 static inline const float *fast_column(const struct fast_block *b, uint32_t feature)
 {
     return b->columns + feature * b->column_stride;
@@ -200,7 +211,7 @@ struct fast_node fast_root(const struct fast_grower *g, const struct fast_block 
 int fast_reserve_nodes(struct fast_scratch *s, size_t count, struct fast_node **nodes);
 
 struct fast_scratch {
-    struct arena block, slots, large, items, features, nodes;
+    struct arena block, narrow, slots, large, items, features, nodes;
     const struct fast_kernels *kernels;
     uint32_t block_rows; /* FAST_BLOCK_ROWS, but in tests */
 };

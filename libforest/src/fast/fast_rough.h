@@ -32,5 +32,7 @@ void fast_part_rough_avx2(uint32_t *list, int32_t *rough, uint32_t n, const uint
                           uint32_t *spare);
 void fast_part_rough_avx512(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,
                             uint32_t *spare);
+void fast_part_narrow_avx512(const struct fast_block *b, uint32_t start, uint32_t n,
+                             uint32_t feature);
 
 #endif

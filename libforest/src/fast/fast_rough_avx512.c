@@ -82,15 +82,40 @@ struct rough_best fast_rate_avx512(const struct fast_block *b, const struct fast
     return rate_node(b, s);
 }
 
-void fast_part_rough_avx512(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,
-                            uint32_t *spare)
+/* The sides of up to FAST_NARROW_ROWS slots, a bit each. */
+struct sides {
+    __m512i low, high;
+};
+
+static inline struct sides load_sides(const uint8_t *side)
+{
+    uint64_t bits[FAST_NARROW_ROWS / 64];
+    for (uint32_t i = 0; i < FAST_NARROW_ROWS / 64; i++) {
+        __m512i v = _mm512_loadu_si512(side + 64 * i);
+        bits[i] = _mm512_test_epi8_mask(v, v);
+    }
+    return (struct sides){ _mm512_loadu_si512(bits), _mm512_loadu_si512(bits + 8) };
+}
+
+/* Of sixteen entries. A rotation looks at the lowest five bits of an entry, a permutation likewise. */
+static inline __mmask16 sides_of(const struct sides *s, __m512i v)
+{
+    __m512i bits = _mm512_permutex2var_epi32(s->low, _mm512_srli_epi32(v, 5), s->high);
+    return _mm512_test_epi32_mask(_mm512_rorv_epi32(bits, v), _mm512_set1_epi32(1));
+}
+
+/* `narrow` is NULL, or has the sides in place of `side`. */
+static inline __attribute__((always_inline)) void part(uint32_t *list, int32_t *rough, uint32_t n,
+                                                       const uint8_t *side,
+                                                       const struct sides *narrow, uint32_t *spare)
 {
     uint32_t left = 0, right = 0, *spare_rough = spare + ((n + 31) & ~15u);
     for (uint32_t i = 0; i < n; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(n - i < 16 ? n - i : 16);
         __m512i v = _mm512_loadu_si512(list + i), x = _mm512_loadu_si512(rough + i);
-        __mmask16 is_left =
-            (__mmask16)(valid & (fast_sides(list + i, side) | fast_sides(list + i + 8, side) << 8));
+        uint32_t sides = narrow ? sides_of(narrow, v)
+                                : fast_sides(list + i, side) | fast_sides(list + i + 8, side) << 8;
+        __mmask16 is_left = (__mmask16)(valid & sides);
         __mmask16 is_right = (__mmask16)(valid & ~is_left);
         uint32_t count = count_bits(is_left);
         __m512i packed = _mm512_maskz_compress_epi32(is_left, v);
@@ -112,6 +137,42 @@ void fast_part_rough_avx512(uint32_t *list, int32_t *rough, uint32_t n, const ui
         _mm512_mask_storeu_epi32(list + left + i, valid, _mm512_loadu_si512(spare + i));
         _mm512_mask_storeu_epi32(rough + left + i, valid, _mm512_loadu_si512(spare_rough + i));
     }
+}
+
+void fast_part_rough_avx512(uint32_t *list, int32_t *rough, uint32_t n, const uint8_t *side,
+                            uint32_t *spare)
+{
+    part(list, rough, n, side, NULL, spare);
+}
+
+static void part_order(uint32_t *order, uint32_t n, const struct sides *sides, uint32_t *spare)
+{
+    uint32_t left = 0, right = 0;
+    for (uint32_t i = 0; i < n; i += 16) {
+        __mmask16 valid = (__mmask16)low_bits(n - i < 16 ? n - i : 16);
+        __m512i v = _mm512_maskz_loadu_epi32(valid, order + i);
+        __mmask16 is_left = (__mmask16)(valid & sides_of(sides, v));
+        uint32_t count = count_bits(is_left);
+        _mm512_mask_storeu_epi32(order + left, (__mmask16)low_bits(count),
+                                 _mm512_maskz_compress_epi32(is_left, v));
+        _mm512_storeu_si512(spare + right,
+                            _mm512_maskz_compress_epi32((__mmask16)(valid & ~is_left), v));
+        left += count;
+        right += count_bits(valid) - count;
+    }
+    memcpy(order + left, spare, right * sizeof *order);
+}
+
+void fast_part_narrow_avx512(const struct fast_block *b, uint32_t start, uint32_t n,
+                             uint32_t feature)
+{
+    struct sides sides = load_sides(b->side);
+    for (uint32_t f = 0; f < b->features; f++) {
+        size_t at = f * b->stride + start;
+        if (f != feature && !fast_are_ties(b->lists + at, n))
+            part(b->lists + at, b->rough + at, n, b->side, &sides, b->spare);
+    }
+    part_order(b->order + start, n, &sides, b->spare);
 }
 
 #pragma GCC pop_options
