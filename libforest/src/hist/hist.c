@@ -63,7 +63,7 @@ int hist_scratch_level(struct hist_scratch *s, enum kernels_level level)
     s->search_lanes = search;
     s->grow_few = NULL;
 #ifdef HAVE_AVX2
-    if (kernels_level_of(level) == KERNELS_AVX2)
+    if (kernels_level_of(level) != KERNELS_PLAIN) /* with AVX-512 it is the best there is, too */
         s->grow_few = hist_few_grow_avx2;
 #endif
     return 0;
