@@ -105,7 +105,8 @@ static void rest(struct ear *e)
 
     p->last_end = 0;
     park_say_cpu(park_of(p, p->seat));
-    for (uint32_t i = 0; p->cpus > 1 && !p->woke_here && i < p->spin_rounds; i++) {
+    for (uint32_t i = 0; p->cpus > 1 && !au32_load_relaxed(&p->woke_here) && i < p->spin_rounds;
+         i++) {
         if (must_wake(e)) {
             p->spin_rounds = SPIN_MAX;
             return;
@@ -113,7 +114,7 @@ static void rest(struct ear *e)
         cpu_pause();
     }
     p->spin_rounds = p->spin_rounds / 2 > SPIN_MIN ? p->spin_rounds / 2 : SPIN_MIN;
-    p->woke_here = false;
+    au32_store_relaxed(&p->woke_here, 0);
     uint64_t asleep = ticks_now(p);
     park_worker(p, false, must_wake, e, INT64_MAX);
     if (ticks_now(p) - asleep < SOON_TICKS)

@@ -58,8 +58,7 @@ static bool room_or_end(void *arg)
 
     /* E3. Without our bit nobody would wake us: an actor took it that had made room before. */
     return actor_generation(word) != r->generation || actor_state(word) != ACTOR_ALIVE ||
-           call_has_room(r->p, r->place) ||
-           !(au64_load_seq_cst(&a->room_waiters) & park_bit(r->p));
+           call_has_room(r->p, r->place) || !(au64_load_seq_cst(&a->room_waiters) & park_bit(r->p));
 }
 
 int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
@@ -112,11 +111,10 @@ void call_wake(struct wsched *p, struct wsched_actor actor, const struct wsched_
     if (actor_generation(word) == actor.v >> 32 && actor_state(word) == ACTOR_ALIVE) {
         uint32_t seat = actor_seat(p, place - 1);
         const struct park *park = park_of(p, seat);
-        bool sleeps = au32_load_seq_cst(&park->word); /* E2 */
-        if (sleeps)
+        if (au32_load_seq_cst(&park->word)) /* E2 */
             park_wake_seat(p, seat);
-        sleeps |= park_is_here(park); /* or waits for our CPU */
-        au32_store_relaxed(&p->woke, sleeps); /* relaxed: a hint for wsched_wait() */
+        else if (park_is_here(park))              /* it waits for our CPU */
+            au32_store_relaxed(&p->woke_here, 1); /* relaxed: a hint */
         return;
     }
     for (size_t i = 0; i < n; i++) {

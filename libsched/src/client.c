@@ -2,9 +2,10 @@
 /*
  * client.c -- submitting, waiting and looking at results, in the driver and inside kernels.
  *
- * A waiting client first spins for a moment, unless its last submission had to wake a worker, or
- * went to an actor on its own CPU (then spinning would only keep the CPU from it). It spins shorter
- * each time it was in vain, and as long as ever after a wait that was no longer than that.
+ * A waiting client first spins for a moment, unless whom its last submission woke, or the actor that
+ * it went to, was last on this CPU (then spinning would only keep the CPU from it), or it had to wake
+ * somebody after a pause. It spins shorter each time it was in vain, and as long as ever after a wait
+ * that was no longer than that.
  *
  * To sleep it puts a bit for its park word into so many of the futures that `need` cannot be reached
  * without one of them: of u that are not done, with r still needed, the last u - r + 1. So waiting
@@ -323,7 +324,8 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
     if (err)
         return err;
     uint64_t ticks = n ? ticks_now(p) : 0;
-    bool woke = false;
+    if (has_threads(p) && au32_load_relaxed(&p->woke_here)) /* relaxed: a hint */
+        au32_store_relaxed(&p->woke_here, 0);
     while (!err && i < n) {
         const size_t begin = i, end = i == 0 && n > 2 * FEW ? FEW : n;
         size_t done = 0, calls = 0;
@@ -336,10 +338,8 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
                 err = submit_plain_ones(p, &specs[i], end - i, ticks, &out[i], &done);
             i += done;
         }
-        if (i - begin > calls) {
-            woke |= park_wake_for(p, i == 1 && !calls ? out[0].v : 0, ticks, i < n);
-            au32_store_relaxed(&p->woke, woke); /* relaxed: a hint for wsched_wait() */
-        }
+        if (i - begin > calls)
+            park_wake_for(p, i == 1 && !calls ? out[0].v : 0, ticks, i < n);
         if (err == -ENOBUFS) /* of blocks */
             err = -EAGAIN;
         if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))
@@ -462,8 +462,8 @@ bool wanted_is_called(void *wanted)
     uint32_t index;
     size_t over = 0;
 
-    if (w->stream && (stream_has_item(w->stream) ||
-                      !(au64_load_seq_cst(&w->stream->waiters) & park_bit(w->p))))
+    if (w->stream &&
+        (stream_has_item(w->stream) || !(au64_load_seq_cst(&w->stream->waiters) & park_bit(w->p))))
         return true; /* or we were woken for one that another has taken since */
     for (size_t i = w->from; i < w->left; i++)
         over += !is_pending(w, i, &index, &word);
@@ -501,7 +501,7 @@ static bool client_spin(struct wsched *p, struct wanted *w)
     uint32_t rounds = au32_load_relaxed(&p->spin); /* relaxed: a hint */
     uint32_t cost = 1 + (w->need < w->n ? (uint32_t)(w->n / 16) : 0);
 
-    if (p->cpus < 2 || au32_load_relaxed(&p->woke)) /* relaxed: a hint */
+    if (p->cpus < 2 || au32_load_relaxed(&p->woke_here)) /* relaxed: a hint */
         rounds = 0;
     for (uint32_t i = 0; i < rounds; i += cost) {
         if (wanted_look(w)) {
@@ -552,8 +552,6 @@ int wanted_wait(struct wanted *w, int64_t deadline)
     struct wsched *p = w->p;
     int err = p->role == ROLE_WORKER ? worker_wait(w, deadline) : client_wait(p, w, deadline);
 
-    if (au32_load_relaxed(&p->woke)) /* relaxed: a hint */
-        au32_store_relaxed(&p->woke, 0);
     return err;
 }
 

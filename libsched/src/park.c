@@ -137,9 +137,9 @@ static void unpark(struct wsched *p, struct park *park)
 
     if (!au32_load_seq_cst(&park->word)) /* P2 */
         return;
-    if (!has_threads(p) && park_is_here(park))
-        p->woke_here = true;
-    if (p->is_guest) { /* may be stopped anywhere, and nobody would know */
+    if (park_is_here(park))
+        au32_store_relaxed(&p->woke_here, 1); /* relaxed: a hint */
+    if (p->is_guest) {                        /* may be stopped anywhere, and nobody would know */
         futex_clear_and_wake(&park->word);
         return;
     }
@@ -238,7 +238,7 @@ static int look_at_searchers(struct wsched *p)
 }
 
 #define PROCESSES_SEEN 8u
-#define MOMENT 16u          /* looks, of some 20 ns */
+#define MOMENT 16u           /* looks, of some 20 ns */
 #define BUSY_TICKS (1 << 18) /* some 100 us: who submits again within them will do so once more */
 
 /*
@@ -364,6 +364,8 @@ bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks, bool more)
     bool goes_on = more || ticks - au64_load_relaxed(&p->submitted) < BUSY_TICKS;
     bool woke = wake_one(p, goes_on, au32_load_relaxed(&p->met), future);
 
+    if (woke && !goes_on) /* after a pause the kernel may well have it run here */
+        au32_store_relaxed(&p->woke_here, 1);
     au64_store_relaxed(&p->submitted, ticks);
     au32_store_relaxed(&p->met, !woke);
     return woke;

@@ -73,7 +73,6 @@ struct wsched {
     uint32_t map_cursor;      /* where to look first for a free slot */
     struct au32 block_cursor; /* and for a free block: any thread may end a task */
     uint32_t last_kernel;     /* the name that was looked up last */
-    struct au32 woke;         /* the last submission had to wake a worker; until the next wait */
     struct au32 met;          /* the last submission had not; */
     struct au64 submitted;    /* ticks; when it was */
     struct au32 spin;         /* of a waiting client, in pauses */
@@ -93,17 +92,17 @@ struct wsched {
     uint32_t fiber_count;        /* that have a task */
     uint32_t fiber_turn;
     uint32_t depth;
-    uint32_t batch;    /* how many hints to steal at once */
-    uint64_t last_end; /* ticks: when the task before ended, if nothing was done since; or 0 */
+    uint32_t batch;        /* how many hints to steal at once */
+    uint64_t last_end;     /* ticks: when the task before ended, if nothing was done since; or 0 */
+    struct au32 woke_here; /* whom we woke last, perhaps waits for this CPU: do not spin on it */
     uint32_t spin_rounds, tick, cpus;
     uint32_t tick_awake; /* when it last slept */
     uint64_t random;
     pid_t pid;
     bool is_searching;
     bool is_patient; /* its policy is SCHED_BATCH: it does not drive away who wakes it */
-    bool woke_here;  /* whom we woke last waits for this CPU: do not spin on it */
-    sigset_t mask;  /* the driver's signal mask when it opened the pool */
-    bool from_main; /* the supervisor was forked by the driver's main thread */
+    sigset_t mask;   /* the driver's signal mask when it opened the pool */
+    bool from_main;  /* the supervisor was forked by the driver's main thread */
 };
 
 struct fork_mark { /* fork_steal.c */
@@ -120,9 +119,9 @@ struct wsched_task {
     uint32_t attempt;
     uint16_t kernel;
     bool is_over;
-    bool is_job;         /* not a task: a stolen job of that task */
-    uint32_t fiber;      /* the stack of its own that it runs on, + 1; 0: none */
-    uint64_t yielded;    /* items, in this attempt */
+    bool is_job;           /* not a task: a stolen job of that task */
+    uint32_t fiber;        /* the stack of its own that it runs on, + 1; 0: none */
+    uint64_t yielded;      /* items, in this attempt */
     struct fork_mark mark; /* what was spawned when it started */
 };
 
@@ -555,7 +554,7 @@ bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
 /* The same after submissions at `ticks`. `future`: the only one, or 0; `more`: others follow. */
 bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks, bool more);
 void park_wake_all(struct wsched *p);
-void park_wake_room(struct wsched *p); /* there are free slots */
+void park_wake_room(struct wsched *p);                   /* there are free slots */
 void park_wake_set(struct wsched *p, struct au64 *bits); /* who has a bit there; takes them away */
 void park_say_cpu(struct park *park);                    /* where the caller is */
 bool park_is_here(const struct park *park); /* was its owner, when last known, where we are? */
@@ -570,7 +569,7 @@ void park_wake_seat(struct wsched *p, uint32_t seat);
 void park_wake_bits(struct wsched *p, uint64_t bits);
 uint64_t park_bit(const struct wsched *p);
 bool work_is_visible(const struct wsched *p);
-bool search_begin(struct wsched *p); /* false: enough others search */
+bool search_begin(struct wsched *p);      /* false: enough others search */
 void search_want(const struct wsched *p); /* fetch the line that search_end() writes */
 void search_end(struct wsched *p);
 void park_forget(struct wsched *p, uint32_t seat); /* a dead or stopped worker */

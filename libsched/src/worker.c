@@ -29,10 +29,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SPIN_MAX 1500u /* rounds of about 30 ns: twice what waking a sleeper costs */
-#define SPIN_MIN 32u   /* for who slept but a moment; who slept long does not spin in vain */
+#define SPIN_MAX 1500u       /* rounds of about 30 ns: twice what waking a sleeper costs */
+#define SPIN_MIN 32u         /* for who slept but a moment; who slept long does not spin in vain */
 #define SOON_TICKS (1 << 18) /* some 100 us */
-#define SHORT_TICKS 10000u /* tasks shorter than some microseconds are stolen in batches */
+#define SHORT_TICKS 10000u   /* tasks shorter than some microseconds are stolen in batches */
 #define OUTER_FIRST_EVERY 61u
 #define FLOW 256u /* tasks between two sleeps */
 
@@ -414,7 +414,8 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
         (void)guest_rest(p, wants_work, must_wake, arg, deadline); /* the caller looks again */
         return;
     }
-    if (p->cpus > 1 && !p->woke_here && (p->place || p->is_searching || search_begin(p))) {
+    if (p->cpus > 1 && !au32_load_relaxed(&p->woke_here) &&
+        (p->place || p->is_searching || search_begin(p))) {
         for (uint32_t i = 0; i < p->spin_rounds; i++) {
             if ((wants_work && work_is_visible(p)) || (must_wake && must_wake(arg)) ||
                 au32_load_relaxed(&p->header->stopping)) { /* relaxed: looked at again */
@@ -426,7 +427,7 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
         }
         p->spin_rounds = p->spin_rounds > 1 ? p->spin_rounds / 2 : 1;
     }
-    p->woke_here = false;
+    au32_store_relaxed(&p->woke_here, 0);
     sleep_lightly(p);
     uint64_t asleep = ticks_now(p);
     park_worker(p, wants_work, must_wake, arg, deadline);
