@@ -105,9 +105,12 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     }
 }
 
-/* Make and queue one task, under the lock; to be published and counted by the caller. */
+/*
+ * Make and queue one task, under the lock; to be published and counted by the caller, unless it is
+ * the `only` one: then a worker can have it at once, before we write what happened.
+ */
 static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t kernel,
-                        uint64_t ticks, struct wsched_future *out)
+                        uint64_t ticks, bool only, struct wsched_future *out)
 {
     uint32_t index;
     int err = task_take(p, &index);
@@ -123,16 +126,18 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
     struct task *t = task_at(p, index);
     uint64_t future = future_make(index, word_generation(au64_load_relaxed(&t->word)));
     const bool has_terms = t->kernel & KERNEL_TERMS;
-    event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
-              task_label(p, t));
-    if (has_terms)
-        terms_event(p, index, future, kernel, ticks);
     task_publish(p, index, TASK_PENDING);
     POINT("submit: published, not queued");
     if (s->actor.v)
         call_push(p, index, future);
     else
         hint_push_locked(p, future);
+    if (only)
+        hint_publish_locked(p);
+    event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
+              s->label ? task_detail(p, t)->label : NULL);
+    if (has_terms)
+        terms_event(p, index, future, kernel, ticks);
     if (has_terms)
         terms_begin(p, index);
     out->v = future;
@@ -258,7 +263,7 @@ static int submit_plain_ones(struct wsched *p, const struct wsched_spec *specs, 
         name = s->kernel;
         err = kernel < 0 ? kernel : spec_check(p, s);
         if (!err)
-            err = submit_plain(p, s, (uint32_t)kernel, ticks, &out[i]);
+            err = submit_plain(p, s, (uint32_t)kernel, ticks, false, &out[i]);
         if (err)
             break;
     }
@@ -284,7 +289,7 @@ static int submit_calls(struct wsched *p, const struct wsched_spec *specs, size_
         if (!err && !call_has_room(p, (uint32_t)s->actor.v))
             err = -EXFULL;
         if (!err)
-            err = submit_plain(p, s, (uint32_t)kernel, ticks, &out[i]);
+            err = submit_plain(p, s, (uint32_t)kernel, ticks, false, &out[i]);
         if (err)
             break;
     }
@@ -309,23 +314,45 @@ static int submit_with_after(struct wsched *p, const struct wsched_spec *s, uint
     return err ? err : submit_after(p, s, (uint32_t)kernel, ticks, out);
 }
 
+/* What most submit: one task that anybody may run at once. */
+static int submit_only(struct wsched *p, const struct wsched_spec *s, uint64_t ticks,
+                       struct wsched_future *out)
+{
+    pool_lock(p);
+    int kernel = kernel_number(p, s->kernel);
+    int err = kernel < 0 ? kernel : spec_check(p, s);
+    if (!err)
+        err = submit_plain(p, s, (uint32_t)kernel, ticks, true, out);
+    stat_add(&p->seats[p->seat].submitted, !err);
+    pool_unlock(p);
+    return err;
+}
+
+static int may_submit(struct wsched *p)
+{
+    int err = pool_check_part(p);
+
+    if (!err && pool_in_job(p))
+        err = -EPERM;
+    if (!err && has_threads(p)) {
+        err = supervisor_check(p);
+        if (au32_load_relaxed(&p->woke_here)) /* relaxed: a hint */
+            au32_store_relaxed(&p->woke_here, 0);
+    }
+    return err;
+}
+
 int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t n,
                        struct wsched_future *out)
 {
-    int err = pool_check_part(p);
+    int err = may_submit(p);
     size_t i = 0;
 
     if (!err && (!specs || !out || n > INT32_MAX))
         err = -EINVAL;
-    if (!err && pool_in_job(p))
-        err = -EPERM;
-    if (!err && has_threads(p))
-        err = supervisor_check(p);
     if (err)
         return err;
     uint64_t ticks = n ? ticks_now(p) : 0;
-    if (has_threads(p) && au32_load_relaxed(&p->woke_here)) /* relaxed: a hint */
-        au32_store_relaxed(&p->woke_here, 0);
     while (!err && i < n) {
         const size_t begin = i, end = i == 0 && n > 2 * FEW ? FEW : n;
         size_t done = 0, calls = 0;
@@ -352,8 +379,20 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
 
 int wsched_submit(struct wsched *p, const struct wsched_spec *spec, struct wsched_future *out)
 {
-    int n = wsched_submit_many(p, spec, 1, out);
+    int err = spec && out ? may_submit(p) : -EINVAL;
 
+    if (err)
+        return err;
+    err = -EAGAIN;
+    if (!spec->after_count && !spec->actor.v) {
+        uint64_t ticks = ticks_now(p);
+        err = submit_only(p, spec, ticks, out);
+        if (!err)
+            park_wake_for(p, out->v, ticks, false);
+    }
+    if (err != -EAGAIN && err != -ENOBUFS)
+        return err;
+    int n = wsched_submit_many(p, spec, 1, out); /* which waits for room */
     return n == 1 ? 0 : n;
 }
 

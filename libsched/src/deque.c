@@ -26,12 +26,9 @@
  */
 #include "pool.h"
 
-#define HEAD_BITS 13
-#define SIZE_BITS 14
 #define HEAD_MASK (DEQUE_CAPACITY - 1)
-#define SIZE_MASK ((1u << SIZE_BITS) - 1)
 
-_Static_assert(DEQUE_CAPACITY == 1u << HEAD_BITS, "the anchor's head");
+_Static_assert(DEQUE_CAPACITY == 1u << ANCHOR_HEAD_BITS, "the anchor's head");
 
 struct anchor {
     uint32_t head, size;
@@ -40,8 +37,9 @@ struct anchor {
 
 static struct anchor unpack(uint64_t v)
 {
-    struct anchor a = { (uint32_t)v & HEAD_MASK, (uint32_t)(v >> HEAD_BITS) & SIZE_MASK,
-                        v >> (HEAD_BITS + SIZE_BITS) };
+    struct anchor a = { (uint32_t)v & HEAD_MASK,
+                        (uint32_t)(v >> ANCHOR_HEAD_BITS) & ANCHOR_SIZE_MASK,
+                        v >> (ANCHOR_HEAD_BITS + ANCHOR_SIZE_BITS) };
 
     if (a.size > DEQUE_CAPACITY) /* damaged */
         a.size = 0;
@@ -50,7 +48,8 @@ static struct anchor unpack(uint64_t v)
 
 static uint64_t pack(uint32_t head, uint32_t size, uint64_t tag)
 {
-    return tag << (HEAD_BITS + SIZE_BITS) | (uint64_t)size << HEAD_BITS | (head & HEAD_MASK);
+    return tag << (ANCHOR_HEAD_BITS + ANCHOR_SIZE_BITS) | (uint64_t)size << ANCHOR_HEAD_BITS |
+           (head & HEAD_MASK);
 }
 
 static struct au64 *slots_of(const struct wsched *p, uint32_t seat)
@@ -155,14 +154,9 @@ uint32_t deque_steal(struct wsched *p, uint32_t victim, uint32_t max, uint64_t h
     return n;
 }
 
-uint32_t deque_size(const struct wsched *p, uint32_t seat)
-{
-    return unpack(au64_load_acquire(&p->seats[seat].anchor)).size; /* Q1 */
-}
-
 bool deque_is_damaged(const struct wsched *p, uint32_t seat)
 {
     uint64_t anchor = au64_load_acquire(&p->seats[seat].anchor);
 
-    return (anchor >> HEAD_BITS & SIZE_MASK) > DEQUE_CAPACITY;
+    return (anchor >> ANCHOR_HEAD_BITS & ANCHOR_SIZE_MASK) > DEQUE_CAPACITY;
 }

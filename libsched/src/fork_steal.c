@@ -111,20 +111,21 @@ bool fork_steal(struct wsched *p, uint32_t victim)
     return false;
 }
 
-bool fork_is_open(const struct wsched *p, uint32_t seat)
-{
-    return au64_load_acquire(&board_of(p, seat)->open); /* P1 of park.c */
-}
-
 bool fork_help(struct wsched *p)
 {
-    const uint32_t n = actor_seat(p, actors_used(p));
+    const uint32_t guests = guests_used(p), actors = actors_used(p);
+    const uint32_t end = actors ? actor_seat(p, actors) : guest_seat(p, guests);
+    uint32_t victim = p->seat;
 
     if (p->place)
         return false;
-    for (uint32_t i = 1; i < n; i++) { /* the next neighbour first, ourselves not at all */
-        uint32_t victim = (p->seat + i) % n;
-        if (seat_can_run(p, victim) && fork_is_open(p, victim) && fork_steal(p, victim))
+    /* The next neighbour first, ourselves not at all. */
+    for (uint32_t n = p->workers + guests + actors; n > 0; n--) {
+        victim++;
+        victim = victim == p->workers ? guest_seat(p, 0) : victim;
+        victim = victim == guest_seat(p, guests) ? actor_seat(p, 0) : victim;
+        victim = victim >= end ? 0 : victim;
+        if (victim != p->seat && fork_is_open(p, victim) && fork_steal(p, victim))
             return true;
     }
     return false;

@@ -69,6 +69,12 @@ static inline struct board *board_of(const struct wsched *p, uint32_t seat)
     return &p->boards[seat_is_crew(p, seat) ? seat : seat - 2]; /* driver, supervisor: none */
 }
 
+/* Could something be stolen there? */
+static inline bool fork_is_open(const struct wsched *p, uint32_t seat)
+{
+    return au64_load_acquire(&board_of(p, seat)->open); /* P1 of park.c */
+}
+
 /* The registered number of a function with this marker as its kernel; -ENOENT. */
 int fork_number(struct stack *s, wsched_fn marker, uintptr_t fn);
 /* The other way round; 0: there is no such. */

@@ -23,7 +23,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 11u
+#define LAYOUT_VERSION 12u
 
 #define WORKERS_MAX 256u
 #define GUESTS_MAX 64u
@@ -36,12 +36,15 @@
 #define AFTER_MAX (1u << 16) /* a position is 16 bits in an entry of deps.c */
 #define BLOCKS_MIN 8192u     /* of deps.c; memory only when they are used */
 #define DEATHS_KEPT 1024u    /* power of two */
-#define DEQUE_CAPACITY 8192u /* power of two, 13 bits in the anchor of deque.c */
-#define DEPTH_MAX 1024u      /* tasks on one worker's stack */
-#define STREAMS_MAX 256u     /* and as many of a worker's tasks may wait beside it: fiber.c */
+#define DEQUE_CAPACITY 8192u /* power of two */
+#define ANCHOR_HEAD_BITS 13  /* deque.c */
+#define ANCHOR_SIZE_BITS 14
+#define ANCHOR_SIZE_MASK ((1u << ANCHOR_SIZE_BITS) - 1)
+#define DEPTH_MAX 1024u  /* tasks on one worker's stack */
+#define STREAMS_MAX 256u /* and as many of a worker's tasks may wait beside it: fiber.c */
 #define STREAM_ITEMS_MAX 1024u
-#define RESOURCES_MAX 8u     /* CPU slots are the first */
-#define NAME_BYTES 32u       /* of a kernel, of a label; with the final 0 */
+#define RESOURCES_MAX 8u /* CPU slots are the first */
+#define NAME_BYTES 32u   /* of a kernel, of a label; with the final 0 */
 
 /*
  * A word on which a thread sleeps: 0, or what it holds while its owner sleeps. The driver's
@@ -149,7 +152,7 @@ struct terms {
     struct au64 lent; /* generation << 32 | level: levels.c */
     uint16_t level;   /* enum level_name */
     uint16_t has_needs;
-    uint32_t stream; /* record + 1; 0: none */
+    uint32_t stream;   /* record + 1; 0: none */
     struct au64 grant; /* generation << 32 | attempt << 1 | 1: grant.c */
     uint16_t needs[RESOURCES_MAX];
 };
@@ -173,7 +176,8 @@ struct seat {
     struct au64 head; /* of a client's queue: queue.c */
     uint64_t pad1[7];
     struct au64 tail;
-    uint64_t pad2[7];
+    struct au64 newest_at, newest; /* the hint that was pushed last, if by itself */
+    uint64_t pad2[5];
     struct au64 identity; /* crew:16 | start time:26 | pid:22, see supervisor.c */
     struct au64 events;   /* ever written to this seat's ring */
     /* Statistics, by the seat's process alone. */
@@ -184,7 +188,7 @@ struct seat {
     struct au32 is_detached; /* of a guest: what it submitted runs on without it */
     struct au32 leaving;     /* a guest was asked to stop working: work.c */
     struct au32 tid;         /* of a guest that works: its thread; else 0 */
-    struct au64 awaits; /* what it sleeps for: circle.c */
+    struct au64 awaits;      /* what it sleeps for: circle.c */
     struct au64 memory; /* with so many bytes it was over the limit, and killed: memory.c; or 0 */
     struct au64 waits;  /* how often `awaits` was set */
     uint32_t pad4[4];

@@ -47,6 +47,7 @@
 #include <string.h>
 
 #include "identity.h"
+#include "jobs.h"
 
 /* Threads of this process that ever slept, or asked for their bit. */
 static struct au32 threads_seen;
@@ -57,9 +58,15 @@ static uint32_t mask_words(const struct wsched *p)
     return (p->seat_count + 63) / 64;
 }
 
-static bool any(const struct wsched *p, const struct au64 *mask)
+/* Of the crew, which alone says that it searches. */
+static uint32_t crew_words(const struct wsched *p)
 {
-    for (uint32_t i = 0; i < mask_words(p); i++)
+    return (p->workers + 63) / 64;
+}
+
+static bool any(const struct au64 *mask, uint32_t words)
+{
+    for (uint32_t i = 0; i < words; i++)
         if (au64_load_seq_cst(&mask[i])) /* P1 */
             return true;
     return false;
@@ -221,7 +228,7 @@ static int look_at_searchers(struct wsched *p)
 {
     int found = 0;
 
-    for (uint32_t i = 0; i < mask_words(p); i++) {
+    for (uint32_t i = 0; i < crew_words(p); i++) {
         uint64_t m = au64_load_seq_cst(&p->header->searchers[i]); /* P1 */
         for (; m; m &= m - 1) {
             uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
@@ -279,7 +286,7 @@ static uint32_t find_sleeper(const struct wsched *p, bool goes_on)
 {
     uint32_t found = SEATS_MAX;
 
-    for (uint32_t i = 0; i < mask_words(p); i++) {
+    for (uint32_t i = 0; i < crew_words(p); i++) {
         /* relaxed: the fence before it, P1 */
         for (uint64_t m = au64_load_relaxed(&p->header->sleepers[i]); m; m &= m - 1) {
             uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(m);
@@ -323,7 +330,7 @@ static bool is_taken_soon(const struct wsched *p, uint64_t future)
     uint32_t index;
     uint64_t word;
 
-    for (uint32_t i = 0; i < MOMENT && !any(p, p->header->searchers); i++) {
+    for (uint32_t i = 0; i < MOMENT && !any(p->header->searchers, crew_words(p)); i++) {
         if (future && (!future_look(p, future, &index, &word) || word_state(word) != TASK_PENDING))
             return true;
         cpu_pause();
@@ -339,7 +346,7 @@ static bool wake_one(struct wsched *p, bool goes_on, bool patient, uint64_t futu
     do {
         fence_seq_cst(); /* P1 */
         searching = look_at_searchers(p);
-        if (!searching && patient && any(p, p->header->sleepers)) {
+        if (!searching && patient && any(p->header->sleepers, mask_words(p))) {
             if (is_taken_soon(p, future))
                 return false;
             patient = false;
@@ -364,7 +371,7 @@ bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks, bool more)
     bool goes_on = more || ticks - au64_load_relaxed(&p->submitted) < BUSY_TICKS;
     bool woke = wake_one(p, goes_on, au32_load_relaxed(&p->met), future);
 
-    if (woke && !goes_on) /* after a pause the kernel may well have it run here */
+    if (woke && !goes_on) /* after a pause the kernel may well have it run here; relaxed: a hint */
         au32_store_relaxed(&p->woke_here, 1);
     au64_store_relaxed(&p->submitted, ticks);
     au32_store_relaxed(&p->met, !woke);
@@ -440,7 +447,7 @@ bool search_begin(struct wsched *p)
 {
     uint32_t searching = 0, most = p->workers > 2 ? p->workers / 2 : 1;
 
-    for (uint32_t i = 0; i < mask_words(p); i++) /* relaxed: one more or less does not matter */
+    for (uint32_t i = 0; i < crew_words(p); i++) /* relaxed: one more or less does not matter */
         searching += (uint32_t)__builtin_popcountll(au64_load_relaxed(&p->header->searchers[i]));
     if (searching >= most)
         return false;
@@ -460,7 +467,7 @@ void search_end(struct wsched *p)
         return;
     p->is_searching = false;
     bit_clear(p->header->searchers, p->seat); /* P1 */
-    if (any(p, p->header->sleepers) && work_is_visible(p))
+    if (any(p->header->sleepers, mask_words(p)) && work_is_visible(p))
         park_wake_one(p);
 }
 

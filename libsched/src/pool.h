@@ -535,14 +535,27 @@ bool deque_push(struct wsched *p, uint64_t hint); /* false: full */
 uint32_t deque_push_reversed(struct wsched *p, const uint64_t *hints, uint32_t n);
 bool deque_take(struct wsched *p, uint64_t *hint); /* the newest */
 uint32_t deque_steal(struct wsched *p, uint32_t victim, uint32_t max, uint64_t hints[STEAL_MAX]);
-uint32_t deque_size(const struct wsched *p, uint32_t seat);
 bool deque_is_damaged(const struct wsched *p, uint32_t seat);
 bool queue_push(struct wsched *p, uint64_t hint); /* false: full */
 void queue_publish(struct wsched *p);             /* what was pushed; under the same lock */
 uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints[STEAL_MAX]);
-uint64_t queue_size(const struct wsched *p, uint32_t seat);
-void queue_want(const struct wsched *p, uint32_t seat); /* fetch the line of the oldest hint */
+void queue_want(struct wsched *p, uint32_t seat); /* fetch the line of the oldest task */
 bool queue_is_damaged(const struct wsched *p, uint32_t seat);
+/* How many hints there are; 0: also if they are damaged. */
+static inline uint32_t deque_size(const struct wsched *p, uint32_t seat)
+{
+    uint64_t anchor = au64_load_acquire(&p->seats[seat].anchor); /* Q1 of deque.c */
+    uint32_t size = (uint32_t)(anchor >> ANCHOR_HEAD_BITS) & ANCHOR_SIZE_MASK;
+
+    return size > DEQUE_CAPACITY ? 0 : size;
+}
+static inline uint64_t queue_size(const struct wsched *p, uint32_t seat)
+{
+    uint64_t head = au64_load_acquire(&p->seats[seat].head);
+    uint64_t n = au64_load_acquire(&p->seats[seat].tail) - head; /* R1 of queue.c */
+
+    return n > p->queue_capacity ? 0 : n;
+}
 
 /* ---- park.c ------------------------------------------------------------------------------ */
 
@@ -607,9 +620,8 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
 int fork_enter(struct wsched *p, struct fork_mark *mark);
 bool fork_leave(struct wsched *p, struct fork_mark mark);
 bool fork_is_clean(const struct wsched *p, struct fork_mark mark); /* would leaving say so? */
-bool fork_is_open(const struct wsched *p, uint32_t seat); /* could something be stolen there? */
-bool fork_steal(struct wsched *p, uint32_t victim);       /* and run it; false: nothing */
-bool fork_help(struct wsched *p);                         /* the same, from anybody else */
+bool fork_steal(struct wsched *p, uint32_t victim);                /* and run it; false: nothing */
+bool fork_help(struct wsched *p);                                  /* the same, from anybody else */
 void fork_sweep(struct wsched *p, const uint64_t dead[MASK_WORDS]);
 
 /* ---- client.c ---------------------------------------------------------------------------- */

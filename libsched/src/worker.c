@@ -47,7 +47,7 @@ static uint64_t keep_first(struct wsched *p, uint64_t *hints, uint32_t n, uint64
             line_want(task_at(p, index));
         hints[i] |= flag;
     }
-    if (deque_push_reversed(p, hints + 1, n - 1) < n - 1)
+    if (n > 1 && deque_push_reversed(p, hints + 1, n - 1) < n - 1)
         au32_store_release(&p->header->lost, 1);
     return hints[0];
 }
@@ -63,11 +63,15 @@ static uint64_t next_random(struct wsched *p)
 static bool from_queues(struct wsched *p, uint64_t *hint)
 {
     uint64_t hints[STEAL_MAX];
-    uint32_t n = queue_pop(p, supervisor_seat(p), 1, hints);
+    uint32_t n = 0;
 
+    if (queue_size(p, supervisor_seat(p)))
+        n = queue_pop(p, supervisor_seat(p), 1, hints);
     for (uint32_t i = 0, used = guests_used(p); !n && i <= used; i++) { /* each has its turn */
         uint32_t client = used ? (p->tick + i) % (used + 1) : 0;
-        n = queue_pop(p, client ? guest_seat(p, client - 1) : driver_seat(p), p->batch, hints);
+        uint32_t seat = client ? guest_seat(p, client - 1) : driver_seat(p);
+        if (queue_size(p, seat))
+            n = queue_pop(p, seat, p->batch, hints);
     }
     if (!n)
         return false;
@@ -82,7 +86,8 @@ static bool from_others(struct wsched *p, uint64_t *hint)
     for (uint32_t i = 0; i < p->workers; i++) {
         uint32_t victim = (first + i) % p->workers;
         uint64_t hints[STEAL_MAX];
-        uint32_t n = victim == p->seat ? 0 : deque_steal(p, victim, p->batch, hints);
+        bool is_empty = victim == p->seat || !deque_size(p, victim);
+        uint32_t n = is_empty ? 0 : deque_steal(p, victim, p->batch, hints);
         if (n) {
             *hint = keep_first(p, hints, n, HINT_STOLEN);
             return true;
@@ -374,7 +379,7 @@ static bool is_called(void *arg)
 }
 
 /* What comes next takes these lines one after the other, each from another CPU. */
-static void lines_want(const struct wsched *p)
+static void lines_want(struct wsched *p)
 {
     queue_want(p, driver_seat(p));
     search_want(p);
