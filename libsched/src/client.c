@@ -366,7 +366,7 @@ int wsched_submit_many(struct wsched *p, const struct wsched_spec *specs, size_t
             i += done;
         }
         if (i - begin > calls)
-            park_wake_for(p, i == 1 && !calls ? out[0].v : 0, ticks, i < n);
+            park_wake_for(p, i == 1 && !calls ? out[0].v : 0, i - begin - calls, ticks, i < n);
         if (err == -ENOBUFS) /* of blocks */
             err = -EAGAIN;
         if (err == -EAGAIN && !(specs[i].flags & WSCHED_NO_WAIT))
@@ -388,7 +388,7 @@ int wsched_submit(struct wsched *p, const struct wsched_spec *spec, struct wsche
         uint64_t ticks = ticks_now(p);
         err = submit_only(p, spec, ticks, out);
         if (!err)
-            park_wake_for(p, out->v, ticks, false);
+            park_wake_for(p, out->v, 1, ticks, false);
     }
     if (err != -EAGAIN && err != -ENOBUFS)
         return err;

@@ -7,7 +7,9 @@
  *   push      wake one, if somebody sleeps and nobody searches; a guest only if no worker of the
  *             crew sleeps                                               park_wake_one()
  *             who has pushed one task looks for a moment whether somebody takes it, where wakes
- *             were not needed lately; then nobody need be woken for it  park_wake_for()
+ *             were not needed lately; then nobody need be woken for it. Who has pushed many wakes
+ *             two: the first, which works, might wake the second to wait for the CPU that it has
+ *             itself, while the one that we leave idles  park_wake_for()
  *   search    at most half of the workers spin at a time                 search_begin()
  *   found     who stops searching wakes another, if a queue is still not empty and nobody
  *             else searches                                               search_end()
@@ -246,6 +248,7 @@ static int look_at_searchers(struct wsched *p)
 
 #define PROCESSES_SEEN 8u
 #define MOMENT 16u           /* looks, of some 20 ns */
+#define MANY 16u             /* tasks that are worth a second wake */
 #define BUSY_TICKS (1 << 18) /* some 100 us: who submits again within them will do so once more */
 
 /*
@@ -363,7 +366,7 @@ bool park_wake_one(struct wsched *p)
     return wake_one(p, true, false, 0);
 }
 
-bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks, bool more)
+bool park_wake_for(struct wsched *p, uint64_t future, size_t count, uint64_t ticks, bool more)
 {
     if (p->role == ROLE_WORKER)
         return park_wake_one(p);
@@ -371,6 +374,8 @@ bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks, bool more)
     bool goes_on = more || ticks - au64_load_relaxed(&p->submitted) < BUSY_TICKS;
     bool woke = wake_one(p, goes_on, au32_load_relaxed(&p->met), future);
 
+    if (woke && count >= MANY && !more)
+        (void)wake_sleeper(p, true);
     if (woke && !goes_on) /* after a pause the kernel may well have it run here; relaxed: a hint */
         au32_store_relaxed(&p->woke_here, 1);
     au64_store_relaxed(&p->submitted, ticks);

@@ -564,8 +564,9 @@ void hint_push(struct wsched *p, uint64_t future);        /* takes the driver's 
 void hint_push_locked(struct wsched *p, uint64_t future); /* then hint_publish_locked() */
 void hint_publish_locked(struct wsched *p);
 bool park_wake_one(struct wsched *p); /* after hint_push; true: woke one */
-/* The same after submissions at `ticks`. `future`: the only one, or 0; `more`: others follow. */
-bool park_wake_for(struct wsched *p, uint64_t future, uint64_t ticks, bool more);
+/* The same after `count` submissions at `ticks`. `future`: the only one, or 0; `more`: others
+ * follow. */
+bool park_wake_for(struct wsched *p, uint64_t future, size_t count, uint64_t ticks, bool more);
 void park_wake_all(struct wsched *p);
 void park_wake_room(struct wsched *p);                   /* there are free slots */
 void park_wake_set(struct wsched *p, struct au64 *bits); /* who has a bit there; takes them away */
