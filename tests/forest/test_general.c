@@ -5,6 +5,7 @@
  */
 #include "general/general.h"
 #include "data/labels.h"
+#include "general/node_loops.h"
 #include "reference.h"
 #include "general/sort_exact.h"
 #include "general/sort_keys.h"
@@ -422,6 +423,56 @@ static void labels_get_numbers(void)
     free(room);
 }
 
+/* A range of a longer array; all around it must stay as it was. */
+static bool loops_agree(const struct node_loops *a, const struct node_loops *b, const float *column,
+                        const uint32_t *rows, uint32_t n, double threshold)
+{
+    static uint32_t samples[2][600 + 2 * NODE_PAD], spare[600 + NODE_PAD];
+    static float values[2][600 + NODE_PAD];
+    const struct node_loops *loops[2] = { a, b };
+    struct value_range range[2];
+    uint32_t left[2];
+
+    for (int i = 0; i < 2; i++) {
+        uint32_t *node = samples[i] + NODE_PAD;
+        memset(samples[i], 0x55, sizeof samples[i]);
+        memcpy(node, rows, n * sizeof *rows);
+        range[i] = loops[i]->gather(column, node, n, values[i]);
+        left[i] = loops[i]->part(node, values[i], n, threshold, spare);
+    }
+    return memcmp(&range[0].least, &range[1].least, sizeof(float)) == 0 &&
+           range[0].most == range[1].most && left[0] == left[1] &&
+           memcmp(values[0], values[1], n * sizeof(float)) == 0 &&
+           memcmp(samples[0], samples[1], sizeof samples[0]) == 0;
+}
+
+static void all_processors_part_nodes_alike(void)
+{
+    static float column[1000];
+    static uint32_t rows[600];
+    uint64_t state = test_seed + 5;
+
+    for (int round = 0; round < 20000; round++) {
+        uint32_t n = 1 + below(&state, round % 4 ? 40 : 600), values = 1 + below(&state, 30);
+        for (uint32_t i = 0; i < 1000; i++) { /* zeros of both signs among them */
+            float v = (float)below(&state, values) - (float)below(&state, 8);
+            column[i] = v == 0.0f && below(&state, 2) ? -0.0f : v / 7.0f;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            rows[i] = below(&state, 1000);
+        /* values themselves, what is as near as can be, and what is beyond all */
+        double threshold = column[below(&state, 1000)];
+        threshold = round % 3 == 0   ? nextafter(threshold, -9.0)
+                    : round % 3 == 1 ? threshold
+                                     : (double)below(&state, 20) - 10.0;
+        for (int level = KERNELS_AVX2; level <= KERNELS_AVX512; level++) {
+            const struct node_loops *loops = node_loops_of((enum kernels_level)level);
+            CHECK(!loops ||
+                  loops_agree(node_loops_of(KERNELS_PLAIN), loops, column, rows, n, threshold));
+        }
+    }
+}
+
 static void rare_classes_weigh_more(void)
 {
     const uint16_t codes[] = { 0, 0, 0, 2, 2, 3 }; /* nobody is of class 1 */
@@ -442,6 +493,7 @@ TESTS("general",
       { "the quick sort leaves ties in the order of the plain one",
         the_quick_sort_leaves_the_same_order },
       { "keys are sorted", keys_are_sorted },
+      { "all processors part nodes alike", all_processors_part_nodes_alike },
       { "pruning cuts the weakest links, one by one", pruning_cuts_the_weakest_links },
       { "labels get numbers", labels_get_numbers },
       { "rare classes weigh more", rare_classes_weigh_more })

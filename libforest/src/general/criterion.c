@@ -18,21 +18,41 @@ double criterion_plogp(double p)
 /* Add the rows from..to of the range, in this order, to the left side; or take them from it. */
 static void add_rows(struct criterion *c, uint32_t from, uint32_t to)
 {
+    if (!c->classes) {
+        double sum = c->left[0], weight = c->weight_left;
+        for (uint32_t i = from; i < to; i++) {
+            uint32_t s = c->samples[i];
+            sum += c->w[s] * c->y[s];
+            weight += c->w[s];
+        }
+        c->left[0] = sum;
+        c->weight_left = weight;
+        return;
+    }
     for (uint32_t i = from; i < to; i++) {
         uint32_t s = c->samples[i];
-        double w = c->w[s];
-        c->left[c->classes ? c->code[s] : 0] += c->classes ? w : w * c->y[s];
-        c->weight_left += w;
+        c->left[c->code[s]] += c->w[s];
+        c->weight_left += c->w[s];
     }
 }
 
 static void take_rows(struct criterion *c, uint32_t from, uint32_t to)
 {
+    if (!c->classes) {
+        double sum = c->left[0], weight = c->weight_left;
+        for (uint32_t i = to; i-- > from;) {
+            uint32_t s = c->samples[i];
+            sum -= c->w[s] * c->y[s];
+            weight -= c->w[s];
+        }
+        c->left[0] = sum;
+        c->weight_left = weight;
+        return;
+    }
     for (uint32_t i = to; i-- > from;) {
         uint32_t s = c->samples[i];
-        double w = c->w[s];
-        c->left[c->classes ? c->code[s] : 0] -= c->classes ? w : w * c->y[s];
-        c->weight_left -= w;
+        c->left[c->code[s]] -= c->w[s];
+        c->weight_left -= c->w[s];
     }
 }
 
@@ -72,23 +92,30 @@ void criterion_reset(struct criterion *c)
     c->pos = c->start;
     c->weight_left = 0.0;
     c->weight_right = c->weight;
+    if (!c->classes) {
+        c->left[0] = 0.0;
+        c->right[0] = c->total[0];
+        return;
+    }
     memset(c->left, 0, width(c));
     memcpy(c->right, c->total, width(c));
 }
 
 void criterion_update(struct criterion *c, uint32_t pos)
 {
-    uint32_t n = c->classes ? c->classes : 1;
+    uint32_t n = c->classes;
 
     if (pos - c->pos <= c->end - pos) {
         add_rows(c, c->pos, pos);
     } else {
-        memcpy(c->left, c->total, width(c));
+        for (uint32_t k = 0; k == 0 || k < n; k++)
+            c->left[k] = c->total[k];
         c->weight_left = c->weight;
         take_rows(c, pos, c->end);
     }
     c->weight_right = c->weight - c->weight_left;
-    for (uint32_t k = 0; k < n; k++)
+    c->right[0] = c->total[0] - c->left[0];
+    for (uint32_t k = 1; k < n; k++)
         c->right[k] = c->total[k] - c->left[k];
     c->pos = pos;
 }

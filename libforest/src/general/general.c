@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "list_loops.h"
+#include "node_loops.h"
 #include "lists.h"
 #include "sort_exact.h"
 #include "sort_keys.h"
@@ -99,6 +100,7 @@ int general_level(struct general *g, enum kernels_level level)
         return -ENOSYS;
     g->loops = loops;
     g->splitter.loops = &g->loops;
+    g->splitter.node_loops = node_loops_of(level);
     g->splitter.kernels = key_sort_of(level);
     return 0;
 }
@@ -360,7 +362,7 @@ static int make_arrays(struct general *g, uint32_t n, uint32_t features, uint32_
 {
     struct splitter *s = &g->splitter;
     struct criterion *c = &s->criterion;
-    size_t keys = ((size_t)n + SORT_KEYS_SLACK) * sizeof(uint64_t);
+    size_t keys = ((size_t)n + SORT_KEYS_SLACK) * sizeof(uint64_t) + NODE_PAD * sizeof(uint32_t);
     size_t width = (classes ? classes : 1) * sizeof(double);
     size_t bytes = (size_t)n * (2 * sizeof(uint32_t) + sizeof(float)) + 2 * keys +
                    2 * features * sizeof(uint32_t) + (5 + bins) * width +

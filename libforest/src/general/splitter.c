@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lists.h"
+#include "node_loops.h"
 #include "sort_exact.h"
 
 static void swap(uint32_t *a, uint32_t i, uint32_t j)
@@ -22,6 +23,12 @@ static void part(struct splitter *s, const struct cut *cut)
     const struct column column = splitter_column(s, cut->feature);
     uint32_t p = s->criterion.start, end = s->criterion.end;
 
+    if (column.value) {
+        s->node_loops->gather(column.value, s->samples + p, end - p, s->values);
+        s->node_loops->part(s->samples + p, s->values, end - p, cut->threshold,
+                            (uint32_t *)s->keys);
+        return;
+    }
     while (p < end) {
         if ((double)column_value(&column, s->samples[p]) <= cut->threshold)
             p++;
@@ -236,6 +243,14 @@ static bool draw_between_bins(struct splitter *s, uint32_t feature, double *thre
     return true;
 }
 
+static double draw_between(struct splitter *s, float least, float most)
+{
+    double range = (double)most - (double)least;
+    double threshold = range * (double)splitter_draw(s) / 2147483647.0 + (double)least;
+
+    return threshold == (double)most ? (double)least : threshold;
+}
+
 /*
  * Gather the feature's values and draw a threshold between the least and the greatest. False: it is
  * constant.
@@ -244,44 +259,35 @@ static bool draw_threshold(struct splitter *s, uint32_t feature, double *thresho
 {
     if (s->bins)
         return draw_between_bins(s, feature, threshold);
-    const float *column = prep_column(s->prep, feature);
-    const uint32_t *samples = s->samples + s->criterion.start;
     uint32_t n = s->criterion.end - s->criterion.start;
-    float least = column[samples[0]], most = least;
-
-    for (uint32_t i = 0; i < n; i++) {
-        float v = column[samples[i]];
-        s->values[i] = v;
-        least = v < least ? v : least;
-        most = v > most ? v : most;
-    }
-    if (most <= least + s->apart)
+    const struct value_range r = s->node_loops->gather(
+        prep_column(s->prep, feature), s->samples + s->criterion.start, n, s->values);
+    if (r.most <= r.least + s->apart)
         return false;
-    double range = (double)most - (double)least;
-    *threshold = range * (double)splitter_draw(s) / 2147483647.0 + (double)least;
-    if (*threshold == (double)most)
-        *threshold = (double)least;
+    *threshold = draw_between(s, r.least, r.most);
     return true;
 }
 
-/* The node's rows, parted at the threshold. */
-static uint32_t part_at(struct splitter *s, double threshold)
+/* Of two rows the lesser goes left, whatever is drawn. */
+static bool look_random_two(struct splitter *s, uint32_t feature, struct cut *best)
 {
-    uint32_t *samples = s->samples + s->criterion.start;
-    uint32_t p = 0, end = s->criterion.end - s->criterion.start;
+    struct criterion *c = &s->criterion;
+    const float *column = prep_column(s->prep, feature);
+    uint32_t *samples = s->samples + c->start, row[2] = { samples[0], samples[1] };
+    float v[2] = { column[row[0]], column[row[1]] };
+    uint32_t lesser = v[1] < v[0];
 
-    while (p < end) {
-        if ((double)s->values[p] <= threshold) {
-            p++;
-            continue;
-        }
-        end--;
-        swap(samples, p, end);
-        float v = s->values[p];
-        s->values[p] = s->values[end];
-        s->values[end] = v;
-    }
-    return s->criterion.start + end;
+    if (v[!lesser] <= v[lesser] + s->apart)
+        return true;
+    double threshold = draw_between(s, v[lesser], v[!lesser]);
+    samples[0] = row[lesser];
+    samples[1] = row[!lesser];
+    if (too_few(s, c->start + 1))
+        return false;
+    criterion_reset(c);
+    criterion_update(c, c->start + 1);
+    splitter_compare(s, feature, threshold, best);
+    return false;
 }
 
 bool look_random(struct splitter *s, uint32_t feature, struct cut *best)
@@ -289,9 +295,13 @@ bool look_random(struct splitter *s, uint32_t feature, struct cut *best)
     struct criterion *c = &s->criterion;
     double threshold;
 
+    if (c->end - c->start == 2 && !s->bins)
+        return look_random_two(s, feature, best);
     if (!draw_threshold(s, feature, &threshold))
         return true;
-    uint32_t pos = part_at(s, threshold);
+    uint32_t pos =
+        c->start + s->node_loops->part(s->samples + c->start, s->values, c->end - c->start,
+                                       threshold, (uint32_t *)s->keys);
     if (too_few(s, pos))
         return false;
     criterion_reset(c);

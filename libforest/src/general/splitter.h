@@ -44,6 +44,7 @@ struct cut {
 
 struct list_loops;
 struct lists;
+struct node_loops;
 
 struct splitter {
     const struct prep *prep; /* with bins only its rows and features */
@@ -59,6 +60,7 @@ struct splitter {
     uint32_t *constant_features;
     uint32_t last_looked_at; /* a feature */
     float *values;           /* of the feature at hand, as samples */
+    const struct node_loops *node_loops;
     struct exact_sort *sort;
     /* look_counts() only */
     const struct key_sort *kernels;
