@@ -11,6 +11,9 @@ generate 300 >"$work/good.csv"
 refused 2 "no command 'fly'" fly
 refused 2 "--data FILE is missing" train --target y -o "$out/m"
 refused 2 "unknown option '--dat'" train --dat x
+refused 2 "--data needs a value before '--target': FILE" train --data --target y
+refused 2 "'x' is one argument too many" train --data a x
+refused 2 "--target needs a value: COL" train --data a --target
 refused 2 "--n-estimators: 0 is not between" train --n-estimators 0
 refused 2 "--n-estimators: 99999999999 is not between" train --n-estimators 99999999999
 refused 2 "--n-estimators: 'many'" train --n-estimators many

@@ -23,7 +23,7 @@ head -c 100000 /dev/urandom >"$work/thing"
 
 # --- the command line ---
 refused 2 "too few arguments" create
-refused 2 "is too much" create a b
+refused 2 "is one argument too many" create a b
 for size in 0 12x -1 '' 1.5M 99999999999G; do refused 2 "--capacity" create --capacity "$size" $store; done
 refused 3 "$store: cannot make the store" create --capacity 100T $store
 for mode in 999 66 06600 rw 0400 0777 -600; do refused 2 "--mode" create --mode=$mode $store; done

@@ -170,7 +170,10 @@ static int parse_option(int argc, char **argv, int *at, struct arg_command *c, u
     }
     if (value)
         return parse_value(o, value + 1);
-    if (*at + 1 >= argc)
+    const char *next = *at + 1 < argc ? argv[*at + 1] : NULL;
+    if (next && next[0] == '-' && next[1] == '-' && find_option(c, next))
+        return args_complain("--%s needs a value before '%s': %s", o->name, next, o->placeholder);
+    if (!next)
         return args_complain("--%s needs a value: %s", o->name, o->placeholder);
     return parse_value(o, argv[++*at]);
 }
@@ -192,7 +195,7 @@ int args_parse(int argc, char **argv, struct arg_command *c)
             if (code != ARGS_RUN)
                 return code;
         } else if (c->word_count == c->words_max) {
-            return args_complain("'%s' is too much", word);
+            return args_complain("'%s' is one argument too many", word);
         } else {
             c->words[c->word_count++] = word;
         }
