@@ -29,8 +29,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SPIN_MAX 1500u       /* rounds of about 30 ns: twice what waking a sleeper costs */
-#define SPIN_MIN 32u         /* for who slept but a moment; who slept long does not spin in vain */
+#define SPIN_MAX 1500u  /* rounds of about 30 ns: twice what waking a sleeper costs */
+#define FIRST_PAUSES 3u /* a look at once would but take its line from who is about to submit */
+#define SPIN_MIN 32u    /* for who slept but a moment; who slept long does not spin in vain */
 #define SOON_TICKS (1 << 18) /* some 100 us */
 #define SHORT_TICKS 10000u   /* tasks shorter than some microseconds are stolen in batches */
 #define OUTER_FIRST_EVERY 61u
@@ -421,6 +422,8 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
     }
     if (p->cpus > 1 && !au32_load_relaxed(&p->woke_here) &&
         (p->place || p->is_searching || search_begin(p))) {
+        for (uint32_t i = 0; i < FIRST_PAUSES; i++)
+            cpu_pause();
         for (uint32_t i = 0; i < p->spin_rounds; i++) {
             if ((wants_work && work_is_visible(p)) || (must_wake && must_wake(arg)) ||
                 au32_load_relaxed(&p->header->stopping)) { /* relaxed: looked at again */
