@@ -190,6 +190,46 @@ void splitter_compare(struct splitter *s, uint32_t feature, double threshold, st
     best->threshold = threshold;
 }
 
+/* Of all cuts of sorted values, in regression: what criterion_update() and the like do, at a stretch. */
+static void rate_sums(struct splitter *s, uint32_t feature, uint32_t n, struct cut *best)
+{
+    const struct criterion *c = &s->criterion;
+    const uint32_t *samples = s->samples + c->start;
+    const float *v = s->values;
+    const bool is_friedman = c->kind == FOREST_FRIEDMAN_MSE;
+    double sum = 0.0, weight = 0.0, least = s->limits->min_weight_leaf;
+
+    for (uint32_t i = 1, pos = 0; i < n; i++) {
+        if (v[i] <= v[i - 1] + s->apart || too_few(s, c->start + i))
+            continue;
+        if (i - pos <= n - i) {
+            for (; pos < i; pos++) {
+                sum += c->w[samples[pos]] * c->y[samples[pos]];
+                weight += c->w[samples[pos]];
+            }
+        } else {
+            sum = c->total[0];
+            weight = c->weight;
+            for (pos = n; pos-- > i;) {
+                sum -= c->w[samples[pos]] * c->y[samples[pos]];
+                weight -= c->w[samples[pos]];
+            }
+            pos = i;
+        }
+        double rest = c->total[0] - sum, rest_weight = c->weight - weight;
+        if (weight < least || rest_weight < least)
+            continue;
+        double proxy = is_friedman ? criterion_gain(sum, weight, rest, rest_weight)
+                                   : sum * sum / weight + rest * rest / rest_weight;
+        if (proxy > best->proxy)
+            *best = (struct cut){ .found = true,
+                                  .feature = feature,
+                                  .pos = c->start + i,
+                                  .threshold = splitter_between(s, v[i - 1], v[i]),
+                                  .proxy = proxy };
+    }
+}
+
 bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
 {
     struct criterion *c = &s->criterion;
@@ -202,6 +242,10 @@ bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
     sort_exact(s->sort, v, s->samples + c->start, n);
     if (v[n - 1] <= v[0] + s->apart)
         return true;
+    if (!c->classes && !c->whole) {
+        rate_sums(s, feature, n, best);
+        return false;
+    }
     criterion_reset(c);
     for (uint32_t i = 1; i < n; i++) {
         if (v[i] <= v[i - 1] + s->apart || too_few(s, c->start + i))
