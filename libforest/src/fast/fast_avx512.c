@@ -9,19 +9,16 @@
 #include "fast_rough.h"
 #include "fast_sides.h"
 
-/* If all rows of the data set can have ranks of their own, these need not be dense. */
-static void fill_list(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
-                      uint32_t *list)
+/* Ranks are those of the data set, unless these are too many: then they are made dense. */
+static inline __attribute__((always_inline)) void fill(const struct prep *prep, uint32_t feature,
+                                                       const uint32_t *slot_of, bool make_dense,
+                                                       uint32_t *list)
 {
     const uint32_t *order = prep_order(prep, feature);
-    uint32_t rows = prep->rows, count = 0, rank = 0;
-    __m512i none = _mm512_set1_epi32(-1), one = _mm512_set1_epi32(1),
+    uint32_t rows = prep->rows, count = 0, rank = 0, dense = 0;
+    __m512i none = _mm512_set1_epi32(-1), one = _mm512_set1_epi32(1), last = none,
             row_bits = _mm512_set1_epi32(PREP_ROW);
     __m512i up_to = _mm512_sub_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(2), lane_numbers()), one);
-    if (rows > FAST_BLOCK_ROWS) {
-        fast_fill_list_plain(prep, feature, slot_of, list);
-        return;
-    }
     for (uint32_t i = 0; i < rows; i += 16) {
         __mmask16 valid = (__mmask16)low_bits(rows - i < 16 ? rows - i : 16);
         __m512i v = _mm512_maskz_loadu_epi32(valid, order + i);
@@ -29,15 +26,38 @@ static void fill_list(const struct prep *prep, uint32_t feature, const uint32_t 
         __m512i slot =
             _mm512_mask_i32gather_epi32(none, valid, _mm512_and_si512(v, row_bits), slot_of, 4);
         __mmask16 active = _mm512_cmpneq_epi32_mask(slot, none);
+        uint32_t n = count_bits(active);
         __m512i steps = _mm512_popcnt_epi32(_mm512_and_si512(up_to, _mm512_set1_epi32((int)fresh)));
-        __m512i ranked =
-            _mm512_slli_epi32(_mm512_add_epi32(steps, _mm512_set1_epi32((int)rank - 1)), 16);
-        _mm512_storeu_si512(list + count,
-                            _mm512_maskz_compress_epi32(active, _mm512_or_si512(ranked, slot)));
-        count += count_bits(active);
+        __m512i ranks = _mm512_add_epi32(steps, _mm512_set1_epi32((int)rank - 1)), entries;
         rank += count_bits(fresh);
+        if (make_dense) {
+            ranks = _mm512_maskz_compress_epi32(active, ranks);
+            __m512i before = _mm512_alignr_epi32(ranks, last, 15);
+            uint32_t changed = _mm512_cmpneq_epi32_mask(ranks, before) & low_bits(n);
+            last = _mm512_mask_permutexvar_epi32(last, n ? 0xffff : 0,
+                                                 _mm512_set1_epi32((int)n - 1), ranks);
+            steps = _mm512_popcnt_epi32(_mm512_and_si512(up_to, _mm512_set1_epi32((int)changed)));
+            ranks = _mm512_add_epi32(steps, _mm512_set1_epi32((int)dense - 1));
+            dense += count_bits(changed);
+            entries = _mm512_or_si512(_mm512_slli_epi32(ranks, 16),
+                                      _mm512_maskz_compress_epi32(active, slot));
+        } else {
+            entries = _mm512_or_si512(_mm512_slli_epi32(ranks, 16), slot);
+            entries = _mm512_maskz_compress_epi32(active, entries);
+        }
+        _mm512_storeu_si512(list + count, entries);
+        count += n;
     }
     memset(list + count, 0, FAST_PAD * sizeof *list);
+}
+
+static void fill_list(const struct prep *prep, uint32_t feature, const uint32_t *slot_of,
+                      uint32_t *list)
+{
+    if (prep->rows > FAST_BLOCK_ROWS)
+        fill(prep, feature, slot_of, true, list);
+    else
+        fill(prep, feature, slot_of, false, list);
 }
 
 /* ---- the search ---------------------------------------------------------------------------- */
