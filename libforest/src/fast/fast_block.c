@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fast_draw.h"
 #include "fast_grower.h"
 #include "fast_leaf.h"
 #include "fast_rough.h"
@@ -232,7 +233,7 @@ static bool split(struct fast_grower *g, const struct fast_block *b, const struc
     struct fast_cut cut;
     if (is_pure(&r))
         return false;
-    struct drawn d = draw_features(&g->g, node->constants, is_constant, &r);
+    struct drawn d = fast_draw(&g->g, node->constants, is_constant, &r);
     if (!search(g, &r, &d, node, &cut))
         return false;
     uint32_t feature = cut.feature;

@@ -9,6 +9,7 @@
 #include "base/byte_lists_avx2.h"
 #include "exact/rough.h"
 #include "fast_few_avx2.h"
+#include "fast_draw.h"
 #include "fast_leaf.h"
 
 #define LANES 8u
@@ -328,7 +329,7 @@ static bool split(struct fast_few_avx2 *t, struct few_node *node, uint32_t id)
     struct view view = { t, at, n };
     if (is_pure(t, node->names))
         return false;
-    struct drawn d = draw_features(&g->g, node->of.constants, is_constant, &view);
+    struct drawn d = fast_draw(&g->g, node->of.constants, is_constant, &view);
     struct fast_cut cut = search(t, node, d.scanned);
     if (!cut.pos || !fast_is_worth_it(g, &b->units, b->weight_all,
                                       fast_packed_weight(node->of.all, bits), cut.gain))

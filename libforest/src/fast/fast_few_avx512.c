@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "fast_few.h"
+#include "fast_draw.h"
 #include "fast_leaf.h"
 #include "fast_tiny.h"
 #include "exact/few_rates.h"
@@ -109,7 +110,7 @@ static bool split(struct fast_few *t, struct few_node *node, uint32_t level, uin
     if (is_pure(t, node->names))
         return false;
     few_start(&t->l, level, n);
-    struct drawn d = draw_features(&g->g, node->of.constants, few_is_constant, &t->l);
+    struct drawn d = fast_draw(&g->g, node->of.constants, few_is_constant, &t->l);
     struct fast_cut cut = search(t, node, level, d.scanned);
     if (!cut.pos || !fast_is_worth_it(g, &b->units, b->weight_all,
                                       fast_packed_weight(node->of.all, bits), cut.gain))

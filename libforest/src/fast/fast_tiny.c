@@ -61,7 +61,7 @@ static struct drawn find(struct fast_tiny *t, const struct tiny_node *node, uint
                          struct tiny_cut *best)
 {
     struct tiny_view view = { t, level, node->n };
-    struct drawn d = draw_features(&t->g->g, node->constants, is_constant, &view);
+    struct drawn d = fast_draw(&t->g->g, node->constants, is_constant, &view);
     for (uint32_t i = 0; i < d.scanned; i++) {
         struct best b = scan(t, node, level, t->g->g.scanned[i]);
         double gain = b.top / b.bottom;

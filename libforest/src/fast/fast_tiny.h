@@ -15,6 +15,7 @@
 #ifndef FAST_TINY_H
 #define FAST_TINY_H
 
+#include "fast_draw.h"
 #include "fast_grower.h"
 #include "fast_leaf.h"
 
@@ -220,7 +221,7 @@ static inline bool tiny_split_pair(struct fast_tiny *t, const struct tiny_node *
     double top, bottom;
     if (t->y[p.a] == t->y[p.b])
         return false;
-    struct drawn d = draw_features(&t->g->g, node->constants, tiny_pair_is_constant, &p);
+    struct drawn d = fast_draw(&t->g->g, node->constants, tiny_pair_is_constant, &p);
     uint32_t feature = t->g->g.scanned[0];
     if (d.scanned == 0 || t->w[p.a] < t->weight_least || t->w[p.b] < t->weight_least)
         return false;

@@ -182,7 +182,7 @@ static struct drawn find(struct fast_tiny *t, const struct tiny_node *node, uint
 {
     struct tiny_view view = { t, level, node->n };
     start(t, level, node->n);
-    struct drawn d = draw_features(&t->g->g, node->constants, is_constant, &view);
+    struct drawn d = fast_draw(&t->g->g, node->constants, is_constant, &view);
     search(t, node, level, &d, best);
     return d;
 }

@@ -267,7 +267,9 @@ static inline struct drawn find_fixed(struct fast_tiny *t, const struct tiny_nod
         b = load_fixed(t, level, node->n, 8);
         constant |= (all_ties(b.ties[0], valid) | all_ties(b.ties[1], valid) << 4) << 8;
     }
-    struct drawn d = draw_features(g, node->constants, bit_of, &constant);
+    struct drawn d = !constant && fast_draws_all(g, node->constants)
+                         ? fast_draw_all(g)
+                         : draw_features(g, node->constants, bit_of, &constant);
     uint32_t searched = low_bits(t->features);
     if (g->limits->max_features < t->features) {
         searched = 0;
@@ -303,7 +305,7 @@ static struct drawn find(struct fast_tiny *t, const struct tiny_node *node, uint
     if (t->features <= FIXED_MOST)
         return find_fixed(t, node, level, best);
     start(t, level, node->n);
-    struct drawn d = draw_features(&t->g->g, node->constants, is_constant, &view);
+    struct drawn d = fast_draw(&t->g->g, node->constants, is_constant, &view);
     search(t, node, level, &d, best);
     return d;
 }
