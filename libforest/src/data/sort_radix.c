@@ -25,6 +25,16 @@ static void insertion_sort(struct item *a, uint32_t n)
     }
 }
 
+/* From how many items have each digit to where these begin. */
+static void start_digits(uint32_t *start, uint32_t digits)
+{
+    for (uint32_t d = 0, sum = 0; d < digits; d++) {
+        uint32_t count = start[d];
+        start[d] = sum;
+        sum += count;
+    }
+}
+
 /* One stable pass by the digit of `bits` bits at `shift`; start[] becomes where each digit ends. */
 static void radix_pass(const struct item *from, struct item *to, uint32_t n, unsigned shift,
                        unsigned bits, uint32_t *start)
@@ -33,11 +43,7 @@ static void radix_pass(const struct item *from, struct item *to, uint32_t n, uns
     memset(start, 0, digits * sizeof *start);
     for (uint32_t i = 0; i < n; i++)
         start[from[i].key >> shift & mask]++;
-    for (uint32_t d = 0, sum = 0; d < digits; d++) {
-        uint32_t count = start[d];
-        start[d] = sum;
-        sum += count;
-    }
+    start_digits(start, digits);
     for (uint32_t i = 0; i < n; i++)
         to[start[from[i].key >> shift & mask]++] = from[i];
 }
@@ -97,37 +103,20 @@ struct item *radix_sort(struct item *a, struct item *b, uint32_t n, uint32_t var
     return n > MANY ? sort_parts(a, b, n, varying) : sort_digits(a, b, n, varying);
 }
 
-/* All digits are counted in one pass. */
-static void count_digits(const uint32_t *a, uint32_t n, const struct digits *d,
-                         uint32_t count[][1u << DIGIT_BITS])
-{
-    uint32_t mask = (1u << d->bits) - 1;
-    for (unsigned pass = 0; pass < d->passes; pass++)
-        memset(count[pass], 0, (mask + 1) * sizeof *count[pass]);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t key = a[i] >> d->shift;
-        for (unsigned pass = 0; pass < d->passes; pass++, key >>= d->bits)
-            count[pass][key & mask]++;
-    }
-    for (unsigned pass = 0; pass < d->passes; pass++)
-        for (uint32_t digit = 0, sum = 0; digit <= mask; digit++) {
-            uint32_t here = count[pass][digit];
-            count[pass][digit] = sum;
-            sum += here;
-        }
-}
-
 uint32_t *radix_sort_keys(uint32_t *a, uint32_t *b, uint32_t n, uint32_t varying)
 {
-    uint32_t start[4][1u << DIGIT_BITS];
+    uint32_t start[1u << DIGIT_BITS];
     if (varying == 0)
         return a;
     struct digits d = digits_of(n, varying);
     uint32_t mask = (1u << d.bits) - 1;
-    count_digits(a, n, &d, start);
-    for (unsigned pass = 0; pass < d.passes; pass++, d.shift += d.bits) {
+    for (; d.passes > 0; d.passes--, d.shift += d.bits) {
+        memset(start, 0, (mask + 1) * sizeof *start);
         for (uint32_t i = 0; i < n; i++)
-            b[start[pass][a[i] >> d.shift & mask]++] = a[i];
+            start[a[i] >> d.shift & mask]++;
+        start_digits(start, mask + 1);
+        for (uint32_t i = 0; i < n; i++)
+            b[start[a[i] >> d.shift & mask]++] = a[i];
         uint32_t *t = a;
         a = b;
         b = t;
