@@ -129,11 +129,12 @@ static int train_all(struct job *job, uint64_t features, uint32_t n,
     return err;
 }
 
-static int prepare(const struct forest_matrix *x, bool is_binned, void **block,
+static int prepare(const struct forest_matrix *x, uint32_t mode, void **block,
                    struct forest_prepared **prepared)
 {
     size_t bytes;
-    int err = is_binned ? forest_bin_size(x, &bytes) : forest_prepared_size(x, &bytes);
+    int err = mode == FOREST_HISTOGRAM ? forest_bin_size(x, &bytes)
+                                       : forest_prepared_size(x, &bytes);
 
     if (err)
         return err;
@@ -141,9 +142,7 @@ static int prepare(const struct forest_matrix *x, bool is_binned, void **block,
     void *memory = aligned_alloc(LAYOUT_ALIGN, rounded);
     if (!memory)
         return -ENOMEM;
-    err = is_binned ? forest_bin(x, memory, bytes) : forest_prepare(x, memory, bytes);
-    if (!err)
-        err = prepared_open_own(memory, bytes, prepared);
+    err = prepared_own(x, mode, memory, bytes, prepared);
     if (err)
         free(memory);
     else
@@ -163,7 +162,7 @@ int forest_train(const struct forest_matrix *x, const double *y, const double *s
         return -EINVAL;
     int err = params_read(params, &stored);
     if (!err)
-        err = prepare(x, stored.mode == FOREST_HISTOGRAM, &block, &prepared);
+        err = prepare(x, stored.mode, &block, &prepared);
     if (err)
         return err;
     struct job job = { .x = prepared, .y = y, .sample_weight = sample_weight, .params = params };

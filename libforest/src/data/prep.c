@@ -168,8 +168,9 @@ static bool wrong_place(const void *block, size_t bytes, size_t expected)
     return !block || bytes != expected || (uintptr_t)block % sizeof(uint64_t) != 0;
 }
 
-static int build_orders(char *base, const struct parts *parts, uint32_t rows, uint32_t features)
+static int build_orders(char *base, const struct parts *parts, const struct prep_source *x)
 {
+    uint32_t rows = (uint32_t)x->rows, features = (uint32_t)x->cols;
     const float *columns = (const float *)(const void *)(base + parts->columns);
     uint32_t *close = (uint32_t *)(void *)(base + parts->close);
     uint32_t *orders = (uint32_t *)(void *)(base + parts->orders);
@@ -183,7 +184,8 @@ static int build_orders(char *base, const struct parts *parts, uint32_t rows, ui
         const float *column = columns + f * rows;
         uint32_t *order = orders + f * rows;
         sort_column(column, rows, items, items + rows, order);
-        close[f] = fill_near(column, order, rows, near + f * words);
+        if (!x->lacks_near)
+            close[f] = fill_near(column, order, rows, near + f * words);
     }
     free(items);
     memset(orders + cells, 0, parts->near - parts->orders - cells * sizeof *orders);
@@ -205,7 +207,7 @@ int prep_build(const struct prep_source *x, void *block, size_t bytes)
     for (uint64_t f = 0; f < x->cols && !err; f++)
         err = load_column(x, f, (float *)(void *)(base + parts.columns) + f * rows);
     if (!err && parts.has_orders)
-        err = build_orders(base, &parts, rows, (uint32_t)x->cols);
+        err = build_orders(base, &parts, x);
     if (err)
         return err;
     size_t cells = (size_t)(x->rows * x->cols) * sizeof(float);

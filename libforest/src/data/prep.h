@@ -51,6 +51,7 @@ struct prep_source {
     bool is_double; /* float64, rounded to the nearest float32; else float32 */
     uint64_t rows, cols;
     ptrdiff_t row_stride, col_stride;
+    bool lacks_near; /* `close` and `near` are left as they are: only the exact mode asks for them */
 };
 
 /* What prep_open() found. Points into the block: valid as long as the block is. */

@@ -97,9 +97,14 @@ int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared
     return open_block(block, bytes, false, out);
 }
 
-int prepared_open_own(const void *block, size_t bytes, struct forest_prepared **out)
+int prepared_own(const struct forest_matrix *x, uint32_t mode, void *block, size_t bytes,
+                 struct forest_prepared **out)
 {
-    return open_block(block, bytes, true, out);
+    struct prep_source source = source_of(x);
+    source.lacks_near = mode == FOREST_FAST;
+    int err = mode == FOREST_HISTOGRAM ? bins_build(&source, block, bytes)
+                                       : prep_build(&source, block, bytes);
+    return err ? err : open_block(block, bytes, true, out);
 }
 
 void forest_prepared_close(struct forest_prepared *prepared)

@@ -22,8 +22,12 @@ struct prepared_more {
     struct au64 levels, codes; /* pointers, or 0 */
 };
 
-/* forest_prepared_open() of a block that this process has just built: what is in it is not checked. */
-int prepared_open_own(const void *block, size_t bytes, struct forest_prepared **out);
+/*
+ * Fill a block for trees of a mode, whose size is right, and open it: without a look at what was
+ * just written, and with no more in it than this mode needs. It is not to be given away.
+ */
+int prepared_own(const struct forest_matrix *x, uint32_t mode, void *block, size_t bytes,
+                 struct forest_prepared **out);
 
 /* By feature; valid as long as `prepared`. NULL: there are none, or no memory for them. */
 const struct levels *prepared_levels(const struct forest_prepared *prepared);
