@@ -20,10 +20,10 @@ static void fill(const float *column, uint32_t rows, uint8_t *of, size_t step, f
         least[i] = INFINITY;
         most[i] = -INFINITY;
     }
+    edges_fill_of(KERNELS_BEST)(edges, column, rows, of, step);
     for (uint32_t i = 0; i < rows; i++) {
         float value = column[i];
-        uint32_t code = edges_code(edges, value);
-        of[i * step] = (uint8_t)code;
+        uint8_t code = of[i * step];
         least[code] = value < least[code] ? value : least[code];
         most[code] = value > most[code] ? value : most[code];
     }
