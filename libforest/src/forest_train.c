@@ -15,6 +15,7 @@
 #include "base/huge.h"
 #include "data/prepared.h"
 #include "model/layout.h"
+#include "model/model.h"
 #include "model/params.h"
 
 #define POOL 64
@@ -101,7 +102,7 @@ static int assemble(const struct job *job, uint64_t features, uint32_t n, void *
     void *block = huge_alloc(size);
     if (!block)
         return -ENOMEM;
-    err = forest_assemble(job->params, features, job->trees, n, block, size);
+    err = model_assemble_own(job->params, features, job->trees, n, block, size);
     if (err) {
         free(block);
         return err;

@@ -89,9 +89,9 @@ static void write_header(struct model_header *header, const struct stored_params
     header->check = model_checksum(header);
 }
 
-/* Parameters and trees; *bytes is the size of the model block. */
+/* Parameters and trees, if these are not our own; *bytes is the size of the model block. */
 static int check_parts(const struct forest_params *params, uint64_t features,
-                       const struct forest_tree *trees, uint32_t count,
+                       const struct forest_tree *trees, uint32_t count, bool are_own,
                        struct stored_params *stored, size_t *bytes)
 {
     int err = params_read(params, stored);
@@ -100,11 +100,14 @@ static int check_parts(const struct forest_params *params, uint64_t features,
         err = forest_assemble_size(trees, count, bytes);
     if (!err && stored->n_estimators != count)
         err = -EINVAL;
-    return err ? err : check_all(stored, params_flags(params), features, trees, count);
+    if (err || are_own)
+        return err;
+    return check_all(stored, params_flags(params), features, trees, count);
 }
 
-int forest_assemble(const struct forest_params *params, uint64_t features,
-                    const struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
+static int assemble(const struct forest_params *params, uint64_t features,
+                    const struct forest_tree *trees, uint32_t count, bool are_own, void *block,
+                    size_t bytes)
 {
     struct stored_params stored;
     struct model_header *header = block;
@@ -112,7 +115,7 @@ int forest_assemble(const struct forest_params *params, uint64_t features,
 
     if (!block || (uintptr_t)block % LAYOUT_ALIGN)
         return -EINVAL;
-    int err = check_parts(params, features, trees, count, &stored, &needed);
+    int err = check_parts(params, features, trees, count, are_own, &stored, &needed);
     if (err || bytes != needed)
         return err ? err : -EINVAL;
     write_header(header, &stored, features, params_flags(params), trees);
@@ -124,6 +127,18 @@ int forest_assemble(const struct forest_params *params, uint64_t features,
     return 0;
 }
 
+int forest_assemble(const struct forest_params *params, uint64_t features,
+                    const struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
+{
+    return assemble(params, features, trees, count, false, block, bytes);
+}
+
+int model_assemble_own(const struct forest_params *params, uint64_t features,
+                       const struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
+{
+    return assemble(params, features, trees, count, true, block, bytes);
+}
+
 int forest_open_trees(const struct forest_params *params, uint64_t features,
                       const struct forest_tree *trees, uint32_t count, struct forest **out)
 {
@@ -132,7 +147,7 @@ int forest_open_trees(const struct forest_params *params, uint64_t features,
 
     if (!out)
         return -EINVAL;
-    int err = check_parts(params, features, trees, count, &stored, &bytes);
+    int err = check_parts(params, features, trees, count, false, &stored, &bytes);
     if (err)
         return err;
     size_t fixed = sizeof(struct forest) + count * sizeof(const struct node *);

@@ -49,4 +49,8 @@ static inline const void *model_part(const struct forest *model, uint32_t tree, 
 /* Of the header behind the check, the entries and the labels. */
 uint64_t model_checksum(const struct model_header *header);
 
+/* forest_assemble() of trees that this process has just trained: they are not checked. assemble.c */
+int model_assemble_own(const struct forest_params *params, uint64_t features,
+                       const struct forest_tree *trees, uint32_t count, void *block, size_t bytes);
+
 #endif
