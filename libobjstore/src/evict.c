@@ -187,13 +187,13 @@ static const struct candidate *hand_next(struct hand *h)
     return NULL;
 }
 
-static uint32_t hand_claim(void *ctx, struct victim victims[SPILL_BATCH])
+static uint32_t hand_claim(void *ctx, struct victim *victims, uint32_t most)
 {
     struct hand *h = ctx;
     const struct candidate *c;
     uint32_t count = 0;
 
-    while (count < SPILL_BATCH && (c = hand_next(h)))
+    while (count < most && (c = hand_next(h)))
         if (claim(h->s, c))
             victims[count++] = (struct victim){ c->slot, c->word };
     return count;

@@ -27,7 +27,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x65726f74736a626fu /* "objstore", little-endian */
-#define LAYOUT_VERSION 4u
+#define LAYOUT_VERSION 5u
 
 #define PAGE_BYTES 4096u
 #define BLOCK_PAGES 4u /* small enough that a block per class costs a small store little */

@@ -355,7 +355,7 @@ static void count_slots(const struct objstore *s, struct objstore_stats *out)
             out->spilled_bytes += au64_load_relaxed(&slot->size);
             continue;
         case SLOT_FILE:
-            out->spill_file_bytes += spill_file_bytes(s, i);
+            out->spill_file_bytes += spill_file_is_first(s, i) ? spill_file_bytes(s, i) : 0;
             continue;
         case SLOT_STANDBY:
         case SLOT_REPLACED:

@@ -217,6 +217,11 @@ int pin_note(struct objstore *s, uint32_t slot, uint64_t word, struct pinned *he
     return 0;
 }
 
+bool pins_can_be_many(struct objstore *s, bool may_grow)
+{
+    return au32_load_acquire(&s->pin_levels) > 1 || (may_grow && grow(s, 1) == 0); /* G3 */
+}
+
 /* ---- ending one ---------------------------------------------------------------------------- */
 
 /* The entry that a ref names, or NULL. */

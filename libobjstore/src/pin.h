@@ -138,6 +138,8 @@ static inline int pin(struct objstore *s, uint32_t slot, uint64_t word, struct p
     return -EAGAIN;
 }
 
+/* Can this process have thousands? With `may_grow` it makes what that takes, if there is room. */
+bool pins_can_be_many(struct objstore *s, bool may_grow);
 /* Is this a pin of ours? */
 bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t key);
 /* Does any attached process, or a pass, hold this generation of the slot? The word must be DOOMED.

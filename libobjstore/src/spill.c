@@ -29,6 +29,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define FILE_BYTES (4u << 20) /* small objects share a file of so much */
+#define HOLD_FEW 64u          /* objects that can be held whatever the room for pins */
+#define HOLD_MOST 2048u
 #define LZ4_BLOCK (512u << 10)
 #define LZ4_PROBE (64u << 10)
 
@@ -90,11 +93,10 @@ struct item {
 
 /* What goes into one file. */
 struct batch {
+    struct io_job job; /* to write it */
     struct item items[SPILL_BATCH];
     uint32_t count;
-    uint32_t file; /* its slot, ours in WRITING */
-    uint64_t number;
-    int fd;
+    struct spill_file file;
     uint64_t file_bytes;
     unsigned char *buffer; /* for what is not written in place, from buffer_at on */
     uint64_t buffer_at, buffer_bytes;
@@ -252,30 +254,40 @@ static int fill_buffer(struct batch *b)
 }
 
 /*
- * Files are written one after the other. While the disk has one, the objects of the one before go
- * over to their heirs, and those of the next are packed: the disk waits for nobody.
+ * While the disk has some files, the objects of those before go over to their heirs, and those of the
+ * next are packed: the disk waits for nobody.
  */
 struct mover {
     struct objstore *s;
     spill_source *source;
     void *source_ctx;
-    struct batch *before, *now, *next;
+    uint32_t held;                  /* objects of files that are under way */
+    bool can_hold_many, wants_many; /* pins */
+    bool is_through;                /* the source has no more */
     uint64_t freed;
     int err; /* the first */
-    /* The hash of what is written in place is taken on the way, while the last of it is written. */
+    /* The hash of what is written in place is taken on the way, while others are written. */
     XXH3_state_t state;
     uint64_t left; /* to hash, of an object; behind it is the rest of its last page */
 };
 
-static void hash_written(void *ctx, size_t piece, const unsigned char *data, uint64_t bytes)
+static void hash_written(void *ctx, struct io_job *job, size_t piece, const unsigned char *data,
+                         uint64_t bytes)
 {
     struct mover *m = ctx;
-    uint32_t which = m->now->item_of[piece];
+    struct batch *b = (struct batch *)job; /* its first member */
+    uint32_t which = b->item_of[piece];
 
     if (which == NONE)
         return;
-    struct item *item = &m->now->items[which];
-    if (data == item->bytes) {
+    struct item *item = &b->items[which];
+    bool is_begin = data == item->bytes;
+    if (is_begin && bytes >= item->size) { /* all at once, which is quicker */
+        item->record.hash = XXH3_64bits(data, item->size);
+        m->left = 0;
+        return;
+    }
+    if (is_begin) {
         XXH3_64bits_reset(&m->state);
         m->left = item->size;
     }
@@ -301,9 +313,7 @@ static uint32_t make_heirs(struct objstore *s, struct batch *b)
             item->heir = NONE;
             continue;
         }
-        item->record.file = b->file;
-        item->record.number = b->number;
-        item->record.bit = bits++;
+        spill_file_place(&b->file, bits++, &item->record);
         spill_record_write(s, item->heir, &item->record);
     }
     cache_give(c);
@@ -343,37 +353,52 @@ static void batch_free(struct objstore *s, struct batch *b)
 /* It is not written: all stays as it was. */
 static void batch_abandon(struct objstore *s, struct batch *b)
 {
-    close(b->fd);
-    spill_file_abandon(s, b->file);
+    close(b->job.fd);
+    spill_file_keep(s, &b->file, 0);
     batch_free(s, b);
 }
 
 /* It is written: its objects are in the file from now on. */
 static void batch_finish(struct objstore *s, struct batch *b, uint64_t *freed)
 {
-    close(b->fd);
+    close(b->job.fd);
     uint32_t bits = make_heirs(s, b);
-    if (bits == 0) {
-        spill_file_abandon(s, b->file);
-    } else {
-        spill_file_keep(s, b->file, bits);
-        take_over(s, b, freed);
-    }
+    spill_file_keep(s, &b->file, bits);
+    take_over(s, b, freed);
     batch_free(s, b);
+}
+
+/* Hold the next objects that are to be had: as many as one slot answers for, more if they are small. */
+static void hold_some(struct mover *m, struct batch *b)
+{
+    struct victim victims[SPILL_PART];
+    uint64_t bytes = 0;
+
+    for (uint32_t most = m->can_hold_many ? SPILL_PART : HOLD_FEW, count; most > 0;) {
+        count = m->source(m->source_ctx, victims, most);
+        m->wants_many |= count == most;
+        m->is_through = count == 0;
+        for (uint32_t i = 0; i < count; i++)
+            if (hold(m->s, &victims[i], &b->items[b->count]))
+                bytes += b->items[b->count++].size;
+        if (count == 0 || (b->count && (!m->can_hold_many || bytes >= FILE_BYTES)))
+            return;
+        most = SPILL_BATCH - b->count < SPILL_PART ? SPILL_BATCH - b->count : SPILL_PART;
+    }
 }
 
 /* The next objects that are to be had, packed, and their file made. NULL: no more, or an error. */
 static struct batch *batch_prepare(struct mover *m)
 {
-    struct victim victims[SPILL_BATCH];
-    struct batch *b = calloc(1, sizeof *b);
-    uint32_t count;
+    struct batch *b = malloc(sizeof *b); /* large: what is used is filled in */
 
-    if (!b)
+    if (b) {
+        b->count = 0;
+        b->buffer = NULL;
+        hold_some(m, b);
+    } else {
         m->err = -ENOMEM;
-    while (b && !b->count && (count = m->source(m->source_ctx, victims)) > 0)
-        for (uint32_t i = 0; i < count; i++)
-            b->count += hold(m->s, &victims[i], &b->items[b->count]);
+    }
     if (!b || !b->count) {
         free(b);
         return NULL;
@@ -382,26 +407,16 @@ static struct batch *batch_prepare(struct mover *m)
     lay_out(m->s, b);
     m->err = fill_buffer(b);
     if (!m->err)
-        m->err = spill_file_make(m->s, b->file_bytes, &b->file, &b->number, &b->fd);
+        m->err = spill_file_make(m->s, b->file_bytes, b->count, &b->file, &b->job.fd);
     if (!m->err)
         return b;
     batch_free(m->s, b);
     return NULL;
 }
 
-static void work_meanwhile(void *ctx)
+/* What of it lies where. */
+static void list_pieces(struct batch *b)
 {
-    struct mover *m = ctx;
-
-    if (m->before)
-        batch_finish(m->s, m->before, &m->freed);
-    m->before = NULL;
-    m->next = batch_prepare(m);
-}
-
-static int write_out(struct mover *m)
-{
-    struct batch *b = m->now;
     size_t count = 0;
 
     for (uint32_t i = 0; i < b->count; i++) {
@@ -416,32 +431,49 @@ static int write_out(struct mover *m)
     b->item_of[count] = NONE;
     if (b->buffer_bytes)
         b->pieces[count++] = (struct io_piece){ b->buffer, b->buffer_bytes, b->buffer_at };
-    const struct io_job job = { b->fd, b->pieces, count, hash_written, work_meanwhile, m };
-    return io_write(&m->s->spill->writer, &m->s->spill->io_kind, &job);
+    b->job.pieces = b->pieces;
+    b->job.count = count;
+    b->job.bytes = b->file_bytes;
+}
+
+static struct io_job *next_file(void *ctx)
+{
+    struct mover *m = ctx;
+
+    if (m->err || m->is_through ||
+        (m->held && (!m->can_hold_many || m->held > HOLD_MOST - SPILL_BATCH)))
+        return NULL;
+    m->can_hold_many = m->can_hold_many || pins_can_be_many(m->s, m->wants_many);
+    struct batch *b = batch_prepare(m);
+    if (!b)
+        return NULL;
+    m->held += b->count;
+    list_pieces(b);
+    return &b->job;
+}
+
+static void file_done(void *ctx, struct io_job *job)
+{
+    struct mover *m = ctx;
+    struct batch *b = (struct batch *)job; /* its first member */
+
+    POINT("spill: written, no heirs");
+    m->held -= b->count;
+    if (!job->err) {
+        batch_finish(m->s, b, &m->freed);
+        return;
+    }
+    if (!m->err)
+        m->err = job->err;
+    batch_abandon(m->s, b);
 }
 
 int spill_move(struct objstore *s, spill_source *source, void *ctx, uint64_t *freed)
 {
     struct mover m = { .s = s, .source = source, .source_ctx = ctx };
+    const struct io_source files = { next_file, hash_written, file_done, &m };
 
-    m.now = batch_prepare(&m);
-    while (m.now) {
-        int err = write_out(&m);
-
-        POINT("spill: written, no heirs");
-        if (err) {
-            batch_abandon(s, m.now);
-            if (m.next)
-                batch_abandon(s, m.next);
-            m.next = NULL;
-            m.err = err;
-        } else {
-            m.before = m.now;
-        }
-        m.now = m.next;
-    }
-    if (m.before)
-        batch_finish(s, m.before, &m.freed);
+    io_write(&s->spill->writer, &s->spill->io_kind, &files);
     *freed = m.freed;
     return m.err;
 }

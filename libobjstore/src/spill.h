@@ -8,7 +8,9 @@
 #include "spill_io.h"
 #include "store.h"
 
-#define SPILL_BATCH 256u /* objects in one file */
+#define SPILL_PART 192u /* objects of a file that one slot answers for */
+#define SPILL_PARTS 4u
+#define SPILL_BATCH (SPILL_PART * SPILL_PARTS) /* objects in one file */
 
 /* Bytes of a file that no object needs any more, to be given back to the file system. */
 struct dead_bytes {
@@ -59,8 +61,8 @@ struct victim {
     uint32_t slot;
     uint64_t word;
 };
-/* Gives up to SPILL_BATCH objects to be moved next; 0: there are no more. */
-typedef uint32_t spill_source(void *ctx, struct victim victims[SPILL_BATCH]);
+/* Gives up to `most` objects to be moved next; 0: there are no more. */
+typedef uint32_t spill_source(void *ctx, struct victim *victims, uint32_t most);
 /*
  * Move sealed objects into files, as many at a time as the source gives; *freed: bytes of memory
  * that came free. Those that are gone, or that somebody else moved, are left out. 0, or an error
@@ -79,20 +81,25 @@ int spill_copy_out(const struct objstore *s, uint32_t slot, uint64_t word, void 
 /* ---- spill_file.c -------------------------------------------------------------------------- */
 
 struct spill_record {
-    uint32_t file, bit; /* the slot of the file, and which of its objects this is */
+    uint32_t file, bit; /* the slot of that part of the file, and which of its objects this is */
     uint64_t number;    /* of the file, for its name */
     uint64_t at, stored;
     uint64_t hash; /* XXH3-64 of the object's bytes */
     bool is_packed;
 };
 
-/* A new file of `bytes`, all reserved: its slot is ours in WRITING, *fd is open. -ENOSPC,
- * open(2)'s. */
-int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t *number, int *fd);
-/* Its objects are 0 to count - 1: let it live as long as one of them does. */
-void spill_file_keep(struct objstore *s, uint32_t file, uint32_t count);
-/* Or remove it. */
-void spill_file_abandon(struct objstore *s, uint32_t file);
+/* One that is being made. */
+struct spill_file {
+    uint32_t parts, slots[SPILL_PARTS]; /* ours in WRITING */
+    uint64_t number;
+};
+/* A new file of `bytes`, all reserved, for so many objects; *fd is open. -ENOSPC, open(2)'s. */
+int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t objects, struct spill_file *file,
+                    int *fd);
+/* The object that is number i of a file. */
+void spill_file_place(const struct spill_file *file, uint32_t i, struct spill_record *r);
+/* Its objects are 0 to count - 1: let it live as long as one of them does. 0: remove it. */
+void spill_file_keep(struct objstore *s, const struct spill_file *file, uint32_t count);
 int spill_file_open(const struct objstore *s, uint64_t number);
 /* The record of a slot that is ours in STANDBY, which by this becomes one of a spilled object. */
 void spill_record_write(struct objstore *s, uint32_t slot, const struct spill_record *r);
@@ -106,8 +113,10 @@ void spill_forget(struct objstore *s, struct cache *c, uint32_t slot);
 void spill_punch_dead(const struct objstore *s);
 /* The word was read as FILE: remove the file if no object needs it. */
 void spill_file_drop_if_empty(struct objstore *s, struct cache *c, uint32_t file, uint64_t word);
-/* Bytes that a file takes, for a slot that was read as FILE. */
+/* Bytes that the whole file takes, for a slot that was read as FILE. */
 uint64_t spill_file_bytes(const struct objstore *s, uint32_t file);
+/* Of the parts of a file exactly one is, as a rule: for who counts files. */
+bool spill_file_is_first(const struct objstore *s, uint32_t file);
 #define SPILL_NAME_BYTES 80
 /* What the names of a store's files begin with; its length. */
 int spill_file_prefix(const struct spill_fixed *fixed, char name[SPILL_NAME_BYTES]);

@@ -1,31 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spill_file.c -- spill files, each of which holds the bytes of up to 256 objects.
+ * spill_file.c -- spill files, each of which holds the bytes of up to 768 objects.
  *
- * A file has a slot without id, and each spilled object a record in its slot's inline bytes that
- * names the file, its part of it, and one bit of the mask in the file's slot. The file lives
- * as long as a bit is set. Names are <store's name>-<number>; numbers are never given twice.
+ * A file has up to four slots without id, its parts, and each spilled object a record in its slot's
+ * inline bytes that names the part, its place in the file, and one bit of the mask in the part's
+ * slot. A part lives as long as a bit is set, and the file as long as a part does: each knows the
+ * slots of all. Names are <store's name>-<number>; numbers are never given twice.
  *
- *   F1  FREE -> WRITING(self)         spill_file_make()   number noted, then the file made
+ *   F1  FREE -> WRITING(self)         spill_file_make()   number and parts noted, then the file made
  *   F2  WRITING(self) -> FILE         spill_file_keep()   all written, all bits set, all records
  *                                                         in slots of ours in STANDBY
  *   F3  bit -> clear                  spill_forget()      by the owner of the object's slot
  *   F4  FILE -> RECLAIM(self)         spill_file_drop_if_empty()  by anybody who sees no bit set
- *   F5  the name goes, then T7        spill_forget()      by the owner of the file's slot
+ *   F5  the name goes, then T7        spill_forget()      by the owner of the part's slot, unless
+ *                                                         another part is in WRITING or FILE
  *
  * Invariants
  *   I1  A bit is set only before F2, by one owner. So a FILE without bits stays without.
  *   I2  A slot whose extent says SPILLED owns its bit, alone, until it clears it (F3).
- *   I3  A file has its name only while its slot's extent says FILE: written before the file is
- *       made, cleared after the name is gone.
+ *   I3  A file has its name only while a part's extent says FILE: written, as number and parts,
+ *       before the file is made, cleared after the name is gone or is another part's to remove.
+ *   I4  A part looks at the others after it went into RECLAIM, which is for good; so of those that
+ *       leave the last one finds no other, and the name goes. Two may: that does no harm. All
+ *       of these steps are sequentially consistent.
  *
- * F3 may be done twice, by the successor of one who died; the file's slot may be another's by
+ * F3 may be done twice, by the successor of one who died; the part's slot may be another's by
  * then. So the successor looks whether the slot is still a FILE of that number, and its bit set:
  * then it is, and stays, until he himself clears it. F5 is harmless, as numbers do not recur.
  *
- * Crashes  Before F2 the sweep reclaims the file with its slot, and the records' slots clear bits
- *   in vain. Between F3 and F4 the sweep finds a FILE without bits. A store that is gone as a whole
- *   leaves files: spill_owner.c.
+ * Crashes  Before F2 the sweep reclaims each part with its slot, and the records' slots clear bits
+ *   in vain; the last part takes the file along. Between F3 and F4 the sweep finds a FILE without
+ *   bits. A store that is gone as a whole leaves files: spill_owner.c.
+ *
+ * Why parts: files of 1 MiB, which 256 objects of a page make, cost the file system more than the disk.
  *
  * Room is reserved before anything is written: a full disk is an error at F1, and nothing has
  * changed. While some objects of a file are gone their pages are punched out of it. When all are,
@@ -50,7 +57,8 @@
 
 #define MASK_BITS 32u
 #define DEAD_BYTES ((uint64_t)32 << 20)
-_Static_assert(SPILL_BATCH == MASK_BITS * INLINE_MAX / 8, "one bit for each object of a file");
+#define MASK_WORDS (SPILL_PART / MASK_BITS)
+_Static_assert(MASK_WORDS + SPILL_PARTS / 2 == INLINE_MAX / 8, "masks, and the slots of all parts");
 
 static struct au64 *words_of(const struct objstore *s, uint32_t slot)
 {
@@ -170,58 +178,129 @@ static int make_on_disk(const struct objstore *s, uint64_t number, uint64_t byte
     return err;
 }
 
-int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t *file, uint64_t *number, int *fd)
+/* The slot of part i of the file that this is a part of, or NONE. */
+static uint32_t part_at(const struct objstore *s, uint32_t part, uint32_t i)
+{
+    uint64_t two = au64_load_acquire(&words_of(s, part)[MASK_WORDS + i / 2]); /* I3 */
+    uint32_t slot = (uint32_t)(two >> 32 * (i % 2)) - 1;
+
+    return slot < slots_in_use(s) ? slot : NONE;
+}
+
+/* Is `other` a part of the same file, and needs its name? */
+static bool needs_name(const struct objstore *s, uint32_t other, uint32_t part)
+{
+    uint64_t word = au64_load_seq_cst(&slot_at(s, other)->word); /* I4: after F4 or T6 of `part` */
+
+    return (word_state(word) == SLOT_FILE || word_state(word) == SLOT_WRITING) &&
+           extent_is_file(au64_load_acquire(&slot_at(s, other)->extent)) && /* I3 */
+           file_number(s, other) == file_number(s, part);
+}
+
+static bool has_siblings(const struct objstore *s, uint32_t part)
+{
+    for (uint32_t i = 0; i < SPILL_PARTS; i++) {
+        uint32_t other = part_at(s, part, i);
+
+        if (other != NONE && other != part && needs_name(s, other, part))
+            return true;
+    }
+    return false;
+}
+
+bool spill_file_is_first(const struct objstore *s, uint32_t file)
+{
+    uint32_t other;
+
+    for (uint32_t i = 0; i < SPILL_PARTS && (other = part_at(s, file, i)) != file; i++)
+        if (other != NONE && needs_name(s, other, file))
+            return false;
+    return true;
+}
+
+static void give_up_part(struct objstore *s, uint32_t slot)
+{
+    uint64_t word = au64_load_relaxed(&slot_at(s, slot)->word); /* relaxed: ours */
+
+    if (slot_change(s, slot, &word, SLOT_RECLAIM)) /* T3 */
+        reclaim(s, NULL, slot, RECLAIM_UNLINKED);
+}
+
+static void describe_parts(struct objstore *s, const struct spill_file *f, uint64_t bytes)
+{
+    uint64_t parts[SPILL_PARTS / 2] = { 0 };
+
+    for (uint32_t i = 0; i < f->parts; i++)
+        parts[i / 2] |= (uint64_t)(f->slots[i] + 1) << 32 * (i % 2);
+    for (uint32_t i = 0; i < f->parts; i++) {
+        struct slot *slot = slot_at(s, f->slots[i]);
+
+        au64_store_relaxed(&slot->id[0], 0); /* relaxed, all: F2 publishes, or a successor's T6 */
+        au64_store_relaxed(&slot->id[1], 0);
+        au64_store_relaxed(&slot->size, bytes);
+        au64_store_relaxed(&slot->created, f->number * (CREATED_FLAGS + 1));
+        au64_store_relaxed(&slot->pinners, 0);
+        for (uint32_t j = 0; j < SPILL_PARTS / 2; j++)
+            au64_store_relaxed(&words_of(s, f->slots[i])[MASK_WORDS + j], parts[j]);
+        au64_store_release(&slot->extent, extent_elsewhere(EXTENT_CLASS_FILE)); /* I3 */
+    }
+}
+
+int spill_file_make(struct objstore *s, uint64_t bytes, uint32_t objects, struct spill_file *file,
+                    int *fd)
 {
     struct cache *c = cache_take(s);
-    int err = slot_take(s, c, file);
+    uint32_t parts = (objects + SPILL_PART - 1) / SPILL_PART;
+    int err = 0;
 
+    for (file->parts = 0; !err && file->parts < parts; file->parts += !err)
+        err = slot_take(s, c, &file->slots[file->parts]);
     cache_give(c);
+    if (!err) {
+        file->number = au64_add_acq_rel(&s->spill->page->files, 1) + 1;
+        describe_parts(s, file, bytes);
+        POINT("spill: number noted, no file");
+        err = make_on_disk(s, file->number, bytes, fd);
+    }
     if (err)
-        return err;
-    struct slot *slot = slot_at(s, *file);
-    *number = au64_add_acq_rel(&s->spill->page->files, 1) + 1;
-    au64_store_relaxed(&slot->id[0], 0); /* relaxed, all: F2 publishes, or a successor's T6 */
-    au64_store_relaxed(&slot->id[1], 0);
-    au64_store_relaxed(&slot->size, bytes);
-    au64_store_relaxed(&slot->created, *number * (CREATED_FLAGS + 1));
-    au64_store_relaxed(&slot->pinners, 0);
-    au64_store_release(&slot->extent, extent_elsewhere(EXTENT_CLASS_FILE)); /* I3 */
-    POINT("spill: number noted, no file");
-    err = make_on_disk(s, *number, bytes, fd);
-    if (err)
-        spill_file_abandon(s, *file);
+        spill_file_keep(s, file, 0);
     POINT("spill: file has its room, nothing written");
     return err;
 }
 
-void spill_file_keep(struct objstore *s, uint32_t file, uint32_t count)
+void spill_file_place(const struct spill_file *file, uint32_t i, struct spill_record *r)
 {
-    struct slot *slot = slot_at(s, file);
-    uint64_t word = au64_load_relaxed(&slot->word); /* relaxed: ours */
-    uint64_t tag = file_number(s, file) << 32;
-
-    for (uint32_t i = 0; i < INLINE_MAX / 8; i++) {
-        uint32_t left = count > i * MASK_BITS ? count - i * MASK_BITS : 0;
-
-        au64_store_relaxed(&words_of(s, file)[i], /* relaxed: F2 */
-                           tag | (left >= MASK_BITS ? UINT32_MAX : (1u << left) - 1));
-    }
-    POINT("spill: bits set, not a file yet");
-    (void)slot_change(s, file, &word, SLOT_FILE); /* F2 */
-    POINT("spill: a file");
+    r->file = file->slots[i / SPILL_PART];
+    r->bit = i % SPILL_PART;
+    r->number = file->number;
 }
 
-void spill_file_abandon(struct objstore *s, uint32_t file)
+void spill_file_keep(struct objstore *s, const struct spill_file *file, uint32_t count)
 {
-    uint64_t word = au64_load_relaxed(&slot_at(s, file)->word); /* relaxed: ours */
+    for (uint32_t part = 0; part * SPILL_PART < count; part++)
+        for (uint32_t i = 0; i < MASK_WORDS; i++) {
+            uint32_t before = part * SPILL_PART + i * MASK_BITS;
+            uint32_t left = count > before ? count - before : 0;
 
-    if (slot_change(s, file, &word, SLOT_RECLAIM)) /* T3 */
-        reclaim(s, NULL, file, RECLAIM_UNLINKED);
+            au64_store_relaxed(&words_of(s, file->slots[part])[i], /* relaxed: F2 */
+                               file->number << 32 |
+                                   (left >= MASK_BITS ? UINT32_MAX : (1u << left) - 1));
+        }
+    POINT("spill: bits set, not a file yet");
+    for (uint32_t part = 0; part < file->parts; part++) {
+        uint64_t word = au64_load_relaxed(&slot_at(s, file->slots[part])->word); /* relaxed: ours */
+
+        if (part * SPILL_PART < count)
+            (void)slot_change(s, file->slots[part], &word, SLOT_FILE); /* F2 */
+        else
+            give_up_part(s, file->slots[part]);
+        POINT("spill: a part of a file");
+    }
 }
 
 static bool is_empty(const struct objstore *s, uint32_t file)
 {
-    for (uint32_t i = 0; i < INLINE_MAX / 8; i++)
+    for (uint32_t i = 0; i < MASK_WORDS; i++)
         if ((uint32_t)au64_load_acquire(&words_of(s, file)[i])) /* F3 */
             return false;
     return true;
@@ -238,7 +317,7 @@ void spill_file_drop_if_empty(struct objstore *s, struct cache *c, uint32_t file
 
 uint64_t spill_file_bytes(const struct objstore *s, uint32_t file)
 {
-    return au64_load_relaxed(&slot_at(s, file)->size); /* relaxed: a statistic */
+    return au64_load_relaxed(&slot_at(s, file)->size); /* relaxed: stands since F1 */
 }
 
 /* ---- records ------------------------------------------------------------------------------- */
@@ -282,7 +361,7 @@ bool spill_record_read(const struct objstore *s, uint32_t slot, struct spill_rec
     r->stored = w[3];
     r->hash = w[4];
     return au64_load_relaxed(&words[5]) == record_check(s, slot, w) && r->file < slots_in_use(s) &&
-           r->stored <= CAPACITY_MAX && r->at <= SPILL_BATCH * CAPACITY_MAX;
+           r->bit < SPILL_PART && r->stored <= CAPACITY_MAX && r->at <= SPILL_BATCH * CAPACITY_MAX;
 }
 
 bool spill_record_is_kept(const struct objstore *s, const struct spill_record *r)
@@ -352,12 +431,12 @@ static bool is_alone(const struct objstore *s, const struct spill_record *r)
 {
     uint32_t others = 0;
 
-    for (uint32_t i = 0; i < INLINE_MAX / 8; i++) {
+    for (uint32_t i = 0; i < MASK_WORDS; i++) {
         uint32_t mask = (uint32_t)au64_load_acquire(&words_of(s, r->file)[i]); /* F3 */
 
         others |= i == r->bit / MASK_BITS ? mask & ~(1u << r->bit % MASK_BITS) : mask;
     }
-    return !others;
+    return !others && !has_siblings(s, r->file);
 }
 
 static void forget_record(struct objstore *s, struct cache *c, uint32_t slot)
@@ -392,10 +471,10 @@ void spill_forget(struct objstore *s, struct cache *c, uint32_t slot)
         return;
     if (extent_is_spilled(extent))
         forget_record(s, c, slot);
-    else if (extent_is_file(extent))
-        unlink_file(s, file_number(s, slot)); /* F5 */
-    else
+    else if (!extent_is_file(extent))
         return;
+    else if (!has_siblings(s, slot))
+        unlink_file(s, file_number(s, slot)); /* F5 */
     POINT("spill: forgotten, still noted");
     au64_store_release(&at->extent, 0);
 }

@@ -20,8 +20,28 @@ struct io_piece {
     uint64_t bytes, at; /* multiples of a page, as data's address, for files opened with O_DIRECT */
 };
 
-/* Told of every byte, in order, just before it is written and while others are. */
-typedef void io_seen(void *ctx, size_t piece, const unsigned char *data, uint64_t bytes);
+/* What goes into one file. */
+struct io_job {
+    int fd;
+    const struct io_piece *pieces;
+    size_t count;
+    uint64_t bytes; /* of all pieces */
+    /* The engine's: */
+    unsigned flying;
+    int err; /* the first */
+};
+
+/* Where jobs come from. All are called by the thread that is in io_write(), while others fly. */
+struct io_source {
+    /* NULL: there are no more, or none before one that is under way is done. */
+    struct io_job *(*next)(void *ctx);
+    /* Told of every byte, in order, just before it is written. */
+    void (*seen)(void *ctx, struct io_job *job, size_t piece, const unsigned char *data,
+                 uint64_t bytes);
+    /* It is written, or failed: job->err; nothing of it is in flight. In the order of next(). */
+    void (*done)(void *ctx, struct io_job *job);
+    void *ctx;
+};
 
 /* One process's engine. Zero is a good beginning. */
 struct io_writer {
@@ -30,20 +50,11 @@ struct io_writer {
     struct io_uring ring;
 };
 
-struct io_job {
-    int fd;
-    const struct io_piece *pieces;
-    size_t count;
-    io_seen *seen;                /* may be NULL */
-    void (*meanwhile)(void *ctx); /* called once, when all is on its way or done; may be NULL */
-    void *ctx;
-};
-
 /*
- * Write all pieces. 0, or the error of one of them, when none is in flight any more: -ENODATA
- * for a file that takes no more, and those of pwrite(2).
+ * Write all jobs that there are, several at a time. A job's error is -ENODATA for a file that takes
+ * no more, or one of pwrite(2)'s; after the first no more jobs are asked for.
  */
-int io_write(struct io_writer *io, struct au32 *kind, const struct io_job *job);
+void io_write(struct io_writer *io, struct au32 *kind, const struct io_source *source);
 void io_writer_end(struct io_writer *io);
 
 /* ---- spill_drop.c: removing ---------------------------------------------------------------- */

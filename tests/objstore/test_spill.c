@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stores that make room by themselves: by spilling to files, or by evicting. */
 #include "help.h"
+#include "spill.h"
 #include "slot.h"
 #include "test.h"
 
@@ -472,6 +473,42 @@ static void late_marks_do_no_harm(void)
     end(s);
 }
 
+/* A file of several parts goes when the last of them does, in whatever order. */
+static void parts_of_a_file(void)
+{
+    enum { N = 5 * SPILL_BATCH, SIZE = 300 };
+
+    make_dir();
+    struct objstore *s = make(2 << 20, 0);
+    for (uint64_t n = 0; n < N; n++)
+        REQUIRE_OK(put_one(s, n, SIZE));
+    CHECK(objstore_spill(s, 2 << 20) > 0);
+    uint32_t parts = 0;
+    for (uint32_t i = 0; i < slots_in_use(s); i++)
+        parts += word_state(au64_load_acquire(&slot_at(s, i)->word)) == SLOT_FILE;
+    unsigned files = files_in_dir(NULL);
+    CHECK(parts > 2 * files);
+    CHECK_EQ(stats_of(s).objects_spilled, N);
+    CHECK_EQ(stats_of(s).spill_file_bytes, blocks_in_dir() * 512);
+    for (uint64_t n = 0; n < N; n += 2) { /* half of each part */
+        struct objstore_id id = help_id(n);
+
+        CHECK_EQ(objstore_delete(s, &id), 0);
+    }
+    CHECK_EQ(files_in_dir(NULL), files);
+    CHECK(help_is_sound(s));
+    for (uint64_t i = 0; i < N / 2; i++) { /* a part here, a part there */
+        uint64_t n = i * 1111 % (N / 2) * 2 + 1;
+        struct objstore_id id = help_id(n);
+
+        CHECK(get_one(s, n, SIZE));
+        CHECK_EQ(objstore_delete(s, &id), 0);
+    }
+    CHECK_EQ(files_in_dir(NULL), 0);
+    CHECK_EQ(stats_of(s).spill_file_bytes, 0);
+    end(s);
+}
+
 /* ---- two processes, kills in between, a ledger outside the store ---------------------------- */
 
 enum { LEDGER = 1024, WORKERS = 2 };
@@ -705,6 +742,7 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "a cache keeps what is used", cache_keeps_what_is_used },
       { "threads share a handle", threads_share_a_handle },
       { "late marks do no harm", late_marks_do_no_harm },
+      { "a file goes with the last of its parts", parts_of_a_file },
       { "nothing sealed is lost, whoever dies or stops", nothing_sealed_is_lost },
       { "a cache never has what was deleted, or other bytes, whoever dies",
         nothing_wrong_is_cached })
