@@ -337,6 +337,7 @@ OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstor
  *   -EOVERFLOW  you were too slow (about 8000 events), or a process died attached: some events
  *               are lost. List again, then go on from here.
  *   -ETIMEDOUT  nothing happened in time     -EINVAL  max is 0, or more than 2^31 - 1
+ *   -EINTR      nothing yet, but a signal's handler ran meanwhile
  */
 OBJSTORE_CHECKED int objstore_events_next(struct objstore_events *events,
                                           struct objstore_event *out, size_t max, int timeout_ms);

@@ -92,8 +92,14 @@ int objstore_events_next(struct objstore_events *e, struct objstore_event *out, 
             return n;
         if (timeout_ms == 0 || (deadline != INT64_MAX && monotonic_ns() >= deadline))
             return -ETIMEDOUT;
-        if (is_announced)
-            wait_sleep(on, announced, e->reader.pending_count ? wait_slice(deadline) : deadline);
+        if (is_announced) {
+            int64_t until = e->reader.pending_count ? wait_slice(deadline) : deadline;
+
+            if (wait_sleep(on, announced, until) == -EINTR) {
+                n = take(e, out, max);
+                return n ? n : -EINTR;
+            }
+        }
         announced = wait_announce(on); /* V1 */
         is_announced = true;
     }

@@ -469,7 +469,7 @@ static int wait_and_get(struct objstore *s, struct key key, int timeout_ms,
             continue;
         if (deadline != INT64_MAX && monotonic_ns() >= deadline)
             return -ETIMEDOUT;
-        wait_sleep(on, announced, is_written ? wait_slice(deadline) : deadline);
+        (void)wait_sleep(on, announced, is_written ? wait_slice(deadline) : deadline);
     }
 }
 

@@ -90,7 +90,7 @@ int wait_sealed(struct objstore *s, struct key key, int64_t deadline)
         if (deadline != INT64_MAX && monotonic_ns() >= deadline)
             return -ETIMEDOUT;
         if (on)
-            wait_sleep(on, announced, is_written ? wait_slice(deadline) : deadline);
+            (void)wait_sleep(on, announced, is_written ? wait_slice(deadline) : deadline);
         on = wait_word(s, key);
     }
 }
@@ -195,7 +195,7 @@ static int sleep_for_events(struct objstore *s, const struct events_reader *read
         if (is_anybody_dead(s) && reap_dead(s))
             continue;
         int64_t slice = now + slice_ms * NS_PER_MS;
-        wait_sleep(on, announced, slice < deadline ? slice : deadline);
+        (void)wait_sleep(on, announced, slice < deadline ? slice : deadline);
         if (reader->pending_count)
             return 0;
         slice_ms = slice_ms * 2 < TICK_MAX_MS ? slice_ms * 2 : TICK_MAX_MS;
@@ -298,7 +298,7 @@ int objstore_wait(struct objstore *s, const struct objstore_id *ids, size_t n, s
             continue;
         }
         if (on)
-            wait_sleep(on, announced, look.is_any_written ? wait_slice(deadline) : deadline);
+            (void)wait_sleep(on, announced, look.is_any_written ? wait_slice(deadline) : deadline);
         on = wait_word_any(s);
     }
 }

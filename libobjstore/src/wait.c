@@ -133,9 +133,9 @@ uint32_t wait_announce(struct au32 *word)
     return au32_or_seq_cst(word, SLEEPERS) | SLEEPERS; /* V1 */
 }
 
-void wait_sleep(struct au32 *word, uint32_t announced, int64_t deadline_ns)
+int wait_sleep(struct au32 *word, uint32_t announced, int64_t deadline_ns)
 {
-    (void)futex_wait(word, announced, deadline_ns); /* whatever ends it, the caller looks again */
+    return futex_wait(word, announced, deadline_ns);
 }
 
 int64_t wait_slice(int64_t deadline_ns)

@@ -29,8 +29,8 @@ struct au32 *wait_word_any(const struct objstore *s);
  * you wait for between the two.
  */
 uint32_t wait_announce(struct au32 *word);
-/* Sleep until woken or the deadline. */
-void wait_sleep(struct au32 *word, uint32_t announced, int64_t deadline_ns);
+/* Sleep until woken or the deadline; look again whatever ended it. -EINTR: a signal did. */
+int wait_sleep(struct au32 *word, uint32_t announced, int64_t deadline_ns);
 /*
  * Sleep until the object under `key` is sealed. 0, -ETIMEDOUT, -EBADMSG. A writer's death is
  * noticed and cleaned up after; the wait goes on.

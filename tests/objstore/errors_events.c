@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #include "errors.h"
 
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 static struct objstore_events *events;
 static struct objstore_event event[16];
@@ -113,7 +115,8 @@ static int events_too_slow(void)
     REQUIRE_OK(objstore_put(given.store, &given.absent, "x", 1, NULL));
     n = objstore_events_next(events, event, 16, 0);
     CHECK_EQ(n, 1);
-    CHECK(event[0].kind == OBJSTORE_EVENT_SEALED && !memcmp(&event[0].id, &given.absent, sizeof given.absent));
+    CHECK(event[0].kind == OBJSTORE_EVENT_SEALED &&
+          !memcmp(&event[0].id, &given.absent, sizeof given.absent));
     REQUIRE_OK(objstore_delete(given.store, &given.absent));
     objstore_events_close(events);
     return err;
@@ -123,6 +126,26 @@ static int events_late(void)
 {
     REQUIRE_OK(objstore_events_open(given.store, &events));
     int err = objstore_events_next(events, event, 16, 1);
+    objstore_events_close(events);
+    return err;
+}
+
+static void do_nothing(int signal_number)
+{
+    (void)signal_number;
+}
+
+static int events_disturbed(void)
+{
+    const struct itimerval often = { { 0, 10000 }, { 0, 10000 } }, never = { { 0, 0 }, { 0, 0 } };
+    struct sigaction handler = { .sa_handler = do_nothing }, old;
+
+    REQUIRE_OK(objstore_events_open(given.store, &events));
+    REQUIRE_OK(sigaction(SIGALRM, &handler, &old));
+    REQUIRE_OK(setitimer(ITIMER_REAL, &often, NULL));
+    int err = objstore_events_next(events, event, 16, -1);
+    REQUIRE_OK(setitimer(ITIMER_REAL, &never, NULL));
+    REQUIRE_OK(sigaction(SIGALRM, &old, NULL));
     objstore_events_close(events);
     return err;
 }
@@ -145,6 +168,7 @@ const struct error_row errors_events[] = {
     { "objstore_events_open", ENOMEM, events_no_memory },
     { "objstore_events_next", EOVERFLOW, events_too_slow },
     { "objstore_events_next", ETIMEDOUT, events_late },
+    { "objstore_events_next", EINTR, events_disturbed },
     { "objstore_events_next", EINVAL, events_nowhere },
     { NULL, 0, NULL },
 };

@@ -6,8 +6,18 @@
 #ifndef INTERRUPT_H
 #define INTERRUPT_H
 
+#include <stdbool.h>
+
 /* SIGINT, SIGTERM and SIGHUP set the flag from now on; a second one ends the process at once. */
 void interrupt_watch(void);
+/*
+ * From now on such a signal, or that nobody reads standard output any more, also ends the blocked
+ * call that this thread is in, or is about to make, with EINTR: until it has asked what happened.
+ * False: there is no thread to be had for that.
+ */
+bool interrupt_break_calls(void);
+/* After that: has the reader of standard output gone? */
+bool interrupt_is_unread(void);
 /* The signal that came, or 0. */
 int interrupt_pending(void);
 /* The exit code that tells of it: 130 for SIGINT, 143 for SIGTERM. */

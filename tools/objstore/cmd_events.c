@@ -3,11 +3,10 @@
 #include "cmd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
-#include <poll.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "args.h"
 #include "describe.h"
@@ -16,8 +15,6 @@
 #include "interrupt.h"
 #include "store.h"
 #include "tool.h"
-
-#define SLICE_MS 100 /* how long a signal, or a reader that left, may go unnoticed */
 
 struct follow {
     const char *where;
@@ -80,36 +77,37 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Whoever read our output is gone: no event has to come to tell. */
-static bool is_unread(void)
+static int timeout_until(int64_t deadline_ms)
 {
-    struct pollfd out = { STDOUT_FILENO, 0, 0 };
-    return ferror(stdout) || (poll(&out, 1, 0) > 0 && out.revents & POLLERR);
+    int64_t left = deadline_ms == INT64_MAX ? -1 : deadline_ms - now_ms();
+    if (deadline_ms != INT64_MAX && left < 0)
+        left = 0;
+    return left < INT_MAX ? (int)left : INT_MAX;
 }
 
 static int follow(struct follow *f, int64_t deadline_ms, bool is_listing)
 {
     int code = is_listing ? list(f) : EXIT_OK;
     interrupt_watch();
-    while (!code && (!f->count || f->told < f->count) && !interrupt_pending()) {
+    if (!interrupt_break_calls()) {
+        complain(f->where, "there is no thread to be had");
+        return EXIT_CANNOT;
+    }
+    while (!code && (!f->count || f->told < f->count)) {
         struct objstore_event event;
-        int64_t left = deadline_ms - now_ms();
         fflush(stdout);
-        if (is_unread())
+        if (interrupt_pending() || interrupt_is_unread() || ferror(stdout))
             break;
-        int n = objstore_events_next(f->events, &event, 1,
-                                     left < 0          ? 0
-                                     : left < SLICE_MS ? (int)left
-                                                       : SLICE_MS);
+        int n = objstore_events_next(f->events, &event, 1, timeout_until(deadline_ms));
         if (n == 1) {
             tell(f, &event.id, event.kind);
         } else if (n == -EOVERFLOW) {
             complain(f->where, "some events were lost%s", is_listing ? "; listing again" : "");
             code = is_listing ? list(f) : EXIT_OK;
         } else if (n == -ETIMEDOUT) {
-            if (left < 0)
+            if (timeout_until(deadline_ms) == 0)
                 break;
-        } else if (n < 0) {
+        } else if (n < 0 && n != -EINTR) {
             code = store_cannot(f->where, "cannot follow the events", n);
         }
     }

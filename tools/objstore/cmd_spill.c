@@ -19,7 +19,7 @@
 #include "store.h"
 #include "tool.h"
 
-#define PAUSE_MS 250  /* between two looks, at least; and how long a signal may go unnoticed */
+#define PAUSE_MS 250  /* between two looks, at least */
 #define QUIET_MS 5000 /* at most */
 
 struct spill {
@@ -54,9 +54,8 @@ static void tell(const struct spill *sp, struct objstore *store, int64_t freed)
 static void wait_for_change(struct objstore_events *events)
 {
     struct objstore_event event;
-    for (int slept = 0; slept < QUIET_MS && !interrupt_pending(); slept += PAUSE_MS)
-        if (objstore_events_next(events, &event, 1, PAUSE_MS) != -ETIMEDOUT)
-            return;
+    if (!interrupt_pending())
+        (void)!objstore_events_next(events, &event, 1, QUIET_MS); /* a signal ends it, too */
 }
 
 static int look(const struct spill *sp, struct objstore *store, uint64_t target, int64_t *freed)
@@ -78,6 +77,10 @@ static int look(const struct spill *sp, struct objstore *store, uint64_t target,
 static int watch(const struct spill *sp, struct objstore *store, uint64_t target)
 {
     interrupt_watch();
+    if (!interrupt_break_calls()) {
+        complain(sp->where, "there is no thread to be had");
+        return EXIT_CANNOT;
+    }
     while (!interrupt_pending()) {
         struct objstore_events *events;
         int64_t freed;
