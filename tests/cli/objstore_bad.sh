@@ -160,7 +160,7 @@ else
 fi
 
 # --- files ---
-refused 3 "$work/missing: cannot open it (No such file or directory)" put "$work/good" "$work/missing"
+refused 3 "$work/missing: cannot open this file (No such file or directory); it was to be put into the store $work/good" put "$work/good" "$work/missing"
 refused 3 "$work/folder: cannot read it (Is a directory)" put "$work/good" "$work/folder"
 refused 3 "$work/no/file: cannot write it (No such file or directory)" get -o "$work/no/file" "$work/good" thing
 refused 3 "$work/folder: cannot write it (Is a directory)" get -o "$work/folder" "$work/good" thing

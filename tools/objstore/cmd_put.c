@@ -258,7 +258,8 @@ static int put(struct put *p)
 {
     int fd = is_stdin(p) ? STDIN_FILENO : open(p->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        complain(p->path, "cannot open it (%s)", strerror(errno));
+        complain(p->path, "cannot open this file (%s); it was to be put into the store %s",
+                 strerror(errno), p->where);
         return EXIT_CANNOT;
     }
     int code = store_open(p->where, 0, &p->store);
