@@ -57,7 +57,7 @@ static int train_into(const struct job *job, uint32_t index, struct forest_scrat
                                 &tree, &bytes);
     if (err)
         return err;
-    void *copy = malloc(bytes);
+    void *copy = huge_alloc(bytes);
     if (!copy)
         return -ENOMEM;
     memcpy(copy, tree, bytes);
@@ -139,8 +139,7 @@ static int prepare(const struct forest_matrix *x, uint32_t mode, void **block,
 
     if (err)
         return err;
-    size_t rounded = (bytes + LAYOUT_ALIGN - 1) & ~(size_t)(LAYOUT_ALIGN - 1);
-    void *memory = aligned_alloc(LAYOUT_ALIGN, rounded);
+    void *memory = huge_alloc(bytes);
     if (!memory)
         return -ENOMEM;
     err = prepared_own(x, mode, memory, bytes, prepared);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge.h"
 #include "tree.h"
 
 void tree_init(struct tree *tree)
@@ -30,7 +31,7 @@ int tree_start(struct tree *tree, uint32_t capacity, bool keep_stats)
     tree_release(tree);
     if (__builtin_add_overflow(nodes, stats + sizeof(struct tree_header), &bytes))
         return -ENOMEM;
-    char *block = aligned_alloc(LAYOUT_ALIGN, bytes);
+    char *block = huge_alloc(bytes);
     if (!block)
         return -ENOMEM;
     tree->block = block;
