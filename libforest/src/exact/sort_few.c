@@ -53,14 +53,13 @@ static bool is_impossible(const struct sample *a, uint32_t n)
     return false;
 }
 
-static void make(uint32_t *order, uint32_t n)
+static void make(uint32_t *order, uint32_t cases, uint32_t n)
 {
-    for (uint32_t index = 0; index < SORT_FEW_CASES; index++) {
+    for (uint32_t index = 0; index < cases; index++) {
         struct sample a[SORT_FEW];
-        uint32_t rest = index;
-        for (uint32_t i = 0; i < n; i++, rest /= SORT_FEW)
+        for (uint32_t i = 0, rest = index; i < n; i++, rest /= SORT_FEW)
             a[i] = (struct sample){ rest % SORT_FEW, i };
-        if (rest > 0 || is_impossible(a, n))
+        if (is_impossible(a, n))
             continue;
         sort(a, n);
         for (uint32_t i = 0; i < n; i++)
@@ -71,6 +70,6 @@ static void make(uint32_t *order, uint32_t n)
 void few_sorts_make(struct few_sorts *t)
 {
     memset(t, 0, sizeof *t);
-    for (uint32_t n = 2; n <= SORT_FEW; n++)
-        make(t->order[n - 2], n);
+    for (uint32_t n = 2, cases = SORT_FEW * SORT_FEW; n <= SORT_FEW; n++, cases *= SORT_FEW)
+        make(t->order[n - 2], cases, n);
 }
