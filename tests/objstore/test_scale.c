@@ -8,6 +8,7 @@
 #include "help.h"
 #include "test.h"
 
+#include <math.h>
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -73,12 +74,17 @@ static int visit(const struct objstore_info *info, void *ctx)
     return info->size == size_of(n) ? 0 : 1;
 }
 
+/* The least of a few: what else the machine does makes some of them longer. */
 static double verify_seconds(struct objstore *s)
 {
-    double start = cpu_seconds();
+    double least = INFINITY;
 
-    CHECK(help_is_sound(s));
-    return cpu_seconds() - start;
+    for (int i = 0; i < 5; i++) {
+        double start = cpu_seconds();
+        CHECK(help_is_sound(s));
+        least = fmin(least, cpu_seconds() - start);
+    }
+    return least;
 }
 
 /* Every n below `count` once, in an order that has nothing to do with the one of the puts. */
@@ -93,7 +99,7 @@ static uint64_t shuffled(uint64_t i, uint64_t count)
 
 static void many_small(void)
 {
-    uint64_t count = scale("SCALE", 300000), few = count / 16;
+    uint64_t count = scale("SCALE", 300000), few = count / 4;
     struct objstore *s = help_store(count * 160 + (1 << 20));
     struct objstore_stats stats;
     struct seen seen = { 0, 0 };
@@ -110,8 +116,9 @@ static void many_small(void)
     all = verify_seconds(s);
     printf("    verify: %llu objects %.3f s, %llu objects %.3f s of CPU\n", (unsigned long long)few,
            first, (unsigned long long)count, all);
-    /* Sixteen times the objects; were it quadratic, it would be 256 times the work. */
-    CHECK(all < 100 * first);
+    /* Four times the objects, of which the fewer do not fit a cache, either; were it quadratic, it
+     * would be 16 times the work. */
+    CHECK(all < 11 * first);
     uint64_t wrong = 0;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t n = shuffled(i, count);
