@@ -6,11 +6,11 @@
  *
  * At each named step by a real kill; and after single instructions by looking at a copy of the
  * store and of its files while the process stands still there: after some of them, STEPS=n after
- * n and more of each scene, the later ones farther apart. STEPS=all compares all bytes of both after each, and looks where any is not what it
- * was at the last look: where none is, this state was looked at already. Sweeps are then walked
- * after a death at each of the steps: twelve million instructions and 86,000 looks, in a quarter
- * of an hour of one processor; without the sweeps (SCENE=word: scenes with that word) in five
- * minutes.
+ * n and more of each scene, the later ones farther apart. STEPS=all compares all bytes of both
+ * after each, and looks where any is not what it was at the last look: where none is, this state
+ * was looked at already. Sweeps are then walked after a death at each of the steps: sixteen million
+ * instructions and 31,000 looks, in twenty minutes of a processor that others use, too.
+ * SCENE=word: scenes with that word alone.
  */
 #define _GNU_SOURCE
 #include "help.h"
@@ -18,6 +18,7 @@
 #include "mirror.h"
 #include "point.h"
 #include "spill.h"
+#include "spill_scenes.h"
 #include "step.h"
 #include "store.h"
 #include "test.h"
@@ -29,265 +30,55 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define CAPACITY (256u << 10)
-#define OBJECTS 14u
-
-static char dir[64], copy_dir[64];
-
-/* Object n has the bytes of `sea` from n % 64 on: nothing to compute while single-stepping. */
-static unsigned char sea[64 + (48 << 10)];
-
-static size_t size_of(uint64_t n)
-{
-    return n % 3 == 0 ? 300 + n : n % 3 == 1 ? 9000 + 100 * n : 40000;
-}
-
-static struct objstore *make(bool is_cache)
-{
-    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
-    struct objstore *s = NULL;
-    uint64_t random = 1;
-
-    for (size_t i = 0; i < sizeof sea; i++)
-        sea[i] = (unsigned char)test_random(&random);
-    o.capacity_bytes = CAPACITY;
-    o.flags = OBJSTORE_CREATE | (is_cache ? OBJSTORE_CACHE : 0);
-    o.spill_dir = is_cache ? NULL : dir;
-    REQUIRE_OK(objstore_open(NULL, &o, &s, NULL));
-    return s;
-}
-
-static void put(struct objstore *s, uint64_t n)
-{
-    struct objstore_id id = help_id(n);
-    const struct objstore_meta meta = { .dtype = OBJSTORE_UINT8,
-                                        .ndim = 1,
-                                        .dims = { size_of(n) } };
-
-    CHILD_CHECK(objstore_put(s, &id, sea + n % 64, size_of(n), n % 2 ? &meta : NULL) == 0);
-}
-
-static bool is_there(struct objstore *s, uint64_t n)
-{
-    struct objstore_id id = help_id(n);
-    struct objstore_view view;
-    int err = objstore_get(s, &id, 0, &view);
-
-    if (err) {
-        fprintf(stderr, "object %llu: %s\n", (unsigned long long)n, objstore_strerror(err));
-        return false;
-    }
-    bool is_right = view.size == size_of(n) && !memcmp(view.data, sea + n % 64, view.size);
-    if (!is_right)
-        fprintf(stderr, "object %llu has other bytes\n", (unsigned long long)n);
-    objstore_release(s, &view);
-    return is_right;
-}
-
-/* ---- scenes -------------------------------------------------------------------------------- */
-
-static void prepare_memory(struct objstore *s)
-{
-    for (uint64_t n = 0; n < 7; n++)
-        put(s, n);
-}
-static void prepare_spilled(struct objstore *s)
-{
-    for (uint64_t n = 0; n < OBJECTS; n++)
-        put(s, n);
-    CHILD_CHECK(objstore_spill(s, CAPACITY) >= 0);
-}
-static void act_spill(struct objstore *s)
-{
-    CHILD_CHECK(objstore_spill(s, CAPACITY) > 0);
-}
-static void act_put(struct objstore *s)
-{
-    put(s, 7);
-    put(s, 8);
-    put(s, 10);
-    put(s, 11);
-}
-static void act_get(struct objstore *s)
-{
-    for (uint64_t n = 0; n < 3; n++)
-        CHILD_CHECK(is_there(s, n));
-}
-static void act_delete(struct objstore *s)
-{
-    for (uint64_t n = 4; n < OBJECTS; n++) {
-        struct objstore_id id = help_id(n);
-
-        CHILD_CHECK(objstore_delete(s, &id) == 0);
-    }
-}
-/* Another died in the middle of it: at its `dead_at`-th point, if there are so many. */
-static long points_left, dead_at;
-static bool is_dead;
-static void die_here(const char *name)
-{
-    (void)name;
-    if (--points_left == 0)
-        raise(SIGKILL);
-}
-static void prepare_dead(struct objstore *s, void (*act)(struct objstore *))
-{
-    pid_t child = fork();
-
-    CHILD_CHECK(child >= 0);
-    if (child == 0) {
-        struct objstore *own = help_attach(s);
-
-        points_left = dead_at;
-        test_point = die_here;
-        act(own);
-        test_point = NULL;
-        _exit(0);
-    }
-    is_dead = help_wait(child) == 128 + SIGKILL;
-}
-static void prepare_dead_spill(struct objstore *s)
-{
-    prepare_memory(s);
-    prepare_dead(s, act_spill);
-}
-static void prepare_dead_get(struct objstore *s)
-{
-    prepare_spilled(s);
-    prepare_dead(s, act_get);
-}
-static void act_reap(struct objstore *s)
-{
-    CHILD_CHECK(objstore_reap(s) >= 0);
-}
-
-struct scene {
-    const char *name;
-    void (*prepare)(struct objstore *s);
-    void (*act)(struct objstore *s);
-    uint64_t from, to; /* these must be there afterwards */
-    bool is_cache, opens;
-    long dead_from,
-        dead_to; /* sweeps: where another died, by default one after the other of these */
-};
-
-static const struct scene scenes[] = {
-    { "spill", prepare_memory, act_spill, 0, 7, false, false, 0, 0 },
-    { "put, where others must be spilled", prepare_memory, act_put, 0, 7, false, false, 0, 0 },
-    { "get what was spilled", prepare_spilled, act_get, 0, OBJECTS, false, false, 0, 0 },
-    { "delete what was spilled", prepare_spilled, act_delete, 0, 4, false, false, 0, 0 },
-    { "put, where others must be evicted", prepare_memory, act_put, 0, 0, true, false, 0, 0 },
-    { "sweep after a death in spill", prepare_dead_spill, act_reap, 0, 7, false, true, 20, 80 },
-    { "sweep after a death in restore", prepare_dead_get, act_reap, 0, OBJECTS, false, true, 10,
-      50 },
-};
-enum { SCENES = sizeof scenes / sizeof *scenes };
-
-static void run_child(const struct scene *scene, int fd, void (*armed)(void), void (*done)(void))
-{
-    struct objstore *own;
-
-    if (scene->opens)
-        armed();
-    CHILD_CHECK(objstore_open_fd(fd, NULL, &own, NULL) == 0);
-    if (!scene->opens)
-        armed();
-    scene->act(own);
-    done();
-    _exit(0);
-}
-
-static int delete_each(const struct objstore_info *info, void *ctx)
-{
-    struct objstore *s = ctx;
-    uint64_t n;
-
-    memcpy(&n, info->id.bytes, sizeof n);
-    if (info->state != OBJSTORE_SEALED && info->state != OBJSTORE_SPILLED) {
-        fprintf(stderr, "object %llu is in state %u\n", (unsigned long long)n, info->state);
-        return 1;
-    }
-    if (info->size != size_of(n) || !is_there(s, n))
-        return 1;
-    int err = objstore_delete(s, &info->id);
-    return err == -ENOENT ? 0 : err;
-}
-
-static unsigned files_in(const char *path)
-{
-    DIR *d = opendir(path);
-    unsigned count = 0;
-
-    for (struct dirent *e; d && (e = readdir(d));)
-        count += e->d_name[0] != '.';
-    if (d)
-        closedir(d);
-    return count;
-}
-
-static bool is_all_free(struct objstore *s, const char *files)
-{
-    uint32_t taken = 0;
-
-    for (uint32_t i = 0; i < slots_in_use(s); i++)
-        taken += word_state(au64_load_relaxed(&slot_at(s, i)->word)) != SLOT_FREE;
-    if (taken || help_used(s) || files_in(files))
-        fprintf(stderr, "left over: %u slots, %llu bytes, %u files\n", taken,
-                (unsigned long long)help_used(s), files_in(files));
-    return !taken && !help_used(s) && !files_in(files);
-}
-
-/* What a survivor finds. Leaves the store empty. */
-static bool check(const struct scene *scene, struct objstore *s, const char *files)
-{
-    struct objstore_id all = help_id(5000);
-    void *data;
-
-    if (objstore_reap(s) < 0 || !help_is_sound(s) || objstore_verify_spilled(s, NULL))
-        return false;
-    for (uint64_t n = scene->from; n < scene->to; n++)
-        if (!is_there(s, n))
-            return false;
-    for (int i = 0; i < 4; i++) /* one that is restored on the way may be listed in neither place */
-        if (objstore_list(s, delete_each, s))
-            return false;
-    if (!is_all_free(s, files))
-        return false;
-    int err = objstore_create(s, &all, CAPACITY, NULL, &data);
-    return err == 0 && objstore_abort(s, &all) == 0 && is_all_free(s, files) && help_is_sound(s);
-}
+static char copy_dir[64];
+static bool is_all; /* STEPS=all */
 
 /* ---- at every point ------------------------------------------------------------------------ */
 
 static void arm(void)
 {
-    test_point = die_here;
+    test_point = spill_die_here;
 }
 static void disarm(void)
 {
     test_point = NULL;
 }
 
-static long kill_at_each(const struct scene *scene, struct objstore *s)
+/* How many points did the act pass before it ended? -1: something is wrong. */
+static long kill_at_each(const struct spill_scene *scene, struct objstore *s)
 {
-    long places = scene->dead_to - scene->dead_from;
-
     for (long k = 1;; k++) {
-        dead_at = places ? scene->dead_from + k % places : 0;
         scene->prepare(s);
         pid_t child = fork();
         if (child == 0) {
-            points_left = k;
-            run_child(scene, objstore_fd(s), arm, disarm);
+            spill_deaths.left = k;
+            spill_scene_run_child(scene, objstore_fd(s), arm, disarm);
         }
         int status = child < 0 ? -1 : help_wait(child);
-        if (!check(scene, s, dir) || (status != 0 && status != 128 + SIGKILL)) {
-            fprintf(stderr, "%s, killed at point %ld: status %d\n", scene->name, k, status);
+        if (!spill_scene_check(scene, s, spill_dir) || (status != 0 && status != 128 + SIGKILL)) {
+            fprintf(stderr, "%s, killed at point %ld (another at %ld): status %d\n", scene->name, k,
+                    spill_deaths.other_at, status);
             return -1;
         }
         if (status == 0)
             return k - 1;
     }
+}
+
+/* The same for each place where another may have died; without STEPS=all for about ten of them. */
+static long kill_after_each(const struct spill_scene *scene, struct objstore *s)
+{
+    long apart = is_all ? 1 : (scene->dead_to - scene->dead_from + 9) / 10;
+    long total = 0, points = 0;
+
+    spill_deaths.are_all_counted = !scene->is_large || is_all;
+    spill_deaths.other_at = scene->dead_from;
+    do {
+        points = kill_at_each(scene, s);
+        total += points;
+        spill_deaths.other_at += apart;
+    } while (points >= 0 && spill_deaths.other_at < scene->dead_to);
+    return points < 0 ? points : total;
 }
 
 static void make_dir(char path[64])
@@ -296,30 +87,41 @@ static void make_dir(char path[64])
     REQUIRE(mkdtemp(path) != NULL);
 }
 
+static bool is_wanted(const struct spill_scene *scene)
+{
+    const char *only = getenv("SCENE");
+
+    return !only || strstr(scene->name, only);
+}
+
 static void every_point(void)
 {
+    const char *steps = getenv("STEPS");
     long total = 0;
 
-    make_dir(dir);
-    for (int i = 0; i < SCENES; i++) {
-        struct objstore *s = make(scenes[i].is_cache);
-        long points = kill_at_each(&scenes[i], s);
+    is_all = steps && !strcmp(steps, "all");
+    make_dir(spill_dir);
+    for (size_t i = 0; i < spill_scenes_count; i++) {
+        if (!is_wanted(&spill_scenes[i]))
+            continue;
+        struct objstore *s = spill_scene_store(spill_scenes[i].is_cache);
+        long points = kill_after_each(&spill_scenes[i], s);
 
         CHECK(points > 0);
         total += points;
-        printf("    %-40s %4ld points\n", scenes[i].name, points);
+        printf("    %-40s %5ld points\n", spill_scenes[i].name, points);
         objstore_close(s);
         if (points < 0)
             break;
     }
     printf("    %ld kills\n", total);
-    CHECK_EQ(rmdir(dir), 0);
+    CHECK_EQ(rmdir(spill_dir), 0);
 }
 
 /* ---- after every instruction --------------------------------------------------------------- */
 
 struct act {
-    const struct scene *scene;
+    const struct spill_scene *scene;
     int fd;
     struct mirror *mirror; /* look where the store or a file has changed alone; or NULL */
     uint64_t wanted;       /* else: so many looks, then the next are twice as far apart */
@@ -329,11 +131,25 @@ struct act {
 
 #define APART 256 /* instructions, at first */
 
+static struct window window;
+static void look_for_window(const char *name)
+{
+    if (!strcmp(name, window.from) && --window.from_n == 0)
+        step_begin();
+    if (!strcmp(name, window.to) && --window.to_n == 0)
+        step_end();
+}
+static void arm_window(void)
+{
+    test_point = look_for_window;
+}
+
 static void act(void *ctx)
 {
     const struct act *a = ctx;
 
-    run_child(a->scene, a->fd, step_begin, step_end);
+    window = a->scene->window;
+    spill_scene_run_child(a->scene, a->fd, window.from ? arm_window : step_begin, step_end);
 }
 
 static bool copy_bytes(int from, int to, off_t at, off_t end)
@@ -369,7 +185,7 @@ static bool copy_file(int from, int to)
 
 static bool copy_files(void)
 {
-    DIR *d = opendir(dir);
+    DIR *d = opendir(spill_dir);
     bool is_good = d != NULL;
 
     for (struct dirent *e; is_good && (e = readdir(d));) {
@@ -411,7 +227,7 @@ static bool redirect(int fd)
 /* The names and bytes of all files, one after the other; `room` and more if they are too many. */
 static size_t read_files(char *to, size_t room)
 {
-    DIR *d = opendir(dir);
+    DIR *d = opendir(spill_dir);
     size_t used = 0;
 
     for (struct dirent *e; d && used < room && (e = readdir(d));) {
@@ -466,7 +282,7 @@ static int look(uint64_t n, void *ctx)
     bool is_good = fd >= 0 && copy_file(a->fd, fd) && copy_files() && redirect(fd);
     int err = is_good ? objstore_open_fd(fd, NULL, &s, NULL) : -EIO;
 
-    is_good = err == 0 && check(a->scene, s, copy_dir);
+    is_good = err == 0 && spill_scene_check(a->scene, s, copy_dir);
     if (!is_good)
         fprintf(stderr, "%s, had it died after %llu instructions (%s)\n", a->scene->name,
                 (unsigned long long)n, objstore_strerror(err));
@@ -480,30 +296,32 @@ static bool step_through(struct act *a, struct objstore *s, uint64_t *count)
 {
     a->scene->prepare(s);
     a->next = 0;
-    a->apart = APART;
+    a->apart = a->scene->window.from ? 4 : APART;
     a->left = a->wanted;
-    uint64_t steps = step_each(act, look, a, a->mirror ? 1 : APART);
+    uint64_t steps = step_each(act, look, a, a->mirror ? 1 : a->apart);
     *count += steps;
-    return steps > 0 && check(a->scene, s, dir);
+    return steps > 0 && spill_scene_check(a->scene, s, spill_dir);
 }
 
-static bool step_scene(const struct scene *scene, uint64_t wanted)
+static bool step_scene(const struct spill_scene *scene, uint64_t wanted)
 {
-    struct objstore *s = make(scene->is_cache);
+    struct objstore *s = spill_scene_store(scene->is_cache);
     struct act a = { .scene = scene, .fd = objstore_fd(s), .wanted = wanted };
     uint64_t count = 0, walks = 0;
     bool is_good = true;
 
     a.mirror = wanted ? NULL : mirror_new(a.fd);
-    is_dead = false;
-    dead_at = wanted ? scene->dead_from : 1;
+    spill_deaths.is_other_dead = false;
+    spill_deaths.are_all_counted = true;
+    spill_deaths.other_at = wanted ? scene->dead_from : 1;
     do {
         is_good = step_through(&a, s, &count);
         walks++;
-        dead_at++;
-    } while (is_good && !wanted && is_dead); /* of sweeps: each point where another may have died */
+        spill_deaths.other_at++;
+    } while (is_good && !wanted &&
+             spill_deaths.is_other_dead); /* of sweeps: each point where another may have died */
     mirror_free(a.mirror);
-    printf("    %-36s %3llu walks, %8llu instructions, %6llu looked after\n", scene->name,
+    printf("    %-40s %3llu walks, %8llu instructions, %6llu looked after\n", scene->name,
            (unsigned long long)walks, (unsigned long long)count, (unsigned long long)a.looks);
     objstore_close(s);
     return is_good;
@@ -524,25 +342,31 @@ static __attribute__((constructor)) void begin_without_rep(int argc, char **argv
         execv("/proc/self/exe", argv); /* if it cannot, it takes longer */
 }
 
+/* Many objects, and no window: only with STEPS=all. */
+static bool is_long(const struct spill_scene *scene)
+{
+    return scene->is_large && !scene->window.from;
+}
+
 static void every_instruction(void)
 {
 #ifdef __SANITIZE_THREAD__
     puts("    under ThreadSanitizer most instructions are not ours");
     return;
 #endif
-    const char *steps = getenv("STEPS"), *only = getenv("SCENE");
-    uint64_t wanted = !steps ? 25 : !strcmp(steps, "all") ? 0 : strtoull(steps, NULL, 0);
+    const char *steps = getenv("STEPS");
+    uint64_t wanted = !steps ? 25 : is_all ? 0 : strtoull(steps, NULL, 0);
 
     if (!step_is_possible()) {
         printf("    no single-stepping here (ptrace); skipped\n");
         return;
     }
-    make_dir(dir);
+    make_dir(spill_dir);
     make_dir(copy_dir);
-    for (int i = 0; i < SCENES; i++)
-        if (!only || strstr(scenes[i].name, only))
-            CHECK(step_scene(&scenes[i], wanted));
-    CHECK_EQ(rmdir(dir), 0);
+    for (size_t i = 0; i < spill_scenes_count; i++)
+        if (is_wanted(&spill_scenes[i]) && (is_all || !is_long(&spill_scenes[i])))
+            CHECK(step_scene(&spill_scenes[i], wanted));
+    CHECK_EQ(rmdir(spill_dir), 0);
     CHECK_EQ(rmdir(copy_dir), 0);
 }
 
