@@ -180,11 +180,10 @@ static void split_two(struct small *s, const struct small_node *node, uint32_t l
     uint32_t rows[2] = { (uint8_t)_mm_extract_epi8(node->order, 0),
                          (uint8_t)_mm_extract_epi8(node->order, 1) };
     double merit[2] = { rate_one(s, &node->p.sums, rows[0]), rate_one(s, &node->p.sums, rows[1]) };
-    uint32_t feature[2], count = d->scanned; /* the first to leave that row on the left */
-    uint32_t first = lists[s->g->scanned[0]][0] == rows[1];
-    feature[0] = feature[1] = s->g->scanned[0];
+    uint32_t feature[2] = { s->g->scanned[0], s->g->scanned[0] }; /* first to have that one left */
+    uint32_t first = lists[feature[0]][0] == rows[1];
     bool has_other = false;
-    for (uint32_t i = count; i-- > 0;) {
+    for (uint32_t i = d->scanned; i-- > 0;) {
         bool second = lists[s->g->scanned[i]][0] == rows[1];
         has_other |= second != first;
         feature[second] = s->g->scanned[i];

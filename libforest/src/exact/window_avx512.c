@@ -17,8 +17,8 @@
 
 #ifdef HAVE_AVX512
 
-#define WAYS 2u        /* windows that are sorted side by side: a step waits for itself a lot */
-#define QUEUE_SHORT 4u /* the length of most queues */
+#define WAYS 2u      /* windows that are sorted side by side: a step waits for itself a lot */
+#define LOOKED_UP 4u /* the length of most queues */
 #define ONE _mm512_set1_epi8(1)
 
 void window_clear(struct window *w)
@@ -143,7 +143,7 @@ struct queues {
     __m512i sorted, low, length, passed, index;
     __m512i who; /* the first member, if it is nobody else */
     __mmask64 members, open;
-    uint64_t late; /* ties that follow QUEUE_SHORT - 1 others: of longer queues */
+    uint64_t late; /* ties that follow LOOKED_UP - 1 others: of longer queues */
 };
 
 static inline __attribute__((always_inline)) void start_queues(struct queues *q, __m512i sorted,
@@ -178,15 +178,15 @@ static inline __attribute__((always_inline)) void turn_queues(struct queues *q, 
     q->open = _kandn_mask64(found, q->open);
 }
 
-/* Some are longer than QUEUE_SHORT. To turn a queue that is not so long changes nothing. */
+/* Some are longer than LOOKED_UP. To turn a queue that is not so long changes nothing. */
 static inline __attribute__((always_inline)) void turn_long_queues(struct queues *q,
                                                                    const uint32_t count)
 {
-    uint32_t longest = QUEUE_SHORT;
-    for (uint64_t late = ~UINT64_C(0); late; longest += QUEUE_SHORT) {
+    uint32_t longest = LOOKED_UP;
+    for (uint64_t late = ~UINT64_C(0); late; longest += LOOKED_UP) {
         late = 0;
         for (uint32_t i = 0; i < count; i++)
-            late |= q[i].late &= q[i].late << QUEUE_SHORT;
+            late |= q[i].late &= q[i].late << LOOKED_UP;
     }
     for (uint32_t size = longest; size >= 2; size--)
 #pragma GCC unroll 8
