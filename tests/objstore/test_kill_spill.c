@@ -9,7 +9,7 @@
  * n and more of each scene, the later ones farther apart. STEPS=all compares all bytes of both
  * after each, and looks where any is not what it was at the last look: where none is, this state
  * was looked at already. Sweeps are then walked after a death at each of the steps: sixteen million
- * instructions and 31,000 looks, in twenty minutes of a processor that others use, too.
+ * instructions and 31,000 looks, scene by scene (SCENE=), in twenty minutes of a shared processor.
  * SCENE=word: scenes with that word alone.
  */
 #define _GNU_SOURCE
