@@ -12,6 +12,8 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
+#define FETCHED_AHEAD 48u /* rows whose nodes are on their way */
+
 #define AVX512 __attribute__((target("avx512f,avx512vl,avx512dq,popcnt")))
 
 /* The lowest n of sixteen lanes. */
@@ -82,7 +84,7 @@ AVX512 static uint32_t split(const float *column, float threshold, uint32_t *row
 /* A list of those on their way. */
 struct list {
     uint32_t n;
-    uint32_t row[WALK_ROWS + WALK_STEP], at[WALK_ROWS + WALK_STEP];
+    uint32_t row[WALK_ROWS + WALK_STEP], at[WALK_ROWS + FETCHED_AHEAD + WALK_STEP];
 };
 
 /* Those who have arrived. */
@@ -165,11 +167,14 @@ AVX512 static void walk(const struct node *tree, const float *rows, uint64_t fea
         memcpy(from->row + from->n, row + started, more * sizeof *row);
         memcpy(from->at + from->n, at + started, more * sizeof *at);
         from->n += more;
-        memset(from->at + from->n, 0, WALK_STEP * sizeof *at);
+        memset(from->at + from->n, 0, (FETCHED_AHEAD + WALK_STEP) * sizeof *at);
         started += more;
         to->n = 0;
         for (uint32_t k = 0; k < from->n; k += WALK_STEP) {
             ahead_fetch(ahead);
+#pragma GCC unroll 16
+            for (uint32_t i = 0; i < WALK_STEP; i++)
+                __builtin_prefetch(tree + from->at[k + FETCHED_AHEAD + i]);
             step(tree, rows, width, from, k, to, &arrivals);
         }
         struct list *empty = from;
