@@ -11,10 +11,11 @@
  * The bound: let u = sl - wl * s / w, so that a gain is (w * u)^2 / (wl * wr), and let u0 and u1
  * be u on both sides of a bin. Inside it, rows that raise u add P to it all together, the others
  * take N away, P - N = u1 - u0. From u0, u comes to u0 + P at most and u0 - N at least, so
- *     |u| <= (|u0 + u1| + P + N) / 2,  P + N = sum |si - wi * s / w|
- *         <= sqrt(sum wi * sum (si - wi * s / w)^2 / wi),
- * by Cauchy and Schwarz, which follows from the sums of wi, si and si^2 / wi in the bin. wl * wr is
- * least at one end.
+ *     |u| <= (|u0 + u1| + P + N) / 2,  P + N = sum |si - wi * s / w|  <=  sqrt(sum wi * A),
+ * by Cauchy and Schwarz, where A = sum (si - wi * s / w)^2 / wi follows from the sums of wi, si and
+ * si^2 / wi in the bin. wl * wr is least at one end. That says little near the ends of a node, where
+ * wl or wr may be one row's; but by the same inequality, w0 and w1 being what lies beside the bin,
+ *     u^2 / wl <= u0^2 / w0 + A  and  u^2 / wr <= u1^2 / w1 + A.
  */
 #include <errno.h>
 #include <math.h>
@@ -231,12 +232,15 @@ static double most_inside(const struct view *v, cell left, cell bin)
     double squares = (double)(bin[1] >> v->l->count_bits) * v->l->square;
     double away = squares - 2.0 * v->mean * s + v->mean * v->mean * w;
     away += ROUNDING * (squares + 2.0 * fabs(v->mean * s) + v->mean * v->mean * w);
-    double u = fabs(2.0 * s0 + s - v->mean * (2.0 * w0 + w));
-    u = (u + sqrt(w * (away > 0.0 ? away : 0.0))) / 2.0;
-    double first = w0 + 1.0, last = w0 + w - 1.0;
-    double a = first * (v->w - first), b = last * (v->w - last);
-    u = u * v->w * (1.0 + ROUNDING);
-    return u * u / (a < b ? a : b);
+    away = away > 0.0 ? away : 0.0;
+    double u0 = s0 - v->mean * w0, u1 = u0 + s - v->mean * w, w1 = v->w - w0 - w;
+    double u = (fabs(u0 + u1) + sqrt(w * away)) / 2.0;
+    double a = (w0 + 1.0) * (v->w - w0 - 1.0), b = (w0 + w - 1.0) * (w1 + 1.0);
+    double both = u * u / (a < b ? a : b);
+    double from_left = ((w0 > 0.0 ? u0 * u0 / w0 : 0.0) + away) / (w1 + 1.0);
+    double from_right = ((w1 > 0.0 ? u1 * u1 / w1 : 0.0) + away) / (w0 + 1.0);
+    double least = from_left < from_right ? from_left : from_right;
+    return v->w * v->w * (1.0 + ROUNDING) * (least < both ? least : both);
 }
 
 /* The best gain of the cuts between bins. */
