@@ -112,22 +112,22 @@ static int assemble(const struct job *job, uint64_t features, uint32_t n, void *
     return 0;
 }
 
-static int train_all(struct job *job, uint64_t features, uint32_t n,
-                     const struct forest_executor *executor, void **model, size_t *bytes)
+/* All trees of the forest; 0, or the first error. The scratches are free again. */
+static int train_trees(struct job *job, uint32_t n, const struct forest_executor *executor)
 {
-    job->trees = calloc(n, sizeof *job->trees);
-    if (!job->trees)
-        return -ENOMEM;
     int err =
         executor ? executor->for_each(executor->ctx, n, train_one, job) : train_serially(job, n);
-    if (!err)
-        err = assemble(job, features, n, model, bytes);
-    for (uint32_t i = 0; i < n; i++)
-        free((void *)(uintptr_t)job->trees[i].data);
-    free(job->trees);
+
     for (unsigned i = 0; i < POOL; i++)
         forest_scratch_free(job->pool[i].scratch);
     return err;
+}
+
+static void free_trees(struct forest_tree *trees, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        free((void *)(uintptr_t)trees[i].data);
+    free(trees);
 }
 
 static int prepare(const struct forest_matrix *x, uint32_t mode, void **block,
@@ -166,8 +166,12 @@ int forest_train(const struct forest_matrix *x, const double *y, const double *s
     if (err)
         return err;
     struct job job = { .x = prepared, .y = y, .sample_weight = sample_weight, .params = params };
-    err = train_all(&job, x->cols, stored.n_estimators, executor, model, bytes);
-    forest_prepared_close(prepared);
+    job.trees = calloc(stored.n_estimators, sizeof *job.trees);
+    err = job.trees ? train_trees(&job, stored.n_estimators, executor) : -ENOMEM;
+    forest_prepared_close(prepared); /* the model needs the room */
     free(block);
+    if (!err)
+        err = assemble(&job, x->cols, stored.n_estimators, model, bytes);
+    free_trees(job.trees, job.trees ? stored.n_estimators : 0);
     return err;
 }

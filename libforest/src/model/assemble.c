@@ -105,38 +105,58 @@ static int check_parts(const struct forest_params *params, uint64_t features,
     return check_all(stored, params_flags(params), features, trees, count);
 }
 
-static int assemble(const struct forest_params *params, uint64_t features,
-                    const struct forest_tree *trees, uint32_t count, bool are_own, void *block,
-                    size_t bytes)
+/* All of a model but the bodies and the prologue, in a block of that many bytes. */
+static int assemble_header(const struct forest_params *params, uint64_t features,
+                           const struct forest_tree *trees, uint32_t count, bool are_own,
+                           struct model_header *header, size_t bytes)
 {
     struct stored_params stored;
-    struct model_header *header = block;
     size_t needed;
 
-    if (!block || (uintptr_t)block % LAYOUT_ALIGN)
+    if (!header || (uintptr_t)header % LAYOUT_ALIGN)
         return -EINVAL;
     int err = check_parts(params, features, trees, count, are_own, &stored, &needed);
     if (err || bytes != needed)
         return err ? err : -EINVAL;
     write_header(header, &stored, features, params_flags(params), trees);
-    const struct tree_entry *entry = (const struct tree_entry *)(header + 1);
-    for (uint32_t i = 0; i < count; i++)
-        memcpy((char *)block + entry[i].offset, header_of(&trees[i]) + 1,
-               trees[i].bytes - sizeof(struct tree_header));
-    prologue_write(&header->prologue, MODEL_MAGIC, bytes); /* last: half a model cannot be opened */
     return 0;
+}
+
+static void copy_body(struct model_header *header, uint32_t i, const struct forest_tree *tree)
+{
+    const struct tree_entry *entry = (const struct tree_entry *)(header + 1);
+
+    memcpy((char *)header + entry[i].offset, header_of(tree) + 1,
+           tree->bytes - sizeof(struct tree_header));
 }
 
 int forest_assemble(const struct forest_params *params, uint64_t features,
                     const struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
 {
-    return assemble(params, features, trees, count, false, block, bytes);
+    int err = assemble_header(params, features, trees, count, false, block, bytes);
+
+    if (err)
+        return err;
+    for (uint32_t i = 0; i < count; i++)
+        copy_body(block, i, &trees[i]);
+    prologue_write(block, MODEL_MAGIC, bytes); /* last: half a model cannot be opened */
+    return 0;
 }
 
 int model_assemble_own(const struct forest_params *params, uint64_t features,
-                       const struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
+                       struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
 {
-    return assemble(params, features, trees, count, true, block, bytes);
+    int err = assemble_header(params, features, trees, count, true, block, bytes);
+
+    if (err)
+        return err;
+    for (uint32_t i = 0; i < count; i++) {
+        copy_body(block, i, &trees[i]);
+        free((void *)(uintptr_t)trees[i].data);
+        trees[i].data = NULL;
+    }
+    prologue_write(block, MODEL_MAGIC, bytes);
+    return 0;
 }
 
 int forest_open_trees(const struct forest_params *params, uint64_t features,

@@ -49,8 +49,11 @@ static inline const void *model_part(const struct forest *model, uint32_t tree, 
 /* Of the header behind the check, the entries and the labels. */
 uint64_t model_checksum(const struct model_header *header);
 
-/* forest_assemble() of trees that this process has just trained: they are not checked. assemble.c */
+/*
+ * forest_assemble() of trees that this process has just trained: they are not checked. Each is freed
+ * as soon as it is in the block, so that there are never two of all of them. assemble.c
+ */
 int model_assemble_own(const struct forest_params *params, uint64_t features,
-                       const struct forest_tree *trees, uint32_t count, void *block, size_t bytes);
+                       struct forest_tree *trees, uint32_t count, void *block, size_t bytes);
 
 #endif
