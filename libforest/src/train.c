@@ -161,14 +161,11 @@ static struct grow_limits limits_of(const struct lesson *l, const double *weight
     return limits;
 }
 
-/*
- * The commonest kind of tree has a grower of its own. In fast mode Friedman's criterion is of it,
- * too: its cuts are the same, and its gain is the other's times the weight of the tree.
- */
+/* The commonest kinds of tree have growers of their own. */
 static bool is_common(const struct stored_params *params)
 {
     return params->task == FOREST_REGRESSION &&
-           (params->criterion == FOREST_SQUARED_ERROR || params->mode == FOREST_FAST) &&
+           (params->criterion == FOREST_SQUARED_ERROR || params->mode != FOREST_HISTOGRAM) &&
            !params->extra_trees && !params->max_leaf_nodes;
 }
 
@@ -204,7 +201,9 @@ static int train_common(const struct lesson *l, struct forest_scratch *scratch,
     bool is_pruned = l->params->ccp_alpha > 0.0;
 
     limits.keep_stats = is_pruned || identity->flags & HAS_STATS;
-    if (l->params->criterion == FOREST_FRIEDMAN_MSE)
+    limits.is_friedman = l->params->criterion == FOREST_FRIEDMAN_MSE;
+    /* Fast mode makes the same cuts with both; Friedman's gain is the other's times this weight. */
+    if (limits.is_friedman && l->params->mode == FOREST_FAST)
         limits.min_impurity_decrease /= numpy_sum(scratch->weights, l->prep->rows);
     uint32_t seed = tree_splitter_seed(l->seed);
     int err = grow_common(l, seed, &limits, scratch);

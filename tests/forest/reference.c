@@ -249,6 +249,10 @@ static void scan(struct work *t, uint32_t feature, struct best *best)
             continue;
         double proxy = t->sum_left * t->sum_left / t->weight_left;
         proxy += sum_right * sum_right / weight_right;
+        if (m->is_friedman) {
+            double diff = weight_right * t->sum_left - t->weight_left * sum_right;
+            proxy = diff * diff / (t->weight_left * weight_right);
+        }
         if (!(proxy > best->proxy))
             continue;
         best->found = true;
@@ -291,6 +295,10 @@ static void judge(struct work *t, double impurity, struct best *best)
     best->improvement = (t->weight / t->weight_all) *
                         (impurity - (weight_right / t->weight * best->impurity_right) -
                          (t->weight_left / t->weight * best->impurity_left));
+    if (t->limits->is_friedman) {
+        double diff = weight_right * t->sum_left - t->weight_left * sum_right;
+        best->improvement = diff * diff / (t->weight_left * weight_right * t->weight);
+    }
 }
 
 static void swap_features(struct work *t, uint32_t i, uint32_t j)

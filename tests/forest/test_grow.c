@@ -248,7 +248,12 @@ static void make_data(struct data *d, uint32_t rows_most)
 
 static struct grow_limits random_limits(uint32_t features)
 {
-    struct grow_limits m = { UINT32_MAX, 2, 1, features, 0.0, 0.0, true };
+    struct grow_limits m = { .max_depth = UINT32_MAX,
+                             .min_samples_split = 2,
+                             .min_samples_leaf = 1,
+                             .max_features = features,
+                             .is_friedman = below(3) == 0,
+                             .keep_stats = true };
     if (below(2))
         m.max_features = 1 + below(features);
     if (below(4) == 0)
@@ -330,10 +335,16 @@ static void random_trees_equal_the_references(void)
  * sorted by long names and then by short ones; and many features, of which a block holds few rows.
  * And data of more rows than have ranks, of which a tree's are a block from the start.
  */
-static void try_large(uint32_t rows, uint32_t features, uint32_t visited, bool has_orders)
+static void try_large(uint32_t rows, uint32_t features, uint32_t visited, bool has_orders,
+                      bool is_friedman)
 {
     struct data d = { .rows = rows, .features = features };
-    struct grow_limits limits = { UINT32_MAX, 2, 1, visited, 0.0, 0.0, true };
+    struct grow_limits limits = { .max_depth = UINT32_MAX,
+                                  .min_samples_split = 2,
+                                  .min_samples_leaf = 1,
+                                  .max_features = visited,
+                                  .is_friedman = is_friedman,
+                                  .keep_stats = true };
     struct reference_tree expected = { .count = 0 }, unpacked = { .count = 0 };
     struct tree tree;
     tree_init(&tree);
@@ -370,9 +381,11 @@ static void try_large(uint32_t rows, uint32_t features, uint32_t visited, bool h
 static void large_trees_equal_the_references(void)
 {
     state = test_seed;
-    try_large(150000, 2, 2, false);
-    try_large(400, 20000, 30, false);
-    try_large(90000, 3, 3, true);
+    try_large(150000, 2, 2, false, false);
+    try_large(30000, 2, 2, true, true);
+    try_large(150000, 2, 2, false, true);
+    try_large(400, 20000, 30, false, false);
+    try_large(90000, 3, 3, true, false);
 }
 
 /* ---- errors ------------------------------------------------------------------------------ */
@@ -385,7 +398,11 @@ static void bad_arguments_are_refused(void)
     d.x[1] = 1;
     REQUIRE(prepare(&d));
     struct grow_scratch *s = scratch_of(0);
-    struct grow_limits good = { UINT32_MAX, 2, 1, 1, 0.0, 0.0, false }, bad = good;
+    struct grow_limits good = { .max_depth = UINT32_MAX,
+                                .min_samples_split = 2,
+                                .min_samples_leaf = 1,
+                                .max_features = 1 },
+                       bad = good;
     struct tree tree;
     tree_init(&tree);
     double y[3] = { 1, 2, 3 }, w[3] = { 1, 1, 1 }, none[3] = { 0, 0, 0 }, nan[3] = { 1, NAN, 1 };

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "data/prep.h"
+#include "merit.h"
 
 #define BLOCK_ROWS_MAX ((uint32_t)PREP_BLOCK_ROWS_MAX)
 #define BLOCK_PAD 64u
@@ -67,6 +68,7 @@ struct search {
     uint32_t count;
     uint32_t min_samples_leaf;
     double min_weight_leaf;
+    bool is_friedman;
     double sum, sumsq, weight;
     double unit;       /* of the block, if it has packed targets; else 0 */
     double weight_min; /* of any row of the tree; 0: do not estimate, numbers may be out of hand */
@@ -81,7 +83,8 @@ struct search {
  * which, up to a factor and a constant of the node, is what the rules compare. It is off by
  *   - its own arithmetic, 2^-27 of itself at most, and the rounding of wl and wr;
  *   - the rounding of m and of the rules' formula, which counts as often as the sides differ in
- *     weight: 2^-52 * sqrt(wl / wr) of m^2 and itself;
+ *     weight: 2^-52 * sqrt(wl / wr) of m^2 and itself; that of Friedman's formula, in which
+ *     wr * sl - wl * sr is off by 2^-53 * (3 |u| w + 4 |m| wl * wr), u = sl - m * wl, is no more;
  *   - the rounding of sl and wl, which may have been added up in another order than the rules
  *     would: of n numbers of absolute sum A that is n * 2^-53 * A, and A^2 <= weight * sumsq;
  *   - that of packed targets: a unit for each row at most, as often in m.

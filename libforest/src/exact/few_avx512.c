@@ -139,7 +139,7 @@ static bool rate_as_rules(const struct few *t, const struct search *s, const uin
         double rest = s->sum - sum, rest_weight = s->weight - weight;
         if (weight < s->min_weight_leaf || rest_weight < s->min_weight_leaf)
             continue;
-        double proxy = sum * sum / weight + rest * rest / rest_weight;
+        double proxy = merit_of(s->is_friedman, sum, weight, rest, rest_weight);
         if (proxy > best->proxy) {
             *best = (struct rated_cut){ proxy, p };
             better = true;
@@ -256,6 +256,7 @@ static bool split(struct few *t, struct few_node *node, uint32_t level, uint32_t
                         .count = d.scanned,
                         .min_samples_leaf = g->limits->min_samples_leaf,
                         .min_weight_leaf = g->limits->min_weight_leaf,
+                        .is_friedman = g->limits->is_friedman,
                         .sum = node->p.sums.sum,
                         .sumsq = node->p.sums.sumsq,
                         .weight = node->p.sums.weight,

@@ -26,7 +26,8 @@ struct grow_limits {
     uint32_t max_features;  /* 1..F: non-constant features to look at in each node */
     double min_weight_leaf; /* absolute, not a fraction */
     double min_impurity_decrease;
-    bool keep_stats; /* of each node */
+    bool is_friedman; /* the criterion; else squared error */
+    bool keep_stats;  /* of each node */
 };
 
 struct grow_scratch; /* memory that one caller's trees use again and again */

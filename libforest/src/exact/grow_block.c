@@ -170,7 +170,7 @@ static struct merit rate_one(const struct grower *g, const struct block *b, cons
     double least = g->limits->min_weight_leaf;
     double sum = 0.0 + b->wy[slot], weight = 0.0 + b->w[slot], right = all->sum - sum,
            rest = all->weight - weight;
-    return (struct merit){ sum * sum / weight + right * right / rest,
+    return (struct merit){ merit_of(g->limits->is_friedman, sum, weight, right, rest),
                            !(weight < least) && !(rest < least) };
 }
 
@@ -231,6 +231,7 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
                         .count = d.scanned,
                         .min_samples_leaf = g->limits->min_samples_leaf,
                         .min_weight_leaf = g->limits->min_weight_leaf,
+                        .is_friedman = g->limits->is_friedman,
                         .sum = node->sums.sum,
                         .sumsq = node->sums.sumsq,
                         .weight = node->sums.weight,

@@ -288,6 +288,7 @@ static void start_visit(struct visit *v, struct grower *g, const struct rows_sta
     v->s = (struct search){ .n = n,
                             .min_samples_leaf = g->limits->min_samples_leaf,
                             .min_weight_leaf = g->limits->min_weight_leaf,
+                            .is_friedman = g->limits->is_friedman,
                             .sum = node->sums.sum,
                             .sumsq = node->sums.sumsq,
                             .weight = node->sums.weight,

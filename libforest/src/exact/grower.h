@@ -147,9 +147,12 @@ static inline void judge(const struct grower *g, const struct pending *node, uin
     double mean_left = l->sum / l->weight, mean_right = sum_right / weight_right;
     double impurity_left = child[0].sumsq / l->weight - mean_left * mean_left;
     double impurity_right = (all->sumsq - child[0].sumsq) / weight_right - mean_right * mean_right;
-    double improvement = (all->weight / g->weight_all) *
-                         (node->impurity - (weight_right / all->weight * impurity_right) -
-                          (l->weight / all->weight * impurity_left));
+    double diff = weight_right * l->sum - l->weight * sum_right;
+    double improvement = g->limits->is_friedman
+                             ? diff * diff / (l->weight * weight_right * all->weight)
+                             : (all->weight / g->weight_all) *
+                                   (node->impurity - (weight_right / all->weight * impurity_right) -
+                                    (l->weight / all->weight * impurity_left));
     uint32_t depth = node->depth + 1, n = node->end - node->start;
     v->too_little = improvement + GROW_EPSILON < g->limits->min_impurity_decrease;
     v->left = (struct pending){ .start = node->start,

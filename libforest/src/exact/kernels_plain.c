@@ -228,7 +228,7 @@ static bool scan_feature(const struct block *b, const struct search *s, uint32_t
         double rest = s->sum - sum, rest_weight = s->weight - weight;
         if (weight < s->min_weight_leaf || rest_weight < s->min_weight_leaf)
             continue;
-        double proxy = sum * sum / weight + rest * rest / rest_weight;
+        double proxy = merit_of(s->is_friedman, sum, weight, rest, rest_weight);
         if (proxy > best->proxy) {
             *best = (struct rated_cut){ proxy, p };
             better = true;

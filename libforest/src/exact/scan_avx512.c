@@ -17,6 +17,7 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "merit_avx512.h"
 #include "scan.h"
 
 struct scan {
@@ -102,14 +103,6 @@ estimate_merit(__m512d sum, __m512d weight, __m512d mean, __m512d weight_right)
     return _mm512_mul_pd(_mm512_mul_pd(excess, excess), r);
 }
 
-static inline __attribute__((always_inline)) __m512d rate_merit(__m512d sum, __m512d weight,
-                                                                __m512d total, __m512d weight_right)
-{
-    __m512d right = _mm512_sub_pd(total, sum);
-    __m512d l = _mm512_div_pd(_mm512_mul_pd(sum, sum), weight);
-    return _mm512_add_pd(l, _mm512_div_pd(_mm512_mul_pd(right, right), weight_right));
-}
-
 static inline __attribute__((always_inline)) void
 scan_lanes(const struct scan *c, struct scanned *out, bool exact, bool tied, bool weighted)
 {
@@ -150,7 +143,8 @@ scan_lanes(const struct scan *c, struct scanned *out, bool exact, bool tied, boo
                 is_cut = _mm512_mask_cmp_pd_mask(is_cut, l.weight, least, _CMP_NLT_UQ);
                 is_cut = _mm512_mask_cmp_pd_mask(is_cut, right, least, _CMP_NLT_UQ);
             }
-            __m512d merit = exact ? rate_merit(l.sum, l.weight, total, right)
+            __m512d merit = exact ? merits_of(s->is_friedman, l.sum, l.weight,
+                                              _mm512_sub_pd(total, l.sum), right)
                                   : estimate_merit(l.sum, l.weight, mean, right);
             __mmask8 better = _mm512_mask_cmp_pd_mask(is_cut, merit, l.best, _CMP_GT_OQ);
             if (!exact) {

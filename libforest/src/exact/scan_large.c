@@ -37,7 +37,7 @@ void rate_places(struct rating *r, uint32_t from, uint32_t to)
         double rest = s->sum - r->sum, rest_weight = s->weight - r->weight;
         if (r->weight < s->min_weight_leaf || rest_weight < s->min_weight_leaf)
             continue;
-        double proxy = r->sum * r->sum / r->weight + rest * rest / rest_weight;
+        double proxy = merit_of(s->is_friedman, r->sum, r->weight, rest, rest_weight);
         if (proxy > r->best.proxy)
             r->best = (struct rated_cut){ proxy, p };
     }

@@ -70,6 +70,10 @@ static inline uint32_t may_be_better(const struct rating *r, __m256d sum, __m256
                                   _mm256_set1_pd(r->best.proxy * (1 - TOLERANCE)));
     __m256d merit = _mm256_add_pd(_mm256_mul_pd(_mm256_mul_pd(sum, sum), rest_weight),
                                   _mm256_mul_pd(_mm256_mul_pd(rest, rest), weight));
+    if (s->is_friedman) {
+        __m256d diff = _mm256_sub_pd(_mm256_mul_pd(rest_weight, sum), _mm256_mul_pd(weight, rest));
+        merit = _mm256_mul_pd(diff, diff);
+    }
     return (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(merit, bound, _CMP_NLT_UQ));
 }
 
@@ -92,7 +96,7 @@ static inline __attribute__((always_inline)) void improve(struct rating *r, cons
         double rest = s->sum - sum[i], rest_weight = s->weight - weight[i];
         if (weight[i] < s->min_weight_leaf || rest_weight < s->min_weight_leaf)
             continue;
-        double proxy = sum[i] * sum[i] / weight[i] + rest * rest / rest_weight;
+        double proxy = merit_of(s->is_friedman, sum[i], weight[i], rest, rest_weight);
         if (proxy > r->best.proxy)
             r->best = (struct rated_cut){ proxy, p + 1 + i };
     }

@@ -10,6 +10,7 @@
 
 #ifdef HAVE_AVX512
 
+#include "merit_avx512.h"
 #include "scan_large.h"
 #include "kernels.h"
 
@@ -67,6 +68,18 @@ static inline __mmask8 find_cuts(const struct rating *r, uint32_t p)
     return apart;
 }
 
+/* Merits times both weights, roughly. */
+static inline __attribute__((always_inline)) __m512d
+merit_products(bool is_friedman, __m512d sum, __m512d weight, __m512d rest, __m512d rest_weight)
+{
+    if (is_friedman) {
+        __m512d diff = _mm512_sub_pd(_mm512_mul_pd(rest_weight, sum), _mm512_mul_pd(weight, rest));
+        return _mm512_mul_pd(diff, diff);
+    }
+    return _mm512_add_pd(_mm512_mul_pd(_mm512_mul_pd(sum, sum), rest_weight),
+                         _mm512_mul_pd(_mm512_mul_pd(rest, rest), weight));
+}
+
 static inline __attribute__((always_inline)) void improve(struct rating *r, const struct before *b,
                                                           __mmask8 cuts, uint32_t p)
 {
@@ -74,20 +87,17 @@ static inline __attribute__((always_inline)) void improve(struct rating *r, cons
     __m512d rest = _mm512_sub_pd(_mm512_set1_pd(s->sum), b->sum);
     __m512d rest_weight = _mm512_sub_pd(_mm512_set1_pd(s->weight), b->weight);
     __m512d least = _mm512_set1_pd(s->min_weight_leaf);
-    __m512d square = _mm512_mul_pd(b->sum, b->sum), rest_square = _mm512_mul_pd(rest, rest);
     if (s->weight_min > 0.0 && r->best.proxy > PROXY_MIN) {
         __m512d bound = _mm512_mul_pd(_mm512_mul_pd(b->weight, rest_weight),
                                       _mm512_set1_pd(r->best.proxy * (1 - TOLERANCE)));
-        __m512d merit = _mm512_add_pd(_mm512_mul_pd(square, rest_weight),
-                                      _mm512_mul_pd(rest_square, b->weight));
+        __m512d merit = merit_products(s->is_friedman, b->sum, b->weight, rest, rest_weight);
         cuts = _mm512_mask_cmp_pd_mask(cuts, merit, bound, _CMP_NLT_UQ);
         if (!cuts)
             return;
     }
     cuts = _mm512_mask_cmp_pd_mask(cuts, b->weight, least, _CMP_NLT_UQ);
     cuts = _mm512_mask_cmp_pd_mask(cuts, rest_weight, least, _CMP_NLT_UQ);
-    __m512d proxy =
-        _mm512_add_pd(_mm512_div_pd(square, b->weight), _mm512_div_pd(rest_square, rest_weight));
+    __m512d proxy = merits_of(s->is_friedman, b->sum, b->weight, rest, rest_weight);
     cuts = _mm512_mask_cmp_pd_mask(cuts, proxy, _mm512_set1_pd(r->best.proxy), _CMP_GT_OQ);
     if (!cuts)
         return;

@@ -69,9 +69,15 @@ static __attribute__((noinline)) void add_backwards(const struct small *s, const
     l->weight = _mm256_loadu_pd(weight);
 }
 
-static inline __m256d rate_merit(const struct lanes *l, __m256d total, __m256d weight_right)
+static inline __attribute__((always_inline)) __m256d
+rate_merit(bool is_friedman, const struct lanes *l, __m256d total, __m256d weight_right)
 {
     __m256d right = _mm256_sub_pd(total, l->sum);
+    if (is_friedman) {
+        __m256d diff =
+            _mm256_sub_pd(_mm256_mul_pd(weight_right, l->sum), _mm256_mul_pd(l->weight, right));
+        return _mm256_div_pd(_mm256_mul_pd(diff, diff), _mm256_mul_pd(l->weight, weight_right));
+    }
     __m256d merit = _mm256_div_pd(_mm256_mul_pd(l->sum, l->sum), l->weight);
     return _mm256_add_pd(merit, _mm256_div_pd(_mm256_mul_pd(right, right), weight_right));
 }
@@ -94,6 +100,7 @@ static inline __attribute__((always_inline)) int rate_lanes(const struct small *
                                                             double *best, uint32_t *pos)
 {
     uint32_t first = s->g->limits->min_samples_leaf, last = n - first;
+    bool is_friedman = s->g->limits->is_friedman;
     __m256d total = _mm256_set1_pd(all->sum), weight = _mm256_set1_pd(all->weight);
     __m256d least = _mm256_set1_pd(s->g->limits->min_weight_leaf), bests = _mm256_set1_pd(*best);
     __m256i at = _mm256_setzero_si256();
@@ -116,7 +123,7 @@ static inline __attribute__((always_inline)) int rate_lanes(const struct small *
         __m256d right = _mm256_sub_pd(weight, l->weight);
         __m256d allowed = _mm256_and_pd(_mm256_cmp_pd(l->weight, least, _CMP_NLT_UQ),
                                         _mm256_cmp_pd(right, least, _CMP_NLT_UQ));
-        __m256d merit = rate_merit(l, total, right);
+        __m256d merit = rate_merit(is_friedman, l, total, right);
         __m256d better = _mm256_and_pd(_mm256_cmp_pd(merit, bests, _CMP_GT_OQ), allowed);
         better = _mm256_and_pd(better, _mm256_castsi256_pd(cut));
         bests = _mm256_blendv_pd(bests, merit, better);

@@ -4,6 +4,7 @@
 
 #ifdef HAVE_AVX512
 #include "few_rates.h"
+#include "merit_avx512.h"
 #include "small_body.h"
 #include "kernels.h"
 
@@ -82,19 +83,13 @@ static __attribute__((noinline)) void add_backwards(const struct small *s, const
     l->weight = _mm512_loadu_pd(weight);
 }
 
-static inline __m512d rate_merit(const struct lanes *l, __m512d total, __m512d weight_right)
-{
-    __m512d right = _mm512_sub_pd(total, l->sum);
-    __m512d merit = _mm512_div_pd(_mm512_mul_pd(l->sum, l->sum), l->weight);
-    return _mm512_add_pd(merit, _mm512_div_pd(_mm512_mul_pd(right, right), weight_right));
-}
-
 /* Improve on `best`, among eight features; returns the lane and place in `pos`, or -1. */
 static int rate_lanes(const struct small *s, const struct sums *all, uint32_t n, struct lanes *l,
                       double *best, uint32_t *pos)
 {
     uint8_t rows[ROWS][8];
     uint32_t first = s->g->limits->min_samples_leaf, last = n - first;
+    bool is_friedman = s->g->limits->is_friedman;
     __m512d wy0 = _mm512_loadu_pd(s->wy), wy1 = _mm512_loadu_pd(s->wy + 8);
     __m512d w0 = _mm512_loadu_pd(s->w), w1 = _mm512_loadu_pd(s->w + 8);
     __m512d total = _mm512_set1_pd(all->sum), weight = _mm512_set1_pd(all->weight);
@@ -118,7 +113,7 @@ static int rate_lanes(const struct small *s, const struct sums *all, uint32_t n,
         __m512d right = _mm512_sub_pd(weight, l->weight);
         cut = _mm512_mask_cmp_pd_mask(cut, l->weight, least, _CMP_NLT_UQ);
         cut = _mm512_mask_cmp_pd_mask(cut, right, least, _CMP_NLT_UQ);
-        __m512d merit = rate_merit(l, total, right);
+        __m512d merit = merits_of(is_friedman, l->sum, l->weight, _mm512_sub_pd(total, l->sum), right);
         __mmask8 better = _mm512_mask_cmp_pd_mask(cut, merit, bests, _CMP_GT_OQ);
         bests = _mm512_mask_mov_pd(bests, better, merit);
         at = _mm512_mask_mov_epi64(at, better, here);

@@ -165,7 +165,7 @@ static double rate_one(const struct small *s, const struct sums *all, uint32_t r
     double least = s->g->limits->min_weight_leaf;
     double sum = 0.0 + s->wy[row], weight = 0.0 + s->w[row], right = all->sum - sum,
            rest = all->weight - weight;
-    double merit = sum * sum / weight + right * right / rest;
+    double merit = merit_of(s->g->limits->is_friedman, sum, weight, right, rest);
     return !(weight < least) && !(rest < least) && merit > -HUGE_VAL ? merit : -HUGE_VAL;
 }
 
