@@ -134,8 +134,8 @@ static int prepare(const struct forest_matrix *x, uint32_t mode, void **block,
                    struct forest_prepared **prepared)
 {
     size_t bytes;
-    int err = mode == FOREST_HISTOGRAM ? forest_bin_size(x, &bytes)
-                                       : forest_prepared_size(x, &bytes);
+    int err =
+        mode == FOREST_HISTOGRAM ? forest_bin_size(x, &bytes) : forest_prepared_size(x, &bytes);
 
     if (err)
         return err;

@@ -113,7 +113,8 @@ static int rate_lanes(const struct small *s, const struct sums *all, uint32_t n,
         __m512d right = _mm512_sub_pd(weight, l->weight);
         cut = _mm512_mask_cmp_pd_mask(cut, l->weight, least, _CMP_NLT_UQ);
         cut = _mm512_mask_cmp_pd_mask(cut, right, least, _CMP_NLT_UQ);
-        __m512d merit = merits_of(is_friedman, l->sum, l->weight, _mm512_sub_pd(total, l->sum), right);
+        __m512d merit =
+            merits_of(is_friedman, l->sum, l->weight, _mm512_sub_pd(total, l->sum), right);
         __mmask8 better = _mm512_mask_cmp_pd_mask(cut, merit, bests, _CMP_GT_OQ);
         bests = _mm512_mask_mov_pd(bests, better, merit);
         at = _mm512_mask_mov_epi64(at, better, here);

@@ -172,10 +172,11 @@ static void start(struct passing *p)
 
 #define CELLS_MOST 4096
 
-/* What a node has of each value of a feature: rows, and the weight of each class. */
+#define CELL_ROW ((uint64_t)1 << 32)
+
+/* What a node has of each value of a feature, class by class: rows, and below them their weight. */
 struct cells {
-    uint32_t rows[LEVELS_MOST];
-    uint32_t weight[CELLS_MOST]; /* value by value */
+    uint64_t of[CELLS_MOST]; /* value by value */
 };
 
 /* Worth it only if there are fewer cells than rows. */
@@ -190,37 +191,66 @@ static void fill_cells(const struct splitter *s, const struct levels *levels, st
 {
     const struct criterion *c = &s->criterion;
 
-    memset(cells->rows, 0, levels->count * sizeof *cells->rows);
-    memset(cells->weight, 0, (size_t)levels->count * c->classes * sizeof *cells->weight);
+    memset(cells->of, 0, (size_t)levels->count * c->classes * sizeof *cells->of);
     for (uint32_t i = c->start; i < c->end; i++) {
         uint32_t level = levels->of[s->samples[i]], tag = s->tags[i];
-        cells->rows[level]++;
-        cells->weight[level * c->classes + (tag & 0xffff)] += tag >> 16;
+        cells->of[level * c->classes + (tag & 0xffff)] += CELL_ROW + (tag >> 16);
     }
 }
 
-/* Pass over all values; inlined once per criterion. Those before `first` have no rows. */
+/* How many rows have a value. */
+static inline uint32_t level_rows(const uint64_t *cell, uint32_t classes)
+{
+    uint64_t all = 0;
+
+    for (uint32_t k = 0; k < classes; k++)
+        all += cell[k];
+    return (uint32_t)(all / CELL_ROW);
+}
+
+/* All rows of a value change sides. Which classes they are of could not be foreseen: no branches. */
+static inline void pass_level(struct passing *p, const uint64_t *cell, uint32_t classes)
+{
+    int64_t squares_left = 0, squares_right = 0, weight = 0;
+
+    for (uint32_t k = 0; k < classes; k++) {
+        int64_t w = (uint32_t)cell[k], l = p->left[k] + w, r = p->total[k] - l;
+        p->left[k] = l;
+        squares_left += l * l;
+        squares_right += r * r;
+        weight += w;
+    }
+    p->squares_left = squares_left;
+    p->squares_right = squares_right;
+    p->weight_left += weight;
+    p->weight_right -= weight;
+}
+
+/* Pass over the values from `first` to `last`; inlined once per criterion. */
 static inline __attribute__((always_inline)) void scan_cells(struct passing *p, bool is_gini,
                                                              const struct cells *cells,
                                                              const struct levels *levels,
-                                                             uint32_t first, struct cut *best)
+                                                             uint32_t first, uint32_t last,
+                                                             struct cut *best)
 {
     uint32_t classes = p->s->criterion.classes, rows = 0;
+    float before = levels->values[first];
 
-    for (uint32_t level = first; rows + cells->rows[level] < p->n;) {
-        const uint32_t *weight = cells->weight + level * classes;
-        for (uint32_t k = 0; k < classes; k++) {
-            if (weight[k] && is_gini)
-                pass(p, k, weight[k]);
-            else if (weight[k])
-                pass_logs(p, k, weight[k]);
-        }
-        rows += cells->rows[level];
-        float value = levels->values[level++];
-        while (cells->rows[level] == 0)
-            level++;
-        if (levels->values[level] > value + PREP_APART)
-            consider(p, is_gini, rows, value, levels->values[level], best);
+    for (uint32_t level = first; level <= last; level++) {
+        const uint64_t *cell = cells->of + level * classes;
+        uint32_t here = level_rows(cell, classes);
+        float value = levels->values[level];
+        if (!here)
+            continue;
+        if (value > before + PREP_APART)
+            consider(p, is_gini, rows, before, value, best);
+        if (is_gini)
+            pass_level(p, cell, classes);
+        for (uint32_t k = 0; k < classes && !is_gini; k++)
+            if (cell[k])
+                pass_logs(p, k, (uint32_t)cell[k]);
+        rows += here;
+        before = value;
     }
 }
 
@@ -232,18 +262,18 @@ static bool look_cells(struct splitter *s, uint32_t feature, struct cut *best)
     uint32_t first = 0, last = levels->count - 1;
 
     fill_cells(s, levels, &cells);
-    while (cells.rows[first] == 0)
+    while (!level_rows(cells.of + first * c->classes, c->classes))
         first++;
-    while (cells.rows[last] == 0)
+    while (!level_rows(cells.of + last * c->classes, c->classes))
         last--;
     if (levels->values[last] <= levels->values[first] + PREP_APART)
         return true;
     struct passing p = { .s = s, .n = c->end - c->start, .feature = feature };
     start(&p);
     if (c->kind == FOREST_GINI)
-        scan_cells(&p, true, &cells, levels, first, best);
+        scan_cells(&p, true, &cells, levels, first, last, best);
     else
-        scan_cells(&p, false, &cells, levels, first, best);
+        scan_cells(&p, false, &cells, levels, first, last, best);
     return false;
 }
 

@@ -105,8 +105,9 @@ AVX512 static inline __m512i four_nodes(const struct node *tree, const uint32_t 
 }
 
 /*
- * Sixteen rows take a step each; those behind the end of the list stand at node 0 and are not kept. The lists that are written are none of those that are read: a load
- * that overlaps a store before it, even if only with what that leaves alone, would have to wait.
+ * Sixteen rows take a step each; those behind the end of the list stand at node 0 and are not kept.
+ * The lists that are written are none of those that are read: a load that overlaps a store before
+ * it, even if only with what that leaves alone, would have to wait.
  */
 AVX512 static inline void step(const struct node *tree, const float *rows, __m512i width,
                                const struct list *from, uint32_t k, struct list *to,
