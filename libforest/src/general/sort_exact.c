@@ -150,14 +150,15 @@ int exact_sort_reserve(struct exact_sort *sort, uint32_t n)
 }
 
 /* Slots here are the places where the values stood. True: some tie. */
-static bool sort_slots(struct exact_sort *sort, const float *v, uint32_t n)
+static bool sort_slots(struct exact_sort *sort, const float *v, const uint32_t *samples, uint32_t n,
+                       const uint8_t *level)
 {
     struct large *l = &sort->large;
     uint32_t any = 0, all = UINT32_MAX, previous = 0;
     bool has_ties = false;
 
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t key = sort_key(v[i]);
+        uint32_t key = level ? level[samples[i]] : sort_key(v[i]);
         sort->items[i] = (struct item){ key, i };
         any |= key;
         all &= key;
@@ -174,7 +175,8 @@ static bool sort_slots(struct exact_sort *sort, const float *v, uint32_t n)
     return has_ties;
 }
 
-void sort_exact(struct exact_sort *sort, float *v, uint32_t *samples, uint32_t n)
+void sort_exact(struct exact_sort *sort, float *v, uint32_t *samples, uint32_t n,
+                const uint8_t *level)
 {
     struct large *l = &sort->large;
 
@@ -183,7 +185,7 @@ void sort_exact(struct exact_sort *sort, float *v, uint32_t *samples, uint32_t n
         return;
     }
     l->n = n;
-    if (sort_slots(sort, v, n)) {
+    if (sort_slots(sort, v, samples, n, level)) {
         for (uint32_t i = 0; i < n; i++)
             l->order[i] = i;
         sort->kernels->sort_large(l);

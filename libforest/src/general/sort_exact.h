@@ -19,8 +19,12 @@ void exact_sort_free(struct exact_sort *sort);
 /* Make room for so many values. -ENOMEM */
 int exact_sort_reserve(struct exact_sort *sort, uint32_t n);
 
-/* Sort n values ascending, no -0 among them, and the samples beside them. */
-void sort_exact(struct exact_sort *sort, float *v, uint32_t *samples, uint32_t n);
+/*
+ * Sort n values ascending, no -0 among them, and the samples beside them. `level`, if not NULL, has a
+ * number for each sample, which compare as the values do.
+ */
+void sort_exact(struct exact_sort *sort, float *v, uint32_t *samples, uint32_t n,
+                const uint8_t *level);
 /* The same in the plainest way. */
 void sort_exact_plain(float *v, uint32_t *samples, uint32_t n);
 

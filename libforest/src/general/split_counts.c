@@ -227,11 +227,9 @@ static inline void pass_level(struct passing *p, const uint64_t *cell, uint32_t 
 }
 
 /* Pass over the values from `first` to `last`; inlined once per criterion. */
-static inline __attribute__((always_inline)) void scan_cells(struct passing *p, bool is_gini,
-                                                             const struct cells *cells,
-                                                             const struct levels *levels,
-                                                             uint32_t first, uint32_t last,
-                                                             struct cut *best)
+static inline __attribute__((always_inline)) void
+scan_cells(struct passing *p, bool is_gini, const struct cells *cells, const struct levels *levels,
+           uint32_t first, uint32_t last, struct cut *best)
 {
     uint32_t classes = p->s->criterion.classes, rows = 0;
     float before = levels->values[first];

@@ -9,6 +9,10 @@
 #include "node_loops.h"
 #include "sort_exact.h"
 
+#define EPSILON 0x1p-52
+#define WEIGHT_LEAST 0x1p-200 /* of a node, that products of three weights are numbers */
+#define WEIGHT_MOST 0x1p200
+
 static void swap(uint32_t *a, uint32_t i, uint32_t j)
 {
     uint32_t t = a[i];
@@ -230,6 +234,73 @@ static void rate_sums(struct splitter *s, uint32_t feature, uint32_t n, struct c
     }
 }
 
+/* Sums of squares over classes, of both sides. */
+struct squares {
+    double left, right;
+};
+
+static inline struct squares add_squares(const double *left, const double *total, uint32_t classes)
+{
+    struct squares q = { 0.0, 0.0 };
+
+    for (uint32_t k = 0; k < classes; k++) {
+        double right = total[k] - left[k];
+        q.left += left[k] * left[k];
+        q.right += right * right;
+    }
+    return q;
+}
+
+/*
+ * Of all cuts of sorted values, for Gini, at a stretch: what criterion_update() and the like do. The
+ * value of a cut and of the best are first compared multiplied by the weights of both sides; only
+ * one that comes as near as roundings go is worked out with four divisions.
+ */
+static void rate_gini(struct splitter *s, uint32_t feature, uint32_t n, struct cut *best)
+{
+    const struct criterion *c = &s->criterion;
+    const uint32_t *samples = s->samples + c->start;
+    const float *v = s->values;
+    double least = s->limits->min_weight_leaf, weight = 0.0;
+    double margin = (64.0 + 4.0 * c->classes) * EPSILON * c->weight;
+    bool can_multiply = c->weight > WEIGHT_LEAST && c->weight < WEIGHT_MOST;
+
+    memset(c->left, 0, c->classes * sizeof *c->left);
+    for (uint32_t i = 1, pos = 0; i < n; i++) {
+        if (v[i] <= v[i - 1] + s->apart || too_few(s, c->start + i))
+            continue;
+        if (i - pos <= n - i) {
+            for (; pos < i; pos++) {
+                c->left[c->code[samples[pos]]] += c->w[samples[pos]];
+                weight += c->w[samples[pos]];
+            }
+        } else {
+            memcpy(c->left, c->total, c->classes * sizeof *c->left);
+            weight = c->weight;
+            for (pos = n; pos-- > i;) {
+                c->left[c->code[samples[pos]]] -= c->w[samples[pos]];
+                weight -= c->w[samples[pos]];
+            }
+            pos = i;
+        }
+        double rest = c->weight - weight;
+        if (weight < least || rest < least)
+            continue;
+        struct squares q = add_squares(c->left, c->total, c->classes);
+        if (can_multiply && q.left * rest + q.right * weight <=
+                                (best->proxy + c->weight - margin) * (weight * rest))
+            continue;
+        double left = 1.0 - q.left / (weight * weight), right = 1.0 - q.right / (rest * rest);
+        double proxy = -rest * right - weight * left;
+        if (proxy > best->proxy)
+            *best = (struct cut){ .found = true,
+                                  .feature = feature,
+                                  .pos = c->start + i,
+                                  .threshold = splitter_between(s, v[i - 1], v[i]),
+                                  .proxy = proxy };
+    }
+}
+
 bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
 {
     struct criterion *c = &s->criterion;
@@ -239,11 +310,16 @@ bool look_sorted(struct splitter *s, uint32_t feature, struct cut *best)
 
     for (uint32_t i = 0; i < n; i++)
         v[i] = column_value(&column, s->samples[c->start + i]);
-    sort_exact(s->sort, v, s->samples + c->start, n);
+    const uint8_t *level = s->levels && s->levels[feature].count ? s->levels[feature].of : NULL;
+    sort_exact(s->sort, v, s->samples + c->start, n, level);
     if (v[n - 1] <= v[0] + s->apart)
         return true;
     if (!c->classes && !c->whole) {
         rate_sums(s, feature, n, best);
+        return false;
+    }
+    if (c->kind == FOREST_GINI) {
+        rate_gini(s, feature, n, best);
         return false;
     }
     criterion_reset(c);
