@@ -33,7 +33,8 @@ static int kernel_number(struct wsched *p, const char *name)
 {
     if (!name)
         return -ENOENT;
-    if (!strcmp(p->kernels[p->last_kernel].name, name))
+    const char *last = p->kernels[p->last_kernel].name;
+    if (name == last || !strcmp(name, last))
         return (int)p->last_kernel;
     for (uint32_t i = 0; i < p->kernel_count; i++)
         if (!strcmp(p->kernels[i].name, name)) {
@@ -43,13 +44,26 @@ static int kernel_number(struct wsched *p, const char *name)
     return -ENOENT;
 }
 
+/* What most are: a kernel, a payload, and how often to run it again. */
+static bool spec_is_plain(const struct wsched_spec *s)
+{
+    uint32_t more = s->after_count | s->flags | s->deadline_ms | (uint32_t)s->priority |
+                    s->grace_ms | s->cpus | s->resource_count | s->stream;
+
+    return !more && !s->actor.v && !s->label;
+}
+
 static int spec_check(struct wsched *p, const struct wsched_spec *s)
 {
     if (s->payload_size && !s->payload)
         return -EINVAL;
     if (s->payload_size > p->payload_max)
         return -E2BIG;
-    if (s->max_retries < -1 || (s->after_count && !s->after) || s->after_count > AFTER_MAX ||
+    if (s->max_retries < -1)
+        return -EINVAL;
+    if (spec_is_plain(s))
+        return 0;
+    if ((s->after_count && !s->after) || s->after_count > AFTER_MAX ||
         (s->flags & ~(uint32_t)(WSCHED_NO_WAIT | WSCHED_KILL_LATE | WSCHED_RETRY_ERRORS)) ||
         s->priority < WSCHED_PRIORITY_LOW || s->priority > WSCHED_PRIORITY_HIGH ||
         s->deadline_ms > INT32_MAX || s->grace_ms > INT32_MAX || s->stream > p->stream_items)
@@ -64,6 +78,22 @@ static int spec_check(struct wsched *p, const struct wsched_spec *s)
             return -EINVAL;
     }
     return 0;
+}
+
+static void fill_more(struct wsched *p, uint32_t index, const struct wsched_spec *s)
+{
+    struct task *t = task_at(p, index);
+
+    t->kernel |= (uint16_t)((s->label ? KERNEL_LABELLED : 0) | (s->after_count ? KERNEL_AFTER : 0));
+    if (s->label) {
+        size_t n = strnlen(s->label, NAME_BYTES - 1);
+        memset(task_detail(p, t)->label, 0, NAME_BYTES);
+        memcpy(task_detail(p, t)->label, s->label, n);
+    }
+    if (spec_has_terms(s)) {
+        t->kernel |= KERNEL_TERMS;
+        terms_fill(p, index, s);
+    }
 }
 
 static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, uint32_t kernel,
@@ -83,14 +113,9 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     au64_store_relaxed(&t->successors, (uint64_t)generation << 32);
     au64_store_relaxed(&t->parent, parent ? parent->future : 0);
     t->parent_attempt = parent ? (uint8_t)parent->attempt : 0;
-    t->kernel =
-        (uint16_t)(kernel | (s->label ? KERNEL_LABELLED : 0) | (s->after_count ? KERNEL_AFTER : 0));
-    if (parent && call_holds(p, parent))
-        t->kernel |= KERNEL_HELD;
-    if (spec_has_terms(s)) {
-        t->kernel |= KERNEL_TERMS;
-        terms_fill(p, index, s);
-    }
+    t->kernel = (uint16_t)(kernel | (parent && call_holds(p, parent) ? KERNEL_HELD : 0));
+    if (!spec_is_plain(s))
+        fill_more(p, index, s);
     t->attempts_max = (uint8_t)(attempts > ATTEMPT_LIMIT ? ATTEMPT_LIMIT : attempts);
     t->payload_size = s->payload_size;
     t->result_size = 0;
@@ -98,11 +123,6 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     owner_set(p, t, generation, s->after_count > 0);
     if (s->payload_size)
         memcpy(task_payload(p, t), s->payload, s->payload_size);
-    if (s->label) {
-        size_t n = strnlen(s->label, NAME_BYTES - 1);
-        memset(task_detail(p, t)->label, 0, NAME_BYTES);
-        memcpy(task_detail(p, t)->label, s->label, n);
-    }
 }
 
 /*
@@ -422,7 +442,7 @@ struct wanted wanted_make(struct wsched *p, const struct wsched_future *futures,
     return (struct wanted){ .p = p, .futures = futures, .n = n, .need = need, .left = n };
 }
 
-static bool is_pending(const struct wanted *w, size_t i, uint32_t *index, uint64_t *word)
+static inline bool is_pending(const struct wanted *w, size_t i, uint32_t *index, uint64_t *word)
 {
     return future_look(w->p, w->futures[i].v, index, word) && !word_is_over(*word);
 }

@@ -170,7 +170,7 @@ static void unpark(struct wsched *p, struct park *park)
 
 void hint_push_locked(struct wsched *p, uint64_t future)
 {
-    if (level_push(p, future))
+    if (levels_used(p) && level_push(p, future))
         return;
     bool ok = p->role == ROLE_WORKER ? deque_push(p, future) : queue_push(p, future);
 
@@ -349,7 +349,9 @@ static bool wake_one(struct wsched *p, bool goes_on, bool patient, uint64_t futu
     do {
         fence_seq_cst(); /* P1 */
         searching = look_at_searchers(p);
-        if (!searching && patient && any(p->header->sleepers, mask_words(p))) {
+        if (!searching && !any(p->header->sleepers, mask_words(p)))
+            return false;
+        if (!searching && patient) {
             if (is_taken_soon(p, future))
                 return false;
             patient = false;

@@ -393,7 +393,6 @@ bool name_is_used(int fd); /* by a process of the pool: somebody else has it loc
 int task_refill(struct wsched *p, uint32_t *index); /* of task_take() */
 void task_untake(struct wsched *p, uint32_t index); /* under the lock */
 void task_give(struct wsched *p, uint32_t index);   /* MAKING(self) -> FREE */
-void task_publish(struct wsched *p, uint32_t index, enum task_state state);
 /* A slot in MAKING(self); under the lock. -EAGAIN: none is free */
 static inline int task_take(struct wsched *p, uint32_t *index)
 {
@@ -404,6 +403,14 @@ static inline int task_take(struct wsched *p, uint32_t *index)
         line_want(task_at(p, p->free_slots[p->free_count - SLOTS_AHEAD]));
     uint64_t w = au64_load_relaxed(&task_at(p, *index)->word); /* relaxed: ours since T1 or T8 */
     return word_state(w) == TASK_MAKING && word_seat(w) == p->seat ? 0 : task_refill(p, index);
+}
+/* T2 of task.c */
+static inline void task_publish(struct wsched *p, uint32_t index, enum task_state state)
+{
+    struct task *t = task_at(p, index);
+    uint64_t w = au64_load_relaxed(&t->word); /* relaxed: ours */
+
+    au64_store_release(&t->word, word_make(word_generation(w), state, 0, 1, 0)); /* T2, E1, E4 */
 }
 /* T5 of task.c, from a look at the word; false: somebody else has it, or it was cancelled. */
 static inline bool task_claim(struct wsched *p, struct task *t, uint64_t *word)

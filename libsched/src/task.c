@@ -229,14 +229,6 @@ void task_recycle(struct wsched *p, uint32_t index)
 
 /* ---- beginning --------------------------------------------------------------------------- */
 
-void task_publish(struct wsched *p, uint32_t index, enum task_state state)
-{
-    struct task *t = task_at(p, index);
-    uint64_t w = au64_load_relaxed(&t->word); /* relaxed: ours */
-
-    au64_store_release(&t->word, word_make(word_generation(w), state, 0, 1, 0)); /* T2, E1, E4 */
-}
-
 void task_unblock(struct wsched *p, uint32_t index, uint64_t word)
 {
     uint64_t future = future_make(index, word_generation(word));

@@ -286,8 +286,6 @@ static void hint_drop(struct wsched *p, const struct source *from)
 {
     uint64_t hint;
 
-    if (!from)
-        return;
     POINT("worker: task claimed, its hint not taken");
     if (from->kind == FROM_OWN)
         (void)deque_take(p, &hint);
@@ -306,30 +304,27 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
     uint32_t depth = p->depth;
     uint64_t word;
 
-    if (!future_look(p, task.future, &task.index, &word) || word_state(word) != TASK_PENDING) {
-        hint_drop(p, from);
-        return false;
-    }
-    if ((task_at(p, task.index)->kernel & KERNEL_TERMS) && !terms_may_start(p, task.index, word)) {
-        hint_drop(p, from);
-        return false;
-    }
+    bool is_pending =
+        future_look(p, task.future, &task.index, &word) && word_state(word) == TASK_PENDING;
+    struct task *t = is_pending ? task_at(p, task.index) : NULL;
+    const bool has_terms = is_pending && t->kernel & KERNEL_TERMS;
     /* An actor takes its calls at the base, and above that what is not one; workers only that. */
-    if (task_at(p, task.index)->place != (p->current ? 0 : p->place)) {
-        hint_drop(p, from);
+    if (!is_pending || (has_terms && !terms_may_start(p, task.index, word)) ||
+        t->place != (p->current ? 0 : p->place)) {
+        if (from)
+            hint_drop(p, from);
         return false;
     }
-    bool is_beside = runs_beside(p, task.index);
+    bool is_beside = has_terms && runs_beside(p, task.index); /* a stream is a term */
     if (is_beside && p->place)
         return false;
     task.attempt = word_attempt(word);
     note(p, depth, &task);
     worker_set_depth(p, depth + 1);
     POINT("worker: task noted, not claimed");
-    struct task *t = task_at(p, task.index);
-    bool is_mine =
-        t->kernel & KERNEL_TERMS ? grant_claim(p, task.index, &word) : task_claim(p, t, &word);
-    hint_drop(p, from);
+    bool is_mine = has_terms ? grant_claim(p, task.index, &word) : task_claim(p, t, &word);
+    if (from)
+        hint_drop(p, from);
     if (is_mine) {
         if (word_attempt(word) != task.attempt) { /* it died elsewhere between the two looks */
             task.attempt = word_attempt(word);
@@ -547,7 +542,7 @@ int worker_wait(struct wanted *w, int64_t deadline)
             circle_leave(p);
             continue;
         }
-        if (fiber_resume(p) || run_own(p) || run_awaited(p, w, &blocked))
+        if ((p->fiber_count && fiber_resume(p)) || run_own(p) || run_awaited(p, w, &blocked))
             continue;
         bool wants_work =
             !p->place && ((p->depth < HELP_DEPTH && !call_holds(p, p->current)) || blocked);
