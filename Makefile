@@ -9,6 +9,7 @@ include libobjstore/module.mk libsched/module.mk libforest/module.mk
 # ---- libraries: build/lib/libX.a, libX.so.0 ------------------------------------------------
 # X.a is one object whose hidden names are made local, so that linking it brings in the public
 # names and nothing else. Tests link X-test.a instead: all names, with the kill points in.
+# What X.whole says is for X as a whole: it is then optimized across its files.
 
 define library
 $(1).version := $$(call version_of,$$($(1).header),$$($(1).macro))
@@ -21,7 +22,7 @@ OBJS += $$($(1).obj) $$($(1).testobj)
 $$($(1).obj): $(O)/obj/%.o: %.c
 	@mkdir -p $$(@D)
 	$$(say) CC $$<
-	$$(Q)$$(call compile,-Icommon -I$(1)/include $$($(1).cflags))
+	$$(Q)$$(call compile,-Icommon -I$(1)/include $$($(1).cflags) $$($(1).whole))
 
 $$($(1).testobj): $(O)/testobj/%.o: %.c
 	@mkdir -p $$(@D)
@@ -31,7 +32,8 @@ $$($(1).testobj): $(O)/testobj/%.o: %.c
 $$($(1).a): $$($(1).obj)
 	@mkdir -p $$(@D)
 	$$(say) AR $$@
-	$$(Q)rm -f $$@ && $(LD) -r -o $(O)/obj/$(1).o $$^ && \
+	$$(Q)rm -f $$@ && $$(if $$($(1).whole),$(CC) $$($(1).whole) $(WHOLE_LD) -r -nostdlib,$(LD) -r) \
+	  -o $(O)/obj/$(1).o $$^ && \
 	  $(OBJCOPY) --localize-hidden $(O)/obj/$(1).o && $(AR) rcs $$@ $(O)/obj/$(1).o
 
 $(O)/lib/$(1)-test.a: $$($(1).testobj)
@@ -42,7 +44,7 @@ $(O)/lib/$(1)-test.a: $$($(1).testobj)
 $$($(1).so): $$($(1).obj) $(1)/$$($(1).name).map
 	@mkdir -p $$(@D)
 	$$(say) LD $$@
-	$$(Q)$(CC) -shared -o $$@ $$($(1).obj) -Wl,-soname,$(1).so.0 \
+	$$(Q)$(CC) $$($(1).whole) -shared -o $$@ $$($(1).obj) -Wl,-soname,$(1).so.0 \
 	  -Wl,--version-script,$(1)/$$($(1).name).map $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
 	  $(BASE_LDFLAGS) $$(LDFLAGS) $$($(1).libs)
 	$$(Q)ln -sf $$(@F) $(O)/lib/$(1).so.0 && ln -sf $$(@F) $(O)/lib/$(1).so

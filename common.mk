@@ -74,6 +74,12 @@ else
   say = @printf '  %-8s %s\n'
 endif
 
+# For a library of which each call goes through many files. Builds that are looked into do without.
+WHOLE_LD := -flinker-output=nolto-rel
+ifeq ($(O),build)
+  WHOLE := -O3 -flto -flto-partition=one
+endif
+
 # $(call compile,flags): one .c to one .o, with its dependencies noted.
 compile = $(CC) $(BASE_CFLAGS) $(1) -MMD -MP $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 

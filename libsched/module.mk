@@ -7,3 +7,5 @@ libsched.macro   := WSCHED
 libsched.src     := $(wildcard libsched/src/*.c)
 libsched.libs    :=
 libsched.cflags  :=
+# A task is a few calls into each of ten files: 12 % less time than each file by itself.
+libsched.whole   := $(WHOLE)
