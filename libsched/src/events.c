@@ -67,8 +67,9 @@ double tick_rate(const struct wsched *p)
 
 /*
  * The first event of a page costs a page fault, ten times an empty task. So pages are made by
- * groups, each as large as all before it: who writes few events needs few pages. Where the kernel
- * cannot do that (before Linux 5.14), or has no memory, they come one by one as ever.
+ * groups, each as large as all before it: who writes few events needs few pages. Then each is
+ * touched, because under a hypervisor a page that the kernel has mapped may still cost a fault of
+ * the host's, of which the kernel knows nothing.
  */
 void events_ahead(struct wsched *p, uint32_t seat, uint32_t place, uint64_t number)
 {
@@ -80,12 +81,15 @@ void events_ahead(struct wsched *p, uint32_t seat, uint32_t place, uint64_t numb
         n = p->event_places - place;
     p->event_mapped += n;
     p->event_ready = p->event_mapped < p->event_places ? number + n : UINT64_MAX;
+    struct event_record *r = &p->events[(uint64_t)seat * p->event_places + place];
 #ifdef MADV_POPULATE_WRITE
-    uintptr_t at = (uintptr_t)&p->events[(uint64_t)seat * p->event_places + place];
-    uintptr_t first = at & ~(uintptr_t)(PAGE_BYTES - 1);
+    uintptr_t first = (uintptr_t)r & ~(uintptr_t)(PAGE_BYTES - 1);
 
-    (void)madvise((void *)first, at - first + n * sizeof *p->events, MADV_POPULATE_WRITE);
+    (void)madvise((void *)first, (uintptr_t)(r + n) - first, MADV_POPULATE_WRITE); /* Linux 5.14 */
 #endif
+    for (uint32_t i = 0; i < n; i += GROUP_MIN) /* relaxed: of no meaning */
+        au64_store_relaxed(&r[i].pad, 0);
+    au64_store_relaxed(&r[n - 1].pad, 0);
 }
 
 static void read_terms(const uint64_t words[NAME_BYTES / 8], struct wsched_event *e)
