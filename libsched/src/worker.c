@@ -31,8 +31,8 @@
 
 #define SPIN_MAX 1500u  /* rounds of about 30 ns: twice what waking a sleeper costs */
 #define FIRST_PAUSES 3u /* a look at once would but take its line from who is about to submit */
-#define SPIN_MIN 32u    /* for who slept but a moment; who slept long does not spin in vain */
-#define SOON_TICKS (1 << 18) /* some 100 us */
+#define SPIN_MIN 32u    /* at first */
+#define SOON_TICKS (1 << 17) /* some 40 us: about as long as the longest spin */
 #define SHORT_TICKS 10000u   /* tasks shorter than some microseconds are stolen in batches */
 #define OUTER_FIRST_EVERY 61u
 #define FLOW 256u /* tasks between two sleeps */
@@ -434,8 +434,8 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
     sleep_lightly(p);
     uint64_t asleep = ticks_now(p);
     park_worker(p, wants_work, must_wake, arg, deadline);
-    if (ticks_now(p) - asleep < SOON_TICKS && p->spin_rounds < SPIN_MIN)
-        p->spin_rounds = SPIN_MIN;
+    if (ticks_now(p) - asleep < SOON_TICKS) /* the longest spin would have saved the sleep */
+        p->spin_rounds = SPIN_MAX;
 }
 
 /* Run one of those we wait for, the newest first. *blocked: one of them is. */
