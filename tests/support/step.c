@@ -266,17 +266,54 @@ static bool add_effect(struct step_effects *effects, const struct step_effect *e
     return true;
 }
 
-/* Run to the breakpoint at what had an effect once. 0: it stands there; -1: *status. */
+static __attribute__((noinline)) void land(void)
+{
+    __asm__ __volatile__("");
+}
+
+static void act_landing(void *ctx)
+{
+    (void)ctx;
+    step_begin();
+    land();
+    step_end();
+}
+
+/* Some hypervisors take a breakpoint, and never report it. */
+static bool has_breakpoints(void)
+{
+    static enum { UNKNOWN, YES, NO } known;
+    int status;
+
+    if (known == UNKNOWN) {
+        pid_t child = start(act_landing, NULL);
+        bool is_reported = child > 0 && !run_to_begin(child, &status) &&
+                           set_breakpoint(child, (uint64_t)(uintptr_t)land) &&
+                           resume(child, PTRACE_CONT, 0, &status) == SIGTRAP;
+        known = is_reported ? YES : NO;
+        if (child > 0)
+            bury(child);
+    }
+    return known == YES;
+}
+
+/* Run, or without breakpoints step, to what had an effect once. 0: it stands there; -1: *status. */
 static int ride(pid_t child, const struct step_effect *to, int *status)
 {
+    const bool rides = has_breakpoints();
+    uint64_t before = 0, now = rides ? 0 : address_of(child);
     int signal = 0;
 
-    for (uint64_t n = 0; n < to->arrival; n += signal == SIGTRAP) {
-        signal = resume(child, PTRACE_CONT, signal == SIGTRAP ? 0 : signal, status);
+    for (uint64_t n = now == to->address; n < to->arrival;) {
+        signal = resume(child, rides ? PTRACE_CONT : PTRACE_SINGLESTEP,
+                        signal == SIGTRAP ? 0 : signal, status);
         if (signal < 0)
             return -1;
         if (signal == SIGNAL_END)
             break; /* this time it went another way */
+        before = now;
+        now = rides ? 0 : address_of(child);
+        n += rides ? signal == SIGTRAP : now == to->address && now != before;
     }
     return set_breakpoint(child, 0) && signal != SIGNAL_END ? 0 : -1;
 }
