@@ -23,8 +23,8 @@
  *               newest_at is n, newest acquire, newest_at still n. The tail brings both; a later
  *               `newest` brings a later newest_at.
  * Crashes   Both words are whole at every instant. Hints popped by a process that died are lost:
- *   header.lost. Between newest and tail: position n will be written by the seat's next process,
- *   which takes newest_at away first.
+ *   header.lost. Between newest_at and tail: position n will be written by the seat's next
+ *   process, which takes newest_at away first.
  */
 #include "pool.h"
 
@@ -72,7 +72,8 @@ void queue_publish(struct wsched *p)
         return;
     if (mine == published + 1) {
         const struct au64 *slot = &slots_of(p, p->seat)[published & (p->queue_capacity - 1)];
-        au64_store_relaxed(&s->newest_at, published);            /* relaxed: R3 */
+        au64_store_relaxed(&s->newest_at, published); /* relaxed: R3 */
+        POINT("queue: place of the hint beside the tail, not the hint");
         au64_store_release(&s->newest, au64_load_relaxed(slot)); /* relaxed: ours */
         POINT("queue: hint beside the tail, tail not written");
     }
