@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # forest sweep: kill -9 workers in mid-sweep, Ctrl-C, SIGTERM, kill -9 the driver.
 . "$(dirname "$0")/forest.inc"
-generate 8000 >"$work/long.csv"
+generate 24000 >"$work/long.csv" # so long that two workers can be killed on a busy machine, too
 generate 3000 >"$work/d.csv"
 sweep=("$forest" sweep --data "$work/d.csv" --target y --seed 7 --models 8 --start 4 --step 4)
 store=test-forest-$$

@@ -151,7 +151,10 @@ static int put_prepared(struct share *s, size_t size)
     return err ? err : publish(s, PREPARED);
 }
 
-/* Room for the arrays, each from a page on, and what the caller wants besides. */
+/*
+ * Room for the arrays, each from a page on, and what the caller wants besides. Every process maps
+ * all of it, and each small page it touches costs a fault: large ones are taken where there are any.
+ */
 static int open_store(struct share *s, uint64_t extra_bytes, size_t prepared_size)
 {
     struct objstore_options options = OBJSTORE_OPTIONS_INIT;
@@ -159,7 +162,7 @@ static int open_store(struct share *s, uint64_t extra_bytes, size_t prepared_siz
     uint64_t bytes = prepared_size + PAGE;
     for (int a = 0; a < PREPARED; a++)
         bytes += array_size(s, (enum array)a) + PAGE;
-    options.flags = OBJSTORE_CREATE | OBJSTORE_EPHEMERAL;
+    options.flags = OBJSTORE_CREATE | OBJSTORE_EPHEMERAL | OBJSTORE_HUGE_PAGES;
     options.capacity_bytes = bytes + bytes / 64 + extra_bytes + STORE_SLACK;
     int err = objstore_open(s->where, &options, &s->store, &why);
     if (err) {
