@@ -218,6 +218,23 @@ static int train_common(const struct lesson *l, struct forest_scratch *scratch,
     return err ? err : finish(scratch, l->params->ccp_alpha, identity, tree, bytes);
 }
 
+/* Exact regression best first has a grower of its own, for as many rows as go into one block. */
+static bool is_best_first(const struct stored_params *params)
+{
+    return params->task == FOREST_REGRESSION && params->mode == FOREST_EXACT &&
+           !params->extra_trees && params->max_leaf_nodes;
+}
+
+static int grow_best_first(const struct lesson *l, uint32_t seed,
+                           const struct general_params *params, struct forest_scratch *scratch)
+{
+    struct grow_limits limits = params->limits;
+
+    limits.is_friedman = l->params->criterion == FOREST_FRIEDMAN_MSE;
+    return grow_exact_best(l->prep, l->y, scratch->weights, seed, &limits, params->max_leaf_nodes,
+                           scratch->grow, &scratch->grown);
+}
+
 static int train_general(const struct lesson *l, struct forest_scratch *scratch,
                          const struct flat_identity *identity, const void **tree, size_t *bytes)
 {
@@ -232,13 +249,18 @@ static int train_general(const struct lesson *l, struct forest_scratch *scratch,
         .is_fast = l->params->mode == FOREST_FAST,
     };
     bool has_codes = l->classes && !l->bins && !l->params->extra_trees;
+    uint32_t seed = tree_splitter_seed(l->seed);
+    int err = -EAGAIN;
 
     if (has_codes && params.is_fast)
         params.codes = prepared_codes(l->x);
     else if (has_codes)
         params.levels = prepared_levels(l->x);
-    int err = general_grow(scratch->general, l->prep, l->y, l->codes, scratch->weights,
-                           tree_splitter_seed(l->seed), &params, &scratch->grown);
+    if (is_best_first(l->params))
+        err = grow_best_first(l, seed, &params, scratch);
+    if (err == -EAGAIN)
+        err = general_grow(scratch->general, l->prep, l->y, l->codes, scratch->weights, seed,
+                           &params, &scratch->grown);
 
     return err ? err : finish(scratch, l->params->ccp_alpha, identity, tree, bytes);
 }

@@ -41,6 +41,8 @@ void grow_scratch_free(struct grow_scratch *scratch)
     free(scratch->large.memory);
     free(scratch->features.memory);
     free(scratch->pending.memory);
+    free(scratch->candidates.memory);
+    gain_heap_release(&scratch->heap);
     free(scratch);
 }
 
@@ -180,16 +182,37 @@ static struct sums sum_block(const struct block *b)
     return s;
 }
 
+static int start(struct grower *g, const struct prep *p, const double *y, const double *w,
+                 uint32_t splitter_seed, const struct grow_limits *limits,
+                 struct grow_scratch *scratch, struct rows *r)
+{
+    int err = bad_limits(p, limits) ? -EINVAL : look_at_rows(p, y, w, r);
+    if (err)
+        return err;
+    *g = (struct grower){ .prep = p,
+                          .limits = limits,
+                          .scratch = scratch,
+                          .kernels = scratch->kernels,
+                          .features_count = p->features,
+                          .state = splitter_seed,
+                          .weight_min = r->weight_min,
+                          .whole = r->whole };
+    set_limits(scratch, p);
+    return make_features(g);
+}
+
+static bool fits_block(const struct grower *g, const struct rows *r)
+{
+    return r->count <= g->scratch->block_rows && g->prep->orders;
+}
+
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
-    set_limits(g->scratch, g->prep);
-    int err = make_features(g);
-    if (!err)
-        err = tree_start(g->out, nodes_most(g->limits, r->count), g->limits->keep_stats);
+    int err = tree_start(g->out, nodes_most(g->limits, r->count), g->limits->keep_stats);
     if (err)
         return err;
-    if (r->count > g->scratch->block_rows || !g->prep->orders)
+    if (!fits_block(g, r))
         return grow_large(g, r);
     err = block_of_rows(g, r, &b);
     if (err)
@@ -201,22 +224,34 @@ static int grow(struct grower *g, const struct rows *r)
 int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
                const struct grow_limits *limits, struct grow_scratch *scratch, struct tree *out)
 {
+    struct grower g;
     struct rows r;
     out->count = 0;
-    int err = bad_limits(p, limits) ? -EINVAL : look_at_rows(p, y, w, &r);
+    int err = start(&g, p, y, w, splitter_seed, limits, scratch, &r);
     if (err)
         return err;
-    struct grower g = { .prep = p,
-                        .limits = limits,
-                        .scratch = scratch,
-                        .kernels = scratch->kernels,
-                        .out = out,
-                        .features_count = p->features,
-                        .state = splitter_seed,
-                        .weight_min = r.weight_min,
-                        .whole = r.whole };
+    g.out = out;
     err = grow(&g, &r);
     if (err)
         out->count = 0;
     return err;
+}
+
+int grow_exact_best(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
+                    const struct grow_limits *limits, uint32_t leaves, struct grow_scratch *scratch,
+                    struct grown *out)
+{
+    struct grower g;
+    struct rows r;
+    struct block b;
+    grown_start(out, 0);
+    int err = start(&g, p, y, w, splitter_seed, limits, scratch, &r);
+    if (!err && !fits_block(&g, &r))
+        err = -EAGAIN;
+    if (!err)
+        err = block_of_rows(&g, &r, &b);
+    if (err)
+        return err;
+    struct pending root = make_root(&g, r.count, sum_block(&b));
+    return grow_block_best(&g, &b, &root, leaves, out);
 }

@@ -16,6 +16,7 @@
 
 #include "base/level.h"
 #include "data/prep.h"
+#include "model/grown.h"
 #include "model/tree.h"
 
 /* Limits under which a node is not split. Every field counts; there is no default. */
@@ -49,5 +50,13 @@ void grow_scratch_limit(struct grow_scratch *scratch, uint32_t rows);
  */
 int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
                const struct grow_limits *limits, struct grow_scratch *scratch, struct tree *out);
+
+/*
+ * The same best first, up to so many leaves, from 2 on, with all statistics.
+ *   -EAGAIN  there are too many rows for one block
+ */
+int grow_exact_best(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
+                    const struct grow_limits *limits, uint32_t leaves, struct grow_scratch *scratch,
+                    struct grown *out);
 
 #endif

@@ -213,22 +213,16 @@ static void split_two(struct grower *g, const struct range *r, const struct pend
 
 /* ---- any number of rows -------------------------------------------------------------------- */
 
-/* Split the node if a split is worth it; false: nothing is left to be done below it. */
-static bool split(struct grower *g, const struct block *b, const struct kernels *k,
-                  const struct pending *node, uint32_t id, struct verdict *v)
+/* Of the features drawn. False: no cut is worth it. */
+static bool search_and_part(struct grower *g, const struct range *r, const struct pending *node,
+                            const struct drawn *d, struct parted *p)
 {
-    struct range r = { b, node->start, node->end };
-    struct drawn d = draw_features(g, node->constants, is_constant, &r);
-    if (d.scanned == 0)
-        return false;
-    if (r.end - r.start == 2) {
-        split_two(g, &r, node, id, &d);
-        return false;
-    }
+    const struct block *b = r->b;
+    const struct kernels *k = g->kernels;
     struct search s = { .start = node->start,
                         .n = node->end - node->start,
                         .features = g->scanned,
-                        .count = d.scanned,
+                        .count = d->scanned,
                         .min_samples_leaf = g->limits->min_samples_leaf,
                         .min_weight_leaf = g->limits->min_weight_leaf,
                         .is_friedman = g->limits->is_friedman,
@@ -239,28 +233,56 @@ static bool split(struct grower *g, const struct block *b, const struct kernels 
                         .weight_min = g->weight_min,
                         .whole = g->whole };
     const uint32_t *sorted;
-    struct found found = search(g, &r, k, &d, &s, &sorted);
+    struct found found = search(g, r, k, d, &s, &sorted);
     if (found.pos == 0)
         return false;
     uint32_t at = node->start + found.pos;
     const float *column = prep_column(b->prep, found.feature);
-    const float *below = column + row_at(&r, found.feature, at - 1);
-    const float *above = column + row_at(&r, found.feature, at);
-    __builtin_prefetch(below);
-    __builtin_prefetch(above);
-    struct cut c = { found.feature, s.n, found.pos, rank_at(&r, found.feature, at - 1) };
+    p->feature = found.feature;
+    p->below = column + row_at(r, found.feature, at - 1);
+    p->above = column + row_at(r, found.feature, at);
+    __builtin_prefetch(p->below);
+    __builtin_prefetch(p->above);
+    struct cut c = { found.feature, s.n, found.pos, rank_at(r, found.feature, at - 1) };
     uint32_t *order = b->order + node->start;
     struct sums child[2], rest = node->sums;
     k->split_order(b, &c, sorted, order);
     k->sum_children(b, &c, order, child, &rest);
-    judge(g, node, found.pos, child, &rest, v);
-    if (v->too_little)
+    judge(g, node, found.pos, child, &rest, &p->v);
+    if (p->v.too_little)
         return false;
-    split_node(g->out, id, found.feature, *below, *above);
-    v->left.parent = v->right.parent = (int32_t)id;
-    v->left.constants = v->right.constants = d.constants;
-    if (!v->left.is_leaf || !v->right.is_leaf)
-        split_lists(&r, k, &c);
+    p->v.left.constants = p->v.right.constants = d->constants;
+    if (!p->v.left.is_leaf || !p->v.right.is_leaf)
+        split_lists(r, k, &c);
+    return true;
+}
+
+bool part_node(struct grower *g, const struct block *b, const struct pending *node,
+               struct parted *p)
+{
+    struct range r = { b, node->start, node->end };
+    struct drawn d = draw_features(g, node->constants, is_constant, &r);
+    return d.scanned > 0 && search_and_part(g, &r, node, &d, p);
+}
+
+/* Split the node if a split is worth it; false: nothing is left to be done below it. */
+static bool split(struct grower *g, const struct block *b, const struct pending *node, uint32_t id,
+                  struct verdict *v)
+{
+    struct range r = { b, node->start, node->end };
+    struct drawn d = draw_features(g, node->constants, is_constant, &r);
+    struct parted p;
+    if (d.scanned == 0)
+        return false;
+    if (r.end - r.start == 2) {
+        split_two(g, &r, node, id, &d);
+        return false;
+    }
+    if (!search_and_part(g, &r, node, &d, &p))
+        return false;
+    split_node(g->out, id, p.feature, *p.below, *p.above);
+    p.v.left.parent = p.v.right.parent = (int32_t)id;
+    *v = p.v;
     return true;
 }
 
@@ -296,7 +318,7 @@ static int grow_node(struct grower *g, const struct block *b, const struct kerne
     if (err)
         return err;
     uint32_t id = add_node(g->out, node);
-    return !node->is_leaf && split(g, b, k, node, id, v);
+    return !node->is_leaf && split(g, b, node, id, v);
 }
 
 int grow_block(struct grower *g, const struct block *b, const struct kernels *k,

@@ -11,6 +11,7 @@
 
 #include "block.h"
 #include "grow.h"
+#include "model/grown.h"
 
 #define GROW_EPSILON 2.220446049250313e-16
 
@@ -134,6 +135,7 @@ static inline bool must_be_leaf(const struct grower *g, uint32_t n, uint32_t dep
 /* What a split makes of its node: the children, and whether the gain is large enough. */
 struct verdict {
     struct pending left, right;
+    double improvement;
     bool too_little;
 };
 
@@ -154,6 +156,7 @@ static inline void judge(const struct grower *g, const struct pending *node, uin
                                    (node->impurity - (weight_right / all->weight * impurity_right) -
                                     (l->weight / all->weight * impurity_left));
     uint32_t depth = node->depth + 1, n = node->end - node->start;
+    v->improvement = improvement;
     v->too_little = improvement + GROW_EPSILON < g->limits->min_impurity_decrease;
     v->left = (struct pending){ .start = node->start,
                                 .end = node->start + left,
@@ -208,10 +211,24 @@ struct pending *pending_nodes(struct grow_scratch *scratch);
 /* Whether there is room for some more nodes; -ENOMEM. grow.c */
 int reserve_nodes(const struct tree *out, uint32_t more);
 
+/* A node whose rows are parted. The children have no parents yet. */
+struct parted {
+    uint32_t feature;
+    const float *below, *above;
+    struct verdict v;
+};
+
+/* Find the best cut of a node of a block, and part its rows, if that is worth it. */
+bool part_node(struct grower *g, const struct block *b, const struct pending *node,
+               struct parted *p);
+
 /*
  * Grow the subtree of `root` in the block. `bottom` is how many pending nodes belong to callers.
  */
 int grow_block(struct grower *g, const struct block *b, const struct kernels *k,
                const struct pending *root, size_t bottom);
+/* The same for up to so many leaves, from 2 on, those first that gain most. -ENOMEM. grow_best.c */
+int grow_block_best(struct grower *g, const struct block *b, const struct pending *root,
+                    uint32_t leaves, struct grown *out);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef SCRATCH_H
 #define SCRATCH_H
 
+#include "base/gain_heap.h"
 #include "grower.h"
 #include "sort_few.h"
 
@@ -12,14 +13,16 @@ struct arena {
 };
 
 struct grow_scratch {
-    struct arena block;    /* the rows of a small tree, or of a subtree */
-    struct arena slots;    /* of a small tree: by row of the data set */
-    struct arena large;    /* the rows of a large tree */
-    struct arena features; /* what has a size per feature */
-    struct arena pending;  /* nodes */
-    uint32_t rows_most;    /* for tests: limits the next two */
-    uint32_t block_rows;   /* how many a block may have */
-    uint32_t narrow_rows;  /* how many are sorted by names of 16 bits */
+    struct arena block;      /* the rows of a small tree, or of a subtree */
+    struct arena slots;      /* of a small tree: by row of the data set */
+    struct arena large;      /* the rows of a large tree */
+    struct arena features;   /* what has a size per feature */
+    struct arena pending;    /* nodes */
+    struct arena candidates; /* nodes, best first, */
+    struct gain_heap heap;   /* by gain */
+    uint32_t rows_most;      /* for tests: limits the next two */
+    uint32_t block_rows;     /* how many a block may have */
+    uint32_t narrow_rows;    /* how many are sorted by names of 16 bits */
     const struct kernels *kernels;
     struct few_sorts few;
 };

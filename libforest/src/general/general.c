@@ -4,8 +4,7 @@
  *
  * Depth first, a node is added when it is taken from the stack, so that numbers are in preorder.
  * Best first, a node is searched for its best cut as soon as its parent is split, both children are
- * added side by side, and the one that gains most waits on top of a heap: the C++ standard
- * library's binary heap, step by step, for it decides between equals.
+ * added side by side, and the one that gains most is the next to be split.
  */
 #include "general.h"
 
@@ -14,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/gain_heap.h"
 #include "list_loops.h"
 #include "node_loops.h"
 #include "lists.h"
@@ -25,7 +25,7 @@
 #define NO_PARENT UINT32_MAX
 #define LOGS_MOST 0x1p24
 
-/* A node that waits: on the stack before it is searched, on the heap after. */
+/* A node that waits: on a stack before it is searched, or for its turn by gain after. */
 struct waiting {
     uint32_t start, end, depth, parent, constants;
     bool is_left, is_leaf;
@@ -48,6 +48,7 @@ struct general {
     struct list_loops loops;
     struct waiting *waiting;
     uint32_t waiting_count, waiting_capacity;
+    struct gain_heap heap; /* best first: of those that wait */
 };
 
 struct growth {
@@ -84,6 +85,7 @@ void general_free(struct general *g)
     free(g->whole.memory);
     free(g->whole_logs.of);
     free(g->waiting);
+    gain_heap_release(&g->heap);
     free(g);
 }
 
@@ -248,52 +250,6 @@ static int grow_depth_first(struct growth *t, const struct waiting *root)
 
 /* ---- best first -------------------------------------------------------------------- */
 
-static bool gains_less(const struct waiting *a, const struct waiting *b)
-{
-    return a->cut.improvement < b->cut.improvement;
-}
-
-/* Put `node` into the hole, or higher, where its parent gains no less. */
-static void heap_rise(struct waiting *heap, uint32_t hole, const struct waiting *node)
-{
-    while (hole > 0 && gains_less(&heap[(hole - 1) / 2], node)) {
-        heap[hole] = heap[(hole - 1) / 2];
-        hole = (hole - 1) / 2;
-    }
-    heap[hole] = *node;
-}
-
-static int heap_push(struct growth *t, const struct waiting *node)
-{
-    int err = wait(t, node);
-
-    if (!err)
-        heap_rise(t->g->waiting, t->g->waiting_count - 1, node);
-    return err;
-}
-
-/* The hole at the top sinks to the bottom, and the last node rises from there. */
-static struct waiting heap_pop(struct growth *t)
-{
-    struct waiting *heap = t->g->waiting, top = heap[0], last = heap[--t->g->waiting_count];
-    uint32_t n = t->g->waiting_count, hole = 0;
-
-    while (2 * hole + 2 < n) {
-        uint32_t greater = 2 * hole + 2;
-        if (gains_less(&heap[greater], &heap[greater - 1]))
-            greater--;
-        heap[hole] = heap[greater];
-        hole = greater;
-    }
-    if (2 * hole + 2 == n) {
-        heap[hole] = heap[n - 1];
-        hole = n - 1;
-    }
-    if (n)
-        heap_rise(heap, hole, &last);
-    return top;
-}
-
 /* Best first, nothing is known to be constant beforehand. */
 static int examine_and_push(struct growth *t, struct waiting *node)
 {
@@ -301,7 +257,9 @@ static int examine_and_push(struct growth *t, struct waiting *node)
     if (node->is_leaf)
         node->cut.improvement = 0.0;
     int err = add_node(t, node, true);
-    return err ? err : heap_push(t, node);
+    if (!err)
+        err = wait(t, node);
+    return err ? err : gain_heap_push(&t->g->heap, node->cut.improvement, t->g->waiting_count - 1);
 }
 
 static void make_leaf(struct grown_node *n)
@@ -315,8 +273,8 @@ static int grow_best_first(struct growth *t, struct waiting *root)
     uint32_t splits = t->params->max_leaf_nodes - 1;
     int err = examine_and_push(t, root);
 
-    while (!err && t->g->waiting_count) {
-        struct waiting node = heap_pop(t);
+    while (!err && t->g->heap.count) {
+        struct waiting node = t->g->waiting[gain_heap_pop(&t->g->heap)];
         if (node.is_leaf || splits == 0) {
             make_leaf(&t->out->nodes[node.id]);
             continue;
@@ -546,7 +504,7 @@ int general_grow(struct general *g, const struct prep *prep, const double *y, co
     s->criterion.w = task.w;
     fill_samples(s, task.w, code);
     grown_start(out, params->classes);
-    g->waiting_count = 0;
+    g->waiting_count = g->heap.count = 0;
     struct waiting root = { .end = task.count, .parent = NO_PARENT };
     return params->max_leaf_nodes ? grow_best_first(&t, &root) : grow_depth_first(&t, &root);
 }
