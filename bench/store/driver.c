@@ -7,7 +7,7 @@
  *   put SIZE N     puts of N new objects; single calls timed, then all in a row. What was put is
  *                  deleted again, untimed, so all but the very first use room that is warm
  *   get SIZE N     get + look at the first byte + release, of 256 among N objects
- *   random SIZE N  the same of all N in random order
+ *   random SIZE N  the same of all N in random order; many: the same, 16 at once
  *   read SIZE N    get + read every byte + release
  *   put2, get2, mix2   two processes at once: puts of own objects; random gets; half gets, a
  *                  quarter puts and a quarter deletes of sizes from 64 B to 64 KiB
@@ -174,17 +174,23 @@ static int bench_put(size_t size, size_t n, struct answer *a)
     return err;
 }
 
-static int get_one(void *h, uint64_t n, bool all)
+static int get_id(void *h, const struct id *id, bool all)
 {
-    struct id id = id_of(n);
     const void *data;
     size_t size;
 
-    if (ops.get(h, &id, &data, &size))
+    if (ops.get(h, id, &data, &size))
         return -1;
     sink += all ? sum(data, size) : *(const unsigned char *)data;
     ops.done(h);
     return 0;
+}
+
+static int get_one(void *h, uint64_t n, bool all)
+{
+    struct id id = id_of(n);
+
+    return get_id(h, &id, all);
 }
 
 /* How the i-th object to get is chosen. */
@@ -246,6 +252,46 @@ static int bench_get(size_t size, size_t n, enum choice choice, struct answer *a
     if (!err)
         a->rate = (double)done / seconds;
     free(t);
+    return delete_all(handle, 0, have) | err;
+}
+
+/* 16 at once where there is a call for that. */
+#define MANY 16
+
+static int many_loop(size_t n, size_t *done, double *seconds)
+{
+    int64_t begin = monotonic_ns();
+    uint64_t x = 1;
+    int err = 0;
+
+    for (*done = 0; *done < n && !err && monotonic_ns() - begin < budget_ns; *done += MANY) {
+        struct id ids[MANY];
+
+        for (int i = 0; i < MANY; i++)
+            ids[i] = id_of(next_random(&x) % n);
+        if (ops.look_at_many) {
+            err = ops.look_at_many(handle, ids, MANY, &sink);
+            continue;
+        }
+        for (int i = 0; i < MANY && !err; i++)
+            err = get_id(handle, &ids[i], false);
+    }
+    *seconds = (double)(monotonic_ns() - begin) / 1e9;
+    return err;
+}
+
+static int bench_many(size_t size, size_t n, struct answer *a)
+{
+    size_t done = 0, have = 0;
+    double seconds = 1.0;
+    int err = fill(size, n, &have);
+
+    if (!err)
+        err = many_loop(n, &done, &seconds); /* warms up */
+    if (!err)
+        err = many_loop(n, &done, &seconds);
+    if (!err)
+        a->rate = (double)done / seconds;
     return delete_all(handle, 0, have) | err;
 }
 
@@ -626,6 +672,8 @@ static int run(const char *name, const char *how, size_t size, size_t n, struct 
         return bench_get(size, n, CHOOSE_RANDOM, a);
     if (!strcmp(name, "read"))
         return bench_get(size, n, CHOOSE_READ, a);
+    if (!strcmp(name, "many"))
+        return bench_many(size, n, a);
     if (!strcmp(name, "put2"))
         return bench_two(put2_part, &job, a);
     if (!strcmp(name, "get2"))

@@ -39,6 +39,8 @@ struct ops {
     /* A handle on another store, of so much memory and with more room on disk. NULL: it cannot. */
     void *(*open_over)(uint64_t capacity);
     size_t size_max; /* of an object; 0: no limit below the capacity */
+    /* get, look at the first byte, done, of n (at most 16). NULL: it has no call for that. */
+    int (*look_at_many)(void *h, const struct id *ids, size_t n, volatile uint64_t *sum);
 };
 
 extern const struct ops ops;

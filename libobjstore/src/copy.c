@@ -17,7 +17,9 @@
  * with one line after the other. Into the caches, a string instruction beats memcpy() where it is a
  * fast one, from some size on. So a handle times its first copies, each way in turn, and goes
  * on with the way that was the faster at its best: what disturbs a copy makes it slower, never
- * faster. After some thousands of copies it tries again.
+ * faster. But all of its first copies may be disturbed, as they go to pages that it has not touched
+ * before, which takes longer than to copy them. So it goes on to try each way now and then, and
+ * changes its mind when the other way was clearly faster over some trials.
  */
 #include "copy.h"
 
@@ -58,20 +60,34 @@ static bool was_just_copied_to(struct copies *recent, const void *to, size_t siz
 /* ---- ways ------------------------------------------------------------------------------------ */
 
 #if defined(__x86_64__)
-#define TRY_AGAIN 8192u                 /* copies */
+#define TRY_EVERY 32u                   /* copies: then it tries each way once more */
 #define TRIAL_BYTES ((size_t)256 << 10) /* of a longer copy: it has room for several */
 
-/* relaxed, all: advice to threads of this process. Which way to go, and is it a trial? */
+/* relaxed, all from here on: advice to threads of this process */
+
+/* Each way was tried some times since this was called last. */
+static void decide(struct copy_ways *ways)
+{
+    uint32_t way = au32_load_relaxed(&ways->way);
+    uint64_t mine = au32_load_relaxed(&ways->best[way]);
+    uint64_t other = au32_load_relaxed(&ways->best[!way]);
+
+    if (other && other + other / 16 < mine)
+        au32_store_relaxed(&ways->way, !way);
+    au32_store_relaxed(&ways->best[0], 0);
+    au32_store_relaxed(&ways->best[1], 0);
+}
+
+/* Which way to go, and is it a trial? */
 static uint32_t choose(struct copy_ways *ways, bool *is_trial)
 {
     uint32_t count = au32_load_relaxed(&ways->count);
 
-    au32_store_relaxed(&ways->count, count + 1 < TRY_AGAIN ? count + 1 : 0);
-    *is_trial = count < 2 * COPY_TRIALS;
-    if (count < 2) /* what was learnt long ago */
-        au32_store_relaxed(&ways->best[count], 0);
-    return *is_trial ? count % 2
-                     : au32_load_relaxed(&ways->best[1]) < au32_load_relaxed(&ways->best[0]);
+    au32_store_relaxed(&ways->count, count + 1);
+    if (count == 2 * COPY_TRIALS || count % (COPY_TRIALS * TRY_EVERY) == 0)
+        decide(ways);
+    *is_trial = count < 2 * COPY_TRIALS || count % TRY_EVERY < 2;
+    return *is_trial ? count % 2 : au32_load_relaxed(&ways->way);
 }
 
 static void note(struct copy_ways *ways, uint32_t way, uint64_t ticks, size_t size)

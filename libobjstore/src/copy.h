@@ -17,10 +17,11 @@ enum copy_kind { COPY_COLD, COPY_WARM, COPY_WARM_LARGE, COPY_KINDS };
 
 /* Two ways to copy, and how fast they were. All zero: not tried yet. */
 struct copy_ways {
-    struct au32 best[2]; /* the fewest ticks that a MiB took; 0: none did yet */
-    struct au32 count;   /* copies since they were tried anew */
+    struct au32 way;     /* the one to go */
+    struct au32 best[2]; /* the fewest ticks that a MiB took lately; 0: none did yet */
+    struct au32 count;   /* copies */
 };
-#define COPY_TRIALS 8u /* of each way */
+#define COPY_TRIALS 8u /* of each way, before it is decided */
 
 /*
  * A handle's last large copies: what of the store may be in the caches, and which way of copying

@@ -99,6 +99,25 @@ index_find_quickly(const struct objstore *s, struct key key, uint32_t *slot, uin
     return false;
 }
 
+/* For who will look for several: the bucket a search begins at, and the slot it looks at first. */
+static inline const struct au64 *index_bucket(const struct objstore *s, struct key key)
+{
+    uint32_t mask =
+        au32_load_relaxed(&s->known.buckets_mask); /* relaxed: private, and only grows */
+
+    return &s->buckets[(uint32_t)key_hash(key) & mask];
+}
+/* Any slot, if there is none. */
+static inline const struct slot *index_first_slot(const struct objstore *s, struct key key)
+{
+    uint64_t link =
+        au64_load_relaxed(index_bucket(s, key)); /* relaxed: of use as an address only */
+    uint32_t index = link_target(link) - 1;
+    bool is_slot = !(link & LINK_BUCKET) && index < au32_load_relaxed(&s->known.slots);
+
+    return slot_at(s, is_slot ? index : 0);
+}
+
 /* Where a search led. */
 struct lead {
     struct slot *at;

@@ -11,6 +11,30 @@
 
 #include <string.h>
 
+#define AHEAD 16u             /* objects whose lines are on their way at once */
+#define AHEAD_SLOTS_MIN 4096u /* fewer are in the caches anyway */
+
+static bool is_large(const struct objstore *s)
+{
+    return au32_load_relaxed(&s->known.slots) >= AHEAD_SLOTS_MIN; /* relaxed: a hint */
+}
+
+/*
+ * Gets of these will follow, and each would wait for its bucket, then for its slot, before the next
+ * can begin, as a pin is noted by a locked instruction. So fetch them all together.
+ */
+static void fetch_ahead(const struct objstore *s, const struct objstore_id *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        __builtin_prefetch(index_bucket(s, key_of(&ids[i])));
+    for (size_t i = 0; i < n; i++) {
+        const struct slot *at = index_first_slot(s, key_of(&ids[i]));
+
+        __builtin_prefetch(at);
+        __builtin_prefetch(at->bytes + s->view_from_rw); /* where its reader will look */
+    }
+}
+
 /* 0, or what the first that could not be had says; then none is held. */
 static int try_all(struct objstore *s, const struct objstore_id *ids, size_t n,
                    struct objstore_view *views)
@@ -19,6 +43,8 @@ static int try_all(struct objstore *s, const struct objstore_id *ids, size_t n,
     size_t i = 0;
 
     while (i < n && !err) {
+        if (i % AHEAD == 0 && n > 1 && is_large(s))
+            fetch_ahead(s, ids + i, n - i < AHEAD ? n - i : AHEAD);
         err = objstore_get(s, &ids[i], 0, &views[i]);
         i += !err;
         POINT("many: one more is held");

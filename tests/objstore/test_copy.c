@@ -34,9 +34,8 @@ static struct copies with_way(int way)
     for (int kind = 0; kind < COPY_KINDS && way >= 0; kind++) {
         struct copy_ways *ways = &recent.ways[kind];
 
-        au32_store_relaxed(&ways->best[way], 1); /* relaxed: alone */
-        au32_store_relaxed(&ways->best[!way], 2);
-        au32_store_relaxed(&ways->count, 2 * COPY_TRIALS);
+        au32_store_relaxed(&ways->way, (uint32_t)way); /* relaxed: alone */
+        au32_store_relaxed(&ways->count, 2 * COPY_TRIALS + 1);
     }
     return recent;
 }
@@ -89,27 +88,43 @@ static void is_exact(void)
 }
 
 #if defined(__x86_64__)
-/* It tries both ways, and then goes one of them untimed. */
+enum { PLACES = 4 * COPY_RECENT };
+
+/* One place after the other: none is warm. */
+static void copy_some(struct copies *recent, unsigned char *to, uint32_t n)
+{
+    static unsigned char from[COPY_STREAM_COLD];
+    uint32_t first = au32_load_relaxed(&recent->next); /* relaxed: alone */
+
+    for (uint32_t i = 0; i < n; i++)
+        copy_in(recent, to + (first + i) % PLACES * COPY_STREAM_COLD, from, sizeof from);
+}
+
+/* relaxed, all: alone. It tries both ways, first all the time, then now and then; and changes to the
+ * other if that was the faster. */
 static void decides(void)
 {
-    enum { PLACES = 4 * COPY_RECENT };
     unsigned char *to = aligned_alloc(64, PLACES * COPY_STREAM_COLD);
-    static unsigned char from[COPY_STREAM_COLD];
     struct copies recent = { 0 };
     struct copy_ways *ways = &recent.ways[COPY_COLD];
 
     REQUIRE(to != NULL);
-    for (uint32_t i = 0; i < 2 * COPY_TRIALS; i++) /* one place after the other: none is warm */
-        copy_in(&recent, to + i % PLACES * COPY_STREAM_COLD, from, sizeof from);
-    for (int way = 0; way < 2; way++) /* relaxed, all: alone */
-        CHECK(au32_load_relaxed(&ways->best[way]) > 0);
-    au32_store_relaxed(&ways->best[0], UINT32_MAX); /* whatever it takes now is less */
-    au32_store_relaxed(&ways->best[1], UINT32_MAX);
-    for (uint32_t i = 0; i < PLACES; i++)
-        copy_in(&recent, to + i * COPY_STREAM_COLD, from, sizeof from);
+    copy_some(&recent, to, 2 * COPY_TRIALS);
     for (int way = 0; way < 2; way++)
-        CHECK_EQ(au32_load_relaxed(&ways->best[way]), UINT32_MAX);
-    CHECK_EQ(au32_load_relaxed(&ways->count), 2 * COPY_TRIALS + PLACES);
+        CHECK(au32_load_relaxed(&ways->best[way]) > 0);
+    copy_some(&recent, to, 1); /* it begins with a decision, and is not timed */
+    for (int way = 0; way < 2; way++)
+        CHECK_EQ(au32_load_relaxed(&ways->best[way]), 0);
+    copy_some(&recent, to, PLACES);
+    for (int way = 0; way < 2; way++)
+        CHECK(au32_load_relaxed(&ways->best[way]) > 0);
+    for (uint32_t way = 0; way < 4; way++)
+        while (au32_load_relaxed(&ways->way) != way % 2) {
+            au32_store_relaxed(&ways->best[way % 2], 1);
+            au32_store_relaxed(&ways->best[!(way % 2)], UINT32_MAX);
+            copy_some(&recent, to, 1);
+            REQUIRE(au32_load_relaxed(&ways->count) < 100000);
+        }
     free(to);
 }
 #else

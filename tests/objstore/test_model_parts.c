@@ -48,6 +48,8 @@ static enum omission {
     OMIT_ASKING_AFTERWARDS,
     OMIT_PARTS_BEING_WRITTEN,
     OMIT_NOTING_FIRST,
+    OMIT_PASSING_OVER_RECLAIM, /* who leaves waits for others who leave */
+    OMIT_SWEEPING_RECLAIM,     /* what the dead had begun to take away stays */
 } omitted;
 
 static void forget(struct state *s, int who, uint8_t part)
@@ -74,7 +76,8 @@ static void next_part_kept(struct process *p)
 static void ask(struct state *s, struct process *p, uint8_t part)
 {
     uint8_t other = s->part[p->other].state;
-    bool is_in_use = other == FILE_ || (other == WRITING && omitted != OMIT_PARTS_BEING_WRITTEN);
+    bool is_in_use = other == FILE_ || (other == WRITING && omitted != OMIT_PARTS_BEING_WRITTEN) ||
+                     (other == RECLAIM && omitted == OMIT_PASSING_OVER_RECLAIM);
 
     if (p->pc == ASK_WORD && p->other != part && is_in_use)
         p->pc = ASK_REST;
@@ -107,6 +110,15 @@ static void step_keep(struct explorer *e, const struct state *s, int who)
     }
 }
 
+/* Owned by one who is dead, and for the sweep. */
+static bool is_left(const struct state *s, int part)
+{
+    uint8_t state = s->part[part].state;
+
+    return (state == WRITING || (state == RECLAIM && omitted != OMIT_SWEEPING_RECLAIM)) &&
+           s->p[s->part[part].owner].pc == DEAD;
+}
+
 static void start(struct explorer *e, const struct state *s, int who)
 {
     struct state n = *s;
@@ -121,11 +133,8 @@ static void start(struct explorer *e, const struct state *s, int who)
         explore_emit(e, &n);
     }
     for (uint8_t i = 0; i < PARTS; i++) {
-        bool is_left = (s->part[i].state == WRITING || s->part[i].state == RECLAIM) &&
-                       s->p[s->part[i].owner].pc == DEAD;
-
         n = *s;
-        if (is_left) { /* T6 */
+        if (is_left(s, i)) { /* T6 */
             n.part[i].state = RECLAIM;
             n.part[i].owner = (uint8_t)who;
             n.p[who].making = 0;
@@ -235,6 +244,11 @@ static void check(struct explorer *e, const struct state *s)
         is_noted |= s->part[i].is_noted;
         if (s->part[i].state == FILE_ && s->part[i].has_object && !s->has_name)
             explore_fail(e, "an object's file is gone");
+        bool is_owned = s->part[i].state == WRITING || s->part[i].state == RECLAIM;
+        uint8_t owner = s->p[s->part[i].owner].pc;
+
+        if (is_owned && (owner == DEAD ? !is_left(s, i) : owner == IDLE))
+            explore_fail(e, "nobody will ever give a part away");
     }
     if (s->has_name && !is_noted)
         explore_fail(e, "a file has a name, and nobody knows it"); /* I3 */
@@ -307,6 +321,8 @@ static void breaks(void)
     CHECK_EQ(run(PARTS, 2, OMIT_ASKING_AFTERWARDS, true), 0);
     CHECK_EQ(run(PARTS, 2, OMIT_PARTS_BEING_WRITTEN, true), 0);
     CHECK_EQ(run(PARTS, 2, OMIT_NOTING_FIRST, true), 0);
+    CHECK_EQ(run(PARTS, 2, OMIT_PASSING_OVER_RECLAIM, true), 0);
+    CHECK_EQ(run(PARTS, 2, OMIT_SWEEPING_RECLAIM, true), 0);
 }
 
 TESTS("parts model", { "a file lives as long as its parts, and no longer", holds },

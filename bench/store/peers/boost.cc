@@ -198,4 +198,4 @@ static int del(void *at, const struct id *key)
 #define NAME "Boost.Interprocess"
 #endif
 extern "C" const struct ops ops = { NAME, start, stop,    attach,  detach, put, get,
-                                    done, del,   nullptr, nullptr, 0 };
+                                    done, del,   nullptr, nullptr, nullptr, 0, nullptr };
