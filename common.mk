@@ -76,7 +76,7 @@ endif
 
 # For a library of which each call goes through many files. Builds that are looked into do without.
 WHOLE_LD := -flinker-output=nolto-rel
-ifeq ($(O),build)
+ifeq ($(O)$(findstring clang,$(CC)),build) # these options are gcc's
   WHOLE := -O3 -flto -flto-partition=one
 endif
 
