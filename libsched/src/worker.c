@@ -502,12 +502,12 @@ static bool has_older(struct wsched *p, const struct wanted *w)
     return false;
 }
 
-/* What we wait for is as urgent as we are. */
+/* What we wait for is as urgent as we are; an actor's constructor, which is no task, is as most are. */
 static void lend_level(struct wsched *p, const struct wanted *w)
 {
     uint64_t own = p->current->future;
 
-    for (size_t i = 0; levels_used(p) && i < w->n; i++)
+    for (size_t i = 0; own && levels_used(p) && i < w->n; i++)
         level_lend(p, w->futures[i].v, level_of(p, future_index(own), future_generation(own)));
 }
 

@@ -61,13 +61,31 @@ static int not_in_an_actor(struct wsched_task *task, void *ctx)
                : 0;
 }
 
+/* A constructor that has another do its work; its state is the result. */
+static int new_by_task(struct wsched_task *task, void *ctx)
+{
+    static struct counter c;
+    struct wsched *p = wsched_task_pool(task);
+    long v[] = { 3, 4 };
+    struct wsched_spec s = kit_spec("add", v, sizeof v);
+    struct wsched_future f;
+    int err = wsched_submit(p, &s, &f);
+
+    (void)ctx;
+    if (!err)
+        err = wsched_wait(p, &f, 1, 1, -1, NULL);
+    if (err >= 0)
+        err = wsched_result(p, f, &c.value, sizeof c.value, NULL);
+    wsched_release(p, f);
+    return err ? err : wsched_task_set_actor_state(task, &c);
+}
+
 static void open_pool(uint32_t workers, uint32_t actors)
 {
     static const struct wsched_kernel own[] = {
-        { "c_order", counter_order, NULL },
-        { "caller", caller, NULL },
-        { "a_stop", stop_itself, NULL },
-        { "no_actor", not_in_an_actor, NULL },
+        { "c_order", counter_order, NULL }, { "caller", caller, NULL },
+        { "a_stop", stop_itself, NULL },    { "no_actor", not_in_an_actor, NULL },
+        { "c_by_task", new_by_task, NULL },
     };
 
     actor_open(workers, actors, own, sizeof own / sizeof *own);
@@ -95,6 +113,18 @@ static void state_and_order(void)
     long v[] = { 3, 4 };
     CHECK_EQ(kit_long(pool, call(unnamed, "add", v, sizeof v, 0)), 7); /* any kernel is a method */
     CHECK_EQ(kit_wait(pool, kit_submit(pool, "no_actor", NULL, 0)), 0);
+    kit_close(pool);
+}
+
+static void constructor_waits(void)
+{
+    open_pool(2, 0);
+    CHECK_EQ(counted(call_long(new_actor(NULL, "c_by_task", 0, 0, 0), "c_add", 1), NULL, NULL), 8);
+    struct wsched_spec urgent = { .kernel = "no_actor", .priority = WSCHED_PRIORITY_HIGH };
+    struct wsched_future f;
+    REQUIRE_OK(wsched_submit(pool, &urgent, &f)); /* from here on levels are looked at */
+    CHECK_EQ(kit_wait(pool, f), 0);
+    CHECK_EQ(counted(call_long(new_actor(NULL, "c_by_task", 0, 0, 0), "c_add", 1), NULL, NULL), 8);
     kit_close(pool);
 }
 
@@ -345,6 +375,7 @@ static void what_can_be_seen(void)
 }
 
 TESTS("wsched: actors", { "a state, and calls in order", state_and_order },
+      { "a constructor waits for a task", constructor_waits },
       { "many callers, each in its order, through a small mailbox", many_callers },
       { "a mailbox is bounded", bounded }, { "a name is one actor's at a time", names },
       { "wrong arguments", wrong_arguments }, { "ends of all kinds", ends },
