@@ -235,8 +235,8 @@ FOREST_API uint64_t forest_prepared_cols(const struct forest_prepared *prepared)
  * Work space of one thread, grown on demand and kept from tree to tree. Beside the tree itself
  * (16 bytes a node, 48 with keep_stats) it takes at most 50 bytes a row and 1,300 bytes a column,
  * and 8 MiB and two bytes a cell, or 32 MiB if that is less. That is RandomForestRegressor of either
- * criterion; with max_leaf_nodes it takes 250 bytes a node more, if all rows go into one block, as up
- * to some 50,000 do. Other kinds take 80 bytes a row, with entropy 8 for each unit of weight up to
+ * criterion; with max_leaf_nodes, of up to 65,536 rows in the tree, 300 bytes more for each node that
+ * it may have. Other kinds, and max_leaf_nodes of more rows, take 80 bytes a row, with entropy 8 for each unit of weight up to
  * 2^24, 150 bytes a node, and a number for each class of a node whose rows are of several, or of
  * each node with keep_stats, max_leaf_nodes or ccp_alpha; from bins up to 64 bytes a row more, in
  * fast mode up to 50, 4 a cell of 65,536 rows, and 2 KiB a class.

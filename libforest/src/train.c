@@ -161,7 +161,7 @@ static struct grow_limits limits_of(const struct lesson *l, const double *weight
     return limits;
 }
 
-/* The commonest kinds of tree have growers of their own. */
+/* Regression depth first has growers of its own; with bins only by squared error. */
 static bool is_common(const struct stored_params *params)
 {
     return params->task == FOREST_REGRESSION &&

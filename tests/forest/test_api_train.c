@@ -240,6 +240,28 @@ static void executors_do_not_matter(void)
     table_free(&t);
 }
 
+/* Rows of more than one block are grown best first all the same. */
+static void best_first_takes_any_number_of_rows(void)
+{
+    struct table t = table_mixed(8, 120000, 2);
+    struct forest_matrix x = table_matrix(&t);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    struct forest_info info;
+    struct forest *forest;
+    void *model;
+    size_t bytes;
+
+    params.n_estimators = 1;
+    params.max_leaf_nodes = 7;
+    REQUIRE_OK(forest_train(&x, t.y, NULL, &params, NULL, &model, &bytes));
+    REQUIRE_OK(forest_open(model, bytes, &forest, NULL));
+    forest_describe(forest, &info);
+    CHECK_EQ(info.leaves, 7);
+    forest_close(forest);
+    free(model);
+    table_free(&t);
+}
+
 static int fails(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), void *arg)
 {
     int err = body(arg, n - 1);
@@ -388,6 +410,7 @@ TESTS("train",
       { "a prepared block can be moved", prepared_blocks_can_be_moved },
       { "the layout of the matrix does not matter", layouts_do_not_matter },
       { "a forest is the same on any number of threads", executors_do_not_matter },
+      { "best first takes any number of rows", best_first_takes_any_number_of_rows },
       { "a failing executor fails the forest", a_failing_executor_fails_the_forest },
       { "only the right trees, undamaged and in order, assemble", only_the_right_trees_assemble },
       { "a smaller forest is the beginning of a larger one", small_forests_are_prefixes })

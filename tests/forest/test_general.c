@@ -4,6 +4,7 @@
  * pruning against its definition.
  */
 #include "general/general.h"
+#include "base/gain_heap.h"
 #include "data/labels.h"
 #include "general/node_loops.h"
 #include "reference.h"
@@ -110,7 +111,7 @@ static void check_reference(const struct grown *g, const struct reference_tree *
     }
 }
 
-static void squared_error_is_the_reference(void)
+static void regression_is_the_reference(void)
 {
     struct general *g = general_new();
     struct reference_tree r = { .count = 0 };
@@ -123,7 +124,8 @@ static void squared_error_is_the_reference(void)
                                      1 + below(&state, 8), 2, round % 2);
         struct general_params p = random_params(&state, &s);
         uint32_t seed = below(&state, UINT32_MAX);
-        p.criterion = FOREST_SQUARED_ERROR;
+        p.limits.is_friedman = round % 3 == 0;
+        p.criterion = p.limits.is_friedman ? FOREST_FRIEDMAN_MSE : FOREST_SQUARED_ERROR;
         REQUIRE_OK(general_grow(g, &s.prep, s.y, NULL, s.w, seed, &p, &grown));
         reference_grow(s.x, s.rows, s.features, s.y, s.w, seed, &p.limits, &r);
         check_reference(&grown, &r);
@@ -141,6 +143,68 @@ static bool same_trees(const struct grown *a, const struct grown *b)
     return a->count == b->count && a->weights_count == b->weights_count &&
            memcmp(a->nodes, b->nodes, a->count * sizeof *a->nodes) == 0 &&
            memcmp(a->weights, b->weights, weights) == 0;
+}
+
+/* The order was written down by std::push_heap() and std::pop_heap() of GCC 12. */
+static void equals_leave_the_heap_as_in_cpp(void)
+{
+    static const uint32_t expected[40] = { 1,  2,  10, 12, 15, 21, 23, 17, 32, 34, 35, 37, 38, 39,
+                                           18, 27, 31, 6,  13, 9,  29, 28, 5,  26, 24, 16, 7,  20,
+                                           4,  3,  19, 11, 33, 25, 14, 8,  36, 22, 30, 0 };
+    struct gain_heap heap = { .count = 0 };
+    uint32_t popped = 0;
+
+    for (uint32_t i = 0; i < 40; i++) {
+        REQUIRE_OK(gain_heap_push(&heap, i * i * 7 % 11 % 4, i));
+        if (i % 4 == 3)
+            CHECK_EQ(gain_heap_pop(&heap), expected[popped++]);
+    }
+    while (heap.count)
+        CHECK_EQ(gain_heap_pop(&heap), expected[popped++]);
+    CHECK_EQ(popped, 40);
+    gain_heap_release(&heap);
+}
+
+/* Regression best first: in a block of all rows, with each processor's loops. */
+static void a_block_is_as_good_best_first(void)
+{
+    static const enum kernels_level levels[] = { KERNELS_PLAIN, KERNELS_AVX2, KERNELS_AVX512 };
+    struct general *g = general_new();
+    struct grown a = { .count = 0 }, b = { .count = 0 };
+    uint64_t state = test_seed + 9, nodes = 0;
+
+    REQUIRE(g != NULL);
+    for (int i = 0; i < 3; i++) {
+        struct grow_scratch *scratch = grow_scratch_new();
+        REQUIRE(scratch != NULL);
+        int rounds = grow_scratch_level(scratch, levels[i]) ? 0 : 120;
+        for (int round = 0; round < rounds; round++) {
+            uint32_t rows = 1 + below(&state, round % 10 ? 300 : 4000);
+            struct sample s = sample_new(&state, rows, 1 + below(&state, 8), 2, round % 2);
+            struct general_params p = random_params(&state, &s);
+            uint32_t seed = below(&state, UINT32_MAX), leaves = 2 + below(&state, 2 * rows);
+            p.max_leaf_nodes = leaves;
+            p.limits.is_friedman = round % 3 == 0;
+            p.criterion = p.limits.is_friedman ? FOREST_FRIEDMAN_MSE : FOREST_SQUARED_ERROR;
+            REQUIRE_OK(general_grow(g, &s.prep, s.y, NULL, s.w, seed, &p, &a));
+            grow_scratch_limit(scratch, UINT32_MAX);
+            REQUIRE_OK(grow_exact_best(&s.prep, s.y, s.w, seed, &p.limits, leaves, scratch, &b));
+            CHECK(same_trees(&a, &b));
+            nodes += a.count;
+            grow_scratch_limit(scratch, 0);
+            CHECK_EQ(grow_exact_best(&s.prep, s.y, s.w, seed, &p.limits, leaves, scratch, &b),
+                     -EAGAIN);
+            p.limits.max_features = 0;
+            CHECK_EQ(grow_exact_best(&s.prep, s.y, s.w, seed, &p.limits, leaves, scratch, &b),
+                     -EINVAL);
+            sample_free(&s);
+        }
+        grow_scratch_free(scratch);
+    }
+    CHECK(nodes > 1000);
+    grown_release(&a);
+    grown_release(&b);
+    general_free(g);
 }
 
 static void counting_is_as_good_as_sorting(void)
@@ -163,6 +227,7 @@ static void counting_is_as_good_as_sorting(void)
         p.keep_all = round % 3 == 0;
         p.is_random = round % 7 == 0;
         p.max_leaf_nodes = round % 5 ? 0 : 2 + below(&state, 50);
+        p.levels = round % 3 ? NULL : levels; /* to sort by */
         REQUIRE_OK(general_grow(plain, &s.prep, NULL, s.code, s.w, seed, &p, &b));
         p.levels = round % 4 ? levels : NULL;
         REQUIRE_OK(general_grow(quick, &s.prep, NULL, s.code, s.w, seed, &p, &a));
@@ -489,8 +554,9 @@ static void rare_classes_weigh_more(void)
     CHECK(drawn[0] == 2.0 && drawn[1] == 0.0 && drawn[3] == 2.0 && drawn[5] == 3.0 * (6.0 / 9.0));
 }
 
-TESTS("general",
-      { "squared error is grown as the reference grows it", squared_error_is_the_reference },
+TESTS("general", { "regression is grown as the reference grows it", regression_is_the_reference },
+      { "of equal gains, that is next which is in C++", equals_leave_the_heap_as_in_cpp },
+      { "best first, a block gives the same trees", a_block_is_as_good_best_first },
       { "counting classes gives the trees that sorting rows gives",
         counting_is_as_good_as_sorting },
       { "the quick sort leaves ties in the order of the plain one",

@@ -182,6 +182,7 @@ static struct sums sum_block(const struct block *b)
     return s;
 }
 
+/* Check the arguments, and fill in all but the tree. -EINVAL     -ENOMEM */
 static int start(struct grower *g, const struct prep *p, const double *y, const double *w,
                  uint32_t splitter_seed, const struct grow_limits *limits,
                  struct grow_scratch *scratch, struct rows *r)

@@ -52,8 +52,9 @@ int grow_exact(const struct prep *p, const double *y, const double *w, uint32_t 
                const struct grow_limits *limits, struct grow_scratch *scratch, struct tree *out);
 
 /*
- * The same best first, up to so many leaves, from 2 on, with all statistics.
- *   -EAGAIN  there are too many rows for one block
+ * The same best first, up to so many leaves, from 2 on, with all statistics. On failure what `out`
+ * holds is no tree.
+ *   -EAGAIN  there are too many rows for one block     and the errors of grow_exact()
  */
 int grow_exact_best(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
                     const struct grow_limits *limits, uint32_t leaves, struct grow_scratch *scratch,

@@ -2,7 +2,7 @@
 /*
  * general.h -- trees of every kind: any criterion, best or random thresholds, depth or best first.
  *
- * grow.h has one kind, the commonest in regression, and is many times faster at it; this is for the
+ * grow.h has the commonest kinds in regression, and is many times faster at them; this is for the
  * rest. Trees are scikit-learn's, bit for bit; or grown from bins; or those of the fast mode.
  */
 #ifndef GENERAL_H

@@ -10,7 +10,7 @@
 #include "sort_exact.h"
 
 #define EPSILON 0x1p-52
-#define WEIGHT_LEAST 0x1p-200 /* of a node, that products of three weights are numbers */
+#define WEIGHT_LEAST 0x1p-200 /* of a side, that products of three weights are as precise as any */
 #define WEIGHT_MOST 0x1p200
 
 static void swap(uint32_t *a, uint32_t i, uint32_t j)
@@ -254,7 +254,7 @@ static inline struct squares add_squares(const double *left, const double *total
 /*
  * Of all cuts of sorted values, for Gini, at a stretch: what criterion_update() and the like do. The
  * value of a cut and of the best are first compared multiplied by the weights of both sides; only
- * one that comes as near as roundings go is worked out with four divisions.
+ * one that comes as near as roundings go is worked out with two divisions.
  */
 static void rate_gini(struct splitter *s, uint32_t feature, uint32_t n, struct cut *best)
 {
@@ -263,7 +263,6 @@ static void rate_gini(struct splitter *s, uint32_t feature, uint32_t n, struct c
     const float *v = s->values;
     double least = s->limits->min_weight_leaf, weight = 0.0;
     double margin = (64.0 + 4.0 * c->classes) * EPSILON * c->weight;
-    bool can_multiply = c->weight > WEIGHT_LEAST && c->weight < WEIGHT_MOST;
 
     memset(c->left, 0, c->classes * sizeof *c->left);
     for (uint32_t i = 1, pos = 0; i < n; i++) {
@@ -287,6 +286,7 @@ static void rate_gini(struct splitter *s, uint32_t feature, uint32_t n, struct c
         if (weight < least || rest < least)
             continue;
         struct squares q = add_squares(c->left, c->total, c->classes);
+        bool can_multiply = weight > WEIGHT_LEAST && rest > WEIGHT_LEAST && c->weight < WEIGHT_MOST;
         if (can_multiply && q.left * rest + q.right * weight <=
                                 (best->proxy + c->weight - margin) * (weight * rest))
             continue;
