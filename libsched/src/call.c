@@ -72,7 +72,7 @@ int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
     POINT("call: room is waited for, not asleep");
     if (p->role != ROLE_WORKER)
         return client_sleep(p, room_or_end, &r, INT64_MAX);
-    const bool is_beside = p->current && p->current->fiber && fork_is_clean(p, p->current->mark);
+    const bool is_beside = p->current && p->current->fiber && fork_is_clean(p, &p->current->mark);
     if (!is_beside && (fiber_resume(p) || (!is_held(p) && worker_help(p))))
         return 0;
     err = circle_await_room(p, r.place);

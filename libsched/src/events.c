@@ -14,6 +14,7 @@
  */
 #include "events.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #if defined(__x86_64__)
@@ -90,6 +91,15 @@ void events_ahead(struct wsched *p, uint32_t seat, uint32_t place, uint64_t numb
     for (uint32_t i = 0; i < n; i += GROUP_MIN) /* relaxed: of no meaning */
         au64_store_relaxed(&r[i].pad, 0);
     au64_store_relaxed(&r[n - 1].pad, 0);
+}
+
+void event_label_put(struct event_label *to, const void *label)
+{
+    uint64_t words[NAME_BYTES / 8];
+
+    memcpy(words, label, sizeof words);
+    for (size_t i = 0; i < NAME_BYTES / 8; i++)
+        au64_store_relaxed(&to->words[i], words[i]); /* relaxed: V1 */
 }
 
 static void read_terms(const uint64_t words[NAME_BYTES / 8], struct wsched_event *e)

@@ -5,7 +5,6 @@
 
 #include "pool.h"
 
-#include <string.h>
 #if defined(__x86_64__)
 #include <x86intrin.h>
 #endif
@@ -19,14 +18,14 @@ static inline uint64_t ticks_now(const struct wsched *p)
     return (uint64_t)monotonic_ns();
 }
 
-static inline void event_label_put(struct event_label *to, const void *label)
+/* What an event says beside its time and its task: all but its kind. */
+static inline uint64_t event_what(pid_t pid, uint32_t kernel, uint32_t attempt, const void *label)
 {
-    uint64_t words[NAME_BYTES / 8];
-
-    memcpy(words, label, sizeof words);
-    for (size_t i = 0; i < NAME_BYTES / 8; i++)
-        au64_store_relaxed(&to->words[i], words[i]); /* relaxed: V1 */
+    return (uint64_t)(uint32_t)pid << 32 | (uint64_t)(kernel & 0xffff) << 16 |
+           (uint64_t)(attempt & 0xff) << 8 | (label ? EVENT_LABELLED : 0);
 }
+
+void event_label_put(struct event_label *to, const void *label);
 
 /* Have the pages made of the next events, of which `number` at `place` is the first. */
 void events_ahead(struct wsched *p, uint32_t seat, uint32_t place, uint64_t number);
@@ -47,9 +46,9 @@ static inline uint64_t event_place(struct wsched *p, uint32_t seat, uint64_t num
 
 #define EVENTS_AHEAD 8 /* four lines: what stores wait for is there by then */
 
-static inline void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind,
-                             uint64_t ticks, uint64_t future, uint32_t attempt, uint32_t kernel,
-                             pid_t pid, const void *label)
+/* `what`: event_what(), for all events of a task once. */
+static inline void event_write(struct wsched *p, uint32_t seat, enum wsched_event_kind kind,
+                               uint64_t ticks, uint64_t future, uint64_t what, const void *label)
 {
     struct seat *s = &p->seats[seat];
     uint64_t number = au64_load_relaxed(&s->events); /* relaxed: ours */
@@ -60,12 +59,17 @@ static inline void event_put(struct wsched *p, uint32_t seat, enum wsched_event_
     atomic_thread_fence(memory_order_release); /* V1; free on x86 */
     au64_store_relaxed(&r->ticks, ticks);      /* relaxed: V1 */
     au64_store_relaxed(&r->task, future);
-    au64_store_relaxed(&r->what, (uint64_t)(uint32_t)pid << 32 | (uint64_t)(kernel & 0xffff) << 16 |
-                                     (uint64_t)(attempt & 0xff) << 8 |
-                                     (label ? EVENT_LABELLED : 0) | (uint64_t)kind);
+    au64_store_relaxed(&r->what, what | (uint64_t)kind);
     if (label)
         event_label_put(&p->event_labels[at], label);
     au64_store_release(&s->events, number + 1); /* V1 */
+}
+
+static inline void event_put(struct wsched *p, uint32_t seat, enum wsched_event_kind kind,
+                             uint64_t ticks, uint64_t future, uint32_t attempt, uint32_t kernel,
+                             pid_t pid, const void *label)
+{
+    event_write(p, seat, kind, ticks, future, event_what(pid, kernel, attempt, label), label);
 }
 
 #endif

@@ -237,7 +237,7 @@ void fiber_wait(struct wsched *p, bool (*may_go_on)(void *), void *arg, int64_t 
     f->deadline = deadline;
     au64_store_release(note, worker_note_of(&f->task)); /* W1 */
     POINT("fiber: noted as waiting, still on the stack");
-    (void)fork_leave(p, f->task.mark); /* it is clean: the caller looked */
+    (void)fork_leave(p, &f->task.mark); /* it is clean: the caller looked */
     f->state = FIBER_WAITS;
     switch_out(f, false);
     (void)!fork_enter(p, &f->task.mark); /* the stack is there */

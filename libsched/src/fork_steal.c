@@ -81,7 +81,7 @@ static void run_stolen(struct wsched *p, uint32_t victim, struct job *job)
         event_put(p, p->seat, WSCHED_EVENT_JOB_STARTED, ticks_now(p), task.future, task.attempt,
                   number, p->pid, NULL);
         fn(p->fork->top, args);
-        fork_leave(p, mark);
+        fork_leave(p, &mark);
         event_put(p, p->seat, WSCHED_EVENT_JOB_ENDED, ticks_now(p), task.future, task.attempt,
                   number, p->pid, NULL);
     }
@@ -231,28 +231,28 @@ static void cut(struct stack *s, struct wsched_fork *e)
     s->taken &= ~(1ull << e->slot);
 }
 
-bool fork_is_clean(const struct wsched *p, struct fork_mark mark)
+bool fork_is_clean(const struct wsched *p, const struct fork_mark *mark)
 {
-    return p->fork->top == mark.top && p->fork->beyond == mark.beyond;
+    return p->fork->top == mark->top && p->fork->beyond == mark->beyond;
 }
 
-bool fork_leave(struct wsched *p, struct fork_mark mark)
+bool fork_leave(struct wsched *p, const struct fork_mark *mark)
 {
     struct stack *s = p->fork;
     bool is_clean = fork_is_clean(p, mark);
 
     if (!is_clean) {
-        if (s->beyond && !mark.beyond)
+        if (s->beyond && !mark->beyond)
             s->floor = s->true_floor;
-        s->beyond = mark.beyond;
-        for (; s->top > mark.top; s->top--)
+        s->beyond = mark->beyond;
+        for (; s->top > mark->top; s->top--)
             if (!s->beyond && s->top - 1 < s->floor)
                 cut(s, s->top - 1);
         if (!s->beyond && s->floor > s->top)
             s->floor = s->top;
         s->limit = s->jobs; /* the next spawn sets it */
     }
-    s->base = mark.base;
+    s->base = mark->base;
     return is_clean;
 }
 

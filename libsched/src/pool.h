@@ -626,8 +626,8 @@ void worker_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), v
 /* Around all that runs on a worker, a task or a stolen job. Leaving answers whether it has synced
  * what it spawned; if not, that is forgotten. -ENOMEM. */
 int fork_enter(struct wsched *p, struct fork_mark *mark);
-bool fork_leave(struct wsched *p, struct fork_mark mark);
-bool fork_is_clean(const struct wsched *p, struct fork_mark mark); /* would leaving say so? */
+bool fork_leave(struct wsched *p, const struct fork_mark *mark);
+bool fork_is_clean(const struct wsched *p, const struct fork_mark *mark); /* would leaving say so? */
 bool fork_steal(struct wsched *p, uint32_t victim);                /* and run it; false: nothing */
 bool fork_help(struct wsched *p);                                  /* the same, from anybody else */
 void fork_sweep(struct wsched *p, const uint64_t dead[MASK_WORDS]);

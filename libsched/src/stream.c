@@ -357,7 +357,7 @@ int wsched_yield(struct wsched_task *task, const void *data, size_t size)
     struct stream_record *s = stream_to_yield(task);
     int err = !s || (size && !data) ? -EINVAL : size > p->result_max ? -E2BIG : 0;
 
-    if (!err && (p->current != task || !fork_is_clean(p, task->mark)))
+    if (!err && (p->current != task || !fork_is_clean(p, &task->mark)))
         err = -EPERM;
     if (!err)
         err = reason_to_stop(task);

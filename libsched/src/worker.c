@@ -207,7 +207,7 @@ static int call(struct wsched *p, struct wsched_task *task)
     if (p->options.output_fd && task->outer)
         output_mark(p, task->outer->kernel);
     err = p->kernels[task->kernel].fn(task, p->kernels[task->kernel].ctx);
-    if (!fork_leave(p, task->mark) && !err)
+    if (!fork_leave(p, &task->mark) && !err)
         err = -EPROTO;
     if (p->options.output_fd)
         output_mark(p, task->kernel);
@@ -219,6 +219,7 @@ void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     struct task *t = task_at(p, task->index);
     struct seat *s = &p->seats[p->seat];
     const char *label = task_label(p, t);
+    const uint64_t what = event_what(p->pid, task_kernel(t), task->attempt, label);
 
     task->kernel = (uint16_t)task_kernel(t);
     if (task->attempt > 1)
@@ -229,11 +230,9 @@ void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     p->last_end = 0;
     if (stolen) {
         stat_add(&s->stolen, 1);
-        event_put(p, p->seat, WSCHED_EVENT_STOLEN, task->started, task->future, task->attempt,
-                  task->kernel, p->pid, label);
+        event_write(p, p->seat, WSCHED_EVENT_STOLEN, task->started, task->future, what, label);
     }
-    event_put(p, p->seat, WSCHED_EVENT_STARTED, task->started, task->future, task->attempt,
-              task->kernel, p->pid, label);
+    event_write(p, p->seat, WSCHED_EVENT_STARTED, task->started, task->future, what, label);
     p->current = task;
     POINT("worker: task claimed, kernel not started");
     int err = call(p, task);
@@ -241,8 +240,8 @@ void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     p->current = task->outer;
     uint64_t now = ticks_now(p);
     p->last_end = now;
-    event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
-              task->attempt, task->kernel, p->pid, label);
+    event_write(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
+                what, label);
     p->batch = now - task->started > SHORT_TICKS ? 1
                : p->batch < STEAL_MAX            ? p->batch * 2
                                                  : STEAL_MAX;
@@ -519,7 +518,7 @@ int worker_wait(struct wanted *w, int64_t deadline)
     if (has_older(p, w) && !(p->place && p->depth <= 1)) /* nothing lies under an actor's call */
         return -EDEADLK;
     const bool is_beside = p->current->fiber;
-    if (is_beside && !fork_is_clean(p, p->current->mark))
+    if (is_beside && !fork_is_clean(p, &p->current->mark))
         return -EPERM;
     p->last_end = 0;
     lend_level(p, w);
