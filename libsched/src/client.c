@@ -581,6 +581,8 @@ static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
     bool may_spin = true;
     uint64_t asleep = 0;
 
+    if (!wanted_look(w))
+        stat_add(&p->seats[p->seat].awaited, 1); /* of several threads; but a hint */
     while (!wanted_look(w)) {
         if (may_spin && client_spin(p, w))
             continue;

@@ -23,7 +23,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x6c6f6f7064656873u
-#define LAYOUT_VERSION 12u
+#define LAYOUT_VERSION 13u
 
 #define WORKERS_MAX 256u
 #define GUESTS_MAX 64u
@@ -171,8 +171,9 @@ struct block {
 /* ---- seats ------------------------------------------------------------------------------- */
 
 struct seat {
-    struct au64 anchor; /* of a worker's deque: deque.c */
-    uint64_t pad0[7];
+    struct au64 anchor;  /* of a worker's deque: deque.c */
+    struct au64 awaited; /* how often a client began to wait for tasks: a hint */
+    uint64_t pad0[6];
     struct au64 head; /* of a client's queue: queue.c */
     uint64_t pad1[7];
     struct au64 tail;

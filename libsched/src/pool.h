@@ -96,6 +96,10 @@ struct wsched {
     uint64_t last_end;     /* ticks: when the task before ended, if nothing was done since; or 0 */
     struct au32 woke_here; /* whom we woke last, perhaps waits for this CPU: do not spin on it */
     uint32_t spin_rounds, tick, cpus;
+    uint32_t lull;    /* pauses before it looks for work: worker.c */
+    bool is_fed;      /* by the driver alone: a task came from its queue since it last had none */
+    uint64_t awaited; /* a worker: the driver's seat.awaited when it last had none; a client: its own
+                       * when it last submitted */
     uint32_t tick_awake; /* when it last slept */
     uint64_t random;
     pid_t pid;
