@@ -133,7 +133,7 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
                         uint64_t ticks, bool only, struct wsched_future *out)
 {
     uint32_t index;
-    int err = task_take(p, &index);
+    int err = only && has_threads(p) ? task_take_alone(p, &index) : task_take(p, &index);
 
     if (err)
         return err;

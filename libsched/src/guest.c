@@ -315,7 +315,8 @@ static int join(struct wsched *p, const struct wsched_kernel *kernels, size_t co
         return err;
     p->free_max = p->guest_free_max;
     p->free_slots = calloc(p->free_max + 64, sizeof *p->free_slots);
-    if (!p->free_slots)
+    p->taken_later = calloc(p->task_count, sizeof *p->taken_later);
+    if (!p->free_slots || !p->taken_later)
         return -ENOMEM;
     p->control = identity_open(au64_load_acquire(&p->seats[driver_seat(p)].identity));
     if (p->control < 0)

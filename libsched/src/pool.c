@@ -74,6 +74,7 @@ void pool_free(struct wsched *p)
     if (p->own)
         munmap(p->own, sizeof *p->own);
     free(p->free_slots);
+    free(p->taken_later);
     free(p->heads_seen);
     free(p->fork);
     fibers_free(p);
@@ -147,7 +148,8 @@ int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *k
     if (!err) {
         uint32_t most = p->free_max > p->worker_free_max ? p->free_max : p->worker_free_max;
         p->free_slots = calloc(most + 64, sizeof *p->free_slots);
-        err = p->free_slots ? 0 : -ENOMEM;
+        p->taken_later = calloc(p->task_count, sizeof *p->taken_later);
+        err = p->free_slots && p->taken_later ? 0 : -ENOMEM;
     }
     if (!err) {
         *p->own = 1;

@@ -17,6 +17,10 @@
 /* ROLE_WORKER: also a guest, while it works. */
 enum role { ROLE_DRIVER, ROLE_GUEST, ROLE_SUPERVISOR, ROLE_WORKER, ROLE_OBSERVER };
 
+#define APART 64u      /* slots among which a client that submits one by one chooses, */
+#define APART_STEP 29u /* and how far apart it takes them */
+#define SLOTS_AHEAD 8u /* so far ahead are lines fetched that we are about to write */
+
 /* Sizes and places are private copies: what another process writes to the header moves nothing. */
 struct wsched {
     unsigned char *base;
@@ -70,6 +74,8 @@ struct wsched {
     pthread_mutex_t lock;
     uint32_t *free_slots; /* ours: MAKING(seat) */
     uint32_t free_count, free_max, worker_free_max, guest_free_max;
+    uint32_t taken[SLOTS_AHEAD], taken_turn; /* slots for a task by itself, the last ones; */
+    uint32_t *taken_later;    /* and of each slot, which one was taken SLOTS_AHEAD later */
     uint32_t map_cursor;      /* where to look first for a free slot */
     struct au32 block_cursor; /* and for a free block: any thread may end a task */
     uint32_t last_kernel;     /* the name that was looked up last */
@@ -390,8 +396,6 @@ void name_remove(const char *where, int fd);
 int name_lock(int fd);     /* as long as a process has this open file description; -EAGAIN */
 bool name_is_used(int fd); /* by a process of the pool: somebody else has it locked */
 
-#define SLOTS_AHEAD 8u /* so far ahead are lines fetched that we are about to write */
-
 /* ---- task.c ------------------------------------------------------------------------------ */
 
 int task_refill(struct wsched *p, uint32_t *index); /* of task_take() */
@@ -407,6 +411,30 @@ static inline int task_take(struct wsched *p, uint32_t *index)
         line_want(task_at(p, p->free_slots[p->free_count - SLOTS_AHEAD]));
     uint64_t w = au64_load_relaxed(&task_at(p, *index)->word); /* relaxed: ours since T1 or T8 */
     return word_state(w) == TASK_MAKING && word_seat(w) == p->seat ? 0 : task_refill(p, index);
+}
+/*
+ * The same for a client's task that comes by itself. A worker that finds such tasks line by line has
+ * its CPU fetch the lines ahead of it, just as we write them: so, unless we wait for each, neighbours
+ * are not taken in turn. And as most futures are given back in the order in which they were made, we
+ * note which comes later.
+ */
+static inline int task_take_alone(struct wsched *p, uint32_t *index)
+{
+    uint64_t awaited = au64_load_relaxed(&p->seats[p->seat].awaited); /* relaxed: a hint */
+    uint32_t turn = p->taken_turn++, back = turn * APART_STEP % APART;
+
+    if (back < p->free_count && awaited == p->awaited) {
+        uint32_t *top = &p->free_slots[p->free_count - 1], slot = *top;
+        *top = *(top - back);
+        *(top - back) = slot;
+    }
+    p->awaited = awaited;
+    int err = task_take(p, index);
+    if (!err) {
+        p->taken_later[p->taken[turn % SLOTS_AHEAD]] = *index;
+        p->taken[turn % SLOTS_AHEAD] = *index;
+    }
+    return err;
 }
 /* T2 of task.c */
 static inline void task_publish(struct wsched *p, uint32_t index, enum task_state state)

@@ -438,6 +438,8 @@ static bool release(struct wsched *p, uint64_t future, uint32_t *index)
 void task_release(struct wsched *p, const struct wsched_future *futures, size_t n)
 {
     pool_lock(p);
+    if (n == 1 && has_threads(p) && future_index(futures[0].v) < p->task_count)
+        line_want(task_at(p, p->taken_later[future_index(futures[0].v)]));
     for (size_t i = 0; i < n; i++) {
         uint32_t index;
         if (i + SLOTS_AHEAD < n &&
