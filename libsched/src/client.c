@@ -637,6 +637,8 @@ int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
         return (int)count;
     if (err && err != -ETIMEDOUT)
         return err;
+    if (!err && !done && need == n) /* they are over, and stay so */
+        return (int)n;
     int again = futures_count(p, futures, n, done, &count);
     return again ? again : err ? err : (int)count;
 }
