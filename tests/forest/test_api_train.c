@@ -297,8 +297,9 @@ static void large_forests_are_shared_out(void)
     void *block = &t;
     size_t bytes = 4711;
 
-    params.n_estimators = 30;
+    params.n_estimators = 10;
     params.mode = FOREST_FAST;
+    params.keep_stats = 1; /* three times the size */
     any_executor(&t, &params);
     for (unsigned call = 1; call <= 3; call++) {
         struct crew crew = { .threads = 2, .skips = call };
