@@ -94,7 +94,7 @@ enum objstore_flag {
     OBJSTORE_READ_ONLY = 1u << 2,  /* look at it without disturbing it: see objstore_open() */
     OBJSTORE_EPHEMERAL = 1u << 3,  /* with CREATE: the name goes when the last user goes */
     OBJSTORE_PREFAULT = 1u << 4,   /* with CREATE: touch every page now, not on first use */
-    OBJSTORE_HUGE_PAGES = 1u << 5, /* with CREATE: see objstore_open() */
+    OBJSTORE_HUGE_PAGES = 1u << 5, /* with CREATE: all that can be had; see objstore_open() */
     OBJSTORE_CACHE = 1u << 8,      /* with CREATE: when it is full the coldest objects go */
     OBJSTORE_COMPRESS = 1u << 9,   /* with spill_dir: what LZ4 makes smaller is kept so there */
 };
@@ -130,9 +130,9 @@ struct objstore_diag {
  *
  * The whole capacity is reserved now, so that "full" is an error code later and never
  * a SIGBUS. A store left behind by the dead (see OBJSTORE_EPHEMERAL) is replaced.
- * With OBJSTORE_HUGE_PAGES the data is in pages of 2 MiB, as far as the kernel gives them
- * (Linux 6.1, stores in memory): large objects are read and written faster, fresh memory many
- * times. To find so many whole ones may take the kernel longer than to reserve small ones.
+ * The data is in pages of 2 MiB as long as the kernel has such ones at hand (Linux 6.1, stores in
+ * memory): large objects are read and written faster, fresh memory many times. With
+ * OBJSTORE_HUGE_PAGES it is so as far as the kernel can find them, however long that takes it.
  * Opened with OBJSTORE_READ_ONLY the handle holds no lease: it can list, stat, verify
  * and copy objects out (objstore_read()), not pin them.
  *   -ENOENT   no such store and no OBJSTORE_CREATE      -EEXIST  with EXCLUSIVE: it exists

@@ -12,14 +12,14 @@
  * is hundreds of megabytes.
  *
  * There are two ways to do each, and which one is faster is the processor's affair: by half, or by
- * as much slower. Past the caches, four pages side by side, a line of each in turn, keep four
- * prefetches under way, which stay within a page; other processors are at their best
- * with one line after the other. Into the caches, a string instruction beats memcpy() where it is a
- * fast one, from some size on. So a handle times its first copies, each way in turn, and goes
- * on with the way that was the faster at its best: what disturbs a copy makes it slower, never
- * faster. But all of its first copies may be disturbed, as they go to pages that it has not touched
- * before, which takes longer than to copy them. So it goes on to try each way now and then, and
- * changes its mind when the other way was clearly faster over some trials.
+ * as much slower. Past the caches, most are at their best with one line after the other, a whole
+ * line in one store where there is such a one, if what is two pages ahead is asked for early: what
+ * they fetch by themselves ends with the page. To others, four pages side by side, a line of each
+ * in turn, are four such fetches at once. Into the caches, a string instruction beats memcpy()
+ * where it is a fast one, from some size on. So a handle times copies, two in a row, one each way,
+ * and goes the way that was the faster of most pairs: what disturbs a single copy, or finds it in
+ * the caches, counts no more than another. It does so at first, when all are disturbed, as they go
+ * to pages that it has not touched before, and now and then from there on.
  */
 #include "copy.h"
 
@@ -60,23 +60,11 @@ static bool was_just_copied_to(struct copies *recent, const void *to, size_t siz
 /* ---- ways ------------------------------------------------------------------------------------ */
 
 #if defined(__x86_64__)
-#define TRY_EVERY 32u                   /* copies: then it tries each way once more */
+#define EARLY \
+    512u /* copies: in these it tries often, then too seldom for a 99th percentile to show */
 #define TRIAL_BYTES ((size_t)256 << 10) /* of a longer copy: it has room for several */
 
 /* relaxed, all from here on: advice to threads of this process */
-
-/* Each way was tried some times since this was called last. */
-static void decide(struct copy_ways *ways)
-{
-    uint32_t way = au32_load_relaxed(&ways->way);
-    uint64_t mine = au32_load_relaxed(&ways->best[way]);
-    uint64_t other = au32_load_relaxed(&ways->best[!way]);
-
-    if (other && other + other / 16 < mine)
-        au32_store_relaxed(&ways->way, !way);
-    au32_store_relaxed(&ways->best[0], 0);
-    au32_store_relaxed(&ways->best[1], 0);
-}
 
 /* Which way to go, and is it a trial? */
 static uint32_t choose(struct copy_ways *ways, bool *is_trial)
@@ -84,19 +72,29 @@ static uint32_t choose(struct copy_ways *ways, bool *is_trial)
     uint32_t count = au32_load_relaxed(&ways->count);
 
     au32_store_relaxed(&ways->count, count + 1);
-    if (count == 2 * COPY_TRIALS || count % (COPY_TRIALS * TRY_EVERY) == 0)
-        decide(ways);
-    *is_trial = count < 2 * COPY_TRIALS || count % TRY_EVERY < 2;
+    *is_trial = count < 2 * COPY_TRIALS || count % (count < EARLY ? 32 : 256) < 2;
     return *is_trial ? count % 2 : au32_load_relaxed(&ways->way);
 }
 
+/* A trial took so long. The second of a pair says which way was the faster of the two. */
 static void note(struct copy_ways *ways, uint32_t way, uint64_t ticks, size_t size)
 {
-    uint64_t now = (ticks << 20) / size, best = au32_load_relaxed(&ways->best[way]);
+    uint64_t now = (ticks << 20) / size, first = au32_load_relaxed(&ways->first);
+    uint32_t gone = au32_load_relaxed(&ways->way);
 
-    now = now < UINT32_MAX ? now + 1 : UINT32_MAX;
-    if (!best || now < best)
-        au32_store_relaxed(&ways->best[way], (uint32_t)now);
+    if (way == 0) {
+        au32_store_relaxed(&ways->first, now < UINT32_MAX ? (uint32_t)now : UINT32_MAX);
+        return;
+    }
+    uint32_t lost = au32_load_relaxed(&ways->lost) + (gone == 0 ? now < first : first < now);
+    uint32_t pairs = au32_load_relaxed(&ways->pairs) + 1;
+    if (pairs >= COPY_TRIALS) {
+        if (lost > COPY_TRIALS / 2 + 1)
+            au32_store_relaxed(&ways->way, !gone);
+        lost = pairs = 0;
+    }
+    au32_store_relaxed(&ways->lost, lost);
+    au32_store_relaxed(&ways->pairs, pairs);
 }
 
 /* ---- past the caches ------------------------------------------------------------------------- */
@@ -105,7 +103,9 @@ static void note(struct copy_ways *ways, uint32_t way, uint64_t ticks, size_t si
 #define SIDE_BY_SIDE ((size_t)4)
 #define LINE ((size_t)64)
 
-static void stream_line(char *to, const char *from)
+#define AHEAD (2 * PAGE)
+
+static inline void stream_line(char *to, const char *from)
 {
     __m128i a = _mm_loadu_si128((const __m128i *)(const void *)from);
     __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
@@ -117,18 +117,46 @@ static void stream_line(char *to, const char *from)
     _mm_stream_si128((__m128i *)(void *)(to + 32), c);
     _mm_stream_si128((__m128i *)(void *)(to + 48), d);
 }
+__attribute__((target("avx512f"))) static inline void stream_line_at_once(char *to,
+                                                                          const char *from)
+{
+    _mm512_stream_si512((void *)to, _mm512_loadu_si512((const void *)from));
+}
+
+/* Whole lines, one after the other. */
+static inline __attribute__((always_inline)) void
+stream_lines(char *to, const char *from, size_t size, void (*line)(char *to, const char *from))
+{
+    size_t at = 0;
+
+    for (; at + AHEAD < size; at += LINE) {
+        _mm_prefetch(from + at + AHEAD, _MM_HINT_NTA);
+        line(to + at, from + at);
+    }
+    for (; at < size; at += LINE)
+        line(to + at, from + at);
+}
+__attribute__((target("avx512f"))) static void stream_lines_at_once(char *to, const char *from,
+                                                                    size_t size)
+{
+    stream_lines(to, from, size, stream_line_at_once);
+}
 
 /* `to` is at the start of a line. The order of such stores is nobody's: see the caller's fence. */
 static void stream(char *to, const char *from, size_t size, uint32_t way)
 {
-    size_t at = 0;
+    size_t at = 0, lines;
 
-    for (; way == 0 && at + SIDE_BY_SIDE * PAGE <= size; at += SIDE_BY_SIDE * PAGE)
+    for (; way == 1 && at + SIDE_BY_SIDE * PAGE <= size; at += SIDE_BY_SIDE * PAGE)
         for (size_t line = 0; line < PAGE; line += LINE)
             for (size_t page = 0; page < SIDE_BY_SIDE * PAGE; page += PAGE)
                 stream_line(to + at + page + line, from + at + page + line);
-    for (; at + LINE <= size; at += LINE)
-        stream_line(to + at, from + at);
+    lines = (size - at) / LINE * LINE;
+    if (__builtin_cpu_supports("avx512f"))
+        stream_lines_at_once(to + at, from + at, lines);
+    else
+        stream_lines(to + at, from + at, lines, stream_line);
+    at += lines;
     memcpy(to + at, from + at, size - at);
 }
 

@@ -15,13 +15,15 @@
 
 enum copy_kind { COPY_COLD, COPY_WARM, COPY_WARM_LARGE, COPY_KINDS };
 
-/* Two ways to copy, and how fast they were. All zero: not tried yet. */
+/* Two ways to copy. All zero: not tried yet. */
 struct copy_ways {
-    struct au32 way;     /* the one to go */
-    struct au32 best[2]; /* the fewest ticks that a MiB took lately; 0: none did yet */
-    struct au32 count;   /* copies */
+    struct au32 way;   /* the one to go */
+    struct au32 count; /* copies */
+    struct au32 first; /* what a MiB took when way 0 was tried last, in ticks */
+    struct au32 pairs; /* of trials since it was decided */
+    struct au32 lost;  /* of them those in which the other way was the faster */
 };
-#define COPY_TRIALS 8u /* of each way, before it is decided */
+#define COPY_TRIALS 8u /* pairs, before it is decided */
 
 /*
  * A handle's last large copies: what of the store may be in the caches, and which way of copying

@@ -414,13 +414,12 @@ int index_remove(struct objstore *s, uint32_t slot, uint64_t word)
 /* ---- for verify ---------------------------------------------------------------------------- */
 
 int index_walk(const struct objstore *s, uint32_t bucket, int (*visit)(uint32_t slot, void *ctx),
-               void *ctx)
+               void *ctx, uint32_t *end)
 {
     uint64_t link = au64_load_acquire(&s->buckets[bucket]); /* E1 */
     uint32_t slots = slots_in_use(s);
 
-    if (!bucket_is_open(bucket, link))
-        return 0;
+    *end = NONE;
     for (uint64_t steps = 0; link_target(link) != 0; steps++) {
         uint32_t target = link_target(link);
 
@@ -430,8 +429,10 @@ int index_walk(const struct objstore *s, uint32_t bucket, int (*visit)(uint32_t 
             if (target >= s->geo.buckets)
                 return -EBADMSG;
             link = au64_load_acquire(&s->buckets[target]); /* E1 */
-            if (bucket_is_open(target, link))
+            if (bucket_is_open(target, link)) {
+                *end = target;
                 return 0;
+            }
             continue;
         }
         if (target > slots)
@@ -442,17 +443,4 @@ int index_walk(const struct objstore *s, uint32_t bucket, int (*visit)(uint32_t 
         link = au64_load_acquire(&slot_at(s, target - 1)->next); /* E1 */
     }
     return 0;
-}
-
-int index_check_bucket(const struct objstore *s, uint32_t bucket)
-{
-    struct search q = { .hash = bucket, .is_bucket = true };
-
-    if (bucket == 0 || !bucket_is_open(bucket, au64_load_acquire(&s->buckets[bucket]))) /* B3 */
-        return 0;
-    uint32_t highest = 1u << (31 - __builtin_clz(bucket));
-    q.begin = bucket ^ highest; /* what it was split from, and so open */
-    if (!bucket_is_open(q.begin, au64_load_acquire(&s->buckets[q.begin]))) /* B3 */
-        return -EBADMSG;
-    return search(s, &q) ? -EBADMSG : 0;
 }

@@ -100,22 +100,27 @@ index_find_quickly(const struct objstore *s, struct key key, uint32_t *slot, uin
 }
 
 /* For who will look for several: the bucket a search begins at, and the slot it looks at first. */
+static inline uint32_t index_bucket_number(const struct objstore *s, struct key key)
+{
+    return (uint32_t)key_hash(key) &
+           au32_load_relaxed(&s->known.buckets_mask); /* relaxed: private, and only grows */
+}
 static inline const struct au64 *index_bucket(const struct objstore *s, struct key key)
 {
-    uint32_t mask =
-        au32_load_relaxed(&s->known.buckets_mask); /* relaxed: private, and only grows */
-
-    return &s->buckets[(uint32_t)key_hash(key) & mask];
+    return &s->buckets[index_bucket_number(s, key)];
 }
 /* Any slot, if there is none. */
-static inline const struct slot *index_first_slot(const struct objstore *s, struct key key)
+static inline const struct slot *index_slot_of(const struct objstore *s, uint32_t bucket)
 {
-    uint64_t link =
-        au64_load_relaxed(index_bucket(s, key)); /* relaxed: of use as an address only */
+    uint64_t link = au64_load_relaxed(&s->buckets[bucket]); /* relaxed: of use as an address only */
     uint32_t index = link_target(link) - 1;
     bool is_slot = !(link & LINK_BUCKET) && index < au32_load_relaxed(&s->known.slots);
 
-    return slot_at(s, is_slot ? index : 0);
+    return slot_at(s, is_slot ? index : 0); /* relaxed, above: private, and only grows */
+}
+static inline const struct slot *index_first_slot(const struct objstore *s, struct key key)
+{
+    return index_slot_of(s, index_bucket_number(s, key));
 }
 
 /* Where a search led. */
@@ -170,12 +175,19 @@ int index_insert_behind(struct objstore *s, uint32_t own, uint32_t old);
  */
 int index_remove(struct objstore *s, uint32_t slot, uint64_t word);
 /*
- * For verify: call `visit` for every slot between this bucket, if it is open, and the next;
- * -EBADMSG: there is no end.
+ * For verify: call `visit` for every slot between this bucket, which is open, and the next that is:
+ * *end, or NONE if there is none. -EBADMSG: the list does not end.
  */
 int index_walk(const struct objstore *s, uint32_t bucket, int (*visit)(uint32_t slot, void *ctx),
-               void *ctx);
-/* For verify: if the bucket is open, is it in its place? -EBADMSG. */
-int index_check_bucket(const struct objstore *s, uint32_t bucket);
+               void *ctx, uint32_t *end);
+/* The bucket that follows in the list if all up to `mask` are in it; after the last one, 0. */
+static inline uint32_t index_next_bucket(uint32_t bucket, uint32_t mask)
+{
+    uint32_t bit = mask / 2 + 1; /* to count up, its bits read from the lowest to the highest */
+
+    for (bit &= mask; bucket & bit; bit >>= 1)
+        bucket ^= bit;
+    return bucket | bit;
+}
 
 #endif

@@ -23,6 +23,10 @@ static inline bool object_place(const struct objstore *s, uint32_t slot, uint64_
 /* All there is to know of a slot's object; the caller compares its word before and after. */
 bool object_describe(const struct objstore *s, uint32_t slot, unsigned char id[16], uint64_t *at,
                      uint64_t *size, uint64_t *created, struct objstore_meta *meta);
+/* objstore_get() with no time to wait, for who has looked it up: index_find_to_pin(). */
+struct lead;
+int object_get_led(struct objstore *s, const struct objstore_id *id, const struct lead *lead,
+                   struct objstore_view *view);
 /* For an unsealed object of ours: when it was really made. */
 void object_set_created(struct objstore *s, const struct objstore_id *id, uint64_t created);
 /*

@@ -528,29 +528,45 @@ static __attribute__((noinline)) int get_outside(struct objstore *s, struct objs
     return err;
 }
 
-int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
-                 struct objstore_view *view)
+/* The quick way, once a look-up has led somewhere. */
+static inline __attribute__((always_inline)) int get_led(struct objstore *s,
+                                                         const struct objstore_id *id,
+                                                         const struct lead *lead, int timeout_ms,
+                                                         struct objstore_view *view)
 {
-    struct lead lead;
     struct pinned held;
+    uint64_t key = pin_key(lead->slot, lead->word);
 
-    if (!s || !id || !view || timeout_ms < -1 || s->guard.may != MAY_WRITE ||
-        !index_find_to_pin(s, id, &lead))
-        return get_slowly(s, id, timeout_ms, view);
-    uint64_t key = pin_key(lead.slot, lead.word);
-    if (!pin_note_near(s, lead.at, key, &held) && !pin_note_far(s, lead.at, key, &held))
-        return get_crowded(s, id, timeout_ms, view, lead.slot, lead.word);
-    if (au64_load_seq_cst(&lead.at->word) != lead.word) /* E2 */
+    if (!pin_note_near(s, lead->at, key, &held) && !pin_note_far(s, lead->at, key, &held))
+        return get_crowded(s, id, timeout_ms, view, lead->slot, lead->word);
+    if (au64_load_seq_cst(&lead->at->word) != lead->word) /* E2 */
         return get_again(s, id, timeout_ms, view, held);
-    evict_note_use(s, lead.at);
-    uint64_t size = au64_load_relaxed(&lead.at->size); /* relaxed: E1 */
+    evict_note_use(s, lead->at);
+    uint64_t size = au64_load_relaxed(&lead->at->size); /* relaxed: E1 */
     if (size - 1 >= INLINE_MAX)
         return get_outside(s, view, held);
-    view->data = lead.at->bytes + s->view_from_rw;
+    view->data = lead->at->bytes + s->view_from_rw;
     view->size = size;
     view->pin[0] = held.ref;
     view->pin[1] = held.key;
     return 0;
+}
+
+int objstore_get(struct objstore *s, const struct objstore_id *id, int timeout_ms,
+                 struct objstore_view *view)
+{
+    struct lead lead;
+
+    if (!s || !id || !view || timeout_ms < -1 || s->guard.may != MAY_WRITE ||
+        !index_find_to_pin(s, id, &lead))
+        return get_slowly(s, id, timeout_ms, view);
+    return get_led(s, id, &lead, timeout_ms, view);
+}
+
+int object_get_led(struct objstore *s, const struct objstore_id *id, const struct lead *lead,
+                   struct objstore_view *view)
+{
+    return get_led(s, id, lead, 0, view);
 }
 
 /* A view of it has ended. */

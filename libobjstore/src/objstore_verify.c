@@ -26,6 +26,13 @@ struct check {
 
 #define LOOKS 100 /* at what looks wrong; a real fault does not go away */
 
+/*
+ * Beyond the caches each step would wait for memory. So ask for what will be read FAR steps later,
+ * and, that being here, for what it leads to NEAR steps before its turn.
+ */
+#define FAR 16u
+#define NEAR 8u
+
 static int check_header(struct check *c)
 {
     struct header_fixed fixed;
@@ -76,17 +83,23 @@ static int check_leases(struct check *c)
 
 /* ---- the list: every slot in it is in its place -------------------------------------------- */
 
+static struct key slot_key(const struct objstore *s, uint32_t index)
+{
+    const struct slot *slot = slot_at(s, index);
+
+    return (struct key){ { au64_load_relaxed(&slot->id[0]), /* relaxed: the word is read again, */
+                           au64_load_relaxed(&slot->id[1]) } }; /* or nothing hangs on it */
+}
+
 static int check_link(uint32_t index, void *ctx)
 {
     struct check *c = ctx;
     const struct slot *slot = slot_at(c->s, index);
 
     for (int i = 0; i < LOOKS; i++) {
-        uint64_t word = au64_load_acquire(&slot->word);       /* E1 */
-        struct key key = { { au64_load_relaxed(&slot->id[0]), /* relaxed: the word is read again */
-                             au64_load_relaxed(&slot->id[1]) } };
+        uint64_t word = au64_load_acquire(&slot->word); /* E1 */
+        uint64_t hash = key_hash(slot_key(c->s, index));
 
-        uint64_t hash = key_hash(key);
         if (word_state(word) != SLOT_FREE && !index_is_before(hash, c->place)) {
             c->place = hash;
             return 0;
@@ -95,27 +108,87 @@ static int check_link(uint32_t index, void *ctx)
         if (au64_load_relaxed(&slot->word) != word) /* relaxed: the fence orders it */
             return -EAGAIN;
     }
-    return -EAGAIN; /* wrong, if the list still leads here: check_bucket looks again */
+    return -EAGAIN; /* wrong, if the list still leads here: check_stretch looks again */
 }
 
-static int check_bucket(struct check *c, uint32_t bucket)
+/*
+ * From one open bucket the list leads to the next, `to` (NONE: to its end), all in order. Buckets
+ * that were opened since are on the way.
+ */
+static int check_stretch(struct check *c, uint32_t from, uint32_t to)
 {
     int err = 0;
 
-    for (int i = 0; i < LOOKS; i++) {
-        c->place = bucket;
-        err = index_walk(c->s, bucket, check_link, c);
-        if (!err)
-            err = index_check_bucket(c->s, bucket);
-        if (!err)
+    for (int i = 0; i < LOOKS; cpu_pause(), i++) {
+        uint32_t end;
+
+        c->place = from;
+        err = index_walk(c->s, from, check_link, c, &end);
+        if (err)
+            continue;
+        bool is_in_order = end == NONE || index_is_before(c->place, end);
+        if (is_in_order && end == to)
             return 0;
-        cpu_pause();
+        if (is_in_order && end != NONE && (to == NONE || index_is_before(end, to))) {
+            from = end;
+            i = 0;
+        }
+        err = is_in_order ? -ENOENT : -EAGAIN;
     }
-    diag_set(c->diag,
-             err == -EAGAIN ? "bucket %u: its chain leads to a slot that is free or not its own"
-                            : "bucket %u: its chain is broken or does not end",
-             bucket);
+    if (err == -ENOENT)
+        diag_set(c->diag, "bucket %u: the list does not lead to it", to);
+    else
+        diag_set(c->diag, "bucket %u: its chain %s", from,
+                 err == -EAGAIN ? "leads to a slot that is free or not its own"
+                                : "is broken or does not end");
     return -EBADMSG;
+}
+
+static bool is_open(const struct objstore *s, uint32_t bucket)
+{
+    return bucket_is_open(bucket, au64_load_acquire(&s->buckets[bucket])); /* B3 */
+}
+
+/* The highest bucket that is open: all up to the next power of two may be. */
+static uint32_t highest_open(const struct objstore *s)
+{
+    uint64_t bucket = s->geo.buckets - 1;
+
+    while (bucket && !is_open(s, (uint32_t)bucket))
+        bucket--;
+    return (uint32_t)bucket;
+}
+
+/* All buckets, in the order of the list: each that is open is where the one before it leads. */
+static int check_buckets(struct check *c)
+{
+    const struct objstore *s = c->s;
+    uint32_t highest = highest_open(s);
+    uint32_t mask = highest ? UINT32_MAX >> __builtin_clz(highest) : 0;
+    uint32_t from = 0, far = 0, near = 0;
+    int err = 0;
+
+    index_learn(s);
+    for (uint32_t i = 0; i < FAR; i++)
+        far = index_next_bucket(far, mask);
+    for (uint32_t i = 0; i < NEAR; i++)
+        near = index_next_bucket(near, mask);
+    for (uint32_t at = index_next_bucket(0, mask); at && !err; at = index_next_bucket(at, mask)) {
+        far = index_next_bucket(far, mask);
+        near = index_next_bucket(near, mask);
+        __builtin_prefetch(&s->buckets[far]);
+        __builtin_prefetch(index_slot_of(s, near));
+        if (!is_open(s, at))
+            continue;
+        /* What it was split from is open, too: it is begun at to look for this one. */
+        if (!is_open(s, at ^ 1u << (31 - __builtin_clz(at)))) {
+            diag_set(c->diag, "bucket %u: what it was split from is not open", at);
+            return -EBADMSG;
+        }
+        err = check_stretch(c, from, at);
+        from = at;
+    }
+    return err ? err : check_stretch(c, from, NONE);
 }
 
 /* ---- slots: sealed ones can be found and have their bytes ---------------------------------- */
@@ -136,8 +209,8 @@ static bool units_are_ours(const struct objstore *s, uint32_t index, const struc
 static const char *fault_of_spilled(const struct objstore *s, uint32_t index, enum slot_state state)
 {
     const struct slot *slot = slot_at(s, index);
-    uint64_t extent = au64_load_relaxed(&slot->extent); /* relaxed, all: the word is read again */
-    struct key key = { { au64_load_relaxed(&slot->id[0]), au64_load_relaxed(&slot->id[1]) } };
+    uint64_t extent = au64_load_relaxed(&slot->extent); /* relaxed: the word is read again */
+    struct key key = slot_key(s, index);
     struct spill_record r;
     uint32_t found;
     uint64_t word;
@@ -158,7 +231,7 @@ static const char *fault_of_spilled(const struct objstore *s, uint32_t index, en
 static const char *fault_of_slot(const struct objstore *s, uint32_t index, uint64_t word)
 {
     const struct slot *slot = slot_at(s, index);
-    struct key key = { { au64_load_relaxed(&slot->id[0]), au64_load_relaxed(&slot->id[1]) } };
+    struct key key = slot_key(s, index);
     uint64_t extent = au64_load_relaxed(&slot->extent);
     struct extent e = extent_unpack(extent);
     uint64_t size = au64_load_relaxed(&slot->size), at, room, found_word;
@@ -192,11 +265,21 @@ static const char *fault_of_slot(const struct objstore *s, uint32_t index, uint6
     return NULL;
 }
 
+/* What check_slot() will look up. */
+static void fetch_for_slots(const struct check *c, uint32_t index)
+{
+    if (index + FAR < c->slots)
+        __builtin_prefetch(index_bucket(c->s, slot_key(c->s, index + FAR)));
+    if (index + NEAR < c->slots)
+        __builtin_prefetch(index_first_slot(c->s, slot_key(c->s, index + NEAR)));
+}
+
 static int check_slot(struct check *c, uint32_t index)
 {
     const struct slot *slot = slot_at(c->s, index);
     const char *fault = NULL;
 
+    fetch_for_slots(c, index);
     for (int i = 0; i < LOOKS; i++) {
         uint64_t word = au64_load_acquire(&slot->word); /* E1 */
 
@@ -347,8 +430,8 @@ int objstore_verify(struct objstore *s, struct objstore_diag *diag)
         return err;
     c.slots = slots_in_use(s);
     err = check_leases(&c);
-    for (uint32_t i = 0; !err && i < s->geo.buckets; i++)
-        err = check_bucket(&c, i);
+    if (!err)
+        err = check_buckets(&c);
     for (uint32_t i = 0; !err && i < c.slots; i++)
         err = check_slot(&c, i);
     if (!err)

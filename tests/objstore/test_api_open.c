@@ -107,10 +107,10 @@ static unsigned long huge_at(const void *at)
     return found;
 }
 
-static void in_huge_pages(void)
+static void check_huge_pages(uint32_t flags)
 {
     enum { HUGE = 2 << 20, SIZE = 3 * HUGE };
-    struct objstore_options create = options(OBJSTORE_CREATE | OBJSTORE_HUGE_PAGES);
+    struct objstore_options create = options(OBJSTORE_CREATE | flags);
     struct objstore *a = NULL, *b;
     struct objstore_id id = help_id(1), next = help_id(2);
     struct objstore_view view;
@@ -133,6 +133,12 @@ static void in_huge_pages(void)
     CHECK(help_is_sound(b));
     objstore_close(b);
     objstore_close(a);
+}
+
+static void in_huge_pages(void)
+{
+    check_huge_pages(OBJSTORE_HUGE_PAGES);
+    check_huge_pages(0);
 }
 
 /* What another user's process is told, in a child; 1000: it can get the object. */

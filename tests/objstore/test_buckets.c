@@ -36,6 +36,13 @@ static void order_is_of_reversed_bits(void)
         CHECK_EQ(index_is_before(a, b), reversed(a) < reversed(b));
         CHECK(!index_is_before(a, a));
     }
+    for (uint32_t mask = 0; mask < 4096; mask = 2 * mask + 1) {
+        uint32_t count = 1;
+
+        for (uint32_t at = 0, next; (next = index_next_bucket(at, mask)); at = next, count++)
+            CHECK(next <= mask && index_is_before(at, next));
+        CHECK_EQ(count, mask + 1); /* in order, so each once */
+    }
 }
 
 static uint64_t open_buckets(const struct objstore *s)

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "help.h"
 #include "extent.h"
+#include "index.h"
 #include "pin.h"
 #include "store.h"
 #include "test.h"
@@ -163,6 +164,12 @@ static void verify_sees_each_kind(void)
     verify_finds(s, slot_at(s, celled)->id, 16, other_id, "");
     verify_finds(s, &slot_at(s, celled)->next, 8, &ones, "bucket");
     verify_finds(s, &s->buckets[s->geo.buckets - 1], 8, &open_end, "bucket 1023"); /* not listed */
+    uint32_t unlisted = 1;
+    while (bucket_is_open(unlisted, au64_load_relaxed(&s->buckets[unlisted])))
+        unlisted++; /* what it would be split from is lower */
+    verify_finds(s, &s->buckets[unlisted], 8, &open_end, "the list does not lead to it");
+    verify_finds(s, &s->buckets[0], 8, &open_end, "the list does not lead to it");
+    verify_finds(s, &s->buckets[0], 8, &ones, "bucket 0");
     struct extent e = extent_unpack(au64_load_relaxed(&slot_at(s, paged)->extent));
     verify_finds(s, &s->page_owners[e.first], 4, &zero32, "bytes belong to another");
     verify_finds(s, &s->page_owners[s->geo.pages - 1], 4, &ones32, "");

@@ -57,7 +57,7 @@ int cmd_create(int argc, char **argv)
           "bytes for objects' data; reserved now (default: 1GiB)", .min = 1 },
         OPT_TEXT("mode", 'm', &mode, "MODE", "permissions of the file (default: 0600)"),
         OPT_FLAG("prefault", 'p', &prefault, "touch every page now, not on first use"),
-        OPT_FLAG("huge-pages", 'H', &huge, "pages of 2 MiB, as far as the kernel gives them"),
+        OPT_FLAG("huge-pages", 'H', &huge, "all the pages of 2 MiB that the kernel can find"),
         OPT_TEXT("spill", 's', &options.spill_dir, "DIR",
                  "when it is full, objects make room by moving to files in DIR"),
         OPT_FLAG("compress", 'z', &compress, "with --spill: what LZ4 makes smaller, smaller"),
