@@ -296,7 +296,8 @@ struct forest_executor {
 };
 
 /*
- * Prepare, train and assemble in one call. `executor` may be NULL: one after the other.
+ * Prepare, train and assemble in one call. `executor` may be NULL: one after the other. It is asked
+ * for the trees, and where that pays for the columns before and for the model after them.
  * *model is malloc()ed: free() it. Errors are those of the three, and the executor's own.
  */
 FOREST_CHECKED int forest_train(const struct forest_matrix *x, const double *y,

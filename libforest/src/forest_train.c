@@ -17,8 +17,10 @@
 #include "model/layout.h"
 #include "model/model.h"
 #include "model/params.h"
+#include "train.h"
 
 #define POOL 64
+#define SHARED_BYTES ((size_t)8 << 20) /* a smaller model is copied before others have begun */
 
 struct pooled {
     struct au32 taken;
@@ -57,12 +59,15 @@ static int train_into(const struct job *job, uint32_t index, struct forest_scrat
                                 &tree, &bytes);
     if (err)
         return err;
-    void *copy = huge_alloc(bytes);
-    if (!copy)
-        return -ENOMEM;
-    memcpy(copy, tree, bytes);
+    void *own = scratch_take(scratch, tree, bytes);
+    if (!own) {
+        own = huge_alloc(bytes);
+        if (!own)
+            return -ENOMEM;
+        memcpy(own, tree, bytes);
+    }
     free((void *)(uintptr_t)job->trees[index].data); /* should the executor run a body twice */
-    job->trees[index] = (struct forest_tree){ copy, bytes };
+    job->trees[index] = (struct forest_tree){ own, bytes };
     return 0;
 }
 
@@ -91,8 +96,36 @@ static int train_serially(struct job *job, uint32_t n)
     return err;
 }
 
-static int assemble(const struct job *job, uint64_t features, uint32_t n, void **model,
-                    size_t *bytes)
+/* A model that is being put together. */
+struct assembly {
+    void *block;
+    struct forest_tree *trees;
+};
+
+static int assemble_one(void *arg, uint32_t index)
+{
+    const struct assembly *a = arg;
+
+    model_take(a->block, index, &a->trees[index]);
+    return 0;
+}
+
+static int assemble_bodies(struct assembly *a, uint32_t n, size_t bytes,
+                           const struct forest_executor *executor)
+{
+    if (!executor || bytes < SHARED_BYTES) {
+        for (uint32_t i = 0; i < n; i++)
+            assemble_one(a, i);
+        return 0;
+    }
+    int err = executor->for_each(executor->ctx, n, assemble_one, a);
+    for (uint32_t i = 0; i < n && !err; i++)
+        err = a->trees[i].data ? -EINVAL : 0;
+    return err;
+}
+
+static int assemble(const struct job *job, uint64_t features, uint32_t n,
+                    const struct forest_executor *executor, void **model, size_t *bytes)
 {
     size_t size;
     int err = forest_assemble_size(job->trees, n, &size);
@@ -102,11 +135,15 @@ static int assemble(const struct job *job, uint64_t features, uint32_t n, void *
     void *block = huge_alloc(size);
     if (!block)
         return -ENOMEM;
-    err = model_assemble_own(job->params, features, job->trees, n, block, size);
+    struct assembly a = { block, job->trees };
+    err = model_start(job->params, features, job->trees, n, block, size);
+    if (!err)
+        err = assemble_bodies(&a, n, size, executor);
     if (err) {
         free(block);
         return err;
     }
+    model_finish(block, size);
     *model = block;
     *bytes = size;
     return 0;
@@ -130,7 +167,8 @@ static void free_trees(struct forest_tree *trees, uint32_t n)
     free(trees);
 }
 
-static int prepare(const struct forest_matrix *x, uint32_t mode, void **block,
+static int prepare(const struct forest_matrix *x, uint32_t mode,
+                   const struct forest_executor *executor, void **block,
                    struct forest_prepared **prepared)
 {
     size_t bytes;
@@ -142,7 +180,7 @@ static int prepare(const struct forest_matrix *x, uint32_t mode, void **block,
     void *memory = huge_alloc(bytes);
     if (!memory)
         return -ENOMEM;
-    err = prepared_own(x, mode, memory, bytes, prepared);
+    err = prepared_own(x, mode, executor, memory, bytes, prepared);
     if (err)
         free(memory);
     else
@@ -162,7 +200,7 @@ int forest_train(const struct forest_matrix *x, const double *y, const double *s
         return -EINVAL;
     int err = params_read(params, &stored);
     if (!err)
-        err = prepare(x, stored.mode, &block, &prepared);
+        err = prepare(x, stored.mode, executor, &block, &prepared);
     if (err)
         return err;
     struct job job = { .x = prepared, .y = y, .sample_weight = sample_weight, .params = params };
@@ -171,7 +209,7 @@ int forest_train(const struct forest_matrix *x, const double *y, const double *s
     forest_prepared_close(prepared); /* the model needs the room */
     free(block);
     if (!err)
-        err = assemble(&job, x->cols, stored.n_estimators, model, bytes);
+        err = assemble(&job, x->cols, stored.n_estimators, executor, model, bytes);
     free_trees(job.trees, job.trees ? stored.n_estimators : 0);
     return err;
 }

@@ -18,6 +18,9 @@
 #include "data/prepared.h"
 #include "base/sampling.h"
 #include "base/sum.h"
+#include "train.h"
+
+#define TAKE_BYTES ((size_t)4 << 20)
 
 struct forest_scratch {
     struct grow_scratch *grow;
@@ -72,6 +75,17 @@ void forest_scratch_free(struct forest_scratch *scratch)
     free(scratch->codes);
     free(scratch->class_weights);
     free(scratch);
+}
+
+void *scratch_take(struct forest_scratch *scratch, const void *tree, size_t bytes)
+{
+    void *block = scratch->tree.block;
+
+    if (tree != block || bytes < TAKE_BYTES)
+        return NULL;
+    tree_init(&scratch->tree);
+    void *fitting = realloc(block, bytes);
+    return fitting ? fitting : block;
 }
 
 /* Room for `count` elements of `each` bytes; what was there is lost. */

@@ -148,7 +148,8 @@ static void layouts_do_not_matter(void)
 
 struct crew {
     unsigned threads;
-    bool backwards, twice, skips;
+    bool backwards, twice;
+    unsigned calls, skips; /* in which of them the last one; 0: in none */
     int (*body)(void *arg, uint32_t i);
     void *arg;
     uint32_t n;
@@ -182,7 +183,7 @@ static int for_each(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), v
 
     c->body = body;
     c->arg = arg;
-    c->n = c->skips ? n - 1 : n;
+    c->n = ++c->calls == c->skips ? n - 1 : n;
     for (unsigned i = 0; i < c->threads; i++) {
         member[i] = (struct member){ .crew = c, .number = i };
         REQUIRE(pthread_create(&member[i].thread, NULL, work, &member[i]) == 0);
@@ -275,7 +276,7 @@ static void a_failing_executor_fails_the_forest(void)
     struct forest_matrix x = table_matrix(&t);
     struct forest_params params = FOREST_PARAMS_INIT;
     int cause = -ECANCELED;
-    struct crew skipping = { .threads = 2, .skips = true };
+    struct crew skipping = { .threads = 2, .skips = 1 };
     struct forest_executor failing = { fails, &cause }, lazy = { for_each, &skipping };
     void *block = &t;
     size_t bytes = 4711;
@@ -284,6 +285,73 @@ static void a_failing_executor_fails_the_forest(void)
     CHECK(forest_train(&x, t.y, NULL, &params, &lazy, &block, &bytes) < 0);
     CHECK(block == &t);
     CHECK_EQ(bytes, 4711);
+    table_free(&t);
+}
+
+/* So much that the columns are sorted, and the trees put together, by the executor, too. */
+static void large_forests_are_shared_out(void)
+{
+    struct table t = table_mixed(9, 17000, 8);
+    struct forest_matrix x = table_matrix(&t);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    void *block = &t;
+    size_t bytes = 4711;
+
+    params.n_estimators = 10;
+    params.mode = FOREST_FAST;
+    params.keep_stats = 1; /* three times the size */
+    any_executor(&t, &params);
+    for (unsigned call = 1; call <= 3; call++) {
+        struct crew crew = { .threads = 2, .skips = call };
+        struct forest_executor lazy = { for_each, &crew };
+        CHECK_EQ(forest_train(&x, t.y, NULL, &params, &lazy, &block, &bytes), -EINVAL);
+        CHECK_EQ(crew.calls, call);
+    }
+    struct crew crew = { .threads = 2 };
+    struct forest_executor executor = { for_each, &crew };
+    params.mode = FOREST_EXACT;
+    params.max_depth = 3;
+    any_executor(&t, &params);
+    t.x[t.rows * t.cols - 1] = (double)NAN;
+    CHECK_EQ(forest_train(&x, t.y, NULL, &params, &executor, &block, &bytes), -EINVAL);
+    CHECK_EQ(crew.calls, 1);
+    CHECK(block == &t);
+    CHECK_EQ(bytes, 4711);
+    table_free(&t);
+}
+
+/* A tree of several MiB stays in the memory it was grown in. */
+static void large_trees_are_not_copied(void)
+{
+    struct table t = table_mixed(10, 250000, 2);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    struct forest_matrix x = table_matrix(&t);
+    struct forest_scratch *scratch;
+    size_t bytes;
+
+    params.n_estimators = 3;
+    params.mode = FOREST_FAST;
+    params.keep_stats = 1;
+    struct trained m = train_on(&t, false, &params);
+    REQUIRE_OK(forest_prepared_size(&x, &bytes));
+    struct prepared p = { .block = aligned_alloc(64, (bytes + 63) & ~(size_t)63) };
+    REQUIRE(p.block != NULL);
+    REQUIRE_OK(forest_prepare(&x, p.block, bytes));
+    REQUIRE_OK(forest_prepared_open(p.block, bytes, &p.view));
+    REQUIRE_OK(forest_scratch_new(&scratch));
+    size_t at = m.bytes;
+    for (uint32_t i = 3; i-- > 0;) { /* the last tree is at the end of the model */
+        const void *tree;
+        const size_t header = 128;
+        REQUIRE_OK(forest_tree_train(p.view, t.y, NULL, &params, i, scratch, &tree, &bytes));
+        CHECK(bytes > (size_t)4 << 20);
+        at -= bytes - header;
+        CHECK(memcmp((const char *)m.block + at, (const char *)tree + header, bytes - header) == 0);
+    }
+    forest_scratch_free(scratch);
+    forest_prepared_close(p.view);
+    free(p.block);
+    trained_free(&m);
     table_free(&t);
 }
 
@@ -412,5 +480,8 @@ TESTS("train",
       { "a forest is the same on any number of threads", executors_do_not_matter },
       { "best first takes any number of rows", best_first_takes_any_number_of_rows },
       { "a failing executor fails the forest", a_failing_executor_fails_the_forest },
+      { "large trees are not copied, and are the same", large_trees_are_not_copied },
+      { "large forests are shared out from the first step to the last",
+        large_forests_are_shared_out },
       { "only the right trees, undamaged and in order, assemble", only_the_right_trees_assemble },
       { "a smaller forest is the beginning of a larger one", small_forests_are_prefixes })

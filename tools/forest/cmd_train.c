@@ -23,7 +23,7 @@ struct train {
     bool quiet, json, oob, keep_stats;
     struct forest_options forest;
     double *labels; /* of the classes */
-    uint32_t classes;
+    uint32_t classes, trees_done;
     char *notes;
     size_t notes_bytes;
     double oob_score;
@@ -51,8 +51,8 @@ static int parse(int argc, char **argv, struct train *t)
           "progress on standard error", 0, 0, progress_modes, false },
         { "quiet", 'q', ARG_FLAG, &t->quiet, NULL, "no summary on standard error", 0, 0, NULL,
           false },
-        { "json", 0, ARG_FLAG, &t->json, NULL, "the summary as one JSON object on standard output", 0,
-          0, NULL, false },
+        { "json", 0, ARG_FLAG, &t->json, NULL, "the summary as one JSON object on standard output",
+          0, 0, NULL, false },
         { .kind = ARG_END },
     };
     struct arg_command command = {
@@ -93,22 +93,26 @@ static int judge(struct train *t, const struct forest_matrix *x, const double *y
     return err;
 }
 
-/* One after the other, with progress and an ear for Ctrl-C. */
+/*
+ * One after the other, with progress and an ear for Ctrl-C. Besides the trees there may be columns
+ * to do before, and after them what becomes of each: the bar is of the trees, and never goes back.
+ */
 static int for_each(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), void *arg)
 {
-    (void)ctx;
+    struct train *t = ctx;
     for (uint32_t i = 0; i < n; i++) {
         int err = interrupt_pending() ? -EINTR : body(arg, i);
         if (err)
             return err;
-        progress_update(i + 1);
+        if (n == t->forest.params.n_estimators && i >= t->trees_done)
+            progress_update(t->trees_done = i + 1);
     }
     return 0;
 }
 
 static int train_here(struct train *t, const struct dataset *data, void **block, size_t *bytes)
 {
-    struct forest_executor executor = { for_each, NULL };
+    struct forest_executor executor = { for_each, t };
     float *x = malloc(data->rows * data->features * sizeof *x);
     int err = -ENOMEM;
     if (x) {

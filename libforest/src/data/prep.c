@@ -28,6 +28,7 @@
 #define PREP_VERSION 2
 #define PREP_ALIGN ((size_t)64)
 #define FEATURES_MAX ((uint64_t)INT32_MAX)
+#define SHARED_CELLS ((uint64_t)1 << 17) /* fewer are done by the time that others have begun */
 
 struct header {
     uint64_t magic;
@@ -168,56 +169,100 @@ static bool wrong_place(const void *block, size_t bytes, size_t expected)
     return !block || bytes != expected || (uintptr_t)block % sizeof(uint64_t) != 0;
 }
 
-static int build_orders(char *base, const struct parts *parts, const struct prep_source *x)
+/* A block that is being built. */
+struct build {
+    const struct prep_source *x;
+    struct parts parts;
+    char *base;
+    bool *built; /* by feature, if they are shared out */
+};
+
+/* The column of a feature and, with room for twice the rows, its order and what goes with that. */
+static int build_feature(const struct build *b, size_t feature, struct item *items)
 {
-    uint32_t rows = (uint32_t)x->rows, features = (uint32_t)x->cols;
-    const float *columns = (const float *)(const void *)(base + parts->columns);
-    uint32_t *close = (uint32_t *)(void *)(base + parts->close);
-    uint32_t *orders = (uint32_t *)(void *)(base + parts->orders);
-    uint64_t *near = (uint64_t *)(void *)(base + parts->near);
-    size_t words = prep_near_words(rows), cells = (size_t)features * rows;
-    struct item *items = malloc(2 * (size_t)rows * sizeof *items);
-    if (!items)
-        return -ENOMEM;
-    memset(close, 0, parts->columns - parts->close);
-    for (size_t f = 0; f < features; f++) {
-        const float *column = columns + f * rows;
-        uint32_t *order = orders + f * rows;
-        sort_column(column, rows, items, items + rows, order);
-        if (!x->lacks_near)
-            close[f] = fill_near(column, order, rows, near + f * words);
-    }
-    free(items);
-    memset(orders + cells, 0, parts->near - parts->orders - cells * sizeof *orders);
-    memset(near + features * words, 0, parts->end - parts->near - features * words * sizeof *near);
+    const struct parts *parts = &b->parts;
+    uint32_t rows = (uint32_t)b->x->rows;
+    float *column = (float *)(void *)(b->base + parts->columns) + feature * rows;
+    int err = load_column(b->x, feature, column);
+    if (err || !parts->has_orders)
+        return err;
+    uint32_t *close = (uint32_t *)(void *)(b->base + parts->close);
+    uint32_t *order = (uint32_t *)(void *)(b->base + parts->orders) + feature * rows;
+    uint64_t *near = (uint64_t *)(void *)(b->base + parts->near) + feature * prep_near_words(rows);
+    sort_column(column, rows, items, items + rows, order);
+    if (!b->x->lacks_near)
+        close[feature] = fill_near(column, order, rows, near);
     return 0;
+}
+
+/* Those from `first` on, up to `end`. */
+static int build_features(const struct build *b, size_t first, size_t end)
+{
+    size_t room = b->parts.has_orders ? 2 * (size_t)b->x->rows * sizeof(struct item) : 0;
+    struct item *items = room ? malloc(room) : NULL;
+    int err = room && !items ? -ENOMEM : 0;
+    for (; first < end && !err; first++)
+        err = build_feature(b, first, items);
+    free(items);
+    return err;
+}
+
+static int build_one(void *arg, uint32_t feature)
+{
+    const struct build *b = arg;
+    int err = build_features(b, feature, (size_t)feature + 1);
+    b->built[feature] = !err;
+    return err;
+}
+
+/* What an executor leaves out would lead the grower out of its arrays. */
+static int share_out(struct build *b, const struct forest_executor *executor)
+{
+    size_t features = b->x->cols;
+    b->built = calloc(features, sizeof *b->built);
+    if (!b->built)
+        return -ENOMEM;
+    int err = executor->for_each(executor->ctx, (uint32_t)features, build_one, b);
+    for (size_t f = 0; f < features && !err; f++)
+        err = b->built[f] ? 0 : -EINVAL;
+    free(b->built);
+    return err;
+}
+
+/* What fills the columns, the orders and what goes with them up to 64 bytes. */
+static void fill_up(const struct build *b)
+{
+    const struct parts *p = &b->parts;
+    size_t cells = (size_t)(b->x->rows * b->x->cols), end = p->columns + cells * sizeof(float);
+    memset(b->base + end, 0, p->orders - end);
+    if (!p->has_orders)
+        return;
+    size_t near = b->x->cols * prep_near_words((uint32_t)b->x->rows) * sizeof(uint64_t);
+    end = p->orders + cells * sizeof(uint32_t);
+    memset(b->base + end, 0, p->near - end);
+    memset(b->base + p->near + near, 0, p->end - p->near - near);
 }
 
 int prep_build(const struct prep_source *x, void *block, size_t bytes)
 {
-    struct parts parts;
-    int err = lay_out(x->rows, x->cols, &parts);
+    struct build b = { .x = x, .base = block };
+    int err = lay_out(x->rows, x->cols, &b.parts);
     if (err)
         return err;
-    if (wrong_place(block, bytes, parts.end) || !x->data)
+    if (wrong_place(block, bytes, b.parts.end) || !x->data)
         return -EINVAL;
-    uint32_t rows = (uint32_t)x->rows;
-    char *base = block;
-    memset(base, 0, sizeof(struct header)); /* a block half built cannot be opened */
-    for (uint64_t f = 0; f < x->cols && !err; f++)
-        err = load_column(x, f, (float *)(void *)(base + parts.columns) + f * rows);
-    if (!err && parts.has_orders)
-        err = build_orders(base, &parts, x);
+    memset(b.base, 0, b.parts.columns); /* a block half built cannot be opened; and `close` */
+    bool is_shared = x->executor && x->rows * x->cols >= SHARED_CELLS;
+    err = is_shared ? share_out(&b, x->executor) : build_features(&b, 0, x->cols);
     if (err)
         return err;
-    size_t cells = (size_t)(x->rows * x->cols) * sizeof(float);
-    memset(base + parts.columns + cells, 0, parts.orders - parts.columns - cells);
+    fill_up(&b);
     struct header header = { .magic = PREP_MAGIC,
                              .version = PREP_VERSION,
                              .rows = x->rows,
                              .features = x->cols,
-                             .bytes = parts.end };
-    memcpy(base, &header, sizeof header);
+                             .bytes = b.parts.end };
+    memcpy(b.base, &header, sizeof header);
     return 0;
 }
 

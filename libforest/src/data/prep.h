@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "forest.h"
+
 #define PREP_ROWS_MAX ((uint64_t)1 << 31)
 /* In an order list: this row's value equals the one before it. */
 #define PREP_TIE 0x80000000u
@@ -52,6 +54,7 @@ struct prep_source {
     uint64_t rows, cols;
     ptrdiff_t row_stride, col_stride;
     bool lacks_near; /* `close` and `near` are left as they are: only the exact mode asks for them */
+    const struct forest_executor *executor; /* shares the work feature by feature; NULL: none does */
 };
 
 /* What prep_open() found. Points into the block: valid as long as the block is. */

@@ -97,10 +97,12 @@ int forest_prepared_open(const void *block, size_t bytes, struct forest_prepared
     return open_block(block, bytes, false, out);
 }
 
-int prepared_own(const struct forest_matrix *x, uint32_t mode, void *block, size_t bytes,
+int prepared_own(const struct forest_matrix *x, uint32_t mode,
+                 const struct forest_executor *executor, void *block, size_t bytes,
                  struct forest_prepared **out)
 {
     struct prep_source source = source_of(x);
+    source.executor = executor;
     source.lacks_near = mode == FOREST_FAST;
     int err = mode == FOREST_HISTOGRAM ? bins_build(&source, block, bytes)
                                        : prep_build(&source, block, bytes);

@@ -26,7 +26,8 @@ struct prepared_more {
  * Fill a block for trees of a mode, whose size is right, and open it: without a look at what was
  * just written, and with no more in it than this mode needs. It is not to be given away.
  */
-int prepared_own(const struct forest_matrix *x, uint32_t mode, void *block, size_t bytes,
+int prepared_own(const struct forest_matrix *x, uint32_t mode,
+                 const struct forest_executor *executor, void *block, size_t bytes,
                  struct forest_prepared **out);
 
 /* By feature; valid as long as `prepared`. NULL: there are none, or no memory for them. */

@@ -104,40 +104,52 @@ static double power_above(double x)
     return ldexp(1.0, e > DBL_MAX_EXP - 1 ? DBL_MAX_EXP - 1 : e < DBL_MIN_EXP ? DBL_MIN_EXP : e);
 }
 
-/* The greater of two positive numbers, if the second one counts. */
-static inline double most_if(double a, double b, bool counts)
+/* Of numbers that are not negative the order is that of their bits; a NaN is above all. */
+static inline uint64_t bits_of(double x)
 {
-    uint64_t bits, most;
-    memcpy(&most, &a, sizeof most);
-    memcpy(&bits, &b, sizeof bits);
-    bits &= -(uint64_t)counts;
-    most = bits > most ? bits : most;
-    memcpy(&a, &most, sizeof a);
-    return a;
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
 }
 
-/* Without a branch on a weight: whether a row was drawn cannot be foreseen. */
+static inline double number_of(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint64_t greater(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/*
+ * Without a branch on a weight: whether a row was drawn cannot be foreseen. The sums of weights
+ * count only where these are whole numbers; then it does not matter that there are two.
+ */
 static int look_at_rows(struct fast_grower *g, const double *y, const double *w, uint32_t *count)
 {
-    double y_most = 0.0, w_most = 0.0, weight = 0.0;
-    bool whole = true, sound = true;
+    uint64_t all_most = 0, y_most = 0, w_most = 0, fractions = 0;
+    double weight[2] = { 0.0, 0.0 };
     uint32_t weightless = 0;
     for (uint32_t i = 0; i < g->g.prep->rows; i++) {
-        double size = fabs(y[i]);
-        sound &= (w[i] >= 0.0) & (w[i] <= DBL_MAX) & (size <= DBL_MAX);
-        weightless += w[i] == 0.0;
-        y_most = most_if(y_most, size, w[i] > 0.0);
-        w_most = w[i] > w_most ? w[i] : w_most;
-        whole &= (w[i] <= 0x1p30) & (w[i] == (double)(int32_t)w[i]);
-        weight += w[i];
+        double x = w[i] + 0.0; /* -0 becomes 0 */
+        uint64_t size = bits_of(fabs(y[i])), bits = bits_of(x);
+        all_most = greater(all_most, size);
+        y_most = greater(y_most, size & -(uint64_t)(bits != 0));
+        w_most = greater(w_most, bits);
+        fractions |= bits ^ bits_of(fast_round(x));
+        weightless += bits == 0;
+        weight[i % 2] += x;
     }
     *count = g->g.prep->rows - weightless;
-    if (!sound || !*count)
+    if (greater(all_most, w_most) > bits_of(DBL_MAX) || !*count)
         return -EINVAL;
-    g->y_unit = y_most > 0.0 ? power_above(y_most) : 1.0;
-    g->whole = whole && weight < FAST_WHOLE_MOST;
-    g->w_unit = g->whole ? 1.0 : power_above(w_most);
-    g->weight_all = g->whole ? weight : 0.0;
+    g->y_unit = y_most ? power_above(number_of(y_most)) : 1.0;
+    g->whole = !fractions && w_most <= bits_of(0x1p30) && weight[0] + weight[1] < FAST_WHOLE_MOST;
+    g->w_unit = g->whole ? 1.0 : power_above(number_of(w_most));
+    g->weight_all = g->whole ? weight[0] + weight[1] : 0.0;
     for (uint32_t i = 0; !g->whole && i < g->g.prep->rows; i++)
         g->weight_all += w[i] / g->w_unit;
     g->weight_least = g->g.limits->min_weight_leaf / g->w_unit;
@@ -176,7 +188,8 @@ static int grow_small_tree(struct fast_grower *g, const double *y, const double 
         return -ENOMEM;
     uint32_t *slots = g->scratch->slots.memory;
     double per_y = 1.0 / g->y_unit, per_w = 1.0 / g->w_unit;
-    for (uint32_t i = 0; i < rows; i++) { /* what is written of a row that has no slot is overwritten */
+    for (uint32_t i = 0; i < rows;
+         i++) { /* what is written of a row that has no slot is overwritten */
         uint32_t takes_part = w[i] > 0.0;
         b.y[slot] = y[i] * per_y;
         b.w[slot] = w[i] * per_w;

@@ -143,20 +143,24 @@ int forest_assemble(const struct forest_params *params, uint64_t features,
     return 0;
 }
 
-int model_assemble_own(const struct forest_params *params, uint64_t features,
-                       struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
+int model_start(const struct forest_params *params, uint64_t features,
+                const struct forest_tree *trees, uint32_t count, void *block, size_t bytes)
 {
-    int err = assemble_header(params, features, trees, count, true, block, bytes);
+    return assemble_header(params, features, trees, count, true, block, bytes);
+}
 
-    if (err)
-        return err;
-    for (uint32_t i = 0; i < count; i++) {
-        copy_body(block, i, &trees[i]);
-        free((void *)(uintptr_t)trees[i].data);
-        trees[i].data = NULL;
-    }
+void model_take(void *block, uint32_t index, struct forest_tree *tree)
+{
+    if (!tree->data)
+        return;
+    copy_body(block, index, tree);
+    free((void *)(uintptr_t)tree->data);
+    tree->data = NULL;
+}
+
+void model_finish(void *block, size_t bytes)
+{
     prologue_write(block, MODEL_MAGIC, bytes);
-    return 0;
 }
 
 int forest_open_trees(const struct forest_params *params, uint64_t features,

@@ -50,10 +50,14 @@ static inline const void *model_part(const struct forest *model, uint32_t tree, 
 uint64_t model_checksum(const struct model_header *header);
 
 /*
- * forest_assemble() of trees that this process has just trained: they are not checked. Each is freed
- * as soon as it is in the block, so that there are never two of all of them. assemble.c
+ * forest_assemble() of trees that this process has just trained, which are not checked, in steps:
+ * all but the bodies; each of these, in any order, and even at once; and what says that it is whole.
+ * A tree is freed as soon as it is taken, so that there are never two of all of them; one that was
+ * taken before is not taken again. assemble.c
  */
-int model_assemble_own(const struct forest_params *params, uint64_t features,
-                       struct forest_tree *trees, uint32_t count, void *block, size_t bytes);
+int model_start(const struct forest_params *params, uint64_t features,
+                const struct forest_tree *trees, uint32_t count, void *block, size_t bytes);
+void model_take(void *block, uint32_t index, struct forest_tree *tree);
+void model_finish(void *block, size_t bytes);
 
 #endif
