@@ -19,8 +19,6 @@
 
 int guard_begin(struct guard *g)
 {
-    memset(g->watched, 0, sizeof g->watched);
-    g->is_late = false;
     g->epoll = epoll_create1(EPOLL_CLOEXEC);
     return g->epoll < 0 ? -errno : 0;
 }

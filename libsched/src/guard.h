@@ -12,7 +12,7 @@ struct guard {
     bool is_late; /* could not watch one */
 };
 
-int guard_begin(struct guard *g);
+int guard_begin(struct guard *g); /* all zero */
 void guard_end(struct guard *g);
 void guard_scan(struct wsched *p, struct guard *g);  /* were there changes? */
 void guard_serve(struct wsched *p, struct guard *g); /* did some die? never waits */

@@ -25,6 +25,7 @@
 
 #define LOOK_EVERY_NS (10 * NS_PER_MS) /* of CPU time */
 
+static bool is_wanted;
 static struct watch {
     timer_t timer;
     uint64_t inherited; /* bytes */
@@ -50,9 +51,11 @@ static uint64_t private_bytes(pid_t pid)
     return resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-void memory_begin(void)
+void memory_begin(const struct wsched *p)
 {
-    memset(watches, 0, sizeof watches); /* we may descend from a supervisor of another pool */
+    if (is_wanted)
+        memset(watches, 0, sizeof watches); /* we descend from a supervisor of another pool */
+    is_wanted = p->options.worker_memory_max;
 }
 
 int memory_watch(struct wsched *p, uint32_t seat, pid_t pid)

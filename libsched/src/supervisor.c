@@ -48,6 +48,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -70,6 +71,18 @@
 #define LOOKS_ALIKE 16
 #define LOOKS (11 * LOOKS_ALIKE)
 
+/*
+ * The kernel walks this list when we die: each node stands for the word at the same distance, here
+ * at the same place in a copy of the header as the word has in the header. The words: ours first,
+ * then those on which the driver's threads sleep.
+ */
+struct last_words {
+    struct robust_list_head head;
+    _Alignas(CACHE_LINE) unsigned char nodes[sizeof(struct header)];
+};
+
+/* What the supervisor knows: in memory of its own, for it may descend from another pool's, whose
+ * workers are not its to kill. */
 struct crew {
     pid_t pids[SEATS_MAX];        /* of workers and actors; 0: none */
     uint32_t fails[SEATS_MAX];    /* deaths in a row before it was ready */
@@ -82,6 +95,7 @@ struct crew {
     pid_t lookout;
     int64_t lookout_due; /* when to fork it; 0: it runs, or there is none */
     uint32_t looks_left; /* at who is dying; the lookout was rung */
+    struct last_words last_words;
 };
 
 /* ---- a worker ---------------------------------------------------------------------------- */
@@ -159,7 +173,8 @@ static int worker_fork(struct wsched *p, struct crew *crew, uint32_t seat)
         return err;
     }
     crew->pids[seat] = pid;
-    crew->due[seat] = 0;
+    if (crew->due[seat]) /* after a fork the first store to a page copies it */
+        crew->due[seat] = 0;
     return 0;
 }
 
@@ -376,31 +391,21 @@ static int sooner(int a, int b) /* of two times in ms; -1: never */
 
 /* ---- the supervisor's life --------------------------------------------------------------- */
 
-/*
- * The kernel walks this list when we die: each node stands for the word at the same distance, here
- * at the same place in a copy of the header as the word has in the header. The words: ours first,
- * then those on which the driver's threads sleep.
- */
-static struct {
-    struct robust_list_head head;
-    _Alignas(CACHE_LINE) unsigned char nodes[sizeof(struct header)];
-} robust;
-
-static void robust_begin(struct wsched *p)
+static void robust_begin(struct wsched *p, struct last_words *words)
 {
-    struct robust_list *last = &robust.head.list;
+    struct robust_list *last = &words->head.list;
 
-    robust.head.futex_offset = (long)((unsigned char *)p->header - robust.nodes);
+    words->head.futex_offset = (long)((unsigned char *)p->header - words->nodes);
     for (uint32_t i = 0; i <= CLIENT_PARKS + p->guests; i++) { /* clients' and guests' in a row */
         size_t at = i == 0 ? offsetof(struct header, supervisor)
                            : offsetof(struct header, client_park) + (i - 1) * sizeof(struct park);
-        struct robust_list *node = (struct robust_list *)(void *)(robust.nodes + at);
+        struct robust_list *node = (struct robust_list *)(void *)(words->nodes + at);
         last->next = node;
         last = node;
     }
-    last->next = &robust.head.list;
-    syscall(SYS_set_robust_list, &robust.head, sizeof robust.head);
-    park_set_robust(&robust.head);
+    last->next = &words->head.list;
+    syscall(SYS_set_robust_list, &words->head, sizeof words->head);
+    park_set_robust(&words->head);
     au32_store_release(&p->header->supervisor, (uint32_t)syscall(SYS_gettid));
 }
 
@@ -421,7 +426,7 @@ static int supervisor_prepare(struct wsched *p, struct crew *crew, pid_t driver)
     sigaddset(&child, SIGCHLD);
     sigaddset(&child, SIGURG); /* of guests: look who is there */
     sigaddset(&child, MEMORY_SIGNAL);
-    memory_begin();
+    memory_begin(p);
     sigaddset(&child, LOOKOUT_SIGNAL);
     crew->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK); /* all signals are blocked */
     if (crew->signals < 0)
@@ -512,29 +517,30 @@ static void supervise(struct wsched *p, struct crew *crew)
 
 static void supervisor_child(struct wsched *p, pid_t driver, int report, const pid_t *dead)
 {
-    static struct crew crew;
-    int err = supervisor_prepare(p, &crew, driver);
+    struct crew *crew = mmap(NULL, sizeof *crew, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    int err = crew == MAP_FAILED ? -ENOMEM : supervisor_prepare(p, crew, driver);
 
     if (!err) {
-        robust_begin(p);
+        robust_begin(p, &crew->last_words);
         if (au32_load_acquire(&p->header->crew) > 1 ||
             guests_used(p)) { /* somebody may have died */
             uint64_t guests[MASK_WORDS] = { 0 };
             guard_find_dead(p, guests);
             sweep_everything(p, dead, guests);
         }
-        err = timer_begin(p, crew.pids);
+        err = timer_begin(p, crew->pids);
         POINT("supervisor: swept, no worker forked");
         for (uint32_t i = 0; i < p->workers && !err; i++)
-            err = worker_fork(p, &crew, i);
+            err = worker_fork(p, crew, i);
         if (err)
-            kill_workers(p, &crew);
+            kill_workers(p, crew);
     }
     while (write(report, &err, sizeof err) < 0 && errno == EINTR)
         ;
     close(report);
     if (!err)
-        supervise(p, &crew);
+        supervise(p, crew);
     _exit(0);
 }
 

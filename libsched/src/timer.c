@@ -49,7 +49,7 @@ static struct {
     struct due *heap; /* heap[0] is the soonest */
     uint32_t *place;  /* of a slot: index in the heap + 1, or 0 */
     uint32_t count;
-    struct aim aims[SEATS_MAX];
+    struct aim *aims; /* SEATS_MAX */
     uint32_t aim_count;
 } timer;
 
@@ -255,7 +255,8 @@ int timer_serve(struct wsched *p, const pid_t *pids)
 int timer_begin(struct wsched *p, const pid_t *pids)
 {
     uint64_t heap_bytes = p->task_count * sizeof *timer.heap,
-             bytes = heap_bytes + p->task_count * sizeof *timer.place;
+             aims_bytes = SEATS_MAX * sizeof *timer.aims,
+             bytes = heap_bytes + aims_bytes + p->task_count * sizeof *timer.place;
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -263,7 +264,8 @@ int timer_begin(struct wsched *p, const pid_t *pids)
     if (memory == MAP_FAILED || grant_begin(p))
         return -ENOMEM;
     timer.heap = memory;
-    timer.place = (uint32_t *)(void *)((unsigned char *)memory + heap_bytes);
+    timer.aims = (struct aim *)(void *)((unsigned char *)memory + heap_bytes);
+    timer.place = (uint32_t *)(void *)((unsigned char *)memory + heap_bytes + aims_bytes);
     uint32_t used = au32_load_acquire(&p->header->tasks_used);
     int64_t now = monotonic_ns();
     for (uint32_t i = 0; i < used && i < p->task_count; i++)

@@ -541,6 +541,54 @@ static void a_stranger_in_a_seat(void)
     kit_close(pool);
 }
 
+/* A pool of its own, used and closed, in a worker that has siblings; ctx: "wait". */
+static int opens_a_pool(struct wsched_task *task, void *ctx)
+{
+    const struct wsched_kernel *wait = ctx;
+    struct wsched_options o = WSCHED_OPTIONS_INIT;
+    struct wsched_spec s = kit_spec("add", NULL, 0);
+    struct wsched_future f;
+    struct wsched *inner;
+
+    wait->fn(task, NULL); /* until all workers are here */
+    o.workers = 1;
+    int err = wsched_open(&o, kit_kernels, kit_kernel_count, &inner);
+    if (err)
+        return err;
+    err = wsched_submit(inner, &s, &f);
+    if (!err)
+        err = kit_wait(inner, f);
+    wsched_close(inner);
+    return err;
+}
+
+static void pools_in_workers(void)
+{
+    enum { N = 3 };
+    struct wsched_kernel kernels[] = { { "opens", opens_a_pool, NULL } };
+    struct wsched_options o = WSCHED_OPTIONS_INIT;
+    struct wsched_future f[N];
+    struct wsched_stats stats;
+
+    for (size_t i = 0; i < kit_kernel_count; i++)
+        if (!strcmp(kit_kernels[i].name, "wait"))
+            kernels[0].ctx = (void *)(uintptr_t)&kit_kernels[i];
+    gate_make();
+    o.workers = N;
+    struct wsched *pool = kit_open_with(&o, kernels, 1);
+    for (int i = 0; i < N; i++)
+        f[i] = kit_submit(pool, "opens", NULL, 0);
+    for (int i = 0; i < N; i++)
+        gate_arrival();
+    gate_open();
+    for (int i = 0; i < N; i++)
+        CHECK_EQ(kit_wait(pool, f[i]), 0);
+    REQUIRE_OK(wsched_stats(pool, &stats));
+    CHECK_EQ(stats.worker_deaths, 0); /* who closes its own pool kills no worker of ours */
+    kit_close(pool);
+    gate_free();
+}
+
 TESTS("wsched: processes", { "a stranger in a damaged seat is not killed", a_stranger_in_a_seat },
       { "the driver is killed: all leave", driver_killed },
       { "the driver is killed that had opened in a thread", driver_killed_that_opened_in_a_thread },
@@ -549,6 +597,7 @@ TESTS("wsched: processes", { "a stranger in a damaged seat is not killed", a_str
       { "Ctrl-C reaches the driver only", interrupted },
       { "the supervisor is killed: the pool goes on", supervisor_killed },
       { "the supervisor is killed, a task may not run again", supervisor_killed_no_retries },
+      { "workers have pools of their own", pools_in_workers },
       { "idle workers are killed and replaced", idle_workers_killed },
       { "a worker is stopped with a task", stopped_while_running },
       { "idle workers are stopped", stopped_while_idle },
