@@ -4,6 +4,9 @@
  *
  * A pid alone is reused; pid and start time (field 22 of /proc/pid/stat, in clock ticks since
  * boot) are not.
+ *
+ * Who has just been forked reads this first of all, and each new page of the C library's code costs
+ * it a fault: so no printf() and no strtoull() here.
  */
 #ifndef COMMON_PROC_H
 #define COMMON_PROC_H
@@ -12,8 +15,6 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -37,21 +38,42 @@ static inline const char *proc_read(const char *path, char text[PROC_STAT_BYTES]
         return NULL;
     text[n] = 0;
     /* The command in parentheses may hold anything, also ") "; the last ')' ends it. */
-    const char *p = strrchr(text, ')');
-    return p && p[1] == ' ' && p[2] ? p + 2 : NULL;
+    while (n > 0 && text[n] != ')')
+        n--;
+    return n && text[n + 1] == ' ' && text[n + 2] ? text + n + 2 : NULL;
 }
 
-/* Field n > 3, by the numbers of proc(5). -ESRCH: there are not so many. */
+/* Field n > 3, by the numbers of proc(5): 0 if it is negative. -ESRCH: there are not so many. */
 static inline int proc_number(const char *third, int n, uint64_t *out)
 {
-    for (int i = 3; i < n; i++) {
-        third = strchr(third, ' ');
-        if (!third)
+    uint64_t v = 0;
+
+    for (int i = 3; i < n; third++)
+        if (!*third)
             return -ESRCH;
-        third++;
-    }
-    *out = strtoull(third, NULL, 10);
+        else
+            i += *third == ' ';
+    for (; *third >= '0' && *third <= '9'; third++)
+        v = v * 10 + (uint64_t)(*third - '0');
+    *out = v;
     return 0;
+}
+
+/* "/proc/PID/NAME" */
+static inline void proc_path(char path[40], pid_t pid, const char *name)
+{
+    char digits[10];
+    size_t n = 0;
+
+    memcpy(path, "/proc/", 6);
+    path += 6;
+    do
+        digits[n++] = (char)('0' + pid % 10);
+    while (pid /= 10);
+    while (n)
+        *path++ = digits[--n];
+    *path++ = '/';
+    strcpy(path, name);
 }
 
 /* Start time of a process and its state letter; 0, or -ESRCH if there is none. */
@@ -59,7 +81,7 @@ static inline int proc_stat(pid_t pid, uint64_t *start_time, char *state)
 {
     char path[40], text[PROC_STAT_BYTES];
 
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    proc_path(path, pid, "stat");
     const char *third = proc_read(path, text);
     if (!third)
         return -errno;

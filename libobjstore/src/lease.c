@@ -47,6 +47,7 @@
 #include "proc.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 
 #define LEASES_KEPT 8u /* for sweeping when all others are taken */
 

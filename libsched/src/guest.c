@@ -314,7 +314,7 @@ static int join(struct wsched *p, const struct wsched_kernel *kernels, size_t co
     if (err)
         return err;
     p->free_max = p->guest_free_max;
-    p->free_slots = calloc(p->free_max + 64, sizeof *p->free_slots);
+    p->free_slots = malloc((p->free_max + 64) * sizeof *p->free_slots);
     p->taken_later = calloc(p->task_count, sizeof *p->taken_later);
     if (!p->free_slots || !p->taken_later)
         return -ENOMEM;

@@ -34,6 +34,7 @@
 
 #include <dirent.h>
 #include <linux/close_range.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -103,7 +104,7 @@ bool lookout_sees_end(pid_t pid, int *status)
     char path[40];
     struct ending e;
 
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    proc_path(path, pid, "stat");
     if (!read_ending(path, &e) || e.vsize || !e.code)
         return false;
     *status = (int)e.code;

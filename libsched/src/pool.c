@@ -147,7 +147,7 @@ int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *k
     err = segment_make(p, &o, kernels, kernel_count);
     if (!err) {
         uint32_t most = p->free_max > p->worker_free_max ? p->free_max : p->worker_free_max;
-        p->free_slots = calloc(most + 64, sizeof *p->free_slots);
+        p->free_slots = malloc((most + 64) * sizeof *p->free_slots); /* touched as it is used */
         p->taken_later = calloc(p->task_count, sizeof *p->taken_later);
         err = p->free_slots && p->taken_later ? 0 : -ENOMEM;
     }

@@ -356,6 +356,7 @@ static inline void stat_add(struct au64 *s, uint64_t n)
 int segment_make(struct wsched *p, const struct wsched_options *o,
                  const struct wsched_kernel *kernels, size_t kernel_count);
 int segment_look(struct wsched *p, bool writable); /* of p->fd; -EPROTO, -EBADMSG */
+void segment_touch(const struct wsched *p);
 void segment_free(struct wsched *p);
 
 /* ---- pool.c, observe.c ------------------------------------------------------------------- */

@@ -70,6 +70,7 @@
 #define LOOK_AGAIN_US 50
 #define LOOKS_ALIKE 16
 #define LOOKS (11 * LOOKS_ALIKE)
+#define LOOKS_RARE (6 * LOOKS_ALIKE) /* of the last ones, at least 1.6 ms apart */
 
 /*
  * The kernel walks this list when we die: each node stands for the word at the same distance, here
@@ -126,6 +127,7 @@ static void worker_child(struct wsched *p, uint32_t seat, pid_t supervisor, stru
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != supervisor)
         _exit(0);
+    segment_touch(p);
     close(crew->signals);
     close(crew->driver);
     close(crew->control);
@@ -279,9 +281,11 @@ static void reap(struct wsched *p, struct crew *crew, bool stopping)
         for (uint32_t i = 0; i < p->seat_count; i++) {
             if (crew->pids[i] != pid)
                 continue;
-            if (WIFEXITED(status) || WIFSIGNALED(status))
+            if (WIFEXITED(status) || WIFSIGNALED(status)) {
+                if (crew->looks_left > LOOKS_RARE) /* the ring was this one's, most probably */
+                    crew->looks_left = LOOKS_RARE;
                 worker_died(p, crew, i, status, stopping);
-            else if (WIFSTOPPED(status))
+            } else if (WIFSTOPPED(status))
                 sweep_stopped(p, i);
             else if (WIFCONTINUED(status))
                 park_wake_seat(p, i); /* it lost its bits: let it look around */
@@ -522,6 +526,7 @@ static void supervisor_child(struct wsched *p, pid_t driver, int report, const p
     int err = crew == MAP_FAILED ? -ENOMEM : supervisor_prepare(p, crew, driver);
 
     if (!err) {
+        segment_touch(p);
         robust_begin(p, &crew->last_words);
         if (au32_load_acquire(&p->header->crew) > 1 ||
             guests_used(p)) { /* somebody may have died */

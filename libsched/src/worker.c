@@ -601,6 +601,17 @@ void worker_begin(struct wsched *p)
     worker_set_depth(p, 0);
 }
 
+/* Who has no work yet makes now what its first task would wait for: some ten pages. */
+static void warm_up(struct wsched *p)
+{
+    struct fork_mark mark;
+
+    if (!fork_enter(p, &mark))
+        (void)fork_leave(p, &mark);
+    (void)event_place(p, p->seat, au64_load_relaxed(&p->seats[p->seat].events)); /* relaxed: ours */
+    (void)ticks_now(p);
+}
+
 /* Returns the exit code. */
 int worker_main(struct wsched *p)
 {
@@ -608,6 +619,8 @@ int worker_main(struct wsched *p)
     if (p->options.worker_start && p->options.worker_start(p->options.worker_ctx))
         return 1;
     au32_store_release(&p->seats[p->seat].ready, 1); /* W2: pairs with supervisor.c */
+    if (!work_is_visible(p))
+        warm_up(p);
     while (!au32_load_acquire(&p->header->stopping))
         if (!worker_help(p))
             worker_rest(p, true, NULL, NULL, INT64_MAX);
