@@ -314,10 +314,9 @@ static int join(struct wsched *p, const struct wsched_kernel *kernels, size_t co
     if (err)
         return err;
     p->free_max = p->guest_free_max;
-    p->free_slots = malloc((p->free_max + 64) * sizeof *p->free_slots);
-    p->taken_later = calloc(p->task_count, sizeof *p->taken_later);
-    if (!p->free_slots || !p->taken_later)
-        return -ENOMEM;
+    err = pool_slots(p, p->free_max);
+    if (err)
+        return err;
     p->control = identity_open(au64_load_acquire(&p->seats[driver_seat(p)].identity));
     if (p->control < 0)
         return p->control == -ESRCH ? -ESHUTDOWN : p->control;

@@ -74,13 +74,26 @@ void pool_free(struct wsched *p)
     if (p->own)
         munmap(p->own, sizeof *p->own);
     free(p->free_slots);
-    free(p->taken_later);
+    if (p->taken_later)
+        munmap(p->taken_later, p->task_count * sizeof *p->taken_later);
     free(p->heads_seen);
     free(p->fork);
     fibers_free(p);
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->crew_lock);
     free(p);
+}
+
+/* Pages are made as they are used: calloc() may clear them all, which is felt as the pool opens. */
+int pool_slots(struct wsched *p, uint32_t most)
+{
+    p->free_slots = malloc((most + 64) * sizeof *p->free_slots);
+    void *later = mmap(NULL, p->task_count * sizeof *p->taken_later, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (later == MAP_FAILED)
+        return -ENOMEM;
+    p->taken_later = later;
+    return p->free_slots ? 0 : -ENOMEM;
 }
 
 /* A handle that is attached to nothing. */
@@ -147,9 +160,7 @@ int wsched_open(const struct wsched_options *opts, const struct wsched_kernel *k
     err = segment_make(p, &o, kernels, kernel_count);
     if (!err) {
         uint32_t most = p->free_max > p->worker_free_max ? p->free_max : p->worker_free_max;
-        p->free_slots = malloc((most + 64) * sizeof *p->free_slots); /* touched as it is used */
-        p->taken_later = calloc(p->task_count, sizeof *p->taken_later);
-        err = p->free_slots && p->taken_later ? 0 : -ENOMEM;
+        err = pool_slots(p, most);
     }
     if (!err) {
         *p->own = 1;

@@ -364,6 +364,7 @@ void segment_free(struct wsched *p);
 #define MEMORY_NAME "wsched" /* of the memfd */
 int pool_new(struct wsched **out);
 void pool_free(struct wsched *p);
+int pool_slots(struct wsched *p, uint32_t most); /* room for free slots; -ENOMEM */
 int kernels_check(const struct wsched_kernel *kernels, size_t count);
 /* A caller's options, which begin with their size, over the defaults in *known: what an older caller
  * does not know stays. -EINVAL: no size; -E2BIG: a newer one sets what we do not know. */
