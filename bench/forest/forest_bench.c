@@ -220,7 +220,7 @@ struct model {
 static double fit(const struct data *d, uint32_t trees, int threads, uint32_t mode,
                   struct model *out)
 {
-    static const struct forest_executor two = { two_threads, NULL };
+    static const struct forest_executor two = { two_threads, NULL, 2 };
     struct forest_params params = FOREST_PARAMS_INIT;
     struct forest_matrix x = train_of(d);
     struct model m;

@@ -288,16 +288,18 @@ FOREST_CHECKED int forest_assemble(const struct forest_params *params, uint64_t 
 /*
  * Runs `body(arg, i)` once for each i < n, in this process, in any order, perhaps at once on
  * several threads, and returns when all ran. If a body returns non-zero, so does for_each,
- * and the rest need not run.
+ * and the rest need not run. `workers`: how many bodies go at once, as far as that is known; 0 is 1.
  */
 struct forest_executor {
     int (*for_each)(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), void *arg);
     void *ctx;
+    uint32_t workers;
 };
 
 /*
  * Prepare, train and assemble in one call. `executor` may be NULL: one after the other. It is asked
- * for the trees, and where that pays for the columns before and for the model after them.
+ * for the trees; one of several workers, if that pays, for the columns before and the model after
+ * them, too.
  * *model is malloc()ed: free() it. Errors are those of the three, and the executor's own.
  */
 FOREST_CHECKED int forest_train(const struct forest_matrix *x, const double *y,

@@ -113,7 +113,7 @@ static int assemble_one(void *arg, uint32_t index)
 static int assemble_bodies(struct assembly *a, uint32_t n, size_t bytes,
                            const struct forest_executor *executor)
 {
-    if (!executor || bytes < SHARED_BYTES) {
+    if (!executor || executor->workers < 2 || bytes < SHARED_BYTES) {
         for (uint32_t i = 0; i < n; i++)
             assemble_one(a, i);
         return 0;

@@ -192,7 +192,7 @@ static void pieces_do_not_matter(void)
     for (int task = FOREST_REGRESSION; task <= FOREST_CLASSIFICATION; task++) {
         struct trained m = train_task(&t, task);
         struct backwards b = { 0, UINT32_MAX };
-        struct forest_executor executor = { run_backwards, &b };
+        struct forest_executor executor = { run_backwards, &b, 1 };
         struct forest_matrix x = table_matrix(&test);
         REQUIRE_OK(forest_predict(m.forest, &x, expected));
         REQUIRE_OK(forest_predict_with(m.forest, &x, &executor, p));
@@ -278,7 +278,7 @@ static void quantiles_are_those_of_the_weighted_sample(void)
     struct table t = table_mixed(40, SAMPLE, COLS), test = table_mixed(41, ROWS, COLS);
     struct trained m = train_task(&t, FOREST_REGRESSION);
     struct backwards b = { 0, UINT32_MAX };
-    struct forest_executor executor = { run_backwards, &b };
+    struct forest_executor executor = { run_backwards, &b, 1 };
     struct forest_matrix sample = table_matrix(&t), x = table_matrix(&test);
     static uint32_t of_sample[SAMPLE * TREES], leaves[ROWS * TREES];
     static double out[ROWS * COUNT], again[ROWS * COUNT];

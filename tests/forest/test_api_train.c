@@ -208,7 +208,7 @@ static void any_executor(const struct table *t, const struct forest_params *para
     struct trained serial = train_on(t, true, params);
 
     for (size_t k = 0; k < sizeof crews / sizeof *crews; k++) {
-        struct forest_executor executor = { for_each, &crews[k] };
+        struct forest_executor executor = { for_each, &crews[k], crews[k].threads };
         void *block;
         size_t bytes;
         REQUIRE_OK(forest_train(&x, t->y, t->w, params, &executor, &block, &bytes));
@@ -277,7 +277,7 @@ static void a_failing_executor_fails_the_forest(void)
     struct forest_params params = FOREST_PARAMS_INIT;
     int cause = -ECANCELED;
     struct crew skipping = { .threads = 2, .skips = 1 };
-    struct forest_executor failing = { fails, &cause }, lazy = { for_each, &skipping };
+    struct forest_executor failing = { fails, &cause, 1 }, lazy = { for_each, &skipping, 2 };
     void *block = &t;
     size_t bytes = 4711;
 
@@ -303,12 +303,19 @@ static void large_forests_are_shared_out(void)
     any_executor(&t, &params);
     for (unsigned call = 1; call <= 3; call++) {
         struct crew crew = { .threads = 2, .skips = call };
-        struct forest_executor lazy = { for_each, &crew };
+        struct forest_executor lazy = { for_each, &crew, 2 };
         CHECK_EQ(forest_train(&x, t.y, NULL, &params, &lazy, &block, &bytes), -EINVAL);
         CHECK_EQ(crew.calls, call);
     }
+    struct crew one = { .threads = 1, .skips = 2 }; /* it is asked for the trees alone */
+    struct forest_executor alone = { for_each, &one, 1 };
+    void *model;
+    REQUIRE_OK(forest_train(&x, t.y, NULL, &params, &alone, &model, &bytes));
+    CHECK_EQ(one.calls, 1);
+    free(model);
+    bytes = 4711;
     struct crew crew = { .threads = 2 };
-    struct forest_executor executor = { for_each, &crew };
+    struct forest_executor executor = { for_each, &crew, 2 };
     params.mode = FOREST_EXACT;
     params.max_depth = 3;
     any_executor(&t, &params);

@@ -23,7 +23,7 @@ struct train {
     bool quiet, json, oob, keep_stats;
     struct forest_options forest;
     double *labels; /* of the classes */
-    uint32_t classes, trees_done;
+    uint32_t classes;
     char *notes;
     size_t notes_bytes;
     double oob_score;
@@ -93,26 +93,22 @@ static int judge(struct train *t, const struct forest_matrix *x, const double *y
     return err;
 }
 
-/*
- * One after the other, with progress and an ear for Ctrl-C. Besides the trees there may be columns
- * to do before, and after them what becomes of each: the bar is of the trees, and never goes back.
- */
+/* One after the other, with progress and an ear for Ctrl-C. */
 static int for_each(void *ctx, uint32_t n, int (*body)(void *arg, uint32_t i), void *arg)
 {
-    struct train *t = ctx;
+    (void)ctx;
     for (uint32_t i = 0; i < n; i++) {
         int err = interrupt_pending() ? -EINTR : body(arg, i);
         if (err)
             return err;
-        if (n == t->forest.params.n_estimators && i >= t->trees_done)
-            progress_update(t->trees_done = i + 1);
+        progress_update(i + 1);
     }
     return 0;
 }
 
 static int train_here(struct train *t, const struct dataset *data, void **block, size_t *bytes)
 {
-    struct forest_executor executor = { for_each, t };
+    struct forest_executor executor = { for_each, NULL, 1 };
     float *x = malloc(data->rows * data->features * sizeof *x);
     int err = -ENOMEM;
     if (x) {

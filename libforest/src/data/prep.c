@@ -252,7 +252,7 @@ int prep_build(const struct prep_source *x, void *block, size_t bytes)
     if (wrong_place(block, bytes, b.parts.end) || !x->data)
         return -EINVAL;
     memset(b.base, 0, b.parts.columns); /* a block half built cannot be opened; and `close` */
-    bool is_shared = x->executor && x->rows * x->cols >= SHARED_CELLS;
+    bool is_shared = x->executor && x->executor->workers > 1 && x->rows * x->cols >= SHARED_CELLS;
     err = is_shared ? share_out(&b, x->executor) : build_features(&b, 0, x->cols);
     if (err)
         return err;

@@ -188,8 +188,8 @@ static int grow_small_tree(struct fast_grower *g, const double *y, const double 
         return -ENOMEM;
     uint32_t *slots = g->scratch->slots.memory;
     double per_y = 1.0 / g->y_unit, per_w = 1.0 / g->w_unit;
-    for (uint32_t i = 0; i < rows;
-         i++) { /* what is written of a row that has no slot is overwritten */
+    /* What is written of a row that has no slot is overwritten. */
+    for (uint32_t i = 0; i < rows; i++) {
         uint32_t takes_part = w[i] > 0.0;
         b.y[slot] = y[i] * per_y;
         b.w[slot] = w[i] * per_w;
