@@ -29,6 +29,17 @@ peer Redis "$at/peers/redis" redis-server
 peer memcached "$at/peers/memcached" memcached
 peer 'shm file each' "$at/peers/shmfile"
 peer 'Python shared_memory' bench/store/peers/python_shm.py python3
+# Peers name what they make by their pids. What those that were killed have left goes, before and after.
+sweep() {
+    local pid
+    for pid in $(find /dev/shm -maxdepth 1 -name 'bench-*' -printf '%f\n' |
+        sed -nE 's/^bench-((boost|lmdb)-)?([0-9]+)(-[0-9a-z]+)?$/\3/p; s/^bench-py-.*-([0-9]+)$/\1/p' | sort -u); do
+        [ -d "/proc/$pid" ] || find /dev/shm -maxdepth 1 \( -name "bench-$pid-*" -o -name "bench-boost-$pid" \
+            -o -name "bench-lmdb-$pid" -o -name "bench-lmdb-$pid-lock" -o -name "bench-py-*-$pid" \) -delete
+    done
+}
+sweep
+trap sweep EXIT
 begin=$SECONDS
 "$at/store_bench" "${args[@]}" --out "$build/bench/store.jsonl" "$@" "${peers[@]}" || exit
 case " $* " in
