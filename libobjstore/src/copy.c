@@ -60,8 +60,7 @@ static bool was_just_copied_to(struct copies *recent, const void *to, size_t siz
 /* ---- ways ------------------------------------------------------------------------------------ */
 
 #if defined(__x86_64__)
-#define EARLY \
-    512u /* copies: in these it tries often, then too seldom for a 99th percentile to show */
+#define EARLY 512u /* copies: then it tries too seldom for a 99th percentile to show */
 #define TRIAL_BYTES ((size_t)256 << 10) /* of a longer copy: it has room for several */
 
 /* relaxed, all from here on: advice to threads of this process */

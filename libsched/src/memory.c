@@ -25,7 +25,7 @@
 
 #define LOOK_EVERY_NS (10 * NS_PER_MS) /* of CPU time */
 
-static bool is_wanted;
+static bool is_used; /* watches: by us, or by a supervisor that we descend from */
 static struct watch {
     timer_t timer;
     uint64_t inherited; /* bytes */
@@ -53,9 +53,9 @@ static uint64_t private_bytes(pid_t pid)
 
 void memory_begin(const struct wsched *p)
 {
-    if (is_wanted)
-        memset(watches, 0, sizeof watches); /* we descend from a supervisor of another pool */
-    is_wanted = p->options.worker_memory_max;
+    if (is_used)
+        memset(watches, 0, sizeof watches);
+    is_used = p->options.worker_memory_max;
 }
 
 int memory_watch(struct wsched *p, uint32_t seat, pid_t pid)
