@@ -288,6 +288,35 @@ static void a_failing_executor_fails_the_forest(void)
     table_free(&t);
 }
 
+/* A weight of -0 is one of 0, in each mode. */
+static void negative_zeros_weigh_nothing(void)
+{
+    static const uint32_t modes[] = { FOREST_EXACT, FOREST_FAST, FOREST_HISTOGRAM };
+    struct table t = table_mixed(11, 300, 4);
+    struct forest_matrix x = table_matrix(&t);
+    struct forest_params params = FOREST_PARAMS_INIT;
+    double *weight = malloc(t.rows * sizeof *weight);
+
+    REQUIRE(weight != NULL);
+    params.n_estimators = 3;
+    for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
+        void *model[2];
+        size_t bytes[2];
+        params.mode = modes[m];
+        for (int k = 0; k < 2; k++) {
+            for (size_t i = 0; i < t.rows; i++)
+                weight[i] = i % 3 ? 1.0 : k ? -0.0 : 0.0;
+            REQUIRE_OK(forest_train(&x, t.y, weight, &params, NULL, &model[k], &bytes[k]));
+        }
+        CHECK_EQ(bytes[0], bytes[1]);
+        CHECK(bytes[0] == bytes[1] && memcmp(model[0], model[1], bytes[0]) == 0);
+        free(model[0]);
+        free(model[1]);
+    }
+    free(weight);
+    table_free(&t);
+}
+
 /* So much that the columns are sorted, and the trees put together, by the executor, too. */
 static void large_forests_are_shared_out(void)
 {
@@ -487,6 +516,7 @@ TESTS("train",
       { "a forest is the same on any number of threads", executors_do_not_matter },
       { "best first takes any number of rows", best_first_takes_any_number_of_rows },
       { "a failing executor fails the forest", a_failing_executor_fails_the_forest },
+      { "a weight of -0 weighs nothing", negative_zeros_weigh_nothing },
       { "large trees are not copied, and are the same", large_trees_are_not_copied },
       { "large forests are shared out from the first step to the last",
         large_forests_are_shared_out },
