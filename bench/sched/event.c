@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define EVENTS 65536u /* kept, as by default */
 #define COUNT 20000000u

@@ -25,6 +25,7 @@
 
 #include "line.h"
 #include "ops.h"
+#include "ticks.h"
 
 #define HOT 256
 
@@ -52,25 +53,30 @@ static uint64_t next_random(uint64_t *x)
     return *x >> 33;
 }
 
-static int order(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+/* When a timed loop is over. It asks for the time ever more rarely: that would count among short calls. */
+struct watch {
+    int64_t begin, budget;
+    size_t next; /* call after which to look */
+};
 
-    return x < y ? -1 : x > y;
+static struct watch watch_start(int64_t budget)
+{
+    return (struct watch){ monotonic_ns(), budget, 1 };
 }
 
-static double quantile(int64_t *t, size_t n, double q)
+static bool watch_is_over(struct watch *w, size_t done)
 {
-    double v = (double)(t[(size_t)((double)(n - 1) * q)] - tick_cost) * ns_per_tick;
-
-    return v > 0.1 ? v : 0.1;
+    if (done < w->next)
+        return false;
+    w->next = done + 1 + done / 8;
+    return monotonic_ns() - w->begin > w->budget;
 }
 
 static void quantiles(int64_t *t, size_t n, struct answer *a)
 {
-    qsort(t, n, sizeof *t, order);
-    a->p50 = quantile(t, n, 0.5);
-    a->p99 = quantile(t, n, 0.99);
+    qsort(t, n, sizeof *t, ticks_order);
+    a->p50 = ticks_to_ns(ticks_quantile(t, n, 0.5));
+    a->p99 = ticks_to_ns(ticks_quantile(t, n, 0.99));
 }
 
 /* Bytes to put: as many different ones as make the source come from memory when it is large. */
@@ -126,10 +132,11 @@ static int put_loop(void *h, uint64_t base, size_t size, size_t n, int64_t *t, s
                     double *seconds)
 {
     size_t live = size >= (1u << 20) ? 1 : n; /* large: put and delete in turn */
-    int64_t begin = monotonic_ns(), deleting = 0, now = begin;
+    struct watch watch = watch_start(budget_ns);
+    int64_t deleting = 0, now;
     int err = 0;
 
-    for (*done = 0; *done < n && !err; ++*done) {
+    for (*done = 0; *done < n && !err && !watch_is_over(&watch, *done); ++*done) {
         struct id id = id_of(base + *done);
         const void *from = bytes_of(size, *done);
         int64_t before = t ? ticks() : 0;
@@ -142,12 +149,8 @@ static int put_loop(void *h, uint64_t base, size_t size, size_t n, int64_t *t, s
             err |= ops.del(h, &id);
             deleting += monotonic_ns() - now;
         }
-        if (*done % 16 == 15 && monotonic_ns() - begin > budget_ns) {
-            ++*done;
-            break;
-        }
     }
-    *seconds = (double)(monotonic_ns() - begin - deleting) / 1e9;
+    *seconds = (double)(monotonic_ns() - watch.begin - deleting) / 1e9;
     return err | (live == 1 ? 0 : delete_all(h, base, *done));
 }
 
@@ -193,30 +196,40 @@ static int get_one(void *h, uint64_t n, bool all)
     return get_id(h, &id, all);
 }
 
-/* How the i-th object to get is chosen. */
-enum choice { CHOOSE_HOT, CHOOSE_RANDOM, CHOOSE_READ };
+/* Which objects are got, in which order. */
+enum choice { CHOOSE_HOT, CHOOSE_RANDOM, CHOOSE_ALL };
 
-static int get_loop(size_t n, enum choice choice, int64_t *t, size_t *done, double *seconds)
+/* Of n objects, ready before the time is taken: who asks for an object has its id. NULL: no memory. */
+static struct id *visits_of(size_t n, enum choice choice, uint64_t seed)
 {
-    int64_t begin = monotonic_ns();
-    uint64_t x = 1;
-    int err = 0;
+    struct id *ids = malloc(n * sizeof *ids);
+    uint64_t x = seed;
 
-    for (*done = 0; *done < n && !err; ++*done) {
-        uint64_t which = choice == CHOOSE_HOT      ? *done % (HOT < n ? HOT : n)
-                         : choice == CHOOSE_RANDOM ? next_random(&x) % n
-                                                   : *done;
+    for (size_t i = 0; i < n && ids; i++)
+        ids[i] = id_of(choice == CHOOSE_HOT      ? i % (HOT < n ? HOT : n)
+                       : choice == CHOOSE_RANDOM ? next_random(&x) % n
+                                                 : i);
+    return ids;
+}
+
+/* Get them in turn, again and again: `calls` times, or until the budget is spent. */
+static int get_loop(void *h, const struct id *ids, size_t n, size_t calls, bool all, int64_t *t,
+                    size_t *done, double *seconds)
+{
+    struct watch watch = watch_start(t ? budget_ns : budget_ns / 4);
+    int err = 0;
+    size_t at = 0, i = 0;
+
+    for (; i < calls && !err && !watch_is_over(&watch, i); i++) {
         int64_t before = t ? ticks() : 0;
 
-        err = get_one(handle, which, choice == CHOOSE_READ);
+        err = get_id(h, &ids[at], all);
         if (t)
-            t[*done] = ticks() - before;
-        if (*done % 16 == 15 && monotonic_ns() - begin > budget_ns) {
-            ++*done;
-            break;
-        }
+            t[i] = ticks() - before;
+        at = at + 1 < n ? at + 1 : 0;
     }
-    *seconds = (double)(monotonic_ns() - begin) / 1e9;
+    *seconds = (double)(monotonic_ns() - watch.begin) / 1e9;
+    *done = i;
     return err;
 }
 
@@ -236,21 +249,23 @@ static int fill(size_t size, size_t n, size_t *have)
 static int bench_get(size_t size, size_t n, enum choice choice, struct answer *a)
 {
     int64_t *t = malloc(n * sizeof *t);
+    struct id *ids = visits_of(n, choice, 1);
+    bool all = choice == CHOOSE_ALL;
     size_t done = 0, have = 0;
     double seconds;
-    int err = t ? 0 : -1;
+    int err = t && ids ? fill(size, n, &have) : -1;
 
-    err = err ? err : fill(size, n, &have);
     if (!err)
-        err = get_loop(n, choice, NULL, &done, &seconds); /* warms up */
+        err = get_loop(handle, ids, n, n, all, NULL, &done, &seconds); /* warms up */
     if (!err)
-        err = get_loop(n, choice, t, &done, &seconds);
+        err = get_loop(handle, ids, n, n, all, t, &done, &seconds);
     if (!err)
         quantiles(t, done, a);
     if (!err)
-        err = get_loop(n, choice, NULL, &done, &seconds);
+        err = get_loop(handle, ids, n, SIZE_MAX, all, NULL, &done, &seconds);
     if (!err)
         a->rate = (double)done / seconds;
+    free(ids);
     free(t);
     return delete_all(handle, 0, have) | err;
 }
@@ -258,40 +273,39 @@ static int bench_get(size_t size, size_t n, enum choice choice, struct answer *a
 /* 16 at once where there is a call for that. */
 #define MANY 16
 
-static int many_loop(size_t n, size_t *done, double *seconds)
+static int many_loop(const struct id *ids, size_t n, size_t calls, size_t *done, double *seconds)
 {
-    int64_t begin = monotonic_ns();
-    uint64_t x = 1;
+    struct watch watch = watch_start(budget_ns / 4);
+    size_t at = 0, i = 0;
     int err = 0;
 
-    for (*done = 0; *done < n && !err && monotonic_ns() - begin < budget_ns; *done += MANY) {
-        struct id ids[MANY];
-
-        for (int i = 0; i < MANY; i++)
-            ids[i] = id_of(next_random(&x) % n);
-        if (ops.look_at_many) {
-            err = ops.look_at_many(handle, ids, MANY, &sink);
-            continue;
-        }
-        for (int i = 0; i < MANY && !err; i++)
-            err = get_id(handle, &ids[i], false);
+    for (; i < calls && !err && !watch_is_over(&watch, i); i += MANY) {
+        if (ops.look_at_many)
+            err = ops.look_at_many(handle, &ids[at], MANY, &sink);
+        else
+            for (size_t j = 0; j < MANY && !err; j++)
+                err = get_id(handle, &ids[at + j], false);
+        at = at + 2 * MANY <= n ? at + MANY : 0;
     }
-    *seconds = (double)(monotonic_ns() - begin) / 1e9;
+    *seconds = (double)(monotonic_ns() - watch.begin) / 1e9;
+    *done = i;
     return err;
 }
 
 static int bench_many(size_t size, size_t n, struct answer *a)
 {
+    struct id *ids = visits_of(n, CHOOSE_RANDOM, 1);
     size_t done = 0, have = 0;
     double seconds = 1.0;
-    int err = fill(size, n, &have);
+    int err = ids ? fill(size, n, &have) : -1;
 
     if (!err)
-        err = many_loop(n, &done, &seconds); /* warms up */
+        err = many_loop(ids, n, n, &done, &seconds); /* warms up */
     if (!err)
-        err = many_loop(n, &done, &seconds);
+        err = many_loop(ids, n, SIZE_MAX, &done, &seconds);
     if (!err)
         a->rate = (double)done / seconds;
+    free(ids);
     return delete_all(handle, 0, have) | err;
 }
 
@@ -312,16 +326,14 @@ static double put2_part(struct pair *pair, int me, void *ctx)
     int err = h ? put_loop(h, base, job->size, job->n, NULL, &done, &seconds) : -1;
 
     pair_start(pair);
-    int64_t begin = monotonic_ns();
-    for (done = 0; done < job->n && !err;) {
+    struct watch watch = watch_start(budget_ns);
+    for (done = 0; done < job->n && !err && !watch_is_over(&watch, done);) {
         struct id id = id_of(base + done);
 
         err = ops.put(h, &id, source, job->size);
         done += !err;
-        if (done % 16 == 0 && monotonic_ns() - begin > budget_ns)
-            break;
     }
-    double rate = (double)done * 1e9 / (double)(monotonic_ns() - begin);
+    double rate = (double)done * 1e9 / (double)(monotonic_ns() - watch.begin);
     if (h)
         err |= delete_all(h, base, done);
     if (h)
@@ -332,23 +344,21 @@ static double put2_part(struct pair *pair, int me, void *ctx)
 static double get2_part(struct pair *pair, int me, void *ctx)
 {
     const struct job *job = ctx;
-    uint64_t x = (uint64_t)me + 1;
+    struct id *ids = visits_of(job->n, CHOOSE_RANDOM, (uint64_t)me + 1);
     void *h = ops.attach();
     size_t done = 0;
-    int err = h ? 0 : -1;
-    int64_t begin = monotonic_ns(), ns = 0;
+    double seconds = 1.0;
+    int err = h && ids ? 0 : -1;
 
-    while (done < job->n && !err && monotonic_ns() - begin < budget_ns) /* warms up */
-        err = get_one(h, done++, false);
+    if (!err)
+        err = get_loop(h, ids, job->n, job->n, false, NULL, &done, &seconds); /* warms up */
     pair_start(pair);
-    begin = monotonic_ns();
-    for (done = 0; ns < budget_ns && !err; ns = monotonic_ns() - begin)
-        for (int i = 0; i < 16 && !err; i++, done++)
-            err = get_one(h, next_random(&x) % job->n, false);
-    double rate = (double)done * 1e9 / (double)(ns + !ns);
+    if (!err)
+        err = get_loop(h, ids, job->n, SIZE_MAX, false, NULL, &done, &seconds);
     if (h)
         ops.detach(h);
-    return err ? -1.0 : rate;
+    free(ids);
+    return err ? -1.0 : (double)done / seconds;
 }
 
 static size_t mixed_size(uint64_t n)
@@ -381,19 +391,16 @@ static double mix2_part(struct pair *pair, int me, void *ctx)
     bool have[HOT] = { false };
     size_t done = 0;
     int err = h ? 0 : -1;
-    int64_t begin = monotonic_ns();
+    struct watch watch = { 0, 0, 0 };
 
     for (int pass = 0; pass < 2; pass++) {
         if (pass == 1)
             pair_start(pair);
-        begin = monotonic_ns();
-        for (done = 0; done < job->n && !err; done++) {
+        watch = watch_start(budget_ns);
+        for (done = 0; done < job->n && !err && !watch_is_over(&watch, done); done++)
             err = mixed_call(h, base, &x, have);
-            if (done % 16 == 15 && monotonic_ns() - begin > budget_ns)
-                break;
-        }
     }
-    double rate = (double)done * 1e9 / (double)(monotonic_ns() - begin);
+    double rate = (double)done * 1e9 / (double)(monotonic_ns() - watch.begin);
     for (uint64_t i = 0; i < HOT && h; i++) {
         struct id id = id_of(base + i);
 
@@ -585,18 +592,14 @@ static int bench_memcpy(size_t size, size_t n, struct answer *a)
     }
     if (!t || !bytes)
         return -1;
-    int64_t begin = monotonic_ns();
-    for (; done < n; done++) {
+    struct watch watch = watch_start(budget_ns);
+    for (; done < n && !watch_is_over(&watch, done); done++) {
         int64_t before = ticks();
 
         memcpy(target + done % places * size, bytes_of(size, done), size);
         t[done] = ticks() - before;
-        if (done % 16 == 15 && monotonic_ns() - begin > budget_ns) {
-            done++;
-            break;
-        }
     }
-    a->rate = (double)done * 1e9 / (double)(monotonic_ns() - begin);
+    a->rate = (double)done * 1e9 / (double)(monotonic_ns() - watch.begin);
     quantiles(t, done, a);
     free(t);
     return 0;
@@ -671,7 +674,7 @@ static int run(const char *name, const char *how, size_t size, size_t n, struct 
     if (!strcmp(name, "random"))
         return bench_get(size, n, CHOOSE_RANDOM, a);
     if (!strcmp(name, "read"))
-        return bench_get(size, n, CHOOSE_READ, a);
+        return bench_get(size, n, CHOOSE_ALL, a);
     if (!strcmp(name, "many"))
         return bench_many(size, n, a);
     if (!strcmp(name, "put2"))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * line.h -- two processes that start together, the time of day in ticks, and how long a cache line
- * takes from one process to the other just now.
+ * line.h -- two processes that start together, and how long a cache line takes from one to the other
+ * just now.
  */
 #ifndef BENCH_STORE_LINE_H
 #define BENCH_STORE_LINE_H
@@ -12,37 +12,6 @@
 #include <sys/wait.h>
 
 #include "futex.h"
-
-/* ---- ticks: cheaper than a clock ------------------------------------------------------------ */
-
-static double ns_per_tick = 1.0;
-static int64_t tick_cost; /* of one reading, to be taken off */
-
-static inline int64_t ticks(void)
-{
-#if defined(__x86_64__)
-    unsigned int aux;
-
-    return (int64_t)__builtin_ia32_rdtscp(&aux);
-#else
-    return monotonic_ns();
-#endif
-}
-
-static inline void ticks_calibrate(void)
-{
-    int64_t ns = monotonic_ns(), t = ticks(), now, best = INT64_MAX;
-
-    while ((now = monotonic_ns()) < ns + 20 * NS_PER_MS)
-        ;
-    ns_per_tick = (double)(now - ns) / (double)(ticks() - t);
-    for (int i = 0; i < 10000; i++) {
-        t = ticks();
-        now = ticks() - t;
-        best = now < best ? now : best;
-    }
-    tick_cost = best;
-}
 
 /* ---- two processes -------------------------------------------------------------------------- */
 
