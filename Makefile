@@ -175,7 +175,7 @@ all_cores = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # ---- what people call ---------------------------------------------------------------------------
 
-.PHONY: all demo test deps fuzz-forest install uninstall clean help check-layers coverage run-coverage bench chart bench-sched bench-forest programs run-tests run-demo
+.PHONY: all demo test deps fuzz-forest install uninstall clean help check-layers coverage run-coverage bench chart bench-goals bench-sched bench-forest programs run-tests run-demo
 
 all: $(foreach l,$(LIBS_ALL),$($(l).a) $($(l).so)) $(TOOLS) ## Build the libraries and the tools (build/lib, build/bin)
 
@@ -220,6 +220,9 @@ bench: bench-store bench-sched bench-forest ## Run every bench (BENCH_QUICK=1: f
 
 chart: ## Draw what the benches wrote: build/bench/*.svg
 	@bench/chart.py $$(ls $(O)/bench/*.jsonl)
+
+bench-goals: ## What the project wants to reach, and what the last benches reached
+	@bench/goals.py $(O)/bench
 
 bench-store: $(STORE_PEERS) $(addprefix $(O)/bench/store/,store_bench spill cache) ## The store against what else keeps bytes in memory, in one run
 	@bench/store/run.sh $(O)

@@ -22,8 +22,8 @@
 
 #define COLS_MAX 64
 #define SEED 201
-#define FIT_TREES 8
-#define PREDICT_TREES 84
+#define FEW_TREES 8
+#define MANY_TREES 84
 
 static double seconds(void)
 {
@@ -259,11 +259,12 @@ static double predict(const struct data *d, const struct model *m, double *out)
 
 /* ---- cases ------------------------------------------------------------------------------- */
 
-static void bench_fit(const struct data *d, struct peer *peer, int threads, int rounds, FILE *out)
+static void bench_fit(const struct data *d, struct peer *peer, const char *what, uint32_t trees,
+                      int threads, int rounds, FILE *out)
 {
     char params[96], name[96];
     struct comparison c = { "forest",
-                            threads == 1 ? "fit-1" : "fit-2",
+                            what,
                             params,
                             "time per tree",
                             "ms",
@@ -271,16 +272,16 @@ static void bench_fit(const struct data *d, struct peer *peer, int threads, int 
                             { { .impl = "ours" }, { .impl = "ours, fast mode" }, { .impl = name } },
                             3 };
 
-    snprintf(params, sizeof params, "%d trees, %llu x %llu rows, %d thread%s", FIT_TREES,
+    snprintf(params, sizeof params, "%u trees, %llu x %llu rows, %d thread%s", trees,
              (unsigned long long)(d->rows - d->test_rows), (unsigned long long)d->cols, threads,
              threads == 1 ? "" : "s");
     snprintf(name, sizeof name, "%s n_jobs=%d", peer->name[0] ? peer->name : "scikit-learn",
              threads);
-    fit(d, FIT_TREES, threads, FOREST_EXACT, NULL);
+    fit(d, trees, threads, FOREST_EXACT, NULL);
     for (int r = 0; r < rounds; r++) {
-        series_add(&c.series[0], fit(d, FIT_TREES, threads, FOREST_EXACT, NULL) * 1e3 / FIT_TREES);
-        series_add(&c.series[1], fit(d, FIT_TREES, threads, FOREST_FAST, NULL) * 1e3 / FIT_TREES);
-        series_add(&c.series[2], peer_ask(peer, "fit", FIT_TREES, threads) * 1e3 / FIT_TREES);
+        series_add(&c.series[0], fit(d, trees, threads, FOREST_EXACT, NULL) * 1e3 / trees);
+        series_add(&c.series[1], fit(d, trees, threads, FOREST_FAST, NULL) * 1e3 / trees);
+        series_add(&c.series[2], peer_ask(peer, "fit", (int)trees, threads) * 1e3 / trees);
     }
     comparison_report(&c, out);
 }
@@ -302,20 +303,20 @@ static void bench_predict(const struct data *d, struct peer *peer, int rounds, F
     if (!p)
         die("predictions", -ENOMEM);
     snprintf(params, sizeof params, "%llu rows x %d trees", (unsigned long long)d->test_rows,
-             PREDICT_TREES);
+             MANY_TREES);
     snprintf(one, sizeof one, "%s n_jobs=1", peer->name[0] ? peer->name : "scikit-learn");
     snprintf(two, sizeof two, "%s n_jobs=2", peer->name[0] ? peer->name : "scikit-learn");
-    fit(d, PREDICT_TREES, 2, FOREST_EXACT, &m);
+    fit(d, MANY_TREES, 2, FOREST_EXACT, &m);
     predict(d, &m, p);
     double ours = forest_mean_squared_error(d->y, p, d->test_rows);
-    double theirs = peer_ask(peer, "mse", PREDICT_TREES, 0);
+    double theirs = peer_ask(peer, "mse", MANY_TREES, 0);
     if (peer->name[0])
-        printf("\nmean squared error of %d trees: ours %.17g, %s %.17g: %s\n", PREDICT_TREES, ours,
+        printf("\nmean squared error of %d trees: ours %.17g, %s %.17g: %s\n", MANY_TREES, ours,
                peer->name, theirs, ours == theirs ? "the same forest" : "NOT THE SAME FOREST");
     for (int r = 0; r < rounds; r++) {
         series_add(&c.series[0], predict(d, &m, p) * 1e3);
-        series_add(&c.series[1], peer_ask(peer, "predict", PREDICT_TREES, 1) * 1e3);
-        series_add(&c.series[2], peer_ask(peer, "predict", PREDICT_TREES, 2) * 1e3);
+        series_add(&c.series[1], peer_ask(peer, "predict", MANY_TREES, 1) * 1e3);
+        series_add(&c.series[2], peer_ask(peer, "predict", MANY_TREES, 2) * 1e3);
     }
     comparison_report(&c, out);
     forest_close(m.forest);
@@ -334,15 +335,15 @@ static double sweep_number(const char *text, const char *key)
 }
 
 /* Run the tool's sweep, parallel and sequential. False: it cannot. */
-static bool tool_sweep(const char *tool, const char *mode, const char *path, const struct data *d,
-                       double *parallel, double *sequential)
+static bool tool_sweep(const char *tool, const char *options, const char *path,
+                       const struct data *d, double *parallel, double *sequential)
 {
     char command[4096], text[65536];
 
     snprintf(command, sizeof command,
              "'%s' sweep --data '%s' --target '%s' --seed %d --test-size 0.2 --models 20 --start 8 "
-             "--step 4 --workers 2 --mode %s --compare --json 2>/dev/null",
-             tool, path, d->target, SEED, mode);
+             "--step 4 --workers 2 %s --compare --json 2>/dev/null",
+             tool, path, d->target, SEED, options);
     FILE *f = popen(command, "r");
     if (!f)
         return false;
@@ -367,8 +368,10 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
                             { { .impl = "ours, 2 workers" },
                               { .impl = "ours, sequential" },
                               { .impl = "ours, fast mode, 2 workers" },
+                              { .impl = "ours, shared trees, 2 workers" },
+                              { .impl = "ours, fast mode, shared trees, 2 workers" },
                               { .impl = name } },
-                            4 };
+                            6 };
     struct comparison s = {
         "forest", "sweep-speedup", "20 models, 2 workers", "sequential over parallel",
         "times",  "higher",        { { .impl = "ours" } }, 1
@@ -380,9 +383,11 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
     }
     snprintf(name, sizeof name, "%s n_jobs=2", peer->name[0] ? peer->name : "scikit-learn");
     for (int r = 0; r < rounds; r++) {
-        double parallel, sequential, fast, fast_sequential;
-        if (!tool_sweep(tool, "exact", path, d, &parallel, &sequential) ||
-            !tool_sweep(tool, "fast", path, d, &fast, &fast_sequential)) {
+        double parallel, sequential, fast, shared, fast_shared, others;
+        if (!tool_sweep(tool, "", path, d, &parallel, &sequential) ||
+            !tool_sweep(tool, "--mode fast", path, d, &fast, &others) ||
+            !tool_sweep(tool, "--reuse-trees", path, d, &shared, &others) ||
+            !tool_sweep(tool, "--mode fast --reuse-trees", path, d, &fast_shared, &others)) {
             printf("\nsweep: skipped (the tool failed)\n");
             return;
         }
@@ -390,7 +395,9 @@ static void bench_sweep(const struct data *d, struct peer *peer, const char *too
         series_add(&c.series[1], sequential);
         series_add(&s.series[0], sequential / parallel);
         series_add(&c.series[2], fast);
-        series_add(&c.series[3], peer_ask(peer, "sweep", 2, 0));
+        series_add(&c.series[3], shared);
+        series_add(&c.series[4], fast_shared);
+        series_add(&c.series[5], peer_ask(peer, "sweep", 2, 0));
     }
     comparison_report(&c, out);
     comparison_report(&s, out);
@@ -436,9 +443,12 @@ int main(int argc, char **argv)
     if (!out)
         die(out_path, -errno);
     peer_start(&peer, script, argv[optind]);
-    for (int threads = 1; threads <= 2; threads++)
-        if (strstr(threads == 1 ? "fit-1" : "fit-2", only))
-            bench_fit(&d, &peer, threads, quick ? 3 : 9, out);
+    if (strstr("fit-1", only))
+        bench_fit(&d, &peer, "fit-1", FEW_TREES, 1, quick ? 3 : 9, out);
+    if (strstr("fit-2", only))
+        bench_fit(&d, &peer, "fit-2", FEW_TREES, 2, quick ? 3 : 9, out);
+    if (strstr("fit-84", only))
+        bench_fit(&d, &peer, "fit-84", MANY_TREES, 2, quick ? 3 : 5, out);
     if (strstr("predict", only))
         bench_predict(&d, &peer, quick ? 7 : 21, out);
     if (strstr("sweep", only))
