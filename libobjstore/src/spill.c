@@ -29,8 +29,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define FILE_BYTES (4u << 20) /* small objects share a file of so much */
-#define HOLD_FEW 64u          /* objects that can be held whatever the room for pins */
+#define FILE_BYTES (16u << 20) /* a file has no more objects once it has so much */
+#define HOLD_FEW 64u           /* objects that can be held whatever the room for pins */
 #define HOLD_MOST 2048u
 #define LZ4_BLOCK (512u << 10)
 #define LZ4_PROBE (64u << 10)
@@ -368,23 +368,30 @@ static void batch_finish(struct objstore *s, struct batch *b, uint64_t *freed)
     batch_free(s, b);
 }
 
-/* Hold the next objects that are to be had: as many as one slot answers for, more if they are small. */
+/*
+ * Hold the next objects that are to be had, until they fill a file; the first says how large they are,
+ * as a rule. Large ones have a file for a few: it is gone as a whole when they are back, while one of
+ * many would get holes, which wait for all who read it.
+ */
 static void hold_some(struct mover *m, struct batch *b)
 {
+    const uint32_t most = m->can_hold_many ? SPILL_BATCH : HOLD_FEW;
     struct victim victims[SPILL_PART];
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, want = 1;
 
-    for (uint32_t most = m->can_hold_many ? SPILL_PART : HOLD_FEW, count; most > 0;) {
-        count = m->source(m->source_ctx, victims, most);
-        m->wants_many |= count == most;
+    while (b->count < most && bytes < FILE_BYTES) {
+        uint32_t room = most - b->count < SPILL_PART ? most - b->count : SPILL_PART;
+        uint32_t count = m->source(m->source_ctx, victims, want < room ? (uint32_t)want : room);
+
         m->is_through = count == 0;
+        if (count == 0)
+            break;
         for (uint32_t i = 0; i < count; i++)
             if (hold(m->s, &victims[i], &b->items[b->count]))
                 bytes += b->items[b->count++].size;
-        if (count == 0 || (b->count && (!m->can_hold_many || bytes >= FILE_BYTES)))
-            return;
-        most = SPILL_BATCH - b->count < SPILL_PART ? SPILL_BATCH - b->count : SPILL_PART;
+        want = b->count ? (FILE_BYTES - bytes) / (bytes / b->count + 1) + 1 : 1;
     }
+    m->wants_many |= b->count >= HOLD_FEW;
 }
 
 /* The next objects that are to be had, packed, and their file made. NULL: no more, or an error. */

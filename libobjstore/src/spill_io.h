@@ -77,7 +77,7 @@ void io_drop_end(struct io_dropper *d);
 
 /* ---- spill_read.c: reading ----------------------------------------------------------------- */
 
-#define READ_FRAMES 4u
+#define READ_FRAMES 8u
 #define READ_FRAME_BYTES ((uint64_t)1 << 20)
 
 struct read_frame {

@@ -2,7 +2,7 @@
 /*
  * spill_read.c -- bytes from a spill file, read ahead.
  *
- * A process has a window on what it reads: up to four frames of 1 MiB, one behind the other in a
+ * A process has a window on what it reads: up to eight frames of 1 MiB, one behind the other in a
  * file, or at the beginning of the next, each full or on its way. An object's bytes are taken from
  * the frames as they land, and whoever takes them (to check and to copy them) works while the next
  * are on their way. Who reads objects in the order in which they lie in the files, as they do that
