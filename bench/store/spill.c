@@ -5,7 +5,7 @@
  *
  * Raw: the same bytes from and to the same kind of memory, by O_DIRECT requests of 1 MiB into a new
  * file with its room reserved, as a spill file is; one after the other, and four at a time
- * through io_uring; a byte of each page is touched afterwards. Ours: objstore_spill() of a full store, and a get of each object in order.
+ * through io_uring. Ours: objstore_spill() of a full store, and a get of each object in order.
  * Appends to FILE.
  */
 #define _GNU_SOURCE
@@ -74,18 +74,6 @@ static void some_at_once(struct io_uring *ring, int fd, unsigned char *memory, b
     }
 }
 
-/*
- * What a device has read is of use once a processor has it. The first look at a page may cost a
- * virtual machine more than the page's transfer, where its host keeps tables of its own.
- */
-static void look_at_pages(unsigned char *memory)
-{
-    volatile unsigned char *byte = memory;
-
-    for (uint64_t at = 0; at < TOTAL; at += 4096)
-        byte[at] = byte[at];
-}
-
 /* ring NULL: one request after the other. */
 static void raw(const char *dir, struct io_uring *ring, unsigned char *memory, double *written,
                 double *read_back)
@@ -101,7 +89,6 @@ static void raw(const char *dir, struct io_uring *ring, unsigned char *memory, d
     *written = gb_per_s(start);
     start = monotonic_ns();
     ring ? some_at_once(ring, fd, memory, false) : one_by_one(fd, memory, false);
-    look_at_pages(memory);
     *read_back = gb_per_s(start);
     close(fd);
 }
