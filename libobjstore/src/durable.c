@@ -40,6 +40,7 @@
 #include "alloc.h"
 #include "attach.h"
 #include "futex.h"
+#include "hash.h"
 #include "index.h"
 #include "objects.h"
 
@@ -180,10 +181,10 @@ static int list_slot(struct objstore *s, uint32_t index, struct list *l)
         return -ENOMEM;
     memset(e, 0, sizeof *e);
     if (object_describe(s, index, e->id.bytes, &e->at, &e->size, &e->created, &e->meta)) {
-        XXH128_hash_t hash = XXH3_128bits(s->view + e->at, e->size);
+        struct hash128 hash = hash128(s->view + e->at, e->size);
 
-        e->content[0] = hash.low64;
-        e->content[1] = hash.high64;
+        e->content[0] = hash.low;
+        e->content[1] = hash.high;
         atomic_thread_fence(memory_order_acquire);  /* the bytes before the word */
         if (au64_load_relaxed(&slot->word) == word) /* relaxed: the fence orders it */
             l->head.count++;
@@ -214,7 +215,7 @@ static int write_list(struct list *l, const char *path)
     size_t bytes = l->head.count * sizeof *l->entries;
     int err = name_beside(path, "sync", l->head.generation, file);
 
-    l->head.entries_check = XXH3_64bits(l->entries, bytes);
+    l->head.entries_check = hash64(l->entries, bytes);
     l->head.check = XXH3_64bits(&l->head, offsetof(struct list_head, check));
     if (!err)
         err = dir_of(path, dir);
@@ -322,7 +323,7 @@ static struct list *read_list(const char *file, uint64_t store)
 
         l->entries = malloc(bytes ? bytes : 1);
         is_whole = l->entries && pread(fd, l->entries, bytes, sizeof l->head) == (ssize_t)bytes &&
-                   XXH3_64bits(l->entries, bytes) == l->head.entries_check;
+                   hash64(l->entries, bytes) == l->head.entries_check;
     }
     if (fd >= 0)
         close(fd);
@@ -422,8 +423,8 @@ static int copy_object(struct objstore *new, const unsigned char *old, const str
 
     if (e->at < g->slots_at || e->at > g->file_bytes || e->size > g->file_bytes - e->at)
         return 1;
-    XXH128_hash_t hash = XXH3_128bits(old + e->at, e->size);
-    if (hash.low64 != e->content[0] || hash.high64 != e->content[1])
+    struct hash128 hash = hash128(old + e->at, e->size);
+    if (hash.low != e->content[0] || hash.high != e->content[1])
         return 1;
     int err = objstore_create(new, &e->id, e->size, &e->meta, &data);
     if (err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* objstore_id.c -- ids: random, from names, from bytes, and as text. */
 #define _GNU_SOURCE
+#include "hash.h"
 #include "objstore.h"
 
 #include <errno.h>
@@ -45,7 +46,9 @@ void objstore_id_from_name(const char *name, struct objstore_id *out)
 
 void objstore_id_from_content(const void *data, size_t size, struct objstore_id *out)
 {
-    id_from_hash(XXH3_128bits(data, size), out);
+    struct hash128 hash = hash128(data, size);
+
+    id_from_hash((XXH128_hash_t){ hash.low, hash.high }, out);
 }
 
 void objstore_id_format(const struct objstore_id *id, char text[OBJSTORE_ID_TEXT])

@@ -13,6 +13,7 @@
 #include "spill.h"
 #include "alloc.h"
 #include "evict.h"
+#include "hash.h"
 #include "lease.h"
 #include "pin.h"
 #include "reap.h"
@@ -25,9 +26,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #define FILE_BYTES (16u << 20) /* a file has no more objects once it has so much */
 #define HOLD_FEW 64u           /* objects that can be held whatever the room for pins */
@@ -214,7 +212,7 @@ static void lay_out(struct objstore *s, struct batch *b)
         if (s->spill->flags & SPILL_COMPRESS)
             try_to_pack(item);
         if (goes_through_buffer(item)) {
-            item->record.hash = XXH3_64bits(item->bytes, item->size);
+            item->record.hash = hash64(item->bytes, item->size);
             continue;
         }
         item->record.at = at;
@@ -267,7 +265,7 @@ struct mover {
     uint64_t freed;
     int err; /* the first */
     /* The hash of what is written in place is taken on the way, while others are written. */
-    XXH3_state_t state;
+    struct hash_state state;
     uint64_t left; /* to hash, of an object; behind it is the rest of its last page */
 };
 
@@ -283,21 +281,21 @@ static void hash_written(void *ctx, struct io_job *job, size_t piece, const unsi
     struct item *item = &b->items[which];
     bool is_begin = data == item->bytes;
     if (is_begin && bytes >= item->size) { /* all at once, which is quicker */
-        item->record.hash = XXH3_64bits(data, item->size);
+        item->record.hash = hash64(data, item->size);
         m->left = 0;
         return;
     }
     if (is_begin) {
-        XXH3_64bits_reset(&m->state);
+        hash64_begin(&m->state);
         m->left = item->size;
     }
     if (!m->left)
         return;
     uint64_t n = bytes < m->left ? bytes : m->left;
-    XXH3_64bits_update(&m->state, data, n);
+    hash64_add(&m->state, data, n);
     m->left -= n;
     if (!m->left)
-        item->record.hash = XXH3_64bits_digest(&m->state);
+        item->record.hash = hash64_end(&m->state);
 }
 
 /* An heir for each, with its record. Those that get none stay in memory. */
@@ -492,22 +490,37 @@ int spill_move(struct objstore *s, spill_source *source, void *ctx, uint64_t *fr
 /* Where an object's bytes go as they come. */
 struct arrival {
     unsigned char *to;
-    XXH3_state_t state;
+    uint64_t left, hash;
+    bool has_begun;
+    struct hash_state state;
 };
 
 static void arrive(void *ctx, const unsigned char *data, uint64_t bytes)
 {
     struct arrival *a = ctx;
 
+    if (!a->has_begun && bytes == a->left &&
+        bytes <= IN_CACHE) { /* all at once, which is quicker */
+        a->hash = hash64(data, bytes);
+        memcpy(a->to, data, bytes);
+        a->left = 0;
+        return;
+    }
+    if (!a->has_begun)
+        hash64_begin(&a->state);
+    a->has_begun = true;
+    a->left -= bytes;
     while (bytes) {
         uint64_t n = bytes < IN_CACHE ? bytes : IN_CACHE;
 
-        XXH3_64bits_update(&a->state, data, n);
+        hash64_add(&a->state, data, n);
         memcpy(a->to, data, n);
         a->to += n;
         data += n;
         bytes -= n;
     }
+    if (!a->left)
+        a->hash = hash64_end(&a->state);
 }
 
 static void arrive_packed(void *ctx, const unsigned char *data, uint64_t bytes)
@@ -524,7 +537,7 @@ static int read_packed(const struct objstore *s, const struct spill_record *r, b
     unsigned char *packed = malloc(r->stored), *end = packed;
     int err = packed ? spill_read(s, r, afresh, arrive_packed, &end) : -ENOMEM;
 
-    if (!err && (!unpack(packed, r->stored, to, size) || XXH3_64bits(to, size) != r->hash))
+    if (!err && (!unpack(packed, r->stored, to, size) || hash64(to, size) != r->hash))
         err = -EBADMSG;
     free(packed);
     return err;
@@ -533,11 +546,14 @@ static int read_packed(const struct objstore *s, const struct spill_record *r, b
 static int read_unpacked(const struct objstore *s, const struct spill_record *r, bool afresh,
                          unsigned char *to)
 {
-    struct arrival a = { .to = to };
+    struct arrival a;
 
-    XXH3_64bits_reset(&a.state);
+    a.to = to;
+    a.left = r->stored;
+    a.hash = hash64(to, 0);
+    a.has_begun = false;
     int err = spill_read(s, r, afresh, arrive, &a);
-    return !err && XXH3_64bits_digest(&a.state) != r->hash ? -EBADMSG : err;
+    return !err && (a.left || a.hash != r->hash) ? -EBADMSG : err;
 }
 
 /*
