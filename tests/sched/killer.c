@@ -23,7 +23,8 @@ static void count_and_kill(const char *point)
 {
     uint32_t victim = au32_load_acquire(&killer->victim);
 
-    if (victim == KILLER_NOBODY || getpid() == killer->driver || victim != who_am_i())
+    if (victim == KILLER_NOBODY || killer_has_killed() || getpid() == killer->driver ||
+        victim != who_am_i())
         return;
     if (au32_add_acq_rel(&killer->passed, 1) + 1 != au32_load_relaxed(&killer->kill_at))
         return;
