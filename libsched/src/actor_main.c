@@ -173,10 +173,14 @@ static void serve(struct wsched *p, struct actor *a, const struct mailbox *m)
             find_lost(p, a, m);
         if (mailbox_first(m, &future)) {
             uint64_t before = p->last_end;
-            if (is_ours(p, a, future) && worker_run(p, future, NULL))
+            task_want(p, future);
+            bool has_run = is_ours(p, a, future) && worker_run(p, future, NULL);
+            if (has_run)
                 stat_add(&a->served, 1);
             POINT("actor: call is over, still in the mailbox");
-            if (is_ours(p, a, future)) /* it failed, and runs again: it keeps its place */
+            /* It failed, and runs again: it keeps its place. One that is over has its caller's eye
+             * on its line: we look no more. */
+            if ((!has_run || p->runs_again) && is_ours(p, a, future))
                 continue;
             mailbox_pop(m);
             if (++since_room == ROOM_EVERY || p->last_end - before > LONG_TICKS) {

@@ -110,6 +110,7 @@ struct wsched {
     uint64_t random;
     pid_t pid;
     bool is_searching;
+    bool runs_again; /* a worker: the task that it ran last failed, and is PENDING once more */
     bool is_patient; /* its policy is SCHED_BATCH: it does not drive away who wakes it */
     sigset_t mask;   /* the driver's signal mask when it opened the pool */
     bool from_main;  /* the supervisor was forked by the driver's main thread */
@@ -209,6 +210,16 @@ static inline unsigned char *task_result(const struct wsched *p, const struct ta
     uint32_t n = t->payload_size > p->payload_max ? 0 : t->payload_size; /* more: damaged */
 
     return task_payload(p, t) + (n + 7u) / 8 * 8;
+}
+/* Fetch what whoever runs the task will write: its line, and that of a small payload and result. */
+static inline void task_want(const struct wsched *p, uint64_t future)
+{
+    uint32_t index = future_index(future);
+
+    if (index >= p->task_count)
+        return;
+    line_want(task_at(p, index));
+    line_want(task_payload(p, task_at(p, index)));
 }
 static inline uint32_t task_kernel(const struct task *t)
 {
@@ -580,7 +591,7 @@ bool deque_is_damaged(const struct wsched *p, uint32_t seat);
 bool queue_push(struct wsched *p, uint64_t hint); /* false: full */
 void queue_publish(struct wsched *p);             /* what was pushed; under the same lock */
 uint32_t queue_pop(struct wsched *p, uint32_t seat, uint32_t max, uint64_t hints[STEAL_MAX]);
-void queue_want(struct wsched *p, uint32_t seat); /* fetch the line of the oldest task */
+void queue_want(struct wsched *p, uint32_t seat); /* fetch the lines of the oldest task */
 bool queue_is_damaged(const struct wsched *p, uint32_t seat);
 /* How many hints there are; 0: also if they are damaged. */
 static inline uint32_t deque_size(const struct wsched *p, uint32_t seat)

@@ -137,8 +137,8 @@ void queue_want(struct wsched *p, uint32_t seat)
 {
     uint64_t hint, head;
 
-    if (queue_peek(p, seat, &hint, &head) && future_index(hint) < p->task_count)
-        line_want(task_at(p, future_index(hint)));
+    if (queue_peek(p, seat, &hint, &head))
+        task_want(p, hint);
 }
 
 bool queue_is_damaged(const struct wsched *p, uint32_t seat)

@@ -242,6 +242,7 @@ void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     p->current = task->outer;
     uint64_t now = ticks_now(p);
     p->last_end = now;
+    p->runs_again = false;
     event_write(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, now, task->future,
                 what, label);
     p->batch = now - task->started > SHORT_TICKS ? 1
@@ -260,7 +261,8 @@ void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     }
     if (err)
         blame_kernel(p, t, task, late);
-    if (state != TASK_FAILED || !try_again(p, task, word))
+    p->runs_again = state == TASK_FAILED && try_again(p, task, word);
+    if (!p->runs_again)
         task_end(p, task->index, word, state, -err);
 }
 
