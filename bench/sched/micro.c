@@ -51,6 +51,15 @@ static int nothing(struct wsched_task *task, void *ctx)
     return 0;
 }
 
+static int echo(struct wsched_task *task, void *ctx)
+{
+    size_t size;
+    const void *payload = wsched_task_payload(task, &size);
+
+    (void)ctx;
+    return wsched_task_result(task, payload, size);
+}
+
 static int fib(struct wsched_task *task, void *ctx)
 {
     const int n = *(const int *)wsched_task_payload(task, NULL);
@@ -108,6 +117,7 @@ static int yields(struct wsched_task *task, void *ctx)
 }
 
 static const struct wsched_kernel kernels[] = { { "nothing", nothing, NULL },
+                                                { "echo", echo, NULL },
                                                 { "fib", fib, NULL },
                                                 { "victim", victim, NULL },
                                                 { "yields", yields, NULL } };
@@ -187,10 +197,15 @@ static double waits_us(struct wsched *pool)
     return (double)(now_ns() - begin) / 1e3;
 }
 
-static double round_trip(struct wsched *pool, int count, long gap_us, double percent)
+/* `bytes`: of the payload, up to 8, which come back as the result. */
+static double round_trip(struct wsched *pool, uint32_t bytes, int count, long gap_us,
+                         double percent)
 {
     double *us = calloc((size_t)count, sizeof *us), v;
-    struct wsched_spec s = { .kernel = "nothing" };
+    uint64_t payload = 1, result;
+    struct wsched_spec s = { .kernel = bytes ? "echo" : "nothing",
+                             .payload = &payload,
+                             .payload_size = bytes };
     struct wsched_future f;
 
     for (int i = 0; i < count; i++) {
@@ -199,6 +214,8 @@ static double round_trip(struct wsched *pool, int count, long gap_us, double per
         int64_t begin = now_ns();
         must(wsched_submit(pool, &s, &f), "submit");
         must(wsched_wait(pool, &f, 1, 1, -1, NULL), "wait");
+        if (bytes)
+            must(wsched_result(pool, f, &result, sizeof result, NULL), "result");
         us[i] = (double)(now_ns() - begin) / 1e3;
         wsched_release(pool, f);
     }
@@ -388,19 +405,23 @@ static double empty_single(struct wsched *p)
 }
 static double hot_50(struct wsched *p)
 {
-    return round_trip(p, 100000, 0, .5);
+    return round_trip(p, 0, 100000, 0, .5);
 }
 static double hot_99(struct wsched *p)
 {
-    return round_trip(p, 100000, 0, .99);
+    return round_trip(p, 0, 100000, 0, .99);
+}
+static double bytes_50(struct wsched *p)
+{
+    return round_trip(p, 8, 100000, 0, .5);
 }
 static double cold_50(struct wsched *p)
 {
-    return round_trip(p, 100, 3000, .5);
+    return round_trip(p, 0, 100, 3000, .5);
 }
 static double cold_99(struct wsched *p)
 {
-    return round_trip(p, 100, 3000, .99);
+    return round_trip(p, 0, 100, 3000, .99);
 }
 static double cold_million(struct wsched *p)
 {
@@ -428,6 +449,7 @@ static const struct bench benches[] = {
     { CASE_EMPTY, "throughput", "M/s", "higher", empty_single, 2 },
     { CASE_HOT, "p50", "us", "lower", hot_50, 2 },
     { CASE_HOT, "p99", "us", "lower", hot_99, 2 },
+    { "round trip, hot, 8 bytes each way", "p50", "us", "lower", bytes_50, 2 },
     { CASE_COLD, "p50", "us", "lower", cold_50, 2 },
     { CASE_COLD, "p99", "us", "lower", cold_99, 2 },
     { "items of a stream, ring of 64", "time", "ns", "lower", stream_64, 1 },
