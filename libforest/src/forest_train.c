@@ -12,7 +12,7 @@
 
 #include "atomics.h"
 #include "forest.h"
-#include "base/huge.h"
+#include "base/memory.h"
 #include "data/prepared.h"
 #include "model/layout.h"
 #include "model/model.h"
@@ -61,7 +61,7 @@ static int train_into(const struct job *job, uint32_t index, struct forest_scrat
         return err;
     void *own = scratch_take(scratch, tree, bytes);
     if (!own) {
-        own = huge_alloc(bytes);
+        own = memory_make(bytes);
         if (!own)
             return -ENOMEM;
         memcpy(own, tree, bytes);
@@ -132,7 +132,7 @@ static int assemble(const struct job *job, uint64_t features, uint32_t n,
 
     if (err)
         return err;
-    void *block = huge_alloc(size);
+    void *block = memory_reserve(size);
     if (!block)
         return -ENOMEM;
     struct assembly a = { block, job->trees };
@@ -177,7 +177,7 @@ static int prepare(const struct forest_matrix *x, uint32_t mode,
 
     if (err)
         return err;
-    void *memory = huge_alloc(bytes);
+    void *memory = memory_reserve(bytes);
     if (!memory)
         return -ENOMEM;
     err = prepared_own(x, mode, executor, memory, bytes, prepared);

@@ -16,6 +16,7 @@
 #include "data/labels.h"
 #include "model/params.h"
 #include "data/prepared.h"
+#include "base/memory.h"
 #include "base/sampling.h"
 #include "base/sum.h"
 #include "train.h"
@@ -93,7 +94,7 @@ static int reserve(void **array, size_t *capacity, size_t count, size_t each)
 {
     if (count <= *capacity)
         return 0;
-    void *grown = malloc(count * each);
+    void *grown = memory_make(count * each);
     if (!grown)
         return -ENOMEM;
     free(*array);

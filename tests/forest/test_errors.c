@@ -48,6 +48,14 @@ void *aligned_alloc(size_t alignment, size_t size)
 {
     return fails() ? NULL : __libc_memalign(alignment, size);
 }
+int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    void *memory = aligned_alloc(alignment, size);
+
+    if (memory)
+        *out = memory;
+    return memory ? 0 : ENOMEM;
+}
 #endif
 
 /*

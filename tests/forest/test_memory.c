@@ -8,6 +8,10 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/memory.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
 
@@ -266,7 +270,8 @@ static long scratch_bound(uint64_t rows, uint64_t cols, bool keep_stats, uint32_
         bytes += rows > 1024 ? 1100 * (8 * cols + 60) : 0;
         return (long)(bytes * 65 / 64 + 800 * cols + few + tree + (64 << 10));
     }
-    return (long)(50 * rows + 1300 * cols + few + (block < most ? block : most) + tree + (64 << 10));
+    return (long)(50 * rows + 1300 * cols + few + (block < most ? block : most) + tree +
+                  (64 << 10));
 }
 
 static void check_scratch(uint64_t rows, uint64_t cols, bool keep_stats, uint32_t mode)
@@ -368,7 +373,57 @@ static void a_scratch_is_small_beside_the_data(void)
     check_scratch(1000, 20000, false, FOREST_HISTOGRAM); /* fewer histograms, smaller blocks */
 }
 
-TESTS("memory", { "when memory runs out there is an error and no leak", running_out_is_an_error },
+/* How many of the memory's pages are there. */
+static size_t pages_there(char *memory, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+    static unsigned char there[4096];
+
+    REQUIRE((bytes + page - 1) / page <= sizeof there);
+    REQUIRE(mincore(memory, bytes, there) == 0);
+    for (size_t i = 0; i < (bytes + page - 1) / page; i++)
+        count += there[i] & 1;
+    return count;
+}
+
+static void pages_are_made_where_they_are_asked_for(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = 64 * page;
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    REQUIRE(memory != MAP_FAILED);
+    memory_populate(memory, 0);
+    CHECK_EQ(pages_there(memory, bytes), 0);
+    memory[10 * page + 1] = 7;
+    memory_populate(memory + 10 * page + 1, 20 * page);
+    CHECK_EQ(memory[10 * page + 1], 7);
+    size_t there = pages_there(memory, bytes); /* 21: it begins and ends within a page */
+    CHECK(there == 21 || there == 1);          /* an older kernel */
+    munmap(memory, bytes);
+}
+
+static void large_memory_is_like_any(void)
+{
+    static const size_t sizes[] = { 1, 4095, 100000, 2 << 20, (2 << 20) + 1, 4000000, 9 << 20 };
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *a = memory_reserve(sizes[i]), *b = memory_make(sizes[i]);
+        REQUIRE(a && b);
+        CHECK_EQ((uintptr_t)a % 64 + (uintptr_t)b % 64, 0);
+        memset(a, 1, sizes[i]);
+        memset(b, 2, sizes[i]);
+        CHECK(a[sizes[i] - 1] == 1 && b[0] == 2);
+        free(a);
+        free(b);
+    }
+    CHECK(memory_reserve(SIZE_MAX) == NULL);
+    CHECK(memory_make(SIZE_MAX / 2) == NULL);
+}
+
+TESTS("memory",
+      { "pages are made where they are asked for", pages_are_made_where_they_are_asked_for },
+      { "large memory is like any", large_memory_is_like_any },
+      { "when memory runs out there is an error and no leak", running_out_is_an_error },
       { "a scratch survives it, and allocates nothing when it has what it needs",
         a_scratch_survives_failures },
       { "a scratch is small beside the data", a_scratch_is_small_beside_the_data })

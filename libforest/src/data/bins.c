@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "edges.h"
+#include "base/memory.h"
 #include "sort_radix.h"
 
 #define BINS_MAGIC UINT64_C(0x3130736e69622e66) /* "f.bins01" where little-endian */
@@ -201,7 +202,7 @@ static int build_edges(const struct prep_source *x, double *edges, float *least)
 {
     uint32_t count = x->rows < SAMPLE_ROWS ? (uint32_t)x->rows : SAMPLE_ROWS, counts[AT_ONCE];
     uint64_t most = x->cols < AT_ONCE ? x->cols : AT_ONCE;
-    uint32_t *keys = malloc((most + 1) * count * sizeof *keys), *spare = keys + most * count;
+    uint32_t *keys = memory_make((most + 1) * count * sizeof *keys), *spare = keys + most * count;
     if (!keys)
         return -ENOMEM;
     for (uint64_t f = 0; f < x->cols; f++, edges += BINS_MAX, least += BINS_MAX) {
@@ -227,9 +228,10 @@ int bins_build(const struct prep_source *x, void *block, size_t bytes)
     if (!block || bytes != parts.end || (uintptr_t)block % sizeof(uint64_t) || !x->data)
         return -EINVAL;
     char *base = block;
+    memory_populate(base, bytes);
     memset(base, 0, sizeof(struct header)); /* a block half built cannot be opened */
     double *edges = (double *)(void *)(base + parts.edges);
-    float *least = malloc(x->cols * BINS_MAX * sizeof *least);
+    float *least = memory_make(x->cols * BINS_MAX * sizeof *least);
     if (!least)
         return -ENOMEM;
     err = build_edges(x, edges, least);

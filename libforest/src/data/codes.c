@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "edges.h"
 
 #define LINE 64u
@@ -40,7 +41,7 @@ struct codes *codes_make(const struct prep *prep)
 {
     size_t n = prep->features, limits = 2 * CODES_MAX * sizeof(float);
     size_t step = n <= LINE ? n : 1, next = n <= LINE ? 1 : prep->rows;
-    struct codes *codes = malloc(n * (sizeof *codes + limits + prep->rows));
+    struct codes *codes = memory_make(n * (sizeof *codes + limits + prep->rows));
 
     if (!codes)
         return NULL;

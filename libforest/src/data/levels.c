@@ -2,7 +2,7 @@
 /* levels.c -- see levels.h. */
 #include "levels.h"
 
-#include <stdlib.h>
+#include "base/memory.h"
 
 /* How many values there are, or LEVELS_MOST + 1 if more than that. */
 static uint32_t count_levels(const uint32_t *order, uint32_t rows)
@@ -37,7 +37,7 @@ struct levels *levels_make(const struct prep *prep)
         return NULL;
     for (uint32_t f = 0; f < n; f++)
         few += count_levels(prep_order(prep, f), prep->rows) <= LEVELS_MOST;
-    struct levels *levels = malloc(n * sizeof *levels + few * (values + prep->rows));
+    struct levels *levels = memory_make(n * sizeof *levels + few * (values + prep->rows));
     if (!levels)
         return NULL;
     float *value = (float *)(void *)(levels + n);

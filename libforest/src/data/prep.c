@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sort_radix.h"
 
 #define PREP_MAGIC UINT64_C(0x3130706572702e66) /* "f.prep01" where little-endian */
@@ -195,12 +196,22 @@ static int build_feature(const struct build *b, size_t feature, struct item *ite
     return 0;
 }
 
+/* The columns or the orders of some features; both have four bytes a cell. */
+static void populate(const struct build *b, size_t part, size_t first, size_t end)
+{
+    size_t each = (size_t)b->x->rows * sizeof(uint32_t);
+    memory_populate(b->base + part + first * each, (end - first) * each);
+}
+
 /* Those from `first` on, up to `end`. */
 static int build_features(const struct build *b, size_t first, size_t end)
 {
     size_t room = b->parts.has_orders ? 2 * (size_t)b->x->rows * sizeof(struct item) : 0;
-    struct item *items = room ? malloc(room) : NULL;
+    struct item *items = room ? memory_make(room) : NULL;
     int err = room && !items ? -ENOMEM : 0;
+    populate(b, b->parts.columns, first, end);
+    if (room)
+        populate(b, b->parts.orders, first, end);
     for (; first < end && !err; first++)
         err = build_feature(b, first, items);
     free(items);

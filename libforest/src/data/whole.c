@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 #define TARGETS_WEIGHT_MOST 0x1p27
 #define STEP_LEAST (-1020) /* as a power of two */
 
@@ -16,7 +18,7 @@ static int reserve(struct whole *o, uint32_t rows, bool has_targets)
     size_t count = (size_t)rows * (has_targets ? 2 : 1);
 
     if (count > o->capacity) {
-        double *memory = malloc(count * sizeof *memory);
+        double *memory = memory_make(count * sizeof *memory);
         if (!memory)
             return -ENOMEM;
         free(o->memory);

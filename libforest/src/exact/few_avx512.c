@@ -305,7 +305,7 @@ static int grow_node(struct few *t, struct few_node *node, uint32_t level)
         _mm512_storeu_si512(order, node->order);
         return grow_small_of_few_avx512(t, &node->p, order, level);
     }
-    if (reserve_nodes(t->g->out, 1))
+    if (tree_reserve(t->g->out, 1))
         return -ENOMEM;
     uint32_t id = add_node(t->g->out, &node->p);
     return !node->p.is_leaf && split(t, node, level, id);

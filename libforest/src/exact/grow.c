@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "grow_large.h"
-#include "base/huge.h"
+#include "base/memory.h"
 #include "kernels.h"
 #include "scratch.h"
 
@@ -67,7 +67,7 @@ int arena_reserve(struct arena *a, size_t bytes)
     free(a->memory);
     *a = (struct arena){ NULL, 0 };
     bytes += bytes / 64; /* the next tree draws a few rows more */
-    void *memory = huge_alloc(bytes);
+    void *memory = memory_make(bytes);
     if (!memory)
         return -ENOMEM;
     memset(memory, 0, bytes); /* what lies in the padding is read, if never used */
@@ -90,11 +90,6 @@ int reserve_pending(struct grow_scratch *scratch, size_t count)
 struct pending *pending_nodes(struct grow_scratch *scratch)
 {
     return scratch->pending.memory;
-}
-
-int reserve_nodes(const struct tree *out, uint32_t more)
-{
-    return more <= out->capacity - out->count ? 0 : -ENOMEM;
 }
 
 /* ---- checks -------------------------------------------------------------------------------- */
@@ -155,10 +150,10 @@ static bool bad_limits(const struct prep *p, const struct grow_limits *m)
            isnan(m->min_weight_leaf) || isnan(m->min_impurity_decrease);
 }
 
-/* No tree has more nodes, but for those of 2^30 rows; 64 more are for small_*.c. */
-static uint32_t nodes_most(const struct grow_limits *m, uint32_t rows)
+uint32_t grow_nodes_most(const struct grow_limits *m, uint32_t rows)
 {
-    uint64_t by_rows = 2 * ((uint64_t)rows / m->min_samples_leaf) + 1;
+    uint32_t leaf = m->min_samples_leaf > 1 ? m->min_samples_leaf : 1;
+    uint64_t by_rows = 2 * ((uint64_t)rows / leaf) + 1;
     uint64_t by_depth = m->max_depth < 30 ? (uint64_t)2 << m->max_depth : INT32_MAX;
     uint64_t most = by_rows < by_depth ? by_rows : by_depth;
     return (uint32_t)(most < INT32_MAX - 64 ? most + 64 : INT32_MAX);
@@ -210,7 +205,7 @@ static bool fits_block(const struct grower *g, const struct rows *r)
 static int grow(struct grower *g, const struct rows *r)
 {
     struct block b;
-    int err = tree_start(g->out, nodes_most(g->limits, r->count), g->limits->keep_stats);
+    int err = tree_start(g->out, grow_nodes_most(g->limits, r->count), g->limits->keep_stats);
     if (err)
         return err;
     if (!fits_block(g, r))

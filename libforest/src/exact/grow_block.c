@@ -314,7 +314,7 @@ static int grow_node(struct grower *g, const struct block *b, const struct kerne
     int err = grow_subtree(g, b, k, node);
     if (err != -EAGAIN)
         return err;
-    err = reserve_nodes(g->out, 3); /* and two leaves */
+    err = tree_reserve(g->out, 3); /* and two leaves */
     if (err)
         return err;
     uint32_t id = add_node(g->out, node);

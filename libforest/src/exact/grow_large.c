@@ -388,7 +388,7 @@ static int grow_node(struct grower *g, const struct rows_state *r, const struct 
 {
     if (!node->is_leaf && node->end - node->start <= g->scratch->block_rows)
         return grow_in_block(g, r, node, top);
-    int err = reserve_nodes(g->out, 1);
+    int err = tree_reserve(g->out, 1);
     if (err)
         return err;
     uint32_t id = add_node(g->out, node);

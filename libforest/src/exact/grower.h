@@ -202,14 +202,16 @@ static inline void split_node(struct tree *out, uint32_t id, uint32_t feature, f
     out->nodes[id].feature = feature;
 }
 
+/* No tree of so many rows has more nodes, but for those of 2^30 rows; some more are for those who
+ * write vectors. grow.c */
+uint32_t grow_nodes_most(const struct grow_limits *m, uint32_t rows);
+
 /* The root; notes the weight of all rows. grow.c */
 struct pending make_root(struct grower *g, uint32_t rows, struct sums s);
 
 /* Room for one more of the pending nodes; -ENOMEM. grow.c */
 int reserve_pending(struct grow_scratch *scratch, size_t count);
 struct pending *pending_nodes(struct grow_scratch *scratch);
-/* Whether there is room for some more nodes; -ENOMEM. grow.c */
-int reserve_nodes(const struct tree *out, uint32_t more);
 
 /* A node whose rows are parted. The children have no parents yet. */
 struct parted {

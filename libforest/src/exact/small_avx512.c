@@ -194,7 +194,7 @@ int grow_small_of_few_avx512(const struct few *f, const struct pending *root, co
     uint32_t n = root->end - root->start;
     uint8_t renamed[FEW_ROWS];
     struct small s;
-    int err = reserve_nodes(f->g->out, 2 * ROWS);
+    int err = tree_reserve(f->g->out, 2 * ROWS);
     if (err)
         return err;
     start(&s, f->g, f->b);

@@ -295,7 +295,7 @@ static int grow_small(struct grower *g, const struct block *b, const struct pend
     uint32_t n = root->end - root->start;
     uint8_t *names = (uint8_t *)b->temp;
     struct small s;
-    int err = reserve_nodes(g->out, 2 * ROWS);
+    int err = tree_reserve(g->out, 2 * ROWS);
     if (err)
         return err;
     start(&s, g, b);

@@ -207,15 +207,6 @@ static int grow_small_tree(struct fast_grower *g, const double *y, const double 
     return fast_grow_block(g, &b, &root, 0);
 }
 
-/* No tree has more nodes; some more are for those who write vectors. */
-static uint32_t nodes_most(const struct grow_limits *m, uint32_t rows)
-{
-    uint64_t by_rows = 2 * ((uint64_t)rows / m->min_samples_leaf) + 1;
-    uint64_t by_depth = m->max_depth < 30 ? (uint64_t)2 << m->max_depth : INT32_MAX;
-    uint64_t most = by_rows < by_depth ? by_rows : by_depth;
-    return (uint32_t)(most < INT32_MAX - 64 ? most + 64 : INT32_MAX);
-}
-
 int fast_grow(const struct prep *p, const double *y, const double *w, uint32_t splitter_seed,
               const struct grow_limits *limits, struct fast_scratch *scratch, struct tree *out)
 {
@@ -232,7 +223,7 @@ int fast_grow(const struct prep *p, const double *y, const double *w, uint32_t s
     if (!err)
         err = make_features(&g);
     if (!err)
-        err = tree_start(out, nodes_most(limits, count), limits->keep_stats);
+        err = tree_start(out, grow_nodes_most(limits, count), limits->keep_stats);
     if (!err)
         err = p->orders && count <= scratch->block_rows ? grow_small_tree(&g, y, w, count)
                                                         : fast_grow_large(&g, y, w, count);

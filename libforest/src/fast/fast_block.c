@@ -324,7 +324,7 @@ static int grow_node(struct fast_grower *g, const struct fast_block *b,
     if (!node->is_leaf && n <= g->kernels->few_rows && b->rough &&
         b->features <= g->kernels->few_features)
         return g->kernels->grow_few(g, b, node);
-    if (reserve_nodes(out, 1))
+    if (tree_reserve(out, 1))
         return -ENOMEM;
     struct node_stats stats = { .rows = n };
     if (node->is_leaf || out->stats)

@@ -143,7 +143,7 @@ static int grow_node(struct fast_few *t, struct few_node *node, uint32_t level)
     struct node_stats stats = { .rows = node->of.end };
     if (!node->of.is_leaf && node->of.end <= FAST_TINY_ROWS)
         return fast_grow_tiny_of_few_avx512(t, &node->of, node->names, level);
-    if (reserve_nodes(out, 1))
+    if (tree_reserve(out, 1))
         return -ENOMEM;
     if (node->of.is_leaf || out->stats)
         stats = stats_of(t, node->names, out->stats != NULL);

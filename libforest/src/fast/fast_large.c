@@ -531,7 +531,7 @@ static int grow_node(struct fast_grower *g, const struct fast_large *l, size_t b
     struct node_stats stats = { .rows = node->end - node->start };
     if (!node->is_leaf && stats.rows <= g->scratch->block_rows)
         return grow_in_block(g, l, node, bottom);
-    if (reserve_nodes(out, 1))
+    if (tree_reserve(out, 1))
         return -ENOMEM;
     if (node->is_leaf || out->stats)
         stats = stats_of(g, l, node, out->stats != NULL);

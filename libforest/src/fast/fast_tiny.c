@@ -106,7 +106,7 @@ int fast_grow_tiny_plain(struct fast_grower *g, const struct fast_block *b,
 {
     static const struct tiny_functions functions = { find, side, part };
     struct fast_tiny t;
-    if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
+    if (tree_reserve(g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
     tiny_start(&t, g, b);
     tiny_take_rows(&t, b->order + root->start, root->end - root->start, b->side);

@@ -271,7 +271,7 @@ int fast_grow_tiny_avx2(struct fast_grower *g, const struct fast_block *b,
 {
     struct tiny tiny;
     struct fast_tiny *t = &tiny.t;
-    if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
+    if (tree_reserve(g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
     tiny_start(t, g, b);
     tiny_take_rows(t, b->order + root->start, root->end - root->start, b->side);
@@ -300,7 +300,7 @@ int fast_grow_tiny_of_few_avx2(const struct fast_few_avx2 *from, const struct fa
     struct fast_tiny *t = &tiny.t;
     uint8_t renamed[FAST_FEW_NAMES], member[FAST_TINY_ROWS] = { 0 };
     uint32_t order[FAST_TINY_ROWS], n = 0;
-    if (reserve_nodes(from->g->g.out, 2 * FAST_TINY_ROWS))
+    if (tree_reserve(from->g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
     tiny_start(t, from->g, from->b);
     for (; names; names &= names - 1, n++) {

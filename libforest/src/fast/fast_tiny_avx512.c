@@ -346,7 +346,7 @@ int fast_grow_tiny_avx512(struct fast_grower *g, const struct fast_block *b,
                           const struct fast_node *root)
 {
     struct fast_tiny t;
-    if (reserve_nodes(g->g.out, 2 * FAST_TINY_ROWS))
+    if (tree_reserve(g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
     tiny_start(&t, g, b);
     tiny_take_rows(&t, b->order + root->start, root->end - root->start, b->side);
@@ -362,7 +362,7 @@ int fast_grow_tiny_of_few_avx512(const struct fast_few *from, const struct fast_
 {
     struct fast_tiny t;
     uint32_t order[FAST_TINY_ROWS], n = root->end - root->start;
-    if (reserve_nodes(from->g->g.out, 2 * FAST_TINY_ROWS))
+    if (tree_reserve(from->g->g.out, 2 * FAST_TINY_ROWS))
         return -ENOMEM;
     tiny_start(&t, from->g, from->b);
     __m512i numbers = byte_numbers(), member = _mm512_maskz_compress_epi8(names, numbers),

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/gain_heap.h"
+#include "base/memory.h"
 #include "list_loops.h"
 #include "node_loops.h"
 #include "lists.h"
@@ -327,7 +328,7 @@ static int make_arrays(struct general *g, uint32_t n, uint32_t features, uint32_
                    bins * (sizeof(uint32_t) + sizeof(double)) + cells * sizeof(uint64_t) + 20 * 64;
 
     if (bytes > g->memory_bytes) {
-        char *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+        char *memory = memory_reserve(bytes); /* few trees use all */
         if (!memory)
             return -ENOMEM;
         free(g->memory);

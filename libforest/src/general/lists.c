@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sides.h"
 
 /* So many times as many features as are looked at in a node: to part the others costs more. */
@@ -40,10 +41,11 @@ int lists_reserve(struct lists *l, const struct prep *prep, uint32_t rows)
     size_t bytes = (l->features + 3) * l->stride * sizeof(uint32_t) +
                    2 * l->stride * sizeof(struct item) + prep->rows * sizeof(uint32_t) + 8 * 64;
     if (bytes > l->bytes) {
-        char *memory = aligned_alloc(64, bytes / 64 * 64 + 64);
+        char *memory = memory_reserve(bytes);
         if (!memory)
             return -ENOMEM;
         free(l->memory);
+        memory_populate(memory, (l->features + 2) * l->stride * sizeof(uint32_t));
         l->memory = memory;
         l->bytes = bytes;
     }

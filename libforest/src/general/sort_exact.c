@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "exact/grow_large.h"
 #include "exact/kernels.h"
 
@@ -129,8 +130,7 @@ int exact_sort_reserve(struct exact_sort *sort, uint32_t n)
     if (n <= sort->capacity)
         return 0;
     size_t bytes = 4 * words + ties + 2 * items + large_sort_bytes(n) + 10 * 64;
-    bytes = (bytes + 63) & ~(size_t)63;
-    char *memory = aligned_alloc(64, bytes), *at = memory;
+    char *memory = memory_make(bytes), *at = memory;
     if (!memory)
         return -ENOMEM;
     free(sort->memory);

@@ -351,7 +351,7 @@ static int grow_node(struct hist_grower *g, struct hist_pending *p, size_t *coun
     struct hist_cut cut = { 0.0, 1.0, 0, 0 };
     parcel left = { 0, 0 };
 
-    if (reserve_nodes(g->out, 1))
+    if (tree_reserve(g->out, 1))
         return -ENOMEM;
     if (p->histogram == NO_HISTOGRAM && p->end - p->start > g->scratch->histogram_rows &&
         (p->histogram = histogram_take(g)) != NO_HISTOGRAM)
@@ -447,7 +447,7 @@ int hist_grow(const struct bins *b, const double *y, const double *w, uint32_t s
     if (!err)
         err = reserve(&g, t.rows);
     if (!err)
-        err = tree_start(out, 2 * t.rows - 1, limits->keep_stats);
+        err = tree_start(out, grow_nodes_most(limits, t.rows), limits->keep_stats);
     if (err)
         return err;
     parcel *worth = scratch->worth.memory;

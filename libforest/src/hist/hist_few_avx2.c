@@ -477,13 +477,13 @@ int hist_few_grow_avx2(struct hist_grower *g, const struct hist_pending *root)
     t.codes = t.names + t.features;
     t.order = (uint8_t *)(t.codes + t.features);
     t.rows = g->rows + root->start;
-    if (reserve_nodes(g->out, 2 * n - 1))
-        return -ENOMEM;
     take_rows(&t, n);
     for (uint32_t f = 0; f < t.features; f++)
         sort_list(&t, f, n);
     *node = (struct few_node){ *root, 0, n + BYTE_CHUNK };
     for (;;) {
+        if (tree_reserve(g->out, 1))
+            return -ENOMEM;
         uint32_t id = add(&t, node);
         if (!hist_is_leaf(g, &node->p) && split_many(&t, node, id))
             node++;

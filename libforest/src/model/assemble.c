@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "frame.h"
 #include "flat.h"
 #include "model.h"
@@ -126,8 +127,11 @@ static void copy_body(struct model_header *header, uint32_t i, const struct fore
 {
     const struct tree_entry *entry = (const struct tree_entry *)(header + 1);
 
-    memcpy((char *)header + entry[i].offset, header_of(tree) + 1,
-           tree->bytes - sizeof(struct tree_header));
+    char *body = (char *)header + entry[i].offset;
+    size_t bytes = tree->bytes - sizeof(struct tree_header);
+
+    memory_populate(body, bytes); /* tree by tree: in model_take() others are freed meanwhile */
+    memcpy(body, header_of(tree) + 1, bytes);
 }
 
 int forest_assemble(const struct forest_params *params, uint64_t features,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "grown.h"
+#include "base/memory.h"
 #include "shares.h"
 #include "base/sum.h"
 
@@ -121,7 +122,7 @@ static int buffer_reserve(struct flat_buffer *buffer, size_t bytes)
 {
     if (bytes <= buffer->bytes)
         return 0;
-    void *block = aligned_alloc(LAYOUT_ALIGN, bytes);
+    void *block = memory_make(bytes);
     if (!block)
         return -ENOMEM;
     free(buffer->block);

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "lockstep.h"
+#include "base/memory.h"
 #include "data/matrix.h"
 #include "model/model.h"
 #include "model/shares.h"
@@ -270,17 +271,18 @@ static int predict_many(const struct forest *model, const struct forest_matrix *
     uint32_t classes = model->header->classes;
     uint32_t most = chunk_rows(x, what == TREES ? 1 : classes);
     size_t values = (size_t)most * x->cols, list = most + PREDICT_SLACK;
+    size_t read = matrix_rows_in_place(x, 0) ? 0 : values;
     size_t answers = classes || what == TREES ? most : 0;
     size_t cells = classes && what == NUMBERS ? (size_t)most * classes : 0;
-    double *memory = malloc((answers + cells) * sizeof(double) + 2 * values * sizeof(float) +
-                            3 * list * sizeof(uint32_t));
+    double *memory = memory_make((answers + cells) * sizeof(double) +
+                                 (values + read) * sizeof(float) + 3 * list * sizeof(uint32_t));
 
     if (!memory)
         return -ENOMEM;
     float *floats = (float *)(memory + answers + cells);
-    uint32_t *lists = (uint32_t *)(floats + 2 * values);
+    uint32_t *lists = (uint32_t *)(floats + values + read);
     predict_chunks(model, x, most, what,
-                   (struct chunk){ .columns = floats + values,
+                   (struct chunk){ .columns = floats + read,
                                    .row = lists,
                                    .at = lists + list,
                                    .spare = lists + 2 * list,
