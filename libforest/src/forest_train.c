@@ -8,19 +8,16 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "atomics.h"
 #include "forest.h"
 #include "base/memory.h"
 #include "data/prepared.h"
-#include "model/layout.h"
-#include "model/model.h"
+#include "model/gather.h"
 #include "model/params.h"
 #include "train.h"
 
 #define POOL 64
-#define SHARED_BYTES ((size_t)8 << 20) /* a smaller model is copied before others have begun */
 
 struct pooled {
     struct au32 taken;
@@ -31,7 +28,7 @@ struct job {
     const struct forest_prepared *x;
     const double *y, *sample_weight;
     const struct forest_params *params;
-    struct forest_tree *trees;
+    struct gather trees;
     struct pooled pool[POOL];
 };
 
@@ -51,7 +48,7 @@ static void pool_give(struct pooled *pooled)
     au32_store_release(&pooled->taken, 0); /* pairs with pool_take */
 }
 
-static int train_into(const struct job *job, uint32_t index, struct forest_scratch *scratch)
+static int train_into(struct job *job, uint32_t index, struct forest_scratch *scratch)
 {
     const void *tree;
     size_t bytes;
@@ -59,15 +56,10 @@ static int train_into(const struct job *job, uint32_t index, struct forest_scrat
                                 &tree, &bytes);
     if (err)
         return err;
-    void *own = scratch_take(scratch, tree, bytes);
-    if (!own) {
-        own = memory_make(bytes);
-        if (!own)
-            return -ENOMEM;
-        memcpy(own, tree, bytes);
-    }
-    free((void *)(uintptr_t)job->trees[index].data); /* should the executor run a body twice */
-    job->trees[index] = (struct forest_tree){ own, bytes };
+    void *own = bytes < GATHER_LARGE ? NULL : scratch_take(scratch, tree, bytes);
+    if (!own)
+        return gather_copy(&job->trees, index, tree, bytes);
+    gather_take(&job->trees, index, own, bytes);
     return 0;
 }
 
@@ -96,59 +88,6 @@ static int train_serially(struct job *job, uint32_t n)
     return err;
 }
 
-/* A model that is being put together. */
-struct assembly {
-    void *block;
-    struct forest_tree *trees;
-};
-
-static int assemble_one(void *arg, uint32_t index)
-{
-    const struct assembly *a = arg;
-
-    model_take(a->block, index, &a->trees[index]);
-    return 0;
-}
-
-static int assemble_bodies(struct assembly *a, uint32_t n, size_t bytes,
-                           const struct forest_executor *executor)
-{
-    if (!executor || executor->workers < 2 || bytes < SHARED_BYTES) {
-        for (uint32_t i = 0; i < n; i++)
-            assemble_one(a, i);
-        return 0;
-    }
-    int err = executor->for_each(executor->ctx, n, assemble_one, a);
-    for (uint32_t i = 0; i < n && !err; i++)
-        err = a->trees[i].data ? -EINVAL : 0;
-    return err;
-}
-
-static int assemble(const struct job *job, uint64_t features, uint32_t n,
-                    const struct forest_executor *executor, void **model, size_t *bytes)
-{
-    size_t size;
-    int err = forest_assemble_size(job->trees, n, &size);
-
-    if (err)
-        return err;
-    void *block = memory_reserve(size);
-    if (!block)
-        return -ENOMEM;
-    struct assembly a = { block, job->trees };
-    err = model_start(job->params, features, job->trees, n, block, size);
-    if (!err)
-        err = assemble_bodies(&a, n, size, executor);
-    if (err) {
-        free(block);
-        return err;
-    }
-    model_finish(block, size);
-    *model = block;
-    *bytes = size;
-    return 0;
-}
-
 /* All trees of the forest; 0, or the first error. The scratches are free again. */
 static int train_trees(struct job *job, uint32_t n, const struct forest_executor *executor)
 {
@@ -158,13 +97,6 @@ static int train_trees(struct job *job, uint32_t n, const struct forest_executor
     for (unsigned i = 0; i < POOL; i++)
         forest_scratch_free(job->pool[i].scratch);
     return err;
-}
-
-static void free_trees(struct forest_tree *trees, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        free((void *)(uintptr_t)trees[i].data);
-    free(trees);
 }
 
 static int prepare(const struct forest_matrix *x, uint32_t mode,
@@ -204,12 +136,13 @@ int forest_train(const struct forest_matrix *x, const double *y, const double *s
     if (err)
         return err;
     struct job job = { .x = prepared, .y = y, .sample_weight = sample_weight, .params = params };
-    job.trees = calloc(stored.n_estimators, sizeof *job.trees);
-    err = job.trees ? train_trees(&job, stored.n_estimators, executor) : -ENOMEM;
-    forest_prepared_close(prepared); /* the model needs the room */
+    err = gather_start(&job.trees, stored.n_estimators);
+    if (!err)
+        err = train_trees(&job, stored.n_estimators, executor);
+    forest_prepared_close(prepared); /* the model may need the room */
     free(block);
     if (!err)
-        err = assemble(&job, x->cols, stored.n_estimators, executor, model, bytes);
-    free_trees(job.trees, job.trees ? stored.n_estimators : 0);
+        err = gather_finish(&job.trees, params, x->cols, executor, model, bytes);
+    gather_release(&job.trees);
     return err;
 }

@@ -21,8 +21,6 @@
 #include "base/sum.h"
 #include "train.h"
 
-#define TAKE_BYTES ((size_t)4 << 20)
-
 struct forest_scratch {
     struct grow_scratch *grow;
     struct tree tree;
@@ -82,7 +80,7 @@ void *scratch_take(struct forest_scratch *scratch, const void *tree, size_t byte
 {
     void *block = scratch->tree.block;
 
-    if (tree != block || bytes < TAKE_BYTES)
+    if (tree != block)
         return NULL;
     tree_init(&scratch->tree);
     void *fitting = realloc(block, bytes);

@@ -6,8 +6,8 @@
 #include "forest.h"
 
 /*
- * A tree that forest_tree_train() has just grown in the scratch, to keep and to free(): one so large
- * that new memory for the next costs less than a copy. NULL: it is to be copied.
+ * A tree that forest_tree_train() has just grown in the scratch, to keep and to free(). NULL: it can
+ * only be copied.
  */
 void *scratch_take(struct forest_scratch *scratch, const void *tree, size_t bytes);
 

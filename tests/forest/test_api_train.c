@@ -317,7 +317,44 @@ static void negative_zeros_weigh_nothing(void)
     table_free(&t);
 }
 
-/* So much that the columns are sorted, and the trees put together, by the executor, too. */
+/* An executor that leaves something out fails; `calls` are those that there are. */
+static void nothing_may_be_left_out(const struct table *t, const struct forest_params *params,
+                                    unsigned calls)
+{
+    struct forest_matrix x = table_matrix(t);
+    void *block = NULL;
+    size_t bytes = 4711;
+
+    for (unsigned call = 1; call <= calls; call++) {
+        struct crew crew = { .threads = 2, .skips = call };
+        struct forest_executor lazy = { for_each, &crew, 2 };
+        CHECK_EQ(forest_train(&x, t->y, NULL, params, &lazy, &block, &bytes), -EINVAL);
+        CHECK_EQ(crew.calls, call);
+        CHECK(block == NULL && bytes == 4711);
+    }
+    struct crew crew = { .threads = 2, .skips = calls + 1 };
+    struct forest_executor whole = { for_each, &crew, 2 };
+    REQUIRE_OK(forest_train(&x, t->y, NULL, params, &whole, &block, &bytes));
+    CHECK_EQ(crew.calls, calls);
+    free(block);
+}
+
+/* Trees so large that they wait for each other, and are put together by the executor, too. */
+static void large_trees_are_put_together_by_all(void)
+{
+    struct table t = table_mixed(10, 60000, 3);
+    struct forest_params params = FOREST_PARAMS_INIT;
+
+    params.n_estimators = 4;
+    params.mode = FOREST_FAST;
+    params.no_bootstrap = 1;
+    params.keep_stats = 1;
+    any_executor(&t, &params);
+    nothing_may_be_left_out(&t, &params, 3);
+    table_free(&t);
+}
+
+/* So much that the columns are sorted by the executor, too. */
 static void large_forests_are_shared_out(void)
 {
     struct table t = table_mixed(9, 17000, 8);
@@ -330,12 +367,7 @@ static void large_forests_are_shared_out(void)
     params.mode = FOREST_FAST;
     params.keep_stats = 1; /* three times the size */
     any_executor(&t, &params);
-    for (unsigned call = 1; call <= 3; call++) {
-        struct crew crew = { .threads = 2, .skips = call };
-        struct forest_executor lazy = { for_each, &crew, 2 };
-        CHECK_EQ(forest_train(&x, t.y, NULL, &params, &lazy, &block, &bytes), -EINVAL);
-        CHECK_EQ(crew.calls, call);
-    }
+    nothing_may_be_left_out(&t, &params, 2);
     struct crew one = { .threads = 1, .skips = 2 }; /* it is asked for the trees alone */
     struct forest_executor alone = { for_each, &one, 1 };
     void *model;
@@ -518,7 +550,7 @@ TESTS("train",
       { "a failing executor fails the forest", a_failing_executor_fails_the_forest },
       { "a weight of -0 weighs nothing", negative_zeros_weigh_nothing },
       { "large trees are not copied, and are the same", large_trees_are_not_copied },
-      { "large forests are shared out from the first step to the last",
-        large_forests_are_shared_out },
+      { "large forests are shared out from the first step on", large_forests_are_shared_out },
+      { "large trees are put together by all", large_trees_are_put_together_by_all },
       { "only the right trees, undamaged and in order, assemble", only_the_right_trees_assemble },
       { "a smaller forest is the beginning of a larger one", small_forests_are_prefixes })
