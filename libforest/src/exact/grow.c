@@ -27,7 +27,6 @@ struct grow_scratch *grow_scratch_new(void)
     if (scratch) {
         scratch->rows_most = BLOCK_ROWS_MAX;
         scratch->kernels = kernels_of(KERNELS_BEST);
-        few_sorts_make(&scratch->few);
     }
     return scratch;
 }
@@ -194,6 +193,9 @@ static int start(struct grower *g, const struct prep *p, const double *y, const 
                           .weight_min = r->weight_min,
                           .whole = r->whole };
     set_limits(scratch, p);
+    if (!scratch->has_few)
+        few_sorts_make(&scratch->few);
+    scratch->has_few = true;
     return make_features(g);
 }
 

@@ -24,6 +24,7 @@ struct grow_scratch {
     uint32_t block_rows;     /* how many a block may have */
     uint32_t narrow_rows;    /* how many are sorted by names of 16 bits */
     const struct kernels *kernels;
+    bool has_few; /* what follows was made */
     struct few_sorts few;
 };
 
