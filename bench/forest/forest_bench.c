@@ -278,7 +278,8 @@ static void bench_fit(const struct data *d, struct peer *peer, const char *what,
              threads == 1 ? "" : "s");
     snprintf(name, sizeof name, "%s n_jobs=%d", peer->name[0] ? peer->name : "scikit-learn",
              threads);
-    for (int r = 0; r < WARM_ROUNDS; r++) { /* a process that has trained before; peers.py: others */
+    for (int r = 0; r < WARM_ROUNDS;
+         r++) { /* a process that has trained before; peers.py: others */
         fit(d, trees, threads, FOREST_EXACT, NULL);
         fit(d, trees, threads, FOREST_FAST, NULL);
     }

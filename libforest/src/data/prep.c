@@ -30,6 +30,8 @@
 #define PREP_ALIGN ((size_t)64)
 #define FEATURES_MAX ((uint64_t)INT32_MAX)
 #define SHARED_CELLS ((uint64_t)1 << 17) /* fewer are done by the time that others have begun */
+#define PART_ROWS ((uint64_t)1 << 16)    /* to share out columns alone */
+#define TILE 256u                        /* rows that stay in the cache for all features */
 
 struct header {
     uint64_t magic;
@@ -88,25 +90,6 @@ int prep_bytes(uint64_t rows, uint64_t features, size_t *bytes)
 }
 
 /* ---- build ------------------------------------------------------------------------------- */
-
-static int load_column(const struct prep_source *x, uint64_t feature, float *column)
-{
-    const char *at = (const char *)x->data + (ptrdiff_t)feature * x->col_stride;
-    for (uint64_t row = 0; row < x->rows; row++, at += x->row_stride) {
-        float v;
-        if (x->is_double) {
-            double d;
-            memcpy(&d, at, sizeof d);
-            v = (float)d;
-        } else {
-            memcpy(&v, at, sizeof v);
-        }
-        if (!isfinite(v))
-            return -EINVAL;
-        column[row] = v + 0.0f; /* -0 becomes 0: they are equal, and shall look equal */
-    }
-    return 0;
-}
 
 static void sort_column(const float *column, uint32_t rows, struct item *a, struct item *b,
                         uint32_t *order)
@@ -175,67 +158,100 @@ struct build {
     const struct prep_source *x;
     struct parts parts;
     char *base;
-    bool *built; /* by feature, if they are shared out */
+    bool *built; /* by part, if they are shared out */
 };
 
-/* The column of a feature and, with room for twice the rows, its order and what goes with that. */
-static int build_feature(const struct build *b, size_t feature, struct item *items)
+static float *column_of(const struct build *b, size_t feature)
+{
+    return (float *)(void *)(b->base + b->parts.columns) + feature * (size_t)b->x->rows;
+}
+
+/* Values of some rows as floats. False: one is not finite. */
+static bool load_values(const struct prep_source *x, uint64_t row, uint32_t n, uint64_t feature,
+                        float *values)
+{
+    const char *at =
+        (const char *)x->data + (ptrdiff_t)row * x->row_stride + (ptrdiff_t)feature * x->col_stride;
+    bool is_finite = true;
+    for (uint32_t i = 0; i < n; i++, at += x->row_stride) {
+        float v;
+        if (x->is_double) {
+            double d;
+            memcpy(&d, at, sizeof d);
+            v = (float)d;
+        } else {
+            memcpy(&v, at, sizeof v);
+        }
+        is_finite &= fabsf(v) <= FLT_MAX; /* false for a NaN */
+        values[i] = v + 0.0f;             /* -0 becomes 0: they are equal, and shall look equal */
+    }
+    return is_finite;
+}
+
+/* Some features of some rows to their columns: the caller's matrix is mostly stored by rows. */
+static int load(const struct build *b, uint64_t row, uint64_t end_row, size_t first, size_t end)
+{
+    bool is_finite = true;
+    for (size_t f = first; f < end; f++)
+        memory_populate(column_of(b, f) + row, (size_t)(end_row - row) * sizeof(float));
+    for (; row < end_row; row += TILE) {
+        uint32_t n = end_row - row < TILE ? (uint32_t)(end_row - row) : TILE;
+        for (size_t f = first; f < end; f++)
+            is_finite &= load_values(b->x, row, n, f, column_of(b, f) + row);
+    }
+    return is_finite ? 0 : -EINVAL;
+}
+
+/* With room for twice the rows: the order of a feature's column, and what goes with that. */
+static void order_feature(const struct build *b, size_t feature, struct item *items)
 {
     const struct parts *parts = &b->parts;
-    uint32_t rows = (uint32_t)b->x->rows;
-    float *column = (float *)(void *)(b->base + parts->columns) + feature * rows;
-    int err = load_column(b->x, feature, column);
-    if (err || !parts->has_orders)
-        return err;
-    uint32_t *close = (uint32_t *)(void *)(b->base + parts->close);
+    uint32_t rows = (uint32_t)b->x->rows, *close = (uint32_t *)(void *)(b->base + parts->close);
     uint32_t *order = (uint32_t *)(void *)(b->base + parts->orders) + feature * rows;
     uint64_t *near = (uint64_t *)(void *)(b->base + parts->near) + feature * prep_near_words(rows);
-    sort_column(column, rows, items, items + rows, order);
+    memory_populate(order, rows * sizeof *order);
+    sort_column(column_of(b, feature), rows, items, items + rows, order);
     if (!b->x->lacks_near)
-        close[feature] = fill_near(column, order, rows, near);
+        close[feature] = fill_near(column_of(b, feature), order, rows, near);
+}
+
+/* The features from `first` on, up to `end`. */
+static int build_features(const struct build *b, size_t first, size_t end)
+{
+    int err = load(b, 0, b->x->rows, first, end);
+    if (err || !b->parts.has_orders)
+        return err;
+    struct item *items = memory_make(2 * (size_t)b->x->rows * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    for (; first < end; first++)
+        order_feature(b, first, items);
+    free(items);
     return 0;
 }
 
-/* The columns or the orders of some features; both have four bytes a cell. */
-static void populate(const struct build *b, size_t part, size_t first, size_t end)
-{
-    size_t each = (size_t)b->x->rows * sizeof(uint32_t);
-    memory_populate(b->base + part + first * each, (end - first) * each);
-}
-
-/* Those from `first` on, up to `end`. */
-static int build_features(const struct build *b, size_t first, size_t end)
-{
-    size_t room = b->parts.has_orders ? 2 * (size_t)b->x->rows * sizeof(struct item) : 0;
-    struct item *items = room ? memory_make(room) : NULL;
-    int err = room && !items ? -ENOMEM : 0;
-    populate(b, b->parts.columns, first, end);
-    if (room)
-        populate(b, b->parts.orders, first, end);
-    for (; first < end && !err; first++)
-        err = build_feature(b, first, items);
-    free(items);
-    return err;
-}
-
-static int build_one(void *arg, uint32_t feature)
+/* A feature, or where there is nothing to sort all features of some rows. */
+static int build_part(void *arg, uint32_t part)
 {
     const struct build *b = arg;
-    int err = build_features(b, feature, (size_t)feature + 1);
-    b->built[feature] = !err;
+    uint64_t row = part * PART_ROWS, left = b->x->rows - row;
+    int err = b->parts.has_orders
+                  ? build_features(b, part, (size_t)part + 1)
+                  : load(b, row, row + (left < PART_ROWS ? left : PART_ROWS), 0, b->x->cols);
+    b->built[part] = !err;
     return err;
 }
 
 /* What an executor leaves out would lead the grower out of its arrays. */
 static int share_out(struct build *b, const struct forest_executor *executor)
 {
-    size_t features = b->x->cols;
-    b->built = calloc(features, sizeof *b->built);
+    size_t parts = b->parts.has_orders ? b->x->cols : (b->x->rows + PART_ROWS - 1) / PART_ROWS;
+    b->built = calloc(parts, sizeof *b->built);
     if (!b->built)
         return -ENOMEM;
-    int err = executor->for_each(executor->ctx, (uint32_t)features, build_one, b);
-    for (size_t f = 0; f < features && !err; f++)
-        err = b->built[f] ? 0 : -EINVAL;
+    int err = executor->for_each(executor->ctx, (uint32_t)parts, build_part, b);
+    for (size_t i = 0; i < parts && !err; i++)
+        err = b->built[i] ? 0 : -EINVAL;
     free(b->built);
     return err;
 }

@@ -54,7 +54,7 @@ struct prep_source {
     uint64_t rows, cols;
     ptrdiff_t row_stride, col_stride;
     bool lacks_near; /* `close` and `near` are left as they are: only the exact mode asks for them */
-    const struct forest_executor *executor; /* shares the work feature by feature; NULL: none does */
+    const struct forest_executor *executor; /* shares the work; NULL: none does */
 };
 
 /* What prep_open() found. Points into the block: valid as long as the block is. */
