@@ -216,7 +216,7 @@ static struct id *visits_of(size_t n, enum choice choice, uint64_t seed)
 static int get_loop(void *h, const struct id *ids, size_t n, size_t calls, bool all, int64_t *t,
                     size_t *done, double *seconds)
 {
-    struct watch watch = watch_start(t ? budget_ns : budget_ns / 4);
+    struct watch watch = watch_start(budget_ns);
     int err = 0;
     size_t at = 0, i = 0;
 
@@ -275,7 +275,7 @@ static int bench_get(size_t size, size_t n, enum choice choice, struct answer *a
 
 static int many_loop(const struct id *ids, size_t n, size_t calls, size_t *done, double *seconds)
 {
-    struct watch watch = watch_start(budget_ns / 4);
+    struct watch watch = watch_start(budget_ns);
     size_t at = 0, i = 0;
     int err = 0;
 
