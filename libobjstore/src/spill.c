@@ -550,7 +550,7 @@ static int read_unpacked(const struct objstore *s, const struct spill_record *r,
 
     a.to = to;
     a.left = r->stored;
-    a.hash = hash64(to, 0);
+    a.hash = hash64(to, 0); /* nothing comes of an object of no bytes */
     a.has_begun = false;
     int err = spill_read(s, r, afresh, arrive, &a);
     return !err && (a.left || a.hash != r->hash) ? -EBADMSG : err;
