@@ -200,6 +200,52 @@ static void large_ones_hold_columns_only(void)
     free(x);
 }
 
+/* Runs the last first, as if on several threads; or leaves one out. */
+static int backwards(void *left_out, uint32_t n, int (*body)(void *arg, uint32_t i), void *arg)
+{
+    int err = 0;
+    for (uint32_t i = n; i-- > 0 && !err;)
+        if (!left_out || i != *(const uint32_t *)left_out)
+            err = body(arg, i);
+    return err;
+}
+
+/* Where nothing is sorted the rows are shared out: the same bytes, and no part is missed. */
+static void columns_are_shared_out_by_rows(void)
+{
+    enum { LARGE = 3 * 65536 + 100, WIDE = 2 };
+    uint64_t state = test_seed;
+    double *x = malloc(sizeof *x * LARGE * WIDE);
+    REQUIRE(x != NULL);
+    for (uint32_t i = 0; i < LARGE * WIDE; i++)
+        x[i] = (double)(test_random(&state) % 1000) * 0.1;
+    struct prep_source source = { .data = x,
+                                  .is_double = true,
+                                  .rows = LARGE,
+                                  .cols = WIDE,
+                                  .row_stride = WIDE * sizeof *x,
+                                  .col_stride = sizeof *x };
+    struct forest_executor executor = { backwards, NULL, 2 };
+    size_t bytes;
+    REQUIRE_OK(prep_bytes(LARGE, WIDE, &bytes));
+    char *alone = malloc(bytes), *shared = malloc(bytes);
+    REQUIRE(alone && shared);
+    REQUIRE_OK(prep_build(&source, alone, bytes));
+    source.executor = &executor;
+    REQUIRE_OK(prep_build(&source, shared, bytes));
+    CHECK(memcmp(alone, shared, bytes) == 0);
+    for (uint32_t part = 0; part < 4; part++) {
+        executor.ctx = &part;
+        CHECK_EQ(prep_build(&source, shared, bytes), -EINVAL);
+    }
+    executor.ctx = NULL;
+    x[LARGE * WIDE - 1] = INFINITY;
+    CHECK_EQ(prep_build(&source, shared, bytes), -EINVAL);
+    free(alone);
+    free(shared);
+    free(x);
+}
+
 /* On all kinds of processors, a NaN behind all edges, and values that are edges. */
 static void bins_are_equal_at_all_levels(void)
 {
@@ -240,4 +286,5 @@ TESTS("prep", { "orders are sorted and marked", orders_are_sorted },
       { "close values are marked", close_values_are_marked },
       { "damage is found", damage_is_found },
       { "large ones hold columns only", large_ones_hold_columns_only },
+      { "columns are shared out by rows", columns_are_shared_out_by_rows },
       { "bins are equal at all levels", bins_are_equal_at_all_levels })

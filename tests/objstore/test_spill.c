@@ -304,10 +304,29 @@ static void holes(void)
     CHECK(objstore_spill(s, 2 * (uint64_t)COUNT * BYTES) > 0);
     uint64_t before = blocks_in_dir();
     CHECK(before >= (uint64_t)COUNT * BYTES / 512);
+    CHECK_EQ(files_in_dir(NULL), 4); /* of 16 MiB, which go one after the other */
     for (uint64_t n = 0; n + 1 < COUNT; n++)
         CHECK(get_one(s, n, BYTES));
     CHECK(blocks_in_dir() <= before / 2 + 64);
     CHECK(get_one(s, COUNT - 1, BYTES));
+    CHECK_EQ(files_in_dir(NULL), 0);
+    end(s);
+}
+
+static void hole_of_a_large_object(void)
+{
+    const uint64_t small = 15 << 20, large = 40 << 20;
+    make_dir();
+    struct objstore *s = make(small + large + (1 << 20), 0);
+    CHECK_EQ(put_one(s, 0, small), 0);
+    CHECK_EQ(put_one(s, 1, large), 0);
+    CHECK(objstore_spill(s, small + large) > 0);
+    CHECK_EQ(files_in_dir(NULL), 1);
+    uint64_t before = blocks_in_dir();
+    CHECK(get_one(s, 1, large));
+    CHECK_EQ(files_in_dir(NULL), 1);
+    CHECK(blocks_in_dir() <= before - large / 512 + 64);
+    CHECK(get_one(s, 0, small));
     CHECK_EQ(files_in_dir(NULL), 0);
     end(s);
 }
@@ -735,6 +754,7 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "a file that is away, or cut off, is its object's error alone", missing_file },
       { "what was packed with another stays when that goes", packed_neighbours },
       { "the disk gets its room back piece by piece", holes },
+      { "and that of a large object before its file goes", hole_of_a_large_object },
       { "a read-only handle reads what was spilled", read_only },
       { "what is viewed stays in memory", what_is_viewed_stays },
       { "a view outlives a move", views_outlive_a_move },
