@@ -94,7 +94,7 @@ class Seen:
 
     def __init__(self, rows):
         self.value = statistics.median(row["median"] for row in rows)
-        self.unit = rows[0]["unit"]
+        self.unit, self.params = rows[0]["unit"], rows[0]["params"]
         scaled = self.value * UNITS.get(self.unit, 1.0)
         self.good = 1 / max(scaled, 1e-12) if rows[0]["better"] == "lower" else scaled
 
@@ -106,15 +106,18 @@ class Seen:
         return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}"
 
 
-def find(rows, which, name):
-    """None: it was not measured. "ours" is how others begin, too: the shortest name is meant."""
+def find(rows, which, name, same=None):
+    """None: it was not measured. "ours" is how others begin, too: the shortest name is meant. Of near
+    and far lines it is near, or that of `same`."""
     case, params, metric = which.split("/")
+    if params and same:
+        params = same.params
     rows = [r for r in rows if r["case"] == case and r.get("metric") == metric
             and r["impl"].startswith(name) and (not params or r["params"].startswith(params))]
     if not rows:
         return None
     shortest = min((r["impl"] for r in rows), key=len)
-    last = max(str(r["params"]) for r in rows) if params else None  # of near and far lines, near
+    last = max(str(r["params"]) for r in rows) if params else None
     return Seen([r for r in rows if r["impl"] == shortest and last in (None, r["params"])])
 
 
@@ -128,7 +131,7 @@ def judge(rows, goal):
         verdict = "met" if ours.value <= than else "MISSED"
         return (what, str(ours), "", f"<= {than:,.10g} {ours.unit}", "", verdict)
     other, _, peer = than.rpartition(": ")
-    theirs = find(rows, other or which, peer)
+    theirs = find(rows, other or which, peer, None if other else ours)
     if not ours or not theirs:
         return (what, "", peer, f"{times:.2f}", "", "not measured")
     seen = ours.good / theirs.good
