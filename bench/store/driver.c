@@ -196,19 +196,18 @@ static int get_one(void *h, uint64_t n, bool all)
     return get_id(h, &id, all);
 }
 
-/* Which objects are got, in which order. */
+/* Which objects are got, and how: the first few in turn, any, or all in turn and read to the end. */
 enum choice { CHOOSE_HOT, CHOOSE_RANDOM, CHOOSE_ALL };
 
-/* Of n objects, ready before the time is taken: who asks for an object has its id. NULL: no memory. */
+/* The ids of n visits, in turn or to any of n objects: ready before the time is taken, as who asks
+ * for an object has its id. NULL: no memory. */
 static struct id *visits_of(size_t n, enum choice choice, uint64_t seed)
 {
     struct id *ids = malloc(n * sizeof *ids);
     uint64_t x = seed;
 
     for (size_t i = 0; i < n && ids; i++)
-        ids[i] = id_of(choice == CHOOSE_HOT      ? i % (HOT < n ? HOT : n)
-                       : choice == CHOOSE_RANDOM ? next_random(&x) % n
-                                                 : i);
+        ids[i] = id_of(choice == CHOOSE_RANDOM ? next_random(&x) % n : i);
     return ids;
 }
 
@@ -249,20 +248,21 @@ static int fill(size_t size, size_t n, size_t *have)
 static int bench_get(size_t size, size_t n, enum choice choice, struct answer *a)
 {
     int64_t *t = malloc(n * sizeof *t);
-    struct id *ids = visits_of(n, choice, 1);
+    size_t visits = choice == CHOOSE_HOT && n > HOT ? HOT : n;
+    struct id *ids = visits_of(visits, choice, 1);
     bool all = choice == CHOOSE_ALL;
     size_t done = 0, have = 0;
     double seconds;
     int err = t && ids ? fill(size, n, &have) : -1;
 
     if (!err)
-        err = get_loop(handle, ids, n, n, all, NULL, &done, &seconds); /* warms up */
+        err = get_loop(handle, ids, visits, n, all, NULL, &done, &seconds); /* warms up */
     if (!err)
-        err = get_loop(handle, ids, n, n, all, t, &done, &seconds);
+        err = get_loop(handle, ids, visits, n, all, t, &done, &seconds);
     if (!err)
         quantiles(t, done, a);
     if (!err)
-        err = get_loop(handle, ids, n, SIZE_MAX, all, NULL, &done, &seconds);
+        err = get_loop(handle, ids, visits, SIZE_MAX, all, NULL, &done, &seconds);
     if (!err)
         a->rate = (double)done / seconds;
     free(ids);
