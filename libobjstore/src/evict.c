@@ -72,12 +72,16 @@ static void pop(struct queue *q)
         sift_down(q, 0);
 }
 
-static void push(struct queue *q, const struct candidate *c)
+/* Is there no need of it? */
+static bool is_too_young(const struct queue *q, const struct candidate *c)
 {
     bool is_enough = q->count == CANDIDATES || q->bytes >= q->wanted;
 
-    if (is_enough && !is_older(c, &q->heap[0]))
-        return;
+    return is_enough && !is_older(c, &q->heap[0]);
+}
+
+static void push(struct queue *q, const struct candidate *c)
+{
     if (q->count == CANDIDATES)
         pop(q);
     uint32_t i = q->count++;
@@ -89,25 +93,28 @@ static void push(struct queue *q, const struct candidate *c)
         pop(q);
 }
 
-/* What the hand would meet at this slot. False: nothing. */
+/* What the hand would meet at this slot, but for its bytes. False: nothing. */
 static bool look(const struct objstore *s, uint32_t index, struct candidate *c)
 {
     const struct slot *slot = slot_at(s, index);
-    uint64_t word = au64_load_acquire(&slot->word); /* E1 */
-    struct extent e;
-    uint64_t created, at, room;
 
-    if (word_state(word) != SLOT_SEALED)
-        return false;
-    created = au64_load_relaxed(&slot->created);         /* relaxed: advice */
-    e = extent_unpack(au64_load_relaxed(&slot->extent)); /* relaxed: advice */
-    c->age = created & ~CREATED_FLAGS;
+    c->word = au64_load_acquire(&slot->word);                    /* E1 */
+    c->age = au64_load_relaxed(&slot->created) & ~CREATED_FLAGS; /* relaxed: advice */
     c->slot = index;
-    c->word = word;
-    c->bytes = 0;
+    return word_state(c->word) == SLOT_SEALED;
+}
+
+/* Its bytes; to look for pins takes a while. False: it lives in its slot. */
+static bool measure(const struct objstore *s, struct candidate *c)
+{
+    const struct slot *slot = slot_at(s, c->slot);
+    uint64_t created = au64_load_relaxed(&slot->created), at, room;    /* relaxed: advice */
+    struct extent e = extent_unpack(au64_load_relaxed(&slot->extent)); /* relaxed: advice */
+
     if (!extent_place(s, &e, &at, &room))
-        return false; /* it lives in its slot */
-    if (!(created & (CREATED_USED | CREATED_CLAIMED)) && !pins_any(s, index, word))
+        return false;
+    c->bytes = 0;
+    if (!(created & (CREATED_USED | CREATED_CLAIMED)) && !pins_any(s, c->slot, c->word))
         c->bytes = room / 64 < UINT32_MAX ? (uint32_t)(room / 64) : UINT32_MAX;
     return true;
 }
@@ -126,7 +133,7 @@ static void collect(struct objstore *s, struct queue *q, const struct candidate 
     q->count = 0;
     q->bytes = 0;
     for (uint32_t i = 0; i < slots; i++)
-        if (look(s, i, &c) && is_older(from, &c))
+        if (look(s, i, &c) && is_older(from, &c) && !is_too_young(q, &c) && measure(s, &c))
             push(q, &c);
     if (q->count > 1)
         qsort(q->heap, q->count, sizeof *q->heap, by_age);

@@ -29,7 +29,7 @@
 
 #define FILE_BYTES (16u << 20) /* a file has no more objects once it has so much */
 #define HOLD_FEW 64u           /* objects that can be held whatever the room for pins */
-#define HOLD_MOST 2048u
+#define HOLD_MOST (3 * SPILL_BATCH)
 #define LZ4_BLOCK (512u << 10)
 #define LZ4_PROBE (64u << 10)
 
@@ -66,6 +66,7 @@ void spill_detach(struct objstore *s)
         return;
     spill_punch_dead(s);
     io_writer_end(&s->spill->writer);
+    io_buffers_end(&s->spill->buffers);
     reader_end(&s->spill->reader);
     io_drop_end(&s->spill->dropper);
     if (au32_load_acquire(&s->spill->dir_fd))
@@ -231,23 +232,27 @@ static void lay_out(struct objstore *s, struct batch *b)
     b->buffer_bytes = b->file_bytes - b->buffer_at;
 }
 
-static int fill_buffer(struct batch *b)
+static int fill_buffer(struct objstore *s, struct batch *b)
 {
+    uint64_t end = b->buffer_at;
+
     if (b->buffer_bytes == 0)
         return 0;
-    b->buffer =
-        mmap(NULL, b->buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (b->buffer == MAP_FAILED) {
-        b->buffer = NULL;
+    b->buffer = io_buffer_take(&s->spill->buffers, b->buffer_bytes);
+    if (!b->buffer)
         return -ENOMEM;
-    }
     for (uint32_t i = 0; i < b->count; i++) {
         const struct item *item = &b->items[i];
 
-        if (goes_through_buffer(item))
-            memcpy(b->buffer + (item->record.at - b->buffer_at),
-                   item->packed ? item->packed : item->bytes, item->record.stored);
+        if (!goes_through_buffer(item))
+            continue;
+        /* between objects is what the buffer held before, perhaps of an object that is deleted */
+        memset(b->buffer + (end - b->buffer_at), 0, item->record.at - end);
+        memcpy(b->buffer + (item->record.at - b->buffer_at),
+               item->packed ? item->packed : item->bytes, item->record.stored);
+        end = item->record.at + item->record.stored;
     }
+    memset(b->buffer + (end - b->buffer_at), 0, b->file_bytes - end);
     return 0;
 }
 
@@ -344,7 +349,7 @@ static void batch_free(struct objstore *s, struct batch *b)
         let_go(s, &b->items[i]);
     }
     if (b->buffer)
-        munmap(b->buffer, b->buffer_bytes);
+        io_buffer_give(&s->spill->buffers, b->buffer, b->buffer_bytes);
     free(b);
 }
 
@@ -410,7 +415,7 @@ static struct batch *batch_prepare(struct mover *m)
     }
     POINT("spill: all held");
     lay_out(m->s, b);
-    m->err = fill_buffer(b);
+    m->err = fill_buffer(m->s, b);
     if (!m->err)
         m->err = spill_file_make(m->s, b->file_bytes, b->count, &b->file, &b->job.fd);
     if (!m->err)

@@ -27,6 +27,7 @@ struct spill {
     int owner_fd;        /* of the owner file, locked; -1: there is none */
     struct au32 io_kind; /* enum io_kind */
     struct io_writer writer;
+    struct io_buffers buffers;
     struct reader reader;
     struct io_dropper dropper;
     struct dead_bytes dead;

@@ -13,6 +13,24 @@
 /* May this process use io_uring? Once refused it is not tried again. */
 enum io_kind { IO_UNTRIED, IO_URING, IO_PLAIN };
 
+/* ---- spill_memory.c ------------------------------------------------------------------------ */
+
+/* Memory for requests, of a multiple of a page; munmap() it. NULL: see errno. */
+void *io_memory_map(uint64_t bytes);
+
+#define IO_BUFFER_BYTES ((uint64_t)4 << 20) /* what small objects of one file take */
+#define IO_BUFFERS 3                        /* so many files of them are under way at a time */
+
+/* Those of a process that are not in use, from its first file on. Zero is a good beginning. */
+struct io_buffers {
+    struct au64 spare[IO_BUFFERS]; /* addresses, or 0 */
+};
+
+/* A buffer of so many bytes, which are of no meaning. NULL: no memory. For any thread. */
+void *io_buffer_take(struct io_buffers *b, uint64_t bytes);
+void io_buffer_give(struct io_buffers *b, void *buffer, uint64_t bytes); /* as many as taken */
+void io_buffers_end(struct io_buffers *b);
+
 /* ---- spill_io.c: writing ------------------------------------------------------------------- */
 
 struct io_piece {
@@ -59,18 +77,29 @@ void io_writer_end(struct io_writer *io);
 
 /* ---- spill_drop.c: removing ---------------------------------------------------------------- */
 
-#define DROP_FILES 16u /* on their way at the same time */
+#define DROP_FILES 64u /* on their way, or waiting */
+#define DROP_BYTES ((uint64_t)256 << 20)
+
+struct dropped {
+    uint32_t place; /* in the ring's table of files */
+    uint64_t bytes;
+};
 
 /* One process's engine. Zero is a good beginning. */
 struct io_dropper {
-    struct au32 busy;
+    struct au32 busy, is_held;
     bool is_up, is_refused;
-    uint32_t free; /* a bit for each place in the ring's table of files */
+    uint64_t free;                      /* a bit for each place in the ring's table */
+    struct dropped waiting[DROP_FILES]; /* a ring, `count` from `first` on */
+    uint32_t first, count;
+    uint64_t bytes; /* of those */
     struct io_uring ring;
 };
 
 /* The file's name goes now, its room soon. */
 void io_drop(struct io_dropper *d, int dir, const char *name);
+/* Reads are under way, so room waits for a while; or they are over. One thread at a time may say so. */
+void io_drop_hold(struct io_dropper *d, bool hold);
 /* Wait for the room of all that were dropped. False: there were none. */
 bool io_drop_wait(struct io_dropper *d);
 void io_drop_end(struct io_dropper *d);

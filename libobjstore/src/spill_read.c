@@ -18,9 +18,7 @@
  * Why not into the object's place: a request goes on after the death of the process that made it.
  * The dead one's lease is free by then, its memory soon somebody else's, and late bytes would
  * land in another's object. A frame is memory of this process only, and stays nobody else's
- * until the last request into it is done. (A plain pread() cannot outlive its process.) The frames
- * are shared memory without a name, so that a fork() does not move a page of them elsewhere under
- * a request.
+ * until the last request into it is done. (A plain pread() cannot outlive its process.)
  *
  * A request holds its file, so that no descriptor stays open and keeps a removed file's room.
  *
@@ -190,6 +188,12 @@ static uint64_t bytes_behind(struct reader *rd, uint64_t number, uint64_t at)
     return bytes;
 }
 
+/* When so much is left in the window, or less, more is asked for: a frame at a time, if it is large. */
+static uint64_t refill_at(const struct reader *rd)
+{
+    return rd->ahead > 2 * READ_FRAME_BYTES ? rd->ahead - READ_FRAME_BYTES : rd->ahead / 2;
+}
+
 /*
  * The window goes on into the files behind that of number `own`, as they are numbered, until there
  * are `bytes` more in it. False: the ring is refused.
@@ -283,7 +287,7 @@ static bool take(const struct objstore *s, struct reader *rd, const struct spill
         if (rd->queued && !push(rd, 0))
             return false;
         uint64_t behind = rd->ahead ? bytes_behind(rd, r->number, end) : 0;
-        if (behind < rd->ahead / 2 && !grow_beyond(s, rd, r->number, rd->ahead - behind))
+        if (behind <= refill_at(rd) && !grow_beyond(s, rd, r->number, rd->ahead - behind))
             return false;
         if (*at == end)
             return true;
@@ -305,9 +309,8 @@ static bool start(struct reader *rd, struct au32 *kind)
 {
     if (rd->is_up)
         return true;
-    rd->buffer = mmap(NULL, READ_FRAMES * READ_FRAME_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (rd->buffer == MAP_FAILED)
+    rd->buffer = io_memory_map(READ_FRAMES * READ_FRAME_BYTES);
+    if (!rd->buffer)
         return false;
     if (io_uring_queue_init(READ_FRAMES, &rd->ring, 0)) {
         munmap(rd->buffer, READ_FRAMES * READ_FRAME_BYTES);
@@ -332,6 +335,13 @@ static bool is_in_window(struct reader *rd, const struct spill_record *r)
     return rd->count && rd->number == r->number && r->at == rd->end;
 }
 
+/* Is there something in the window behind this object? */
+static bool goes_beyond(const struct reader *rd, const struct spill_record *r)
+{
+    return rd->count && (rd->number > r->number ||
+                         (rd->number == r->number && rd->end > page_up(r->at + r->stored)));
+}
+
 static void through_window(const struct objstore *s, struct reader *rd,
                            const struct spill_record *r, uint64_t *at, int *fd, read_sink *sink,
                            void *ctx)
@@ -347,7 +357,7 @@ static void through_window(const struct objstore *s, struct reader *rd,
         rd->file_bytes = file_bytes;
         rd->missing = 0;
     } else if (rd->number == r->number && rd->end >= page_up(end) &&
-               rd->end - r->at > rd->ahead / 2) {
+               rd->end - r->at > refill_at(rd)) {
         target = rd->end; /* enough for now: in large steps */
     }
     if (take(s, rd, r, at, target, fd, sink, ctx))
@@ -371,6 +381,7 @@ int spill_read(const struct objstore *s, const struct spill_record *r, bool afre
         !au32_xchg_acq_rel(&rd->busy, 1)) {
         if (start(rd, &s->spill->io_kind))
             through_window(s, rd, r, &at, &fd, sink, ctx);
+        io_drop_hold(&s->spill->dropper, goes_beyond(rd, r));
         au32_store_release(&rd->busy, 0);
     }
     if (at < r->at + r->stored) { /* all, or what is left */

@@ -72,6 +72,63 @@ static void room_of_many(void)
     CHECK_EQ(rmdir(dir_path), 0);
 }
 
+/* As long as reads are under way room waits, but not the name, nor who finds the disk full. */
+static void room_waits_for_reads(void)
+{
+    struct io_dropper d = { .is_up = false };
+    int dir = make_dir(), fds[3];
+    char name[32];
+
+    for (int round = 0; round < 2; round++) {
+        io_drop_hold(&d, true);
+        for (int i = 0; i < 3; i++) {
+            snprintf(name, sizeof name, "f%d-%d", round, i);
+            fds[i] = make_file(dir, name);
+            io_drop(&d, dir, name);
+            CHECK(!is_there(dir, name));
+        }
+        bool is_up = d.is_up;
+        CHECK_EQ(d.count, is_up ? 3u : 0u);
+        for (int i = 0; i < 3 && is_up; i++)
+            CHECK(blocks_of(fds[i]) > 0);
+        if (round == 0) {
+            CHECK(d.is_up == io_drop_wait(&d));
+        } else {
+            io_drop_hold(&d, false);
+            CHECK_EQ(d.count, 0u); /* all on their way */
+            io_drop_end(&d);
+        }
+        for (int i = 0; i < 3; i++) {
+            CHECK(!is_up || blocks_of(fds[i]) == 0);
+            close(fds[i]);
+        }
+    }
+    close(dir);
+    CHECK_EQ(rmdir(dir_path), 0);
+}
+
+/* No more of it than that: the oldest goes. */
+static void not_too_much_waits(void)
+{
+    struct io_dropper d = { .is_up = false };
+    int dir = make_dir(), fds[4];
+    char name[32];
+
+    io_drop_hold(&d, true);
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "f%d", i);
+        fds[i] = make_file(dir, name);
+        REQUIRE(ftruncate(fds[i], DROP_BYTES / 3) == 0); /* a hole, but for its beginning */
+        io_drop(&d, dir, name);
+        CHECK_EQ(d.count, !d.is_up ? 0u : i < 3 ? (uint32_t)i + 1 : 3u);
+    }
+    io_drop_end(&d);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    close(dir);
+    CHECK_EQ(rmdir(dir_path), 0);
+}
+
 /* Somebody gave it a second name, or put a link in its place: what that names stays whole. */
 static void not_ours_alone(void)
 {
@@ -121,4 +178,5 @@ static void plainly(void)
 }
 
 TESTS("spill files that go", { "the room of many", room_of_many },
+      { "room waits for reads", room_waits_for_reads }, { "but not too much", not_too_much_waits },
       { "not of what has another name", not_ours_alone }, { "plainly", plainly })
