@@ -9,6 +9,8 @@
  */
 #include "checksum.h"
 
+typedef uint64_t __attribute__((may_alias)) any_word; /* what is summed was written as anything */
+
 #define LANES 8
 #define FACTOR 0x9e3779b97f4a7c15u /* odd: 2^64 divided by the golden ratio */
 
@@ -20,7 +22,7 @@ static inline uint64_t step(uint64_t lane, uint64_t word)
 
 uint64_t checksum(const void *data, size_t bytes)
 {
-    const uint64_t *word = data;
+    const any_word *word = data;
     size_t count = bytes / 8, i = 0;
     uint64_t lane[LANES];
 

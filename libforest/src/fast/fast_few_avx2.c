@@ -101,8 +101,8 @@ struct lanes {
 static inline __m128i cells_of(const uint64_t *cells, const uint8_t *a, const uint8_t *b,
                                uint32_t at)
 {
-    __m128d low = _mm_load_sd((const double *)(const void *)(cells + a[at]));
-    return _mm_castpd_si128(_mm_loadh_pd(low, (const double *)(const void *)(cells + b[at])));
+    __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)(cells + a[at]));
+    return _mm_insert_epi64(low, (long long)cells[b[at]], 1);
 }
 
 /* Of lanes `lane` and the next, and, but for half of them, of those four behind these. */

@@ -117,8 +117,8 @@ struct scan {
 
 static inline __m128i cells_of(const cell *cells, const uint8_t *a, const uint8_t *b, uint32_t at)
 {
-    __m128d low = _mm_load_sd((const double *)(const void *)(cells + a[at]));
-    return _mm_castpd_si128(_mm_loadh_pd(low, (const double *)(const void *)(cells + b[at])));
+    __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)(cells + a[at]));
+    return _mm_insert_epi64(low, (long long)cells[b[at]], 1);
 }
 
 /* What the rows at a place are worth, in the order of lanes 0 1 4 5, 2 3 6 7; of half of them: 0. */
