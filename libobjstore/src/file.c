@@ -162,18 +162,22 @@ static int reserve(int fd, uint64_t at, uint64_t bytes)
 }
 
 /*
- * MADV_COLLAPSE makes a huge page of a piece that has a first page, whatever is set for those who
- * do not ask; no page of the data exists yet, so there is nothing to copy. What the kernel
+ * MADV_COLLAPSE makes huge pages of pieces that have a first page, whatever is set for those who do
+ * not ask; no page of the data exists yet, so there is nothing to copy. What the kernel
  * refuses (it has no such page, is older than 6.1, the file is on a disk) is reserved as usual.
  *
  * A huge page is cleared now. Small ones take less to reserve, but 512 faults, and as many cleared,
  * on first use: together more than PIECE_NS. So who did not ask for huge ones gets them, too, as
- * long as they take no longer than that. They do when the kernel has to make room for each.
+ * long as they take no longer than that. They do when the kernel has to make room for each. What it
+ * does once a call, to wait for all processors, may take some milliseconds: hence several pieces a
+ * call, more and more, and some START_PIECES' time to begin with, if there are so many.
  */
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
 #define PIECE_NS 500000
+#define START_PIECES 32u
+#define CALL_PIECES 32u
 
 /* Then nothing is to be taken before reserve() has said so. */
 static bool is_too_large(int fd, const struct geometry *g)
@@ -184,22 +188,36 @@ static bool is_too_large(int fd, const struct geometry *g)
            (st.f_blocks && st.f_bavail < g->capacity_bytes / st.f_frsize); /* 0: without limit */
 }
 
+/* Pieces from `first` on, `data` is where the mapping of all begins. False: not all could be had. */
+static bool collapse(int fd, const struct geometry *g, unsigned char *data, uint64_t first,
+                     uint64_t pieces)
+{
+    for (uint64_t i = first; i < first + pieces; i++)
+        if (fallocate(fd, 0, (off_t)(g->data_at + i * HUGE_BYTES), PAGE_BYTES))
+            return false;
+    return !madvise(data + first * HUGE_BYTES, pieces * HUGE_BYTES, MADV_COLLAPSE);
+}
+
 static void reserve_huge(int fd, const struct geometry *g, bool at_any_cost)
 {
-    uint64_t pieces = g->capacity_bytes / HUGE_BYTES, done = 0;
+    const uint64_t pieces = g->capacity_bytes / HUGE_BYTES;
+    const uint64_t ahead = pieces < START_PIECES ? pieces : START_PIECES;
     int64_t begin = monotonic_ns();
 
     if (!pieces || is_too_large(fd, g))
         return;
-    unsigned char *at = file_map(fd, g->data_at, pieces * HUGE_BYTES, PROT_READ);
-    if (!at)
+    unsigned char *data = file_map(fd, g->data_at, pieces * HUGE_BYTES, PROT_READ);
+    if (!data)
         return;
-    while (done < pieces &&
-           (at_any_cost || monotonic_ns() - begin <= (int64_t)(done + 1) * PIECE_NS) &&
-           !fallocate(fd, 0, (off_t)(g->data_at + done * HUGE_BYTES), PAGE_BYTES) &&
-           !madvise(at + done * HUGE_BYTES, HUGE_BYTES, MADV_COLLAPSE))
-        done++;
-    munmap(at, pieces * HUGE_BYTES);
+    for (uint64_t done = 0, n; done < pieces; done += n) {
+        n = done + 4 < CALL_PIECES ? done + 4 : CALL_PIECES;
+        n = n < pieces - done ? n : pieces - done;
+        if (!at_any_cost && monotonic_ns() - begin > (int64_t)(done + ahead) * PIECE_NS)
+            break;
+        if (!collapse(fd, g, data, done, n))
+            break;
+    }
+    munmap(data, pieces * HUGE_BYTES);
 }
 
 static void diag_no_room(struct objstore_diag *diag, int fd, const struct geometry *g)

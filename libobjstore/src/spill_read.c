@@ -232,6 +232,13 @@ static bool grow_beyond(const struct objstore *s, struct reader *rd, uint64_t ow
     return true;
 }
 
+/* Twice as much as before, and at least what the object takes. */
+static uint64_t more_ahead(uint64_t ahead, uint64_t object)
+{
+    ahead = 2 * ahead > object ? 2 * ahead : object;
+    return ahead < AHEAD_MIN ? AHEAD_MIN : ahead < AHEAD_MAX ? ahead : AHEAD_MAX;
+}
+
 /*
  * An object at [at, end) of a file of so many bytes is asked for. From where to read if it is not
  * in the window (a page), and how far: on and on if the last one ended where this one begins; the
@@ -241,19 +248,15 @@ static void aim(struct reader *rd, uint64_t number, uint64_t at, uint64_t end, u
                 uint64_t *start, uint64_t *target)
 {
     uint64_t far = at > rd->last_at ? at - rd->last_at : rd->last_at - at;
+    bool is_same = rd->last_number == number, is_next = rd->last_number + 1 == number;
+    bool goes_on = is_same ? at >= rd->last_end && at <= rd->last_end + PAGE_BYTES
+                           : is_next && at < PAGE_BYTES;
 
-    if (rd->last_number == number) {
-        bool goes_on = at >= rd->last_end && at <= rd->last_end + PAGE_BYTES;
-
-        rd->is_local = !goes_on && far < READ_FRAME_BYTES / 2;
-        rd->ahead = !goes_on                    ? 0
-                    : rd->ahead < AHEAD_MIN     ? AHEAD_MIN
-                    : rd->ahead < AHEAD_MAX / 2 ? 2 * rd->ahead
-                                                : AHEAD_MAX;
-    } else if (rd->last_number + 1 != number) { /* from one file to the next all stays as it is */
-        rd->is_local = false;
+    rd->is_local = is_same && !goes_on && far < READ_FRAME_BYTES / 2;
+    if (goes_on)
+        rd->ahead = more_ahead(rd->ahead, end - at);
+    else if (is_same || !is_next) /* from one file to the next it stays as it is */
         rd->ahead = 0;
-    }
     rd->last_number = number;
     rd->last_at = at;
     rd->last_end = end;
