@@ -193,7 +193,8 @@ INLINE __m256i from_on(__m256i v, __m256i bound)
 
 INLINE uint32_t names_bits(__m256i mask)
 {
-    return _pext_u32((uint32_t)_mm256_movemask_epi8(mask), 0x55555555);
+    return (uint32_t)_mm_movemask_epi8(
+        _mm_packs_epi16(_mm256_castsi256_si128(mask), _mm256_extracti128_si256(mask, 1)));
 }
 
 /* All bits of the names whose bit is set. */
