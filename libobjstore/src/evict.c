@@ -29,7 +29,7 @@
 
 #include <stdlib.h>
 
-#define CANDIDATES 8192u
+#define CANDIDATES 65536u
 
 struct candidate {
     uint64_t age; /* created, without flags */

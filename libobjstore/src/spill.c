@@ -212,10 +212,8 @@ static void lay_out(struct objstore *s, struct batch *b)
         item->record.stored = item->size;
         if (s->spill->flags & SPILL_COMPRESS)
             try_to_pack(item);
-        if (goes_through_buffer(item)) {
-            item->record.hash = hash64(item->bytes, item->size);
+        if (goes_through_buffer(item))
             continue;
-        }
         item->record.at = at;
         at += whole_pages(item->size);
     }
@@ -242,12 +240,13 @@ static int fill_buffer(struct objstore *s, struct batch *b)
     if (!b->buffer)
         return -ENOMEM;
     for (uint32_t i = 0; i < b->count; i++) {
-        const struct item *item = &b->items[i];
+        struct item *item = &b->items[i];
 
         if (!goes_through_buffer(item))
             continue;
         /* between objects is what the buffer held before, perhaps of an object that is deleted */
         memset(b->buffer + (end - b->buffer_at), 0, item->record.at - end);
+        item->record.hash = hash64(item->bytes, item->size);
         memcpy(b->buffer + (item->record.at - b->buffer_at),
                item->packed ? item->packed : item->bytes, item->record.stored);
         end = item->record.at + item->record.stored;
