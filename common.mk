@@ -66,6 +66,16 @@ BASE_CFLAGS := -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -fno-common -
                -ffp-contract=off
 BASE_LDFLAGS := -pthread -Wl,-z,relro,-z,now $(SAN_LD)
 
+# Files for some processors say so themselves to gcc; clang has to be told.
+ifneq ($(findstring clang,$(CC)),)
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+  BASE_CFLAGS += -DVECTORS_BY_FLAGS -Wno-unknown-pragmas -Wno-unknown-warning-option
+  VECTORS.avx2 := -mavx2 -mfma -mbmi -mbmi2 -mlzcnt -mpopcnt
+  VECTORS.avx512 := $(VECTORS.avx2) -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi \
+                    -mavx512vbmi2 -mavx512vpopcntdq
+endif
+endif
+
 ifeq ($(V),1)
   Q :=
   say :=

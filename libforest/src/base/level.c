@@ -5,12 +5,20 @@
 #include "atomics.h"
 
 #ifdef HAVE_AVX512
+#include <cpuid.h>
+
+static bool has_lzcnt(void) /* clang's __builtin_cpu_supports() does not know it */
+{
+    uint32_t a, b, c, d;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) && c & bit_ABM;
+}
+
 static enum kernels_level look(void)
 {
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") ||
-        !__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("lzcnt") ||
-        !__builtin_cpu_supports("popcnt") || !__builtin_cpu_supports("fma"))
+        !__builtin_cpu_supports("bmi2") || !has_lzcnt() || !__builtin_cpu_supports("popcnt") ||
+        !__builtin_cpu_supports("fma"))
         return KERNELS_PLAIN;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq") ||

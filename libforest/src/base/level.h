@@ -3,8 +3,8 @@
 #ifndef LEVEL_H
 #define LEVEL_H
 
-/* clang does not take the target of a whole file from a pragma */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+/* clang does not take the target of a whole file from a pragma, but from its options: common.mk */
+#if defined(__x86_64__) && defined(__GNUC__) && (!defined(__clang__) || defined(VECTORS_BY_FLAGS))
 #define HAVE_AVX512 1
 #define HAVE_AVX2 1
 #endif
