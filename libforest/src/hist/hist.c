@@ -221,6 +221,17 @@ static int reserve(struct hist_grower *g, uint32_t rows)
     return err;
 }
 
+/* For subtrees that are grown by themselves. */
+static int reserve_few(struct hist_grower *g)
+{
+#ifdef HAVE_AVX2
+    if (g->in_few)
+        return arena_reserve(&g->scratch->few, hist_few_bytes(g->bins->features));
+#endif
+    (void)g;
+    return 0;
+}
+
 static int reserve_nodes_pending(struct hist_scratch *s, size_t count)
 {
     size_t bytes = count * sizeof(struct hist_pending);
@@ -477,7 +488,7 @@ int hist_grow(const struct bins *b, const double *y, const double *w, uint32_t s
     g.in_lanes = limits->min_samples_leaf <= 1 && g.min_weight == 0 &&
                  (uint64_t)limits->max_features * LANES_SHARE >= b->features;
     g.in_few = g.in_lanes && scratch->grow_few && b->features <= HIST_FEW_FEATURES;
-    if (g.in_few && arena_reserve(&scratch->few, hist_few_bytes(b->features)))
+    if (reserve_few(&g))
         return -ENOMEM;
     memset(g.blank, 0, BINS_MAX * sizeof *g.blank);
     memset(g.cells, 0, sizeof *g.cells);
