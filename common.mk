@@ -49,7 +49,8 @@ ifneq ($(SAN),)
     OPT += -Wno-tsan # it does not know fences; where that matters, the code says so
   endif
   ifeq ($(SAN),undefined)
-    OPT += -fno-sanitize-recover=undefined
+    # what gcc leaves out of it, and differs by processor: a float that its integer cannot hold
+    OPT += -fsanitize=float-cast-overflow -fno-sanitize-recover=undefined,float-cast-overflow
   endif
   SAN_LD := -fsanitize=$(SAN)
 endif

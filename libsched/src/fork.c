@@ -120,7 +120,8 @@ static void give_slot(struct stack *s, uint32_t slot)
 
 static void fetch(struct stack *s, struct wsched_fork *e) /* F5 */
 {
-    memcpy(e->args, s->board->jobs[e->slot].args, e->size);
+    if (e->size) /* else they may be NULL */
+        memcpy(e->args, s->board->jobs[e->slot].args, e->size);
     POINT("fork: result fetched, slot not free");
     give_slot(s, e->slot);
     e->slot = SLOT_OVER;
@@ -180,7 +181,8 @@ static bool publish(struct stack *s, struct wsched_fork *e)
     job->size = (uint16_t)e->size;
     job->root = e >= s->base && s->pool->current ? s->pool->current->future : 0;
     job->root_attempt = e >= s->base && s->pool->current ? s->pool->current->attempt : 0;
-    memcpy(job->args, e->args, e->size);
+    if (e->size)
+        memcpy(job->args, e->args, e->size);
     e->slot = slot;
     s->job_of[slot] = e;
     s->taken |= 1ull << slot;

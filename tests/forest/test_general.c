@@ -142,7 +142,7 @@ static bool same_trees(const struct grown *a, const struct grown *b)
 
     return a->count == b->count && a->weights_count == b->weights_count &&
            memcmp(a->nodes, b->nodes, a->count * sizeof *a->nodes) == 0 &&
-           memcmp(a->weights, b->weights, weights) == 0;
+           (!weights || memcmp(a->weights, b->weights, weights) == 0); /* none: NULL */
 }
 
 /* The order was written down by std::push_heap() and std::pop_heap() of GCC 12. */

@@ -330,6 +330,32 @@ static void random_trees_equal_the_references(void)
 #endif
 }
 
+/* Targets whose squares, and some whose sums, are infinite: no number made of them is a whole one. */
+static void targets_may_be_as_large_as_doubles_get(void)
+{
+    struct grow_scratch *scratch[LOOPS];
+    scratch_make(scratch);
+    for (uint32_t i = 0; i < 20; i++) {
+        struct data d;
+        struct tree tree;
+        state = test_seed + i;
+        make_data(&d, 300);
+        struct grow_limits limits = random_limits(d.features);
+        REQUIRE(prepare(&d));
+        tree_init(&tree);
+        for (uint32_t r = 0; r < d.rows; r++) {
+            d.y[r] = (unit() - 0.5) * (i % 2 ? 1e160 : 1.7e308) * 2.0;
+            d.w[r] = 1.0 + below(3);
+        }
+        for (int loops = 0; loops < LOOPS; loops++)
+            if (scratch[loops])
+                REQUIRE_OK(grow_exact(&d.prep, d.y, d.w, 5, &limits, scratch[loops], &tree));
+        tree_release(&tree);
+        release(&d);
+    }
+    scratch_free(scratch);
+}
+
 /*
  * Data too large for orders, so that trees begin feature by feature: many rows, of which ranges are
  * sorted by long names and then by short ones; and many features, of which a block holds few rows.
@@ -424,4 +450,5 @@ static void bad_arguments_are_refused(void)
 TESTS("grow", { "trees equal scikit-learn's", trees_equal_scikit_learns },
       { "random trees equal the reference's", random_trees_equal_the_references },
       { "large trees equal the reference's", large_trees_equal_the_references },
+      { "targets may be as large as doubles get", targets_may_be_as_large_as_doubles_get },
       { "bad arguments are refused", bad_arguments_are_refused })

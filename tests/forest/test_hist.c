@@ -446,6 +446,52 @@ static void survives_extreme_numbers(void)
         }
 }
 
+enum { VANISHING_WEIGHTS, LEAST_WEIGHTS, GREATEST_TARGETS, HUGE_TARGET_ASIDE, EXTREMES };
+
+/* Some weights that are no unit beside another, or all of them; targets whose mean rounds up to
+ * infinity; and a huge one of a row that weighs nothing. */
+static void make_extreme(struct data *d, int kind)
+{
+    for (uint32_t r = 0; r < d->rows; r++) {
+        double u = uniform();
+        d->y[r] = kind == GREATEST_TARGETS ? DBL_MAX : (d->y[r] - 1003) * 1e-20;
+        d->w[r] = kind == VANISHING_WEIGHTS || kind == LEAST_WEIGHTS ? 0x1p-1074 : u + 0.1;
+    }
+    if (kind == VANISHING_WEIGHTS)
+        d->w[7] = 1e300;
+    if (kind == HUGE_TARGET_ASIDE) {
+        d->y[7] = 1e300;
+        d->w[7] = 0.0;
+    }
+}
+
+static void survives_the_ends_of_doubles(void)
+{
+    for (int i = 0; i < EXTREMES * 20; i++) {
+        struct data d = make((uint64_t)i, 30 + (uint32_t)i % 7 * 100, 3, ONES, false);
+        struct grow_limits limits = no_limits(&d);
+        struct tree tree;
+        double low = INFINITY, high = -INFINITY;
+        make_extreme(&d, i % EXTREMES);
+        for (uint32_t r = 0; r < d.rows; r++) {
+            low = d.w[r] > 0.0 && d.y[r] < low ? d.y[r] : low;
+            high = d.w[r] > 0.0 && d.y[r] > high ? d.y[r] : high;
+        }
+        grow(&d, &limits, &tree);
+        CHECK((tree.count > 1) == (i % EXTREMES != GREATEST_TARGETS));
+        uint64_t outside = 0;
+        double slack = fabs(high) * 1e-9;
+        for (uint32_t n = 0; n < tree.count; n++) {
+            double number = tree.nodes[n].number;
+            outside += node_is_leaf(&tree.nodes[n]) &&
+                       !(isfinite(number) && number >= low - slack && number <= high + slack);
+        }
+        CHECK_EQ(outside, 0);
+        tree_release(&tree);
+        release(&d);
+    }
+}
+
 /* A block with any byte changed is refused, or grows a tree without harm. */
 static void survives_damaged_blocks(void)
 {
@@ -563,6 +609,7 @@ TESTS("histogram trees", { "every cut is the best of its node", cuts_are_the_bes
       { "bins part values as their edges do", bins_part_as_their_edges_do },
       { "bad values and limits are refused", refuses_bad_values_and_limits },
       { "the largest and smallest numbers", survives_extreme_numbers },
+      { "numbers that vanish or overflow beside others", survives_the_ends_of_doubles },
       { "damaged blocks", survives_damaged_blocks },
       { "as good as exact forests", is_as_good_as_exact },
       { "a block is of one mode", tells_modes_apart })

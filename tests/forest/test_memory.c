@@ -29,9 +29,11 @@ void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t align, size_t size);
 void __libc_free(void *memory);
 
-static bool watching;
-static long asked, fail_at, held; /* fail_at 0: never; held: allocated while watching, not freed */
-static long bytes_held, bytes_most;
+/* volatile: who sees the whole program may take it that malloc() and free() change none of these */
+static volatile bool watching;
+static volatile long asked, fail_at; /* fail_at 0: never */
+static volatile long held;           /* allocated while watching, not freed */
+static volatile long bytes_held, bytes_most;
 
 static bool may_have(void)
 {

@@ -52,11 +52,10 @@ static void meet(struct wsched_fork *w, void *args)
 static int meeting(struct wsched_task *task, void *ctx)
 {
     struct wsched_fork *w = wsched_task_fork(task);
-    char bytes[1] = { 0 }, mine[1] = { 0 };
 
     (void)ctx;
-    w = wsched_spawn(w, meet, bytes, 1);
-    meet(w, mine);
+    w = wsched_spawn(w, meet, NULL, 0);
+    meet(w, NULL);
     wsched_sync(w);
     return 0;
 }

@@ -112,8 +112,9 @@ static int look_at_rows(const struct prep *p, const double *y, const double *w, 
         y_max = size > y_max ? size : y_max;
     }
     if (weight_min >= 1e-20 && weight_max <= 1e20 && y_max <= 1e50)
-        r->weight_min = weight_min;           /* else products might overflow or vanish */
-    r->whole = whole && weight_max <= 0x1p20; /* of up to 2^31 rows: below 2^53 */
+        r->weight_min = weight_min; /* else products might overflow or vanish */
+    /* Sums of up to 2^31 rows stay below 2^53; where sums may be infinite no targets are packed. */
+    r->whole = whole && weight_max <= 0x1p20 && r->weight_min > 0.0;
     return r->count ? 0 : -EINVAL;
 }
 

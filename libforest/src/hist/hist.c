@@ -100,6 +100,23 @@ static int look_at_rows(const struct bins *b, const double *y, const double *w, 
 }
 
 /*
+ * Weight and target in units, without a branch: whether a row was drawn cannot be foreseen. Of a
+ * weight above 0 it is one at least, also where the quotient is too small for a double.
+ */
+static inline double units_of(const struct hist_grower *g, double w)
+{
+    double units = w / g->weight_unit, least = w < DBL_MIN ? w : DBL_MIN;
+    return ceil(units > least ? units : least);
+}
+
+/* A row that weighs nothing may have more than y_max, and a quotient that is infinite. */
+static inline double target_of(const struct totals *t, double y, double y_unit)
+{
+    y = y < t->y_max ? y : t->y_max;
+    return (y > -t->y_max ? y : -t->y_max) / y_unit;
+}
+
+/*
  * Units such that no sum overflows: whole weights as they are, if they fit; targets less their
  * mean, and as fine as the sum of all their sizes allows.
  */
@@ -112,12 +129,15 @@ static void fill_worth(struct hist_grower *g, const double *y, const double *w, 
     frexp(t->y_max, &exponent);
     double y_unit = ldexp(1.0, exponent - 1); /* a power of two: no digit is lost by it */
 
-    g->weight_unit = t->whole && t->weight <= most ? 1.0 : t->weight / (most - t->rows);
+    g->weight_unit =
+        t->whole && t->weight <= most ? 1.0 : fmax(t->weight / (most - t->rows), DBL_MIN);
     for (uint32_t i = 0; i < rows; i++)
-        sum += w[i] * (y[i] / y_unit);
+        sum += w[i] * target_of(t, y[i], y_unit);
     g->mean = sum / t->weight * y_unit;
+    if (isinf(g->mean)) /* all are as large as doubles get, and the division rounds up */
+        g->mean = copysign(t->y_max, g->mean);
     for (uint32_t i = 0; i < rows; i++)
-        size += ceil(w[i] / g->weight_unit) * fabs(y[i] / y_unit - g->mean / y_unit);
+        size += units_of(g, w[i]) * fabs(target_of(t, y[i], y_unit) - g->mean / y_unit);
     frexp(size + (double)t->rows, &exponent); /* rounding adds half a unit a row at most */
     double scale = ldexp(1.0, UNIT_BITS - exponent);
     g->unit = y_unit / scale;
@@ -127,7 +147,7 @@ static void fill_worth(struct hist_grower *g, const double *y, const double *w, 
     for (uint32_t i = 0, n = 0; i < rows; i++) {
         if (w[i] == 0.0)
             continue;
-        int64_t weight = (int64_t)ceil(w[i] / g->weight_unit);
+        int64_t weight = (int64_t)units_of(g, w[i]);
         int64_t whole = (int64_t)((y[i] / y_unit - g->mean / y_unit) * scale);
         worth[i] = (parcel){ weight * whole, weight << 32 | 1 };
         g->weight_all += (double)weight;
@@ -199,6 +219,17 @@ static int reserve(struct hist_grower *g, uint32_t rows)
     g->features = (uint32_t *)(g->cuts + groups);
     g->blank = s->bins.memory;
     return err;
+}
+
+/* For subtrees that are grown by themselves. */
+static int reserve_few(struct hist_grower *g)
+{
+#ifdef HAVE_AVX2
+    if (g->in_few)
+        return arena_reserve(&g->scratch->few, hist_few_bytes(g->bins->features));
+#endif
+    (void)g;
+    return 0;
 }
 
 static int reserve_nodes_pending(struct hist_scratch *s, size_t count)
@@ -457,7 +488,7 @@ int hist_grow(const struct bins *b, const double *y, const double *w, uint32_t s
     g.in_lanes = limits->min_samples_leaf <= 1 && g.min_weight == 0 &&
                  (uint64_t)limits->max_features * LANES_SHARE >= b->features;
     g.in_few = g.in_lanes && scratch->grow_few && b->features <= HIST_FEW_FEATURES;
-    if (g.in_few && arena_reserve(&scratch->few, hist_few_bytes(b->features)))
+    if (reserve_few(&g))
         return -ENOMEM;
     memset(g.blank, 0, BINS_MAX * sizeof *g.blank);
     memset(g.cells, 0, sizeof *g.cells);
