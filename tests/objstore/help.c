@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "help.h"
+#include "point.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,4 +132,50 @@ bool help_sleep_beside(pid_t child, uint64_t *sleeps)
         return true;
     fprintf(stderr, "process %d is stuck\n", (int)child);
     return false;
+}
+
+static long points_left;
+
+static void die_here(const char *name)
+{
+    (void)name;
+    if (--points_left == 0)
+        raise(SIGKILL);
+}
+
+void help_die_at(long k)
+{
+    points_left = k;
+    test_point = die_here;
+}
+
+static bool copy_bytes(int from, int to, off_t at, off_t end)
+{
+    static char buffer[256 << 10];
+
+    while (at < end) {
+        size_t want = end - at < (off_t)sizeof buffer ? (size_t)(end - at) : sizeof buffer;
+        ssize_t n = pread(from, buffer, want, at);
+
+        if (n <= 0 || pwrite(to, buffer, (size_t)n, at) != n)
+            return false;
+        at += n;
+    }
+    return true;
+}
+
+bool help_copy(int from, int to)
+{
+    off_t size = lseek(from, 0, SEEK_END), at = 0;
+
+    if (ftruncate(to, size))
+        return false;
+    while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+        off_t end = lseek(from, at, SEEK_HOLE);
+
+        if (!copy_bytes(from, to, at, end))
+            return false;
+        at = end;
+    }
+    return true;
 }

@@ -19,6 +19,10 @@ uint64_t help_used(struct objstore *store);
 uint64_t help_pages(struct objstore *store);
 /* Wait for a child; its exit status, or 128 + signal. */
 int help_wait(pid_t child);
+/* Die of SIGKILL at the k-th point (point.h) from here on, unless test_point is taken back before. */
+void help_die_at(long k);
+/* All that is in a file into one that is empty; holes stay holes. */
+bool help_copy(int from, int to);
 /*
  * Sleep a moment while others get on, and look that `child` lives. False, and said on stderr: it died,
  * or *sleeps, which counts from 0, are so many that it must be stuck. A machine that stands still

@@ -352,14 +352,6 @@ static void power_cuts(void)
 
 /* ---- deaths ---------------------------------------------------------------------------------- */
 
-static long points_left;
-static void die_here(const char *name)
-{
-    (void)name;
-    if (--points_left == 0)
-        raise(SIGKILL);
-}
-
 /* Killed at every step of a sync, and then the power goes: what the last whole sync listed is
  * there. */
 static void killed_in_sync(void)
@@ -378,8 +370,7 @@ static void killed_in_sync(void)
         if (child == 0) {
             struct objstore *own = help_attach(s);
 
-            points_left = k;
-            test_point = die_here;
+            help_die_at(k);
             CHILD_CHECK(objstore_sync(own, NULL) == 0);
             test_point = NULL;
             _exit(0);
@@ -427,8 +418,7 @@ static void killed_in_recovery(bool restarts)
         pid_t child = fork();
         REQUIRE(child >= 0);
         if (child == 0) {
-            points_left = k;
-            test_point = die_here;
+            help_die_at(k);
             CHILD_CHECK(open_again(path, &s) == 0);
             test_point = NULL;
             _exit(0);

@@ -331,14 +331,6 @@ static void woken(void)
 
 /* ---- deaths ---------------------------------------------------------------------------------- */
 
-static long points_left;
-static void die_here(const char *name)
-{
-    (void)name;
-    if (--points_left == 0)
-        raise(SIGKILL);
-}
-
 /*
  * A writer is killed at each step of a seal and of a delete. Nobody but the subscriber is
  * there to notice, and it need not clean up: it knows what is there all the same.
@@ -362,8 +354,7 @@ static void writer_dies(void)
             void *data;
 
             CHILD_CHECK(objstore_create(own, &a, 100, NULL, &data) == 0);
-            points_left = k;
-            test_point = die_here;
+            help_die_at(k);
             CHILD_CHECK(objstore_seal(own, &a) == 0);
             CHILD_CHECK(objstore_delete(own, &b) == 0);
             test_point = NULL;

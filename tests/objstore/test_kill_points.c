@@ -9,18 +9,11 @@
 
 #include <signal.h>
 
-static long points_left; /* in the child: die when it gets to 0 */
-
-static void die_here(const char *name)
-{
-    (void)name;
-    if (--points_left == 0)
-        raise(SIGKILL);
-}
+static long deadly; /* in the child: the point where it dies */
 
 static void arm(void)
 {
-    test_point = die_here;
+    help_die_at(deadly);
 }
 
 static void disarm(void)
@@ -36,7 +29,7 @@ static long kill_at_each(const struct scene *scene, struct objstore *store)
             scene->prepare(store);
         pid_t child = fork();
         if (child == 0) {
-            points_left = k;
+            deadly = k;
             scene_run_child(scene, objstore_fd(store), arm, disarm);
         }
         int status = child < 0 ? -1 : help_wait(child);
@@ -85,8 +78,7 @@ static void making_a_store(uint32_t flags)
 
         REQUIRE(child >= 0);
         if (child == 0) {
-            points_left = k;
-            arm();
+            help_die_at(k);
             CHILD_CHECK(objstore_open(path, &o, &s, NULL) == 0);
             objstore_close(s);
             disarm();

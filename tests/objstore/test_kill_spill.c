@@ -152,37 +152,6 @@ static void act(void *ctx)
     spill_scene_run_child(a->scene, a->fd, window.from ? arm_window : step_begin, step_end);
 }
 
-static bool copy_bytes(int from, int to, off_t at, off_t end)
-{
-    static char buffer[256 << 10];
-
-    while (at < end) {
-        size_t want = end - at < (off_t)sizeof buffer ? (size_t)(end - at) : sizeof buffer;
-        ssize_t n = pread(from, buffer, want, at);
-
-        if (n <= 0 || pwrite(to, buffer, (size_t)n, at) != n)
-            return false;
-        at += n;
-    }
-    return true;
-}
-
-static bool copy_file(int from, int to)
-{
-    off_t size = lseek(from, 0, SEEK_END), at = 0;
-
-    if (ftruncate(to, size))
-        return false;
-    while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
-        off_t end = lseek(from, at, SEEK_HOLE);
-
-        if (!copy_bytes(from, to, at, end))
-            return false;
-        at = end;
-    }
-    return true;
-}
-
 static bool copy_files(void)
 {
     DIR *d = opendir(spill_dir);
@@ -195,7 +164,7 @@ static bool copy_files(void)
         int there = open(copy_dir, O_RDONLY | O_DIRECTORY);
         int to = openat(there, e->d_name, O_RDWR | O_CREAT | O_TRUNC, 0600);
 
-        is_good = from >= 0 && to >= 0 && copy_file(from, to);
+        is_good = from >= 0 && to >= 0 && help_copy(from, to);
         close(from);
         close(to);
         close(there);
@@ -279,7 +248,7 @@ static int look(uint64_t n, void *ctx)
         a->next = n + a->apart;
     }
     int fd = memfd_create("copy", MFD_CLOEXEC);
-    bool is_good = fd >= 0 && copy_file(a->fd, fd) && copy_files() && redirect(fd);
+    bool is_good = fd >= 0 && help_copy(a->fd, fd) && copy_files() && redirect(fd);
     int err = is_good ? objstore_open_fd(fd, NULL, &s, NULL) : -EIO;
 
     is_good = err == 0 && spill_scene_check(a->scene, s, copy_dir);

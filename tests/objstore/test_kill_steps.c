@@ -40,37 +40,11 @@ static void act(void *ctx)
 
 /* ---- looking at a copy --------------------------------------------------------------------- */
 
-static bool copy_bytes(int from, int to, off_t at, off_t end)
-{
-    static char buffer[256 << 10];
-
-    while (at < end) {
-        size_t want = end - at < (off_t)sizeof buffer ? (size_t)(end - at) : sizeof buffer;
-        ssize_t n = pread(from, buffer, want, at);
-
-        if (n <= 0 || pwrite(to, buffer, (size_t)n, at) != n)
-            return false;
-        at += n;
-    }
-    return true;
-}
-
-/* A copy of what is in the file; holes stay holes. */
 static int copy_of(int from)
 {
-    off_t size = lseek(from, 0, SEEK_END), at = 0;
     int to = memfd_create("copy", MFD_CLOEXEC);
 
-    if (to < 0 || ftruncate(to, size))
-        return -1;
-    while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
-        off_t end = lseek(from, at, SEEK_HOLE);
-
-        if (!copy_bytes(from, to, at, end))
-            return -1;
-        at = end;
-    }
-    return to;
+    return to >= 0 && help_copy(from, to) ? to : -1;
 }
 
 static int look(uint64_t n, void *ctx)

@@ -11,8 +11,6 @@
 #include "explore.h"
 #include "test.h"
 
-#include <stdlib.h>
-
 enum { PROCESSES = 3, SLOTS = 4, BUCKET0 = 0, BUCKET = 1, FIRST = 2, NODES = FIRST + SLOTS };
 enum { END = 15, NOTHING_FOUND = 0xff };
 /* Places in the list: 0 of bucket 0, 1 of id 1, 2 of the bucket, 3 of ids 3 and 4: one hash. */
@@ -56,14 +54,16 @@ struct state {
     struct process p[PROCESSES];
 };
 
-static enum omission {
-    NOTHING,
+/* Rules to leave out, to see the model break. */
+enum {
+    RIGHT,
     OMIT_READING_FIRST,
     OMIT_OPEN,
     OMIT_TAG,
     OMIT_MARK,
     OMIT_CHECK,
-} omitted;
+    MISTAKES,
+};
 
 static uint8_t target(hop l)
 {
@@ -79,7 +79,7 @@ static hop change(hop now, uint8_t to)
 }
 static bool same(hop a, hop b)
 {
-    return omitted == OMIT_TAG ? (a & 31) == (b & 31) : a == b;
+    return mistake == OMIT_TAG ? (a & 31) == (b & 31) : a == b;
 }
 static bool cas(hop *at, hop expected, hop to)
 {
@@ -121,7 +121,7 @@ static void found(struct explorer *e, struct state *s, struct process *p, uint8_
 {
     (void)e;
     if (p->opening) {
-        p->bucket = omitted == OMIT_READING_FIRST ? s->next[BUCKET] : p->bucket;
+        p->bucket = mistake == OMIT_READING_FIRST ? s->next[BUCKET] : p->bucket;
         p->pc = OPEN;
     } else if (p->aim == INSERT) { /* somebody has the id */
         s->state[p->own] = FREE;
@@ -196,7 +196,7 @@ static void step_checked(struct explorer *e, struct state *s, struct process *p)
 {
     uint8_t at = target(p->link);
 
-    if (!same(s->next[p->from], p->link) && omitted != OMIT_CHECK) {
+    if (!same(s->next[p->from], p->link) && mistake != OMIT_CHECK) {
         again(p);
         return;
     }
@@ -222,7 +222,7 @@ static void step_checked(struct explorer *e, struct state *s, struct process *p)
         p->seen_state = p->seen_id = 0;
         go_on(e, s, p);
     } else {
-        p->pc = flag(p->next) || omitted == OMIT_MARK ? TAKE_OUT : MARK_OTHER;
+        p->pc = flag(p->next) || mistake == OMIT_MARK ? TAKE_OUT : MARK_OTHER;
     }
 }
 
@@ -234,7 +234,7 @@ static void step_search(struct explorer *e, struct state *s, struct process *p)
     case BEGIN:
         p->begin = BUCKET0;
         if (p->id > PLACE_BUCKET && !p->sees_small) {
-            if (flag(s->next[BUCKET]) || (omitted == OMIT_OPEN && s->next[BUCKET])) {
+            if (flag(s->next[BUCKET]) || (mistake == OMIT_OPEN && s->next[BUCKET])) {
                 p->begin = BUCKET;
             } else {
                 p->opening = 1;
@@ -297,7 +297,7 @@ static void step_open(struct state *s, struct process *p)
 
     switch (p->pc) {
     case PREPARE:
-        if (omitted == OMIT_READING_FIRST)
+        if (mistake == OMIT_READING_FIRST)
             p->bucket = s->next[BUCKET];
         to = change(p->bucket, target(p->head_link));
         p->pc = LINK;
@@ -345,7 +345,7 @@ static void step_change(struct state *s, struct process *p)
         p->pc = MARK;
         break;
     default: /* MARK */
-        if (omitted != OMIT_MARK && !flag(p->next) &&
+        if (mistake != OMIT_MARK && !flag(p->next) &&
             !cas(&s->next[p->found], p->next, (hop)(change(p->next, target(p->next)) | 16))) {
             p->pc = READ_MARK;
             break;
@@ -483,75 +483,40 @@ struct budget {
 };
 static const struct budget budgets[] = {
     { 3, 2, 0, 0, 1 }, { 3, 1, 1, 0, 0 }, { 2, 1, 1, 1, 1 },
-    { 2, 2, 1, 0, 1 }, { 2, 2, 2, 0, 0 }, /* STEPS=all */
+    { 2, 2, 1, 0, 1 }, { 2, 2, 2, 0, 0 }, /* large */
 };
+enum { USUAL = 4, LARGE = 5 };
 
-static size_t budgets_to_run(void)
+static void begin_walk(void *state, size_t n)
 {
-    const char *steps = getenv("STEPS");
-    size_t all = sizeof budgets / sizeof *budgets;
+    const struct budget *b = &budgets[n];
+    struct state *s = state;
 
-    return steps && !strcmp(steps, "all") ? all : all - 1;
-}
-
-static uint64_t run(const struct budget *b, enum omission omit, bool quiet)
-{
-    struct state s;
-
-    memset(&s, 0, sizeof s);
     for (int i = 0; i < NODES; i++)
-        s.next[i] = i == BUCKET ? 0 : END;
-    s.next[BUCKET0] = FIRST; /* one object is there, behind the bucket's place */
-    s.state[FIRST] = PRESENT;
-    s.entered[FIRST] = 1;
-    s.id[FIRST] = 3;
+        s->next[i] = i == BUCKET ? 0 : END;
+    s->next[BUCKET0] = FIRST; /* one object is there, behind the bucket's place */
+    s->state[FIRST] = PRESENT;
+    s->entered[FIRST] = 1;
+    s->id[FIRST] = 3;
     for (int i = 0; i < PROCESSES; i++)
         if (i < b->processes)
-            idle(&s.p[i]);
-    s.inserts = b->inserts;
-    s.deletes = b->deletes;
-    s.looks = b->looks;
-    s.deaths = b->deaths;
-    omitted = omit;
-    return explore(&s, sizeof s, step, quiet);
+            idle(&s->p[i]);
+    s->inserts = b->inserts;
+    s->deletes = b->deletes;
+    s->looks = b->looks;
+    s->deaths = b->deaths;
 }
+
+static const struct model model = { sizeof(struct state), begin_walk, step };
 
 static void holds(void)
 {
-    uint64_t total = 0;
-
-#ifdef __SANITIZE_THREAD__
-    puts("    one thread: nothing for ThreadSanitizer");
-    return;
-#endif
-    for (size_t i = 0; i < budgets_to_run(); i++) {
-        uint64_t states = run(&budgets[i], NOTHING, false);
-
-        CHECK(states > 1000);
-        total += states;
-    }
-    printf("    %llu states\n", (unsigned long long)total);
-}
-
-static bool breaks_without(enum omission omit)
-{
-    for (size_t i = 0; i < budgets_to_run(); i++)
-        if (run(&budgets[i], omit, true) == 0)
-            return true;
-    return false;
+    explore_holds(&model, explore_is_large() ? LARGE : USUAL);
 }
 
 static void breaks(void)
 {
-#ifdef __SANITIZE_THREAD__
-    puts("    one thread: nothing for ThreadSanitizer");
-    return;
-#endif
-    CHECK(breaks_without(OMIT_READING_FIRST));
-    CHECK(breaks_without(OMIT_OPEN));
-    CHECK(breaks_without(OMIT_TAG));
-    CHECK(breaks_without(OMIT_MARK));
-    CHECK(breaks_without(OMIT_CHECK));
+    explore_breaks(&model, USUAL, MISTAKES);
 }
 
 TESTS("buckets model", { "the protocol holds in every interleaving with every death", holds },

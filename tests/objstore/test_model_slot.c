@@ -79,8 +79,8 @@ struct state {
 };
 
 /* Rules to leave out, to see the model break. */
-static enum omission {
-    NOTHING,
+enum {
+    RIGHT,
     OMIT_SECOND_LOOK,
     OMIT_NEW_GENERATION,
     OMIT_GRAVE_CHECK,
@@ -89,7 +89,8 @@ static enum omission {
     OMIT_COUNT,
     OMIT_READ_COUNT_FIRST,
     OMIT_ANNOUNCE_FIRST,
-} omitted;
+    MISTAKES,
+};
 
 static bool same(struct word a, struct word b)
 {
@@ -233,20 +234,20 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
     switch (p->pc) {
     case GET_MASK:
         s->mask |= (uint8_t)(1 << p->lease);
-        p->pc = s->lease[p->lease].near || omitted == OMIT_ANNOUNCE_FIRST ? GET_ENTRY : GET_NEAR;
+        p->pc = s->lease[p->lease].near || mistake == OMIT_ANNOUNCE_FIRST ? GET_ENTRY : GET_NEAR;
         break;
     case GET_NEAR:
         drain(s, p);
         s->lease[p->lease].near = 1;
-        p->pc = omitted == OMIT_ANNOUNCE_FIRST ? HOLDING : GET_ENTRY;
+        p->pc = mistake == OMIT_ANNOUNCE_FIRST ? HOLDING : GET_ENTRY;
         break;
     case GET_ENTRY: /* N1 */
         drain(s, p);
         s->lease[p->lease].pin = p->w.generation;
-        p->pc = omitted == OMIT_SECOND_LOOK ? HOLDING : GET_AGAIN;
+        p->pc = mistake == OMIT_SECOND_LOOK ? HOLDING : GET_AGAIN;
         break;
     case GET_AGAIN:
-        if (omitted == OMIT_ANNOUNCE_FIRST && same(s->slot, p->w) && !s->lease[p->lease].near) {
+        if (mistake == OMIT_ANNOUNCE_FIRST && same(s->slot, p->w) && !s->lease[p->lease].near) {
             p->pc = GET_NEAR;
             break;
         }
@@ -275,7 +276,7 @@ static void step_scan(struct state *s, struct process *p)
 {
     if (p->pc == SCAN_MASK) {
         p->i = 0;
-        p->pc = s->mask && omitted != OMIT_LOOK_AT_PINS ? SCAN : TAKE;
+        p->pc = s->mask && mistake != OMIT_LOOK_AT_PINS ? SCAN : TAKE;
     } else if (p->pc == SCAN) {
         if (s->mask >> p->i & 1 && s->lease[p->i].near)
             p->pc = SCAN_SET;
@@ -291,7 +292,7 @@ static void step_scan(struct state *s, struct process *p)
             p->pc = p->i == LEASES ? TAKE : SCAN;
     } else if (p->pc == LEAVE) {
         drain(s, p);
-        if (omitted != OMIT_COUNT)
+        if (mistake != OMIT_COUNT)
             s->left++; /* D1 */
         end_look(p);
     } else {
@@ -322,7 +323,7 @@ static void step_need(struct state *s, struct process *p)
     default:
         drain(s, p);
         if (s->looked == p->looked)
-            s->looked = omitted == OMIT_READ_COUNT_FIRST ? s->left : p->left; /* D3 */
+            s->looked = mistake == OMIT_READ_COUNT_FIRST ? s->left : p->left; /* D3 */
     }
     p->is_needing = p->left = p->looked = 0;
     end(p);
@@ -350,8 +351,8 @@ static void step_sweep(struct state *s, struct process *p)
     case SWEEP_LOOK:
         p->w = s->slot;
         if ((p->w.state == WRITING || p->w.state == RECLAIM) && p->grave[p->w.owner])
-            p->pc = omitted == OMIT_GRAVE_CHECK ? SWEEP_TAKE : SWEEP_CHECK;
-        else if (p->w.state == DOOMED && omitted != OMIT_DOOMED_IN_SWEEP)
+            p->pc = mistake == OMIT_GRAVE_CHECK ? SWEEP_TAKE : SWEEP_CHECK;
+        else if (p->w.state == DOOMED && mistake != OMIT_DOOMED_IN_SWEEP)
             p->pc = SCAN_MASK;
         else
             end(p);
@@ -364,7 +365,7 @@ static void step_sweep(struct state *s, struct process *p)
             end(p);
         break;
     case SWEEP_TAKE: {
-        uint8_t bump = omitted == OMIT_NEW_GENERATION ? 0 : 1;
+        uint8_t bump = mistake == OMIT_NEW_GENERATION ? 0 : 1;
         struct word ours = make((uint8_t)(p->w.generation + bump), RECLAIM, p->lease);
 
         drain(s, p);
@@ -500,78 +501,41 @@ static const struct budget budgets[] = {
     { 2, 1, 1, 2, 0, 0 },
     { 2, 2, 2, 0, 0, 2 }, /* the last to leave is not seen, and one or two look */
     { 1, 2, 1, 1, 0, 2 },
+    { 2, 2, 2, 3, 2, 0 }, /* large: 33 million states and more */
+    { 2, 2, 2, 2, 2, 1 },
 };
-/* For those with minutes: 33 million states and more. */
-static const struct budget large[] = { { 2, 2, 2, 3, 2, 0 }, { 2, 2, 2, 2, 2, 1 } };
+enum { USUAL = 6, LARGE = 8 };
 
-static uint64_t run(const struct budget *b, enum omission omit, bool quiet)
+static void begin(void *state, size_t n)
 {
-    struct state s;
+    const struct budget *b = &budgets[n];
+    struct state *s = state;
 
-    memset(&s, 0, sizeof s);
-    s.creates = b->creates;
-    s.gets = b->gets;
-    s.deletes = b->deletes;
-    s.deaths = b->deaths;
-    s.joins = b->joins;
-    s.needs = b->needs;
+    s->creates = b->creates;
+    s->gets = b->gets;
+    s->deletes = b->deletes;
+    s->deaths = b->deaths;
+    s->joins = b->joins;
+    s->needs = b->needs;
     for (uint8_t i = 0; i < PROCESSES; i++) {
-        s.p[i].pc = IDLE;
-        s.p[i].lease = i;
-        s.lease[i].state = L_LIVE;
-        s.lease[i].generation = 1;
-        s.lease[i].is_locked = 1;
+        s->p[i].pc = IDLE;
+        s->p[i].lease = i;
+        s->lease[i].state = L_LIVE;
+        s->lease[i].generation = 1;
+        s->lease[i].is_locked = 1;
     }
-    omitted = omit;
-    return explore(&s, sizeof s, step, quiet);
 }
 
-static void holds_for(const struct budget *b, size_t count)
-{
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        uint64_t states = run(&b[i], NOTHING, false);
-
-        CHECK(states > 1000);
-        total += states;
-    }
-    printf("    %llu states\n", (unsigned long long)total);
-}
+static const struct model model = { sizeof(struct state), begin, step };
 
 static void holds(void)
 {
-#ifdef __SANITIZE_THREAD__
-    puts("    one thread: nothing for ThreadSanitizer");
-    return;
-#endif
-    holds_for(budgets, sizeof budgets / sizeof *budgets);
-    if (getenv("MODEL") && !strcmp(getenv("MODEL"), "large"))
-        holds_for(large, sizeof large / sizeof *large);
-}
-
-static bool breaks_without(enum omission omit)
-{
-    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
-        if (run(&budgets[i], omit, true) == 0)
-            return true;
-    return false;
+    explore_holds(&model, explore_is_large() ? LARGE : USUAL);
 }
 
 static void breaks(void)
 {
-#ifdef __SANITIZE_THREAD__
-    puts("    one thread: nothing for ThreadSanitizer");
-    return;
-#endif
-    CHECK(breaks_without(OMIT_SECOND_LOOK));
-    CHECK(breaks_without(OMIT_GRAVE_CHECK));
-    CHECK(breaks_without(OMIT_NEW_GENERATION));
-    CHECK(breaks_without(OMIT_DOOMED_IN_SWEEP));
-    CHECK(breaks_without(OMIT_LOOK_AT_PINS));
-    CHECK(breaks_without(OMIT_COUNT));
-    CHECK(breaks_without(OMIT_READ_COUNT_FIRST));
-    CHECK(breaks_without(OMIT_ANNOUNCE_FIRST));
+    explore_breaks(&model, USUAL, MISTAKES);
 }
 
 TESTS("slot model", { "the protocol holds in every interleaving with every death", holds },

@@ -64,13 +64,15 @@ struct state {
     } p[PROCESSES];
 };
 
-static enum omission {
-    NOTHING,
+/* Rules to leave out, to see the model break. */
+enum {
+    RIGHT,
     OMIT_SECOND_LOOK,  /* after K1 */
     OMIT_NOTE,         /* the extent names the block only afterwards */
     OMIT_ROLL_FORWARD, /* OPENING is not finished by a successor */
     OMIT_SHRINK_ORDER, /* the extent gives the tail up before its pages do */
-} omitted;
+    MISTAKES,
+};
 
 static uint8_t cells_of(uint8_t class)
 {
@@ -123,7 +125,7 @@ static void start_operations(struct explorer *e, const struct state *s, int who)
     if (s->slot[slot].is_held && s->slot[slot].kind == E_PAGES && s->slot[slot].count > 1) {
         n = *s;
         n.slot[slot].is_held = 0;
-        go(&n, who, omitted == OMIT_SHRINK_ORDER ? SHRINK_EXTENT : SHRINK_PAGE);
+        go(&n, who, mistake == OMIT_SHRINK_ORDER ? SHRINK_EXTENT : SHRINK_PAGE);
         explore_emit(e, &n);
     }
     for (uint8_t other = 0; other < PROCESSES; other++)
@@ -198,7 +200,7 @@ static void step_open(struct state *s, int who)
 
     switch (s->p[who].pc) {
     case OPEN_NOTE:
-        if (omitted != OMIT_NOTE)
+        if (mistake != OMIT_NOTE)
             set_extent(s, slot, E_BLOCK, 0, 0, 0);
         go(s, who, OPEN_CLAIM);
         break;
@@ -261,7 +263,7 @@ static void step_cell(struct state *s, int who)
     if (s->p[who].pc == CELL_CLAIM) { /* K1 */
         go(s, who, cas(&s->cell[cell], CELL_FREE, slot + OWNER) ? CELL_AGAIN : CLEAR);
     } else if (s->p[who].pc == CELL_AGAIN) {
-        if (same(s->block, s->p[who].seen) || omitted == OMIT_SECOND_LOOK) {
+        if (same(s->block, s->p[who].seen) || mistake == OMIT_SECOND_LOOK) {
             s->slot[slot].is_held = 1;
             go(s, who, IDLE);
         } else {
@@ -282,7 +284,7 @@ static void step_settle(struct state *s, int who)
     case SETTLE_LOOK:
         *seen = s->block;
         go(s, who, SETTLE_OWN);
-        if (seen->slot == slot && seen->state == OPENING && omitted != OMIT_ROLL_FORWARD)
+        if (seen->slot == slot && seen->state == OPENING && mistake != OMIT_ROLL_FORWARD)
             go(s, who, SETTLE_PAGE);
         else if (seen->slot == slot && seen->state == RETIRING)
             go(s, who, SETTLE_CELL);
@@ -338,7 +340,7 @@ static void step_free(struct state *s, int who)
 static void step_shrink(struct state *s, int who)
 {
     uint8_t slot = s->p[who].slot;
-    bool is_last = (s->p[who].pc == SHRINK_EXTENT) != (omitted == OMIT_SHRINK_ORDER);
+    bool is_last = (s->p[who].pc == SHRINK_EXTENT) != (mistake == OMIT_SHRINK_ORDER);
 
     if (s->p[who].pc == SHRINK_PAGE)
         s->page[s->slot[slot].first + 1] = PAGE_FREE; /* held: a store will do */
@@ -437,48 +439,35 @@ static void step(struct explorer *e, const void *state)
     }
 }
 
-static uint64_t run(uint8_t operations, uint8_t deaths, uint8_t processes, enum omission omit,
-                    bool quiet)
-{
-    struct state s;
+static const struct budget {
+    uint8_t operations, deaths, processes;
+} budgets[] = { { 5, 1, 2 }, { 3, 2, 3 }, { 4, 2, 3 } };
+enum { USUAL = 2, LARGE = 3 };
 
-    memset(&s, 0, sizeof s);
-    s.operations = operations;
-    s.deaths = deaths;
+static void begin(void *state, size_t n)
+{
+    const struct budget *b = &budgets[n];
+    struct state *s = state;
+
+    s->operations = b->operations;
+    s->deaths = b->deaths;
     for (uint8_t i = 0; i < PROCESSES; i++) {
-        s.p[i].pc = i < processes ? IDLE : OUT;
-        s.p[i].slot = i;
-        s.slot[i].owner = i < processes ? (uint8_t)(i + 1) : 0;
+        s->p[i].pc = i < b->processes ? IDLE : OUT;
+        s->p[i].slot = i;
+        s->slot[i].owner = i < b->processes ? (uint8_t)(i + 1) : 0;
     }
-    omitted = omit;
-    return explore(&s, sizeof s, step, quiet);
 }
+
+static const struct model model = { sizeof(struct state), begin, step };
 
 static void holds(void)
 {
-#ifdef __SANITIZE_THREAD__
-    puts("    one thread: nothing for ThreadSanitizer");
-    return;
-#endif
-    uint64_t two = run(5, 1, 2, NOTHING, false), three = run(3, 2, 3, NOTHING, false);
-
-    CHECK(two > 10000);
-    CHECK(three > 10000);
-    if (getenv("MODEL") && !strcmp(getenv("MODEL"), "large"))
-        CHECK(run(4, 2, 3, NOTHING, false) > 0);
-    printf("    %llu states\n", (unsigned long long)(two + three));
+    explore_holds(&model, explore_is_large() ? LARGE : USUAL);
 }
 
 static void breaks(void)
 {
-#ifdef __SANITIZE_THREAD__
-    puts("    one thread: nothing for ThreadSanitizer");
-    return;
-#endif
-    CHECK_EQ(run(5, 1, 2, OMIT_SECOND_LOOK, true), 0);
-    CHECK_EQ(run(5, 1, 2, OMIT_NOTE, true), 0);
-    CHECK_EQ(run(5, 1, 2, OMIT_ROLL_FORWARD, true), 0);
-    CHECK_EQ(run(5, 1, 2, OMIT_SHRINK_ORDER, true), 0);
+    explore_breaks(&model, USUAL, MISTAKES);
 }
 
 TESTS("units model",

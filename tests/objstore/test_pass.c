@@ -153,14 +153,6 @@ static void over(void)
 
 /* ---- deaths ---------------------------------------------------------------------------------- */
 
-static long points_left;
-static void die_here(const char *name)
-{
-    (void)name;
-    if (--points_left == 0)
-        raise(SIGKILL);
-}
-
 /*
  * The giver is killed at each step of giving and releasing, the object is deleted, the dead are
  * cleaned up after: if it told of its pass, the pass is good, and if not, the object is gone after
@@ -185,8 +177,7 @@ static void giver_dies(void)
             struct objstore *own = help_attach(s);
 
             view = put_and_get(own, 1);
-            points_left = k;
-            test_point = die_here;
+            help_die_at(k);
             CHILD_CHECK(objstore_give(own, &view, HOUR, &pass) == 0);
             CHILD_CHECK(write(told[1], &pass, sizeof pass) == sizeof pass);
             objstore_release(own, &view);
@@ -241,8 +232,7 @@ static void taker_dies(void)
         if (child == 0) {
             struct objstore *own = help_attach(s);
 
-            points_left = k;
-            test_point = die_here;
+            help_die_at(k);
             CHILD_CHECK(objstore_take(own, &pass, &view) == 0);
             CHILD_CHECK(help_is_filled(view.data, SIZE, 1));
             objstore_release(own, &view);

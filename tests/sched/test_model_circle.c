@@ -33,13 +33,11 @@ struct seat {
 };
 struct state {
     struct seat seat[SEATS];
-    uint8_t deaths;
+    uint8_t waits;  /* that each seat begins */
+    uint8_t deaths; /* that may come */
 };
 
-static struct {
-    bool looks_once, has_no_number, asks_nobody;
-} less;
-static uint8_t waits_max, deaths_max;
+enum { RIGHT, LOOKS_ONCE, HAS_NO_NUMBER, ASKS_NOBODY, MISTAKES }; /* with less, see above */
 
 /* A closed circle, and of live ones. */
 static bool is_circle(const struct state *s)
@@ -103,10 +101,10 @@ static bool step_seat(struct explorer *e, struct state *s, int n)
     case LIVE: /* our own task is on our stack, or our wait is none of a circle */
         if (me->at == 0)
             me->was_one = is_circle(s);
-        if (!me->runs || (!less.asks_nobody && !s->seat[(n + 1 + me->at) % SEATS].alive))
+        if (!me->runs || (mistake != ASKS_NOBODY && !s->seat[(n + 1 + me->at) % SEATS].alive))
             sleep_now(me);
         else
-            next_link(s, n, LIVE, less.looks_once ? FOUND : AGAIN_TASK);
+            next_link(s, n, LIVE, mistake == LOOKS_ONCE ? FOUND : AGAIN_TASK);
         break;
     case AGAIN_TASK:
         me->pc = AGAIN_AWAITS;
@@ -119,13 +117,13 @@ static bool step_seat(struct explorer *e, struct state *s, int n)
             sleep_now(me);
         break;
     case AGAIN_NUMBER:
-        if (!less.has_no_number && it->waits != me->number[me->at])
+        if (mistake != HAS_NO_NUMBER && it->waits != me->number[me->at])
             sleep_now(me);
         else
             next_link(s, n, AGAIN_TASK, FOUND);
         break;
     case FOUND:
-        if (less.looks_once ? !is_circle(s) : !me->was_one)
+        if (mistake == LOOKS_ONCE ? !is_circle(s) : !me->was_one)
             explore_fail(e, "what was found is no circle");
         sleep_now(me);
         me->awaits = 0;
@@ -155,7 +153,7 @@ static int choices(struct explorer *e, const struct state *s, int n)
         next.seat[n].runs = 0;
         explore_emit(e, &next);
         count++;
-    } else if (me->pc == IDLE && me->runs && me->left < waits_max) { /* the others are outside it */
+    } else if (me->pc == IDLE && me->runs && me->left < s->waits) { /* the others are outside it */
         next.seat[n].runs = 0;
         explore_emit(e, &next);
     }
@@ -199,9 +197,9 @@ static void step(struct explorer *e, const void *state)
         } else {
             n += choices(e, s, i);
         }
-        if (s->deaths < deaths_max) {
+        if (s->deaths) {
             next = *s;
-            next.deaths++;
+            next.deaths--;
             next.seat[i].alive = 0;
             next.seat[i].pc = next.seat[i].at = next.seat[i].left = next.seat[i].was_one = 0;
             memset(next.seat[i].number, 0, sizeof next.seat[i].number);
@@ -212,40 +210,31 @@ static void step(struct explorer *e, const void *state)
         explore_fail(e, "a circle that sleeps for ever");
 }
 
-static uint64_t walk_all(uint8_t waits, uint8_t deaths, bool quiet)
-{
-    struct state first;
+static const struct budget {
+    uint8_t waits, deaths;
+} budgets[] = { { 2, 0 }, { 2, 1 }, { 3, 0 } };
+enum { USUAL = 2, BREAKING = 3 }; /* in BREAKING each mistake is found */
 
-    memset(&first, 0, sizeof first);
-    waits_max = waits;
-    deaths_max = deaths;
+static void begin(void *state, size_t n)
+{
+    struct state *s = state;
+
+    s->waits = budgets[n].waits;
+    s->deaths = budgets[n].deaths;
     for (int i = 0; i < SEATS; i++)
-        first.seat[i] = (struct seat){ .alive = 1, .runs = 1, .left = waits };
-    return explore(&first, sizeof first, step, quiet);
+        s->seat[i] = (struct seat){ .alive = 1, .runs = 1, .left = s->waits };
 }
+
+static const struct model model = { sizeof(struct state), begin, step };
 
 static void all_interleavings(void)
 {
-    memset(&less, 0, sizeof less);
-    for (uint8_t deaths = 0; deaths <= 1; deaths++) {
-        uint64_t states = walk_all(2, deaths, false);
-        printf("(%u deaths: %llu states) ", deaths, (unsigned long long)states);
-        CHECK(states > 1000);
-    }
+    explore_holds(&model, USUAL);
 }
 
 static void with_less(void)
 {
-    memset(&less, 0, sizeof less);
-    less.looks_once = true;
-    CHECK_EQ(walk_all(2, 0, true), 0);
-    less.looks_once = false;
-    less.has_no_number = true;
-    CHECK_EQ(walk_all(3, 0, true), 0);
-    less.has_no_number = false;
-    less.asks_nobody = true;
-    CHECK_EQ(walk_all(1, 1, true), 0);
-    less.asks_nobody = false;
+    explore_breaks(&model, BREAKING, MISTAKES);
 }
 
 TESTS("wsched: model of circles",

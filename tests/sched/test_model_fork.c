@@ -52,11 +52,17 @@ struct state {
     uint8_t saw_waited[SEATS];
     uint8_t life, job;
     uint8_t sweep, target, wakes;
-    uint8_t deaths, forgets;
+    uint8_t forgets;
+    uint8_t deaths; /* that may come */
 };
 
-static int deaths_max;
-static bool broken_orphans, broken_mark, broken_wake; /* mistakes that the walk must find */
+enum {
+    RIGHT,
+    NO_ORPHANS, /* a dead owner's stolen slots are given to the next */
+    NO_MARK,    /* sleep without saying so */
+    NO_WAKE,    /* done, and nobody is woken */
+    MISTAKES,
+};
 
 static void next(struct explorer *e, struct state s)
 {
@@ -136,7 +142,7 @@ static void step_owner(struct explorer *e, struct state s)
         break;
     case MARK:
         if (s.word == STOLEN) {
-            s.waited = !broken_mark;
+            s.waited = mistake != NO_MARK;
             *pc = PARK;
         } else {
             *pc = LOOK;
@@ -156,7 +162,7 @@ static void step_owner(struct explorer *e, struct state s)
         *pc = LOOK;
         break;
     case CUT:
-        s.word = s.word == STOLEN ? (broken_orphans ? FREE : ORPHAN) : FREE;
+        s.word = s.word == STOLEN ? (mistake == NO_ORPHANS ? FREE : ORPHAN) : FREE;
         s.waited = 0;
         *pc = CUT_UNLIST;
         break;
@@ -215,7 +221,7 @@ static void step_thief(struct explorer *e, struct state s, uint8_t me)
         s.saw_waited[me] = s.waited;
         s.word = s.word == ORPHAN ? FREE : DONE;
         s.thief = 0;
-        *pc = s.saw_waited[me] && !broken_wake ? WAKE : IDLE;
+        *pc = s.saw_waited[me] && mistake != NO_WAKE ? WAKE : IDLE;
         break;
     case WAKE:
         s.parked = 0;
@@ -245,7 +251,7 @@ static void step_sweep(struct explorer *e, struct state s)
     case SWEEP_WORD:
         if (s.word == ORPHAN || owner_is_dead) {
             bool stays = (s.word == STOLEN || s.word == ORPHAN) && !thief_is_dead;
-            s.word = stays && !broken_orphans ? ORPHAN : FREE;
+            s.word = stays && mistake != NO_ORPHANS ? ORPHAN : FREE;
             if (!stays)
                 s.thief = 0;
             s.waited = 0;
@@ -305,43 +311,32 @@ static void step(struct explorer *e, const void *state)
         if (!s->dead[i])
             step_thief(e, *s, i);
     step_sweep(e, *s);
-    for (uint8_t i = 0; i < SEATS && s->deaths < deaths_max; i++)
+    for (uint8_t i = 0; i < SEATS && s->deaths; i++)
         if (!s->dead[i] && !(i == OWNER && s->pc[i] == SYNCED)) {
             struct state t = *s;
             t.dead[i] = 1;
-            t.deaths++;
+            t.deaths--;
             next(e, t);
         }
 }
 
-static uint64_t walk(int deaths, bool quiet)
+static void begin(void *state, size_t deaths)
 {
-    const struct state initial = { 0 };
+    struct state *s = state;
 
-    deaths_max = deaths;
-    return explore(&initial, sizeof initial, step, quiet);
+    s->deaths = (uint8_t)deaths;
 }
+
+static const struct model model = { sizeof(struct state), begin, step };
 
 static void all_is_well(void)
 {
-    for (int deaths = 0; deaths <= 3; deaths++) {
-        uint64_t states = walk(deaths, false);
-        printf("(%d deaths: %llu states) ", deaths, (unsigned long long)states);
-        CHECK(states > 100);
-    }
+    explore_holds(&model, 4);
 }
 
 static void mistakes_are_found(void)
 {
-    broken_orphans = true; /* a dead owner's stolen slots are given to the next */
-    CHECK_EQ(walk(1, true), 0);
-    broken_orphans = false;
-    broken_mark = true; /* sleep without saying so */
-    CHECK_EQ(walk(0, true), 0);
-    broken_mark = false;
-    broken_wake = true; /* done, and nobody is woken */
-    CHECK_EQ(walk(0, true), 0);
-    broken_wake = false;
+    explore_breaks(&model, 2, MISTAKES);
 }
 
 TESTS("model of a shared job", { "no order of steps and deaths breaks it", all_is_well },

@@ -56,7 +56,13 @@ struct state {
     uint8_t deaths;
 };
 
-static bool broken_aim, broken_order, broken_hold; /* mistakes that the walk must find */
+enum {
+    RIGHT,
+    KILLS_AT_ONCE, /* without stopping it first */
+    LOOKS_EARLY,   /* the last look at `called` comes before next_due is written */
+    STOPS_ONCE,    /* only */
+    MISTAKES,
+};
 
 static void next(struct explorer *e, struct state s)
 {
@@ -171,7 +177,7 @@ static void look_at_aims(struct explorer *e, struct state *s)
         s->aims = s->stops = s->still = s->ours = 0;
     else if (s->aims && s->still)
         s->aims = 0;
-    else if (s->aims && !broken_hold)
+    else if (s->aims && mistake != STOPS_ONCE)
         s->stops = s->ours = 1;
 }
 
@@ -191,24 +197,24 @@ static void step_supervisor(struct explorer *e, struct state s)
     case EXAMINE:
         if (s.heap && !is_due(&s))
             s.heap = 0;
-        s.supervisor = s.heap && !s.aims ? STOP : broken_order ? READ_CALLED : WRITE_DUE;
+        s.supervisor = s.heap && !s.aims ? STOP : mistake == LOOKS_EARLY ? READ_CALLED : WRITE_DUE;
         break;
     case STOP:
         s.aims = 1;
         if (!s.still)
             s.stops = s.ours = 1;
-        if (broken_aim)
+        if (mistake == KILLS_AT_ONCE)
             s.killed = 1;
-        s.supervisor = broken_order ? READ_CALLED : WRITE_DUE;
-        if (broken_aim && s.runs != A)
+        s.supervisor = mistake == LOOKS_EARLY ? READ_CALLED : WRITE_DUE;
+        if (mistake == KILLS_AT_ONCE && s.runs != A)
             explore_fail(e, "the wrong one was killed");
         break;
     case WRITE_DUE:
         s.due = s.heap;
-        s.supervisor = broken_order ? SLEEP : READ_CALLED;
+        s.supervisor = mistake == LOOKS_EARLY ? SLEEP : READ_CALLED;
         break;
     case READ_CALLED:
-        s.supervisor = s.called ? TAKE_CALL : broken_order ? WRITE_DUE : SLEEP;
+        s.supervisor = s.called ? TAKE_CALL : mistake == LOOKS_EARLY ? WRITE_DUE : SLEEP;
         break;
     case SLEEP:
         if (!s.signal && !s.due)
@@ -269,32 +275,24 @@ static void step(struct explorer *e, const void *state)
     step_supervisor(e, s);
 }
 
+static void begin(void *state, size_t n)
+{
+    struct state *s = state;
+
+    (void)n;
+    s->due = 1; /* for another task's sake, which is soon over */
+}
+
+static const struct model model = { sizeof(struct state), begin, step };
+
 static void all_interleavings(void)
 {
-    struct state first;
-
-    memset(&first, 0, sizeof first);
-    first.due = 1; /* for another task's sake, which is soon over */
-    uint64_t n = explore(&first, sizeof first, step, false);
-    printf("(%llu states) ", (unsigned long long)n);
-    CHECK(n > 1000);
+    explore_holds(&model, 1);
 }
 
 static void mistakes_are_found(void)
 {
-    struct state first;
-
-    memset(&first, 0, sizeof first);
-    first.due = 1;
-    broken_aim = true; /* killed without being stopped first */
-    CHECK_EQ(explore(&first, sizeof first, step, true), 0);
-    broken_aim = false;
-    broken_order = true; /* the last look at `called` comes before next_due is written */
-    CHECK_EQ(explore(&first, sizeof first, step, true), 0);
-    broken_order = false;
-    broken_hold = true; /* stopped once only */
-    CHECK_EQ(explore(&first, sizeof first, step, true), 0);
-    broken_hold = false;
+    explore_breaks(&model, 1, MISTAKES);
 }
 
 TESTS("wsched: model of stopping by force",

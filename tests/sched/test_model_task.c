@@ -10,9 +10,8 @@
  * seat in the word takes a task further. In every state without a next step: the driver has both
  * results, both slots are free, nobody sleeps on something that has happened.
  */
+#include "explore.h"
 #include "test.h"
-
-#include <stdbool.h>
 
 enum { FREE, MAKING, BLOCKED, PENDING, RUNNING, DONE };
 enum { WAITED = 1, RELEASED = 2, TOLD = 4 };
@@ -82,58 +81,13 @@ enum {
     FINISHED,
 };
 
-#define DEATHS_MAX 2 /* 3: 9,077,976 states, all well too; takes 8 s and 800 MB */
-#define TABLE_BITS 22
-static struct state *table, *stack;
-static uint64_t states, depth_max;
-static uint8_t *used;
+#define DEATHS_MAX 2  /* 3: 9,077,976 states, all well too */
+static uint64_t ends; /* states without a next step */
 
-static uint64_t hash(const struct state *s)
+static void must(struct explorer *e, bool holds, const char *what)
 {
-    const uint8_t *b = (const uint8_t *)s;
-    uint64_t h = 1469598103934665603u;
-
-    for (size_t i = 0; i < sizeof *s; i++)
-        h = (h ^ b[i]) * 1099511628211u;
-    return h ^ h >> 29;
-}
-
-static bool is_new(const struct state *s)
-{
-    uint64_t at = hash(s) & ((1u << TABLE_BITS) - 1);
-
-    for (; used[at]; at = (at + 1) & ((1u << TABLE_BITS) - 1))
-        if (!memcmp(&table[at], s, sizeof *s))
-            return false;
-    used[at] = 1;
-    table[at] = *s;
-    if (++states > (1u << TABLE_BITS) / 10 * 9) {
-        fprintf(stderr, "the table of states is full\n");
-        exit(1);
-    }
-    return true;
-}
-
-static void show(const struct state *s)
-{
-    for (int t = 0; t < TASKS; t++)
-        fprintf(stderr, "task %c: state %d seat %d flags %d attempt %d generation %d sealed %d\n",
-                'A' + t, s->word[t].state, s->word[t].seat, s->word[t].flags, s->word[t].attempt,
-                s->word[t].generation, s->sealed[t]);
-    for (int i = 0; i < SEATS; i++)
-        fprintf(stderr, "actor %d: pc %d task %d alive %d note %d\n", i, s->actor[i].pc,
-                s->actor[i].task, s->actor[i].alive, s->actor[i].note);
-    fprintf(stderr, "bit %d entry %d waiter %d parked %d hints %d lost %d swept %d deaths %d\n",
-            s->bit, s->entry, s->waiter, s->parked, s->hints, s->lost, s->swept, s->deaths);
-}
-
-static void must(bool holds, const char *what, const struct state *s)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "%s\n", what);
-    show(s);
-    exit(1);
+    if (!holds)
+        explore_fail(e, what);
 }
 
 /* Over, told and released: the slot is ours. */
@@ -153,7 +107,7 @@ static bool unblock(struct state *s)
     return true;
 }
 
-static void step_common(struct state *s, int i) /* workers and supervisor */
+static void step_common(struct explorer *e, struct state *s, int i) /* workers and supervisor */
 {
     struct actor *a = &s->actor[i];
     struct word *w = &s->word[a->task];
@@ -169,13 +123,13 @@ static void step_common(struct state *s, int i) /* workers and supervisor */
             w->state = RUNNING, w->seat = (uint8_t)i;
         break;
     case RUN:
-        must(w->state == RUNNING && w->seat == i, "somebody took a running task", s);
-        must(a->task != B || s->sealed[A], "B runs before A is done", s);
+        must(e, w->state == RUNNING && w->seat == i, "somebody took a running task");
+        must(e, a->task != B || s->sealed[A], "B runs before A is done");
         a->pc = SEAL;
         break;
     case SEAL:
-        must(w->state == RUNNING && w->seat == i, "somebody took a running task", s);
-        must(!s->sealed[a->task]++, "sealed twice", s);
+        must(e, w->state == RUNNING && w->seat == i, "somebody took a running task");
+        must(e, !s->sealed[a->task]++, "sealed twice");
         w->state = DONE;
         if (!(w->flags & WAITED))
             w->flags |= TOLD;
@@ -205,7 +159,7 @@ static void step_common(struct state *s, int i) /* workers and supervisor */
         break;
     case SET_TOLD:
         if (w->state == DONE && !(w->flags & TOLD)) {
-            must(w->seat == i || i == SUPERVISOR, "told by a stranger", s);
+            must(e, w->seat == i || i == SUPERVISOR, "told by a stranger");
             w->flags |= TOLD;
             a->pc = recycle_if_due(w, (uint8_t)i) ? RECYCLE : a->back;
         } else {
@@ -213,7 +167,7 @@ static void step_common(struct state *s, int i) /* workers and supervisor */
         }
         break;
     case RECYCLE: /* blocks first, then the slot; a death between the two leaves MAKING(dead) */
-        must(w->state == MAKING && w->seat == i, "a slot with two owners", s);
+        must(e, w->state == MAKING && w->seat == i, "a slot with two owners");
         if (a->task == A && s->entry) {
             s->entry = 0;
         } else {
@@ -226,7 +180,7 @@ static void step_common(struct state *s, int i) /* workers and supervisor */
         a->pc = IDLE;
         break;
     default:
-        must(false, "no such step", s);
+        must(e, false, "no such step");
     }
 }
 
@@ -237,7 +191,7 @@ static bool is_dead_seat(const struct state *s, int seat)
     return seat == SUPERVISOR || (seat < DRIVER && s->target >> seat & 1);
 }
 
-static void step_sweep(struct state *s)
+static void step_sweep(struct explorer *e, struct state *s)
 {
     struct actor *a = &s->actor[SUPERVISOR];
     struct word *w = &s->word[a->scan % TASKS];
@@ -297,13 +251,13 @@ static void step_sweep(struct state *s)
         *a = (struct actor){ .alive = 1 };
         break;
     default:
-        step_common(s, SUPERVISOR);
+        step_common(e, s, SUPERVISOR);
     }
 }
 
 /* ---- the driver ------------------------------------------------------------------------------ */
 
-static bool step_driver(struct state *s) /* false: it sleeps, or has finished */
+static bool step_driver(struct explorer *e, struct state *s) /* false: it sleeps, or has finished */
 {
     struct actor *a = &s->actor[DRIVER];
     struct word *wa = &s->word[A], *wb = &s->word[B];
@@ -368,7 +322,7 @@ static bool step_driver(struct state *s) /* false: it sleeps, or has finished */
         a->pc = is_over ? RELEASE_B : WAIT;
         return true;
     case RELEASE_B:
-        must(s->sealed[B] == 1, "a result of nothing", s);
+        must(e, s->sealed[B] == 1, "a result of nothing");
         wb->flags |= RELEASED;
         a->pc = recycle_if_due(wb, DRIVER) ? FREE_B : FINISHED;
         return true;
@@ -384,30 +338,20 @@ static bool step_driver(struct state *s) /* false: it sleeps, or has finished */
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static uint64_t top;
-
-static void visit(const struct state *s)
-{
-    if (!is_new(s))
-        return;
-    stack[top++] = *s;
-    depth_max = top > depth_max ? top : depth_max;
-}
-
 static bool work_left(const struct state *s)
 {
     return s->hints || s->lost;
 }
 
-static int worker_steps(const struct state *s, int i)
+static int worker_steps(struct explorer *e, const struct state *s, int i)
 {
     const struct actor *a = &s->actor[i];
     int n = 0;
 
     if (a->pc != IDLE && a->pc != LOOK) {
         struct state next = *s;
-        step_common(&next, i);
-        visit(&next);
+        step_common(e, &next, i);
+        explore_emit(e, &next);
         return 1;
     }
     for (int t = 0; a->pc == IDLE && t < TASKS; t++)
@@ -417,7 +361,7 @@ static int worker_steps(const struct state *s, int i)
                 next.hints &= (uint8_t) ~(twice ? 0 : 1 << t);
                 next.actor[i].task = (uint8_t)t;
                 next.actor[i].pc = next.word[t].state == PENDING ? NOTE : IDLE;
-                visit(&next);
+                explore_emit(e, &next);
             }
         }
     if (a->pc == IDLE && s->lost) {
@@ -425,7 +369,7 @@ static int worker_steps(const struct state *s, int i)
         next.lost = 0;
         next.actor[i].pc = LOOK;
         next.actor[i].scan = 0;
-        visit(&next);
+        explore_emit(e, &next);
         n++;
     }
     if (a->pc == LOOK) {
@@ -435,7 +379,7 @@ static int worker_steps(const struct state *s, int i)
             next.hints |= (uint8_t)(1 << b->scan);
         if (++b->scan == TASKS)
             b->scan = 0, b->pc = IDLE;
-        visit(&next);
+        explore_emit(e, &next);
         n++;
     }
     return n;
@@ -447,24 +391,24 @@ static void kill_worker(struct state *s, int i)
     s->swept |= (uint8_t)(1 << i);
 }
 
-static int steps(const struct state *s)
+static int steps(struct explorer *e, const struct state *s)
 {
     int n = 0;
 
     for (int i = W0; i <= W1; i++) {
         if (!s->actor[i].alive)
             continue;
-        n += worker_steps(s, i);
+        n += worker_steps(e, s, i);
         if (s->deaths < DEATHS_MAX) {
             struct state next = *s;
             kill_worker(&next, i);
             next.deaths++;
-            visit(&next);
+            explore_emit(e, &next);
         }
     }
     struct state next = *s;
-    if (step_driver(&next)) {
-        visit(&next);
+    if (step_driver(e, &next)) {
+        explore_emit(e, &next);
         n++;
     }
     next = *s;
@@ -473,8 +417,8 @@ static int steps(const struct state *s)
         next.target = s->swept & 1 ? 1 : 2;
     }
     if (next.actor[SUPERVISOR].pc != IDLE) {
-        step_sweep(&next);
-        visit(&next);
+        step_sweep(e, &next);
+        explore_emit(e, &next);
         n++;
     }
     if (s->deaths < DEATHS_MAX) { /* the supervisor, and all workers with it */
@@ -484,40 +428,43 @@ static int steps(const struct state *s)
         next.actor[SUPERVISOR] = (struct actor){ .alive = 1, .pc = SWEEP_NOTE };
         next.target = 1 << W0 | 1 << W1;
         next.deaths++;
-        visit(&next);
+        explore_emit(e, &next);
     }
     return n;
 }
 
+static void step(struct explorer *e, const void *state)
+{
+    const struct state *s = state;
+
+    if (steps(e, s))
+        return;
+    ends++;
+    must(e, s->actor[DRIVER].pc == FINISHED, "the driver waits for ever");
+    must(e, s->word[A].state == FREE && s->word[B].state == FREE, "a slot leaked");
+    must(e, !s->entry, "a block leaked");
+    must(e, s->sealed[A] == 1 && s->sealed[B] == 1, "not sealed exactly once");
+    must(e, !work_left(s), "work left");
+}
+
+static void begin(void *state, size_t n)
+{
+    struct state *s = state;
+
+    (void)n;
+    s->word[A] = s->word[B] = (struct word){ .state = MAKING, .seat = DRIVER };
+    for (int i = 0; i < SEATS; i++)
+        s->actor[i].alive = 1;
+}
+
+static const struct model model = { sizeof(struct state), begin, step };
+
 static void all_interleavings(void)
 {
-    struct state first = { 0 };
-    uint64_t ends = 0;
-
-    table = calloc(1u << TABLE_BITS, sizeof *table);
-    used = calloc(1u << TABLE_BITS, 1);
-    stack = calloc(1u << TABLE_BITS, sizeof *stack);
-    REQUIRE(table && used && stack);
-    first.word[A] = first.word[B] = (struct word){ .state = MAKING, .seat = DRIVER };
-    first.actor[W0].alive = first.actor[W1].alive = first.actor[DRIVER].alive =
-        first.actor[SUPERVISOR].alive = 1;
-    visit(&first);
-    while (top) {
-        struct state s = stack[--top];
-        if (steps(&s))
-            continue;
-        ends++;
-        must(s.actor[DRIVER].pc == FINISHED, "the driver waits for ever", &s);
-        must(s.word[A].state == FREE && s.word[B].state == FREE, "a slot leaked", &s);
-        must(!s.entry, "a block leaked", &s);
-        must(s.sealed[A] == 1 && s.sealed[B] == 1, "not sealed exactly once", &s);
-        must(!work_left(&s), "work left", &s);
-    }
-    printf("(%llu states, %llu ends) ", (unsigned long long)states, (unsigned long long)ends);
+    if (!explore_holds(&model, 1))
+        return;
+    printf("    %llu ends\n", (unsigned long long)ends);
     CHECK(ends > 0);
-    free(table);
-    free(used);
-    free(stack);
 }
 
 TESTS("wsched: model",

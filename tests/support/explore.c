@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "explore.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "test.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -23,8 +21,9 @@ struct explorer {
     uint64_t table_size;
     uint64_t current;
     const char *failed;
-    bool is_quiet;
 };
+
+int mistake;
 
 /* The place of a state, or the free one where it belongs, with its mark set. */
 static struct place *place_of(struct explorer *e, const unsigned char *state)
@@ -81,7 +80,7 @@ void explore_fail(struct explorer *e, const char *what)
     if (e->failed)
         return;
     e->failed = what;
-    if (e->is_quiet)
+    if (mistake) /* it is what the walk is for */
         return;
     fprintf(stderr, "the model breaks: %s; the way there, backwards:\n", what);
     for (uint64_t i = e->current, n = 0; n < 60; i = e->from[i], n++) {
@@ -93,19 +92,80 @@ void explore_fail(struct explorer *e, const char *what)
     }
 }
 
-uint64_t explore(const void *initial, size_t size, explore_step *step, bool quiet)
+/* How many states there are; 0 if some broke an invariant. */
+static uint64_t walk(const struct model *m, size_t beginning)
 {
-    struct explorer e = { .size = size, .is_quiet = quiet };
-    unsigned char *state = resize(NULL, size);
+    struct explorer e = { .size = m->size };
+    unsigned char *state = resize(NULL, m->size);
 
-    explore_emit(&e, initial);
+    memset(state, 0, m->size);
+    m->begin(state, beginning);
+    explore_emit(&e, state);
     for (; e.current < e.count && !e.failed; e.current++) {
-        memcpy(state, e.states + e.current * size, size); /* emit may move the array */
-        step(&e, state);
+        memcpy(state, e.states + e.current * m->size, m->size); /* emit may move the array */
+        m->step(&e, state);
     }
     free(state);
     free(e.states);
     free(e.from);
     free(e.table);
     return e.failed ? 0 : e.count;
+}
+
+/* ThreadSanitizer would make a walk long, and one thread has no races to find. */
+static bool is_in_vain(void)
+{
+#ifdef __SANITIZE_THREAD__
+    puts("    one thread: nothing for ThreadSanitizer");
+    return true;
+#else
+    return false;
+#endif
+}
+
+uint64_t explore_holds(const struct model *m, size_t count)
+{
+    uint64_t total = 0;
+
+    if (is_in_vain())
+        return 0;
+    printf("   ");
+    for (size_t i = 0; i < count; i++) {
+        uint64_t states = walk(m, i);
+
+        CHECK(states > 100); /* fewer are a model that hardly moves */
+        total += states;
+        printf(" %s%llu", i ? "+ " : "", (unsigned long long)states);
+    }
+    if (count > 1)
+        printf(" = %llu", (unsigned long long)total);
+    printf(" states\n");
+    return total;
+}
+
+static bool breaks(const struct model *m, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (walk(m, i) == 0)
+            return true;
+    return false;
+}
+
+void explore_breaks(const struct model *m, size_t count, int mistakes)
+{
+    if (is_in_vain())
+        return;
+    for (mistake = 1; mistake < mistakes; mistake++)
+        if (!breaks(m, count)) {
+            fprintf(stderr, "mistake %d is not found\n", mistake);
+            CHECK(false);
+        }
+    mistake = 0;
+}
+
+bool explore_is_large(void)
+{
+    const char *model = getenv("MODEL");
+
+    return model && !strcmp(model, "large");
 }

@@ -38,6 +38,16 @@ struct arg_option {
     bool required;
 };
 
+/* The two plain kinds of entries in a table of options. */
+#define OPT_FLAG(name, letter, out, help)                          \
+    {                                                              \
+        name, letter, ARG_FLAG, out, NULL, help, 0, 0, NULL, false \
+    }
+#define OPT_TEXT(name, letter, out, placeholder, help)                    \
+    {                                                                     \
+        name, letter, ARG_TEXT, out, placeholder, help, 0, 0, NULL, false \
+    }
+
 struct arg_command {
     const char *usage;                /* "[options] STORE OBJECT" */
     const char *text;                 /* prose for --help, ends with a newline */

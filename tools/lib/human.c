@@ -39,3 +39,13 @@ const char *human_duration(double s, char text[HUMAN_TEXT])
         snprintf(text, HUMAN_TEXT, "for ever");
     return text;
 }
+
+const char *human_bar(double share, char bar[HUMAN_BAR])
+{
+    int width = HUMAN_BAR - 1, filled = (int)(share * width + 0.5);
+
+    for (int i = 0; i < width; i++)
+        bar[i] = i < filled ? '#' : '.';
+    bar[width] = 0;
+    return bar;
+}

@@ -5,16 +5,6 @@
 
 #include "args.h"
 
-/* The two plain kinds of entries in a table of options. */
-#define OPT_FLAG(name, letter, out, help)                          \
-    {                                                              \
-        name, letter, ARG_FLAG, out, NULL, help, 0, 0, NULL, false \
-    }
-#define OPT_TEXT(name, letter, out, placeholder, help)                    \
-    {                                                                     \
-        name, letter, ARG_TEXT, out, placeholder, help, 0, 0, NULL, false \
-    }
-
 int cmd_create(int argc, char **argv);
 int cmd_put(int argc, char **argv);
 int cmd_get(int argc, char **argv);

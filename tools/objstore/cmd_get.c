@@ -39,12 +39,6 @@ static int write_out(const char *path, const struct npy_info *npy, const void *d
     return EXIT_CANNOT;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n > m && !strcmp(text + n - m, end);
-}
-
 static int get(const char *where, const char *word, const char *path, bool as_npy)
 {
     struct objstore *store;
@@ -101,8 +95,7 @@ int cmd_get(int argc, char **argv)
         return args_complain("--npy and --raw exclude each other");
     if (!path && isatty(STDOUT_FILENO) == 1)
         return args_complain("standard output is a terminal: -o FILE, or 'objstore cat'");
-    return get(words[0], words[1], path ? path : "-",
-               npy || (path && !raw && ends_with(path, ".npy")));
+    return get(words[0], words[1], path ? path : "-", npy || (path && !raw && npy_is_named(path)));
 }
 
 int cmd_cat(int argc, char **argv)

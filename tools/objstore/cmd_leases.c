@@ -2,8 +2,6 @@
 #include "cmd.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "args.h"
 #include "emit.h"
@@ -14,20 +12,10 @@
 static int show(const struct objstore_lease *lease, void *ctx)
 {
     struct emit *e = ctx;
-    char command[PROCESS_NAME_MAX] = "";
-    double age = 0;
-    if (lease->alive)
-        process_describe(lease->pid, lease->start_time, command, &age);
-    emit_row(e);
-    emit_int(e, "pid", "pid", lease->pid);
-    emit_bool(e, "alive", NULL, lease->alive);
-    emit_string(e, NULL, "state", lease->alive ? "alive" : "dead");
-    emit_string(e, "command", "command", command);
-    emit_uint(e, "pins", "pins", lease->pins);
-    emit_uint(e, "unsealed", "unsealed", lease->unsealed);
+    process_emit(e, lease);
     emit_uint(e, "start_time", NULL, lease->start_time);
     if (lease->alive)
-        emit_duration(e, "running_seconds", "running", age);
+        emit_duration(e, "running_seconds", "running", process_seconds(lease));
     else
         emit_string(e, NULL, "running", "");
     emit_row_end(e);

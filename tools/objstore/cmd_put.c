@@ -248,8 +248,7 @@ static int name_object(struct put *p)
     }
     snprintf(p->meta.name, sizeof p->meta.name, "%s", p->name ? p->name : "");
     snprintf(p->meta.tag, sizeof p->meta.tag, "%s", p->tag ? p->tag : "");
-    size_t length = strlen(p->path);
-    if (!p->raw && length > 4 && !strcmp(p->path + length - 4, ".npy"))
+    if (!p->raw && npy_is_named(p->path))
         p->npy = true;
     return ARGS_RUN;
 }

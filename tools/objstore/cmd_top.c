@@ -22,7 +22,6 @@
 #include "store.h"
 #include "tool.h"
 
-#define BAR_WIDTH 32
 #define ROWS_WITHOUT_TERMINAL 20
 
 struct top {
@@ -37,16 +36,12 @@ struct top {
 
 static void emit_room(FILE *out, const struct objstore_stats *s, const struct objstore_space *space)
 {
-    char used[HUMAN_TEXT], capacity[HUMAN_TEXT], largest[HUMAN_TEXT], bar[BAR_WIDTH + 1];
+    char used[HUMAN_TEXT], capacity[HUMAN_TEXT], largest[HUMAN_TEXT], bar[HUMAN_BAR];
     char pieces[32] = "";
     double share = s->capacity_bytes ? (double)s->used_bytes / (double)s->capacity_bytes : 0;
-    int filled = (int)(share * BAR_WIDTH + 0.5);
-    for (int i = 0; i < BAR_WIDTH; i++)
-        bar[i] = i < filled ? '#' : '.';
-    bar[BAR_WIDTH] = 0;
     if (space->runs > 1)
         snprintf(pieces, sizeof pieces, " of %llu pieces", (unsigned long long)space->runs);
-    fprintf(out, "[%s] %.0f%%  %s of %s  largest free %s%s\n", bar, share * 100,
+    fprintf(out, "[%s] %.0f%%  %s of %s  largest free %s%s\n", human_bar(share, bar), share * 100,
             human_size(s->used_bytes, used), human_size(s->capacity_bytes, capacity),
             human_size(s->largest_free_bytes, largest), pieces);
     if (s->can_spill)
@@ -61,17 +56,7 @@ static void emit_room(FILE *out, const struct objstore_stats *s, const struct ob
 static int emit_process(const struct objstore_lease *lease, void *ctx)
 {
     struct emit *e = ctx;
-    char command[PROCESS_NAME_MAX] = "";
-    double running = 0;
-    if (lease->alive)
-        process_describe(lease->pid, lease->start_time, command, &running);
-    emit_row(e);
-    emit_int(e, "pid", "pid", lease->pid);
-    emit_bool(e, "alive", NULL, lease->alive);
-    emit_string(e, NULL, "state", lease->alive ? "alive" : "dead");
-    emit_string(e, "command", "command", command);
-    emit_uint(e, "pins", "pins", lease->pins);
-    emit_uint(e, "unsealed", "unsealed", lease->unsealed);
+    process_emit(e, lease);
     emit_row_end(e);
     return 0;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* process.h -- what /proc tells of an attached process. */
+/* process.h -- a process that is attached: what the store and /proc tell of it. */
 #ifndef PROCESS_H
 #define PROCESS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "emit.h"
+#include "objstore.h"
 
-/* Its command (as in /proc/pid/comm; "" if it cannot be read) and how long it has run. */
-#define PROCESS_NAME_MAX 32
-void process_describe(int32_t pid, uint64_t start_time, char name[PROCESS_NAME_MAX],
-                      double *seconds);
+/* Begin its row: pid, whether it lives, command, pins, unsealed. More may follow. */
+void process_emit(struct emit *e, const struct objstore_lease *lease);
+/* How long it has run, if it lives. */
+double process_seconds(const struct objstore_lease *lease);
 
 #endif

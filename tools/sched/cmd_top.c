@@ -16,8 +16,6 @@
 #include "show.h"
 #include "tool.h"
 
-#define BAR_WIDTH 32
-
 struct top {
     const char *where;
     struct live live;
@@ -42,15 +40,12 @@ static int count_load(const struct wsched_worker_info *w, void *ctx)
 static void emit_load(FILE *out, struct wsched *pool, const struct wsched_info *i)
 {
     struct load load = { 0, 0 };
-    char bar[BAR_WIDTH + 1];
+    char bar[HUMAN_BAR];
 
     (void)!wsched_members(pool, count_load, &load); /* it is open: nothing can go wrong */
     double share = load.workers ? (double)load.busy / load.workers : 0;
-    for (int b = 0; b < BAR_WIDTH; b++)
-        bar[b] = b < (int)(share * BAR_WIDTH + 0.5) ? '#' : '.';
-    bar[BAR_WIDTH] = 0;
     fprintf(out, "[%s] %u of %u workers run  pending %llu  blocked %llu  kept %llu of %u slots\n",
-            bar, load.busy, load.workers, (unsigned long long)i->pending,
+            human_bar(share, bar), load.busy, load.workers, (unsigned long long)i->pending,
             (unsigned long long)i->blocked,
             (unsigned long long)(i->done + i->failed + i->cancelled), i->task_capacity);
 }
