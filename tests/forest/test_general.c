@@ -271,7 +271,7 @@ static void the_quick_sort_leaves_the_same_order(void)
         for (uint32_t i = 0; i < n; i++) {
             v[i] = (float)below(&state, values) - 7.5f;
             s[i] = i * 3;
-            level[s[i]] = (uint8_t)(v[i] + 7.5f);
+            level[s[i]] = (uint8_t)(uint32_t)(v[i] + 7.5f); /* used only of few values */
         }
         bool has_levels = values <= 20 && round % 50 != 7 && round % 2;
         if (round % 50 == 7)

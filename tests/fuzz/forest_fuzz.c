@@ -163,7 +163,7 @@ static void seal_model(void *block, size_t size)
     for (uint32_t i = 0; i < h->trees; i++)
         seal_body(block, size, (struct tree_entry *)(h + 1) + i, h->flags, h->classes);
     size_t notes = (h->notes_bytes + 63) & ~(uint64_t)63;
-    if (h->notes_bytes && h->notes_bytes < size && notes <= size)
+    if (h->notes_bytes && h->notes_bytes < size && notes <= size && size % 8 == 0)
         h->notes_check = checksum((char *)block + size - notes, notes);
     h->check = model_checksum(h);
 }
