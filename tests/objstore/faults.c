@@ -28,7 +28,7 @@ static struct {
     const char *only;
 } fault;
 
-int64_t fault_mapped; /* bytes, mapped less unmapped */
+struct au64 fault_mapped; /* bytes, mapped less unmapped */
 
 void fault_arm(uint64_t n, int error, bool is_persistent)
 {
@@ -175,7 +175,8 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offse
     long r = syscall(SYS_mmap, at, size, protection, flags, fd, offset);
     if (r == -1)
         return MAP_FAILED;
-    fault_mapped += flags & MAP_FIXED ? 0 : (int64_t)size; /* into what is mapped already */
+    if (!(flags & MAP_FIXED))                  /* that is into what is mapped already */
+        au64_add_relaxed(&fault_mapped, size); /* relaxed, both: a count */
     return (void *)r;
 }
 
@@ -184,7 +185,8 @@ int munmap(void *at, size_t size)
 {
     int r = (int)syscall(SYS_munmap, at, size);
 
-    fault_mapped -= r == 0 ? (int64_t)size : 0;
+    if (r == 0)
+        au64_add_relaxed(&fault_mapped, -(uint64_t)size);
     return r;
 }
 

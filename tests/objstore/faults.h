@@ -12,6 +12,8 @@
 #ifndef OBJSTORE_TEST_FAULTS_H
 #define OBJSTORE_TEST_FAULTS_H
 
+#include "atomics.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +23,6 @@ void fault_arm(uint64_t n, int error, bool is_persistent);
 const char *fault_disarm(void);
 /* From now on file systems have no O_TMPFILE. */
 void fault_no_tmpfile(bool is_missing);
-extern int64_t fault_mapped; /* bytes that are mapped: more than before is a leak */
+extern struct au64 fault_mapped; /* bytes that are mapped: more than before is a leak */
 
 #endif

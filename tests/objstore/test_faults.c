@@ -283,7 +283,8 @@ struct traces {
 
 static struct traces look(void)
 {
-    return (struct traces){ count_entries("/proc/self/fd"), count_entries(dir), fault_mapped };
+    return (struct traces){ count_entries("/proc/self/fd"), count_entries(dir),
+                            (int64_t)au64_load_relaxed(&fault_mapped) };
 }
 
 static bool is_unchanged(const struct traces *before)
