@@ -507,7 +507,7 @@ static void begin_walk(void *state, size_t n)
     s->deaths = b->deaths;
 }
 
-static const struct model model = { sizeof(struct state), begin_walk, step };
+static const struct model model = { sizeof(struct state), begin_walk, step, 1000 };
 
 static void holds(void)
 {

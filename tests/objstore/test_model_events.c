@@ -365,7 +365,7 @@ static void begin(void *state, size_t n)
         s->w[i].pc = FORGOTTEN;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void holds(void)
 {

@@ -294,7 +294,7 @@ static void begin(void *state, size_t kept)
     s->deaths = 2;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void holds(void)
 {

@@ -297,7 +297,7 @@ static void begin(void *state, size_t n)
     s->a[0].is_holding = s->pin[0] = 1;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void holds(void)
 {

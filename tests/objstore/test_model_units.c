@@ -458,7 +458,7 @@ static void begin(void *state, size_t n)
     }
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 10000 };
 
 static void holds(void)
 {

@@ -248,7 +248,7 @@ static void begin(void *state, size_t n)
     s->deaths = budgets[n].deaths;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void holds(void)
 {

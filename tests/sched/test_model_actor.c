@@ -514,7 +514,7 @@ static void begin(void *state, size_t deaths)
     s->deaths = (uint8_t)deaths;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void all_interleavings(void)
 {

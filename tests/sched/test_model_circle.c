@@ -225,7 +225,7 @@ static void begin(void *state, size_t n)
         s->seat[i] = (struct seat){ .alive = 1, .runs = 1, .left = s->waits };
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void all_interleavings(void)
 {

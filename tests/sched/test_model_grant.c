@@ -210,7 +210,7 @@ static void begin(void *state, size_t n)
     s->hint[0] = s->hint[1] = 1;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void all_interleavings(void)
 {

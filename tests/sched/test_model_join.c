@@ -178,7 +178,7 @@ static void begin(void *state, size_t n)
     s->current = 1;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 500 };
 
 static void all_interleavings(void)
 {

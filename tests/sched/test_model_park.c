@@ -348,7 +348,7 @@ static void begin(void *state, size_t n)
         s->is[WORKERS - 1 - i].at = RUNNING;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void holds(void)
 {

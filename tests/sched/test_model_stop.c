@@ -283,7 +283,7 @@ static void begin(void *state, size_t n)
     s->due = 1; /* for another task's sake, which is soon over */
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void all_interleavings(void)
 {

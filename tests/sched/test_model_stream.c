@@ -357,7 +357,7 @@ static void begin(void *state, size_t n)
     s->deaths_left = budgets[n].deaths;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void all_interleavings(void)
 {

@@ -457,7 +457,7 @@ static void begin(void *state, size_t n)
         s->actor[i].alive = 1;
 }
 
-static const struct model model = { sizeof(struct state), begin, step };
+static const struct model model = { sizeof(struct state), begin, step, 1000 };
 
 static void all_interleavings(void)
 {

@@ -10,7 +10,7 @@
  * soon as the model makes a mistake, such as to leave out a rule, one of its list:
  *
  *     enum { RIGHT, OMIT_LOOK, OMIT_TAG, MISTAKES };
- *     static const struct model model = { sizeof(struct state), begin, step };
+ *     static const struct model model = { sizeof(struct state), begin, step, 1000 };
  *
  *     static void holds(void) { explore_holds(&model, 2); }
  *     static void breaks(void) { explore_breaks(&model, 2, MISTAKES); }
@@ -31,6 +31,7 @@ struct model {
     size_t size;                          /* of a state */
     void (*begin)(void *state, size_t n); /* fill in the n-th state to begin with; it is zeros */
     explore_step *step;
+    uint64_t least; /* states from any beginning: fewer are a walk that got stuck */
 };
 
 extern int mistake; /* that the model is to make, for explore_breaks(); 0: none */
