@@ -484,6 +484,9 @@ static void damaged_at_work(void)
         }
         au32_store_release(&shared->faults, 0);
     }
+    *strrchr(path, '/') = 0;
+    (void)rmdir(
+        path); /* the user's, unless pools of others are in it: the last round may have died */
     printf("(%llu rounds) ", (unsigned long long)i);
     munmap(shared, sizeof *shared);
 }
