@@ -39,6 +39,26 @@ static unsigned files_in_dir(char path[400])
     return n;
 }
 
+/* Does any of its files have such a byte? */
+static bool dir_has_byte(int byte)
+{
+    static char bytes[1 << 20];
+    DIR *d = opendir(dir);
+    bool is_there = false;
+
+    for (struct dirent *e; d && (e = readdir(d));) {
+        int fd = e->d_name[0] == '.' ? -1 : openat(dirfd(d), e->d_name, O_RDONLY);
+
+        for (ssize_t n; fd >= 0 && (n = read(fd, bytes, sizeof bytes)) > 0;)
+            is_there |= memchr(bytes, byte, (size_t)n) != NULL;
+        if (fd >= 0)
+            close(fd);
+    }
+    if (d)
+        closedir(d);
+    return is_there;
+}
+
 /* Of 512 bytes, that its files take. */
 static uint64_t blocks_in_dir(void)
 {
@@ -310,6 +330,40 @@ static void holes(void)
     CHECK(blocks_in_dir() <= before / 2 + 64);
     CHECK(get_one(s, COUNT - 1, BYTES));
     CHECK_EQ(files_in_dir(NULL), 0);
+    end(s);
+}
+
+static void put_filled(struct objstore *s, uint64_t first, uint64_t count, size_t size, int byte)
+{
+    static char bytes[4096];
+
+    memset(bytes, byte, size);
+    for (uint64_t n = first; n < first + count; n++) {
+        struct objstore_id id = help_id(n);
+
+        REQUIRE_OK(objstore_put(s, &id, bytes, size, NULL));
+    }
+}
+
+/* Buffers are used again: between small objects, and behind them, is nothing of other objects. */
+static void nothing_of_others_between(void)
+{
+    enum { COUNT = 200 };
+
+    make_dir();
+    struct objstore *s = make(4 << 20, 0);
+    put_filled(s, 0, COUNT, 3000, 0xaa);
+    CHECK(objstore_spill(s, 4 << 20) > 0);
+    CHECK(dir_has_byte(0xaa));
+    for (uint64_t n = 0; n < COUNT; n++) {
+        struct objstore_id id = help_id(n);
+
+        CHECK_EQ(objstore_delete(s, &id), 0);
+    }
+    CHECK_EQ(files_in_dir(NULL), 0);
+    put_filled(s, COUNT, COUNT, 100, 0x55); /* they lie at multiples of 64 */
+    CHECK(objstore_spill(s, 4 << 20) > 0);
+    CHECK(dir_has_byte(0x55) && !dir_has_byte(0xaa));
     end(s);
 }
 
@@ -755,6 +809,7 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "what was packed with another stays when that goes", packed_neighbours },
       { "the disk gets its room back piece by piece", holes },
       { "and that of a large object before its file goes", hole_of_a_large_object },
+      { "nothing of others lies between objects of a file", nothing_of_others_between },
       { "a read-only handle reads what was spilled", read_only },
       { "what is viewed stays in memory", what_is_viewed_stays },
       { "a view outlives a move", views_outlive_a_move },
