@@ -10,8 +10,8 @@
  * which go when they have more than DROP_BYTES, or are too many.
  *
  * Crashes  The file has no name any more and is held by the ring alone, which ends with its
- *   process: then the kernel frees what was not freed yet. A process that is stopped, or does
- *   nothing while what it read ahead is on its way, keeps the room of those files.
+ *   process: then the kernel frees what was not freed yet. A process that is stopped, or leaves what it
+ *   has read ahead where it is, keeps the room of those files.
  * Full disks  io_drop_wait() waits until all the room is back: who finds the disk full calls it and
  *   tries once more.
  * Threads  One at a time has the ring. Who leaves it looks once more if reads are under way, after
