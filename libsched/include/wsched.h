@@ -249,7 +249,9 @@ WSCHED_CHECKED int wsched_adopt(struct wsched *pool, struct wsched_future future
  * use the handle, and wsched_leave(). Several threads, each with a handle of its own, may work. What
  * the process inherits and prints is its own affair: worker_start, output_fd and replacement after a
  * death are the crew's. If it dies, what it ran runs again elsewhere, as with any worker. A task it
- * runs that is to be stopped by force is only asked to.
+ * runs that is to be stopped by force is only asked to. Streams that it began and that wait for their
+ * takers are served to their end before it returns; but with a timeout of 0 they go on in the next call,
+ * and wsched_close() has them run elsewhere, as if it had died: their waits answer -ESHUTDOWN.
  *   -EINVAL  not a guest, or one without kernels    -EDEADLK  inside a kernel
  */
 WSCHED_CHECKED int wsched_work(struct wsched *pool, int timeout_ms);
@@ -388,7 +390,7 @@ WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
  * Full     The kernel waits in wsched_yield() until half of its items are taken, or it is cancelled or
  *          late, its future given back, or the pool closed. It has a stack of its own, which its worker
  *          leaves in this and other waits: streams that nobody reads hold up nobody. (But calls of
- *          actors their actor. wsched_work() ends when they have. C++: not inside a handler.)
+ *          actors their actor. C++: not inside a handler.)
  * Once     An item is delivered once, though the kernel may run several times: the next attempt's
  *          first yields, as many as were made before, are skipped. So a kernel must yield the same
  *          items again, or begin where wsched_task_resume() says. What a process took that dies is gone.
@@ -399,6 +401,7 @@ WSCHED_API uint32_t wsched_task_worker(const struct wsched_task *task);
  *   -ECANCELED  asked to stop     -EPIPE  the future was given back    -E2BIG  over result_max
  *   -EPERM  with spawned jobs that are not synced (so do waits in a stream's kernel; after these ask
  *           anew for wsched_task_fork()), or in a job     -EINVAL  not a stream     -ESHUTDOWN
+ *   -ENOMEM it is full, and there was no memory for a stack on which it could wait
  */
 WSCHED_CHECKED int wsched_yield(struct wsched_task *task, const void *data, size_t size);
 /* Before the first yield: how many items earlier attempts have yielded. The first that this yields

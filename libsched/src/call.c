@@ -76,7 +76,7 @@ int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
     if (!is_beside && (fiber_resume(p) || (!is_held(p) && worker_help(p))))
         return 0;
     err = circle_await_room(p, r.place);
-    if (!err && pool_is_over(p))
+    if (!err && worker_pool_is_over(p))
         err = -ESHUTDOWN;
     if (!err && is_beside)
         fiber_wait(p, room_or_end, &r, INT64_MAX);

@@ -245,21 +245,16 @@ void fiber_wait(struct wsched *p, bool (*may_go_on)(void *), void *arg, int64_t 
     POINT("fiber: on the stack again");
 }
 
-static bool is_over(const struct wsched *p)
-{
-    return p->is_guest ? guest_pool_is_over(p) : pool_is_over(p);
-}
-
 static bool is_ready(const struct fiber *f)
 {
     return f && f->state == FIBER_WAITS &&
-           (f->may_go_on(f->arg) || is_over(f->pool) ||
+           (f->may_go_on(f->arg) || worker_pool_is_over(f->pool) ||
             (f->deadline != INT64_MAX && monotonic_ns() >= f->deadline));
 }
 
 bool fibers_are_ready(const struct wsched *p)
 {
-    for (uint32_t i = 0; p->fiber_count && i < p->streams; i++)
+    for (uint32_t i = 0; p->fiber_count && p->depth < DEPTH_MAX && i < p->streams; i++)
         if (is_ready(p->fibers[i]))
             return true;
     return false;

@@ -70,6 +70,7 @@
 #include "jobs.h"
 
 #include "actor.h"
+#include "fiber.h"
 
 #include <string.h>
 
@@ -258,7 +259,7 @@ static void wait_a_little(struct stack *s, struct job *job, uint32_t word)
         has_helped = may_help && fork_help(p);
         cpu_pause();
     }
-    has_helped |= is_settled(job) || (may_run_tasks && worker_help(p));
+    has_helped |= is_settled(job) || (may_run_tasks ? worker_help(p) : fiber_resume(p));
     s->helping--;
     if (has_helped || !au32_cas_acq_rel(&job->word, &word, word | JOB_WAITED)) /* J4 */
         return;

@@ -56,7 +56,7 @@ bool wsched_task_cancelled(const struct wsched_task *task)
     uint64_t word =
         task->index == UINT32_MAX ? 0 : au64_load_acquire(&task_at(task->pool, task->index)->word);
 
-    return word & WORD_CANCEL || pool_is_over(task->pool);
+    return word & WORD_CANCEL || worker_pool_is_over(task->pool);
 }
 
 uint32_t wsched_task_worker(const struct wsched_task *task)

@@ -193,6 +193,7 @@ void wsched_close(struct wsched *p)
     if (p->role == ROLE_DRIVER)
         supervisor_close(p);
     if (p->role == ROLE_GUEST) {
+        work_hand_over(p);
         guest_leave(p);
         guest_free(p);
     }

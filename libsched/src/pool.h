@@ -111,6 +111,7 @@ struct wsched {
     pid_t pid;
     bool is_searching;
     bool runs_again; /* a worker: the task that it ran last failed, and is PENDING once more */
+    bool is_closing; /* a guest: what waits beside its stack is to end */
     bool is_patient; /* its policy is SCHED_BATCH: it does not drive away who wakes it */
     sigset_t mask;   /* the driver's signal mask when it opened the pool */
     bool from_main;  /* the supervisor was forked by the driver's main thread */
@@ -390,6 +391,10 @@ void owner_set(struct wsched *p, struct task *t, uint32_t generation, bool is_su
 void owner_submitted(struct wsched *p, struct task *t);
 void owner_settle(struct wsched *p, const uint64_t seats[MASK_WORDS], uint32_t index);
 bool guest_pool_is_over(const struct wsched *p);
+static inline bool worker_pool_is_over(const struct wsched *p) /* in whoever runs tasks */
+{
+    return p->is_guest ? p->is_closing || guest_pool_is_over(p) : pool_is_over(p);
+}
 int guest_check(const struct wsched *p);
 int guest_sleep(struct wsched *p, bool (*must_wake)(void *), void *arg, int64_t deadline);
 void guest_leave(struct wsched *p);
@@ -397,6 +402,7 @@ void guest_leave(struct wsched *p);
 bool guest_help(struct wsched *p);
 int guest_rest(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                int64_t deadline);
+void work_hand_over(struct wsched *p); /* streams that wait, to others, before it leaves */
 void guest_free(struct wsched *p);
 
 /* ---- name.c ------------------------------------------------------------------------------ */
@@ -517,7 +523,8 @@ void terms_begin(struct wsched *p, uint32_t index); /* once it is published */
 /* May a PENDING task be started? If it is late it fails. */
 bool terms_may_start(struct wsched *p, uint32_t index, uint64_t word);
 /* After an error of its kernel: is it to run again? */
-bool terms_try_again(const struct wsched *p, uint32_t index, uint32_t attempt);
+/* `any`: whether its submitter wants errors retried or not. */
+bool terms_try_again(const struct wsched *p, uint32_t index, uint32_t attempt, bool any);
 int64_t terms_deadline(const struct wsched *p, uint32_t index);
 /* Its deadline has passed: it fails, or is asked to stop. */
 void terms_late(struct wsched *p, uint32_t index, uint64_t word);

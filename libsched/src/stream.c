@@ -27,7 +27,8 @@
  *   top of it or below it. So it does not matter who takes, when, or whether: any number of tasks may
  *   wait for their takers on one worker, also when these are on the same worker's stack. It goes on,
  *   with an error, when it is asked to stop, when its future was given back, when the pool ends.
- *   (Calls of actors wait in the actor's process, which has nothing else to do.)
+ *   (Calls of actors wait in the actor's process, which has nothing else to do.) One for which there
+ *   was no memory for a stack cannot wait, and fails.
  *
  * Invariants
  *   I1  taken <= published <= taken + capacity.
@@ -305,12 +306,11 @@ static int reason_to_stop(const struct wsched_task *task)
 {
     const struct wsched *p = task->pool;
     uint64_t word = au64_load_acquire(&task_at(p, task->index)->word);
-    bool is_over = p->is_guest ? guest_pool_is_over(p) : pool_is_over(p);
 
-    return word & WORD_CANCEL           ? -ECANCELED
-           : word & WORD_RELEASED       ? -EPIPE
-           : is_over                    ? -ESHUTDOWN
-                                        : 0;
+    return word & WORD_CANCEL       ? -ECANCELED
+           : word & WORD_RELEASED   ? -EPIPE
+           : worker_pool_is_over(p) ? -ESHUTDOWN
+                                    : 0;
 }
 
 struct producer {
@@ -330,6 +330,8 @@ static int wait_for_room(struct wsched_task *task, struct stream_record *s)
     struct wsched *p = task->pool;
     struct producer r = { task, s };
 
+    if (!task->fiber && !p->place)
+        return -ENOMEM;
     p->last_end = 0;
     au32_store_release(&s->full, 1);
     fence_seq_cst(); /* Y4 */

@@ -164,12 +164,12 @@ bool terms_may_start(struct wsched *p, uint32_t index, uint64_t word)
     return false;
 }
 
-bool terms_try_again(const struct wsched *p, uint32_t index, uint32_t attempt)
+bool terms_try_again(const struct wsched *p, uint32_t index, uint32_t attempt, bool any)
 {
     const struct task *t = task_at(p, index);
 
-    return (t->kernel & KERNEL_TERMS) && (terms_at(p, index)->flags & WSCHED_RETRY_ERRORS) &&
-           attempt < t->attempts_max;
+    return (t->kernel & KERNEL_TERMS) &&
+           (any || (terms_at(p, index)->flags & WSCHED_RETRY_ERRORS)) && attempt < t->attempts_max;
 }
 
 void terms_late(struct wsched *p, uint32_t index, uint64_t word)

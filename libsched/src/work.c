@@ -213,6 +213,16 @@ int wsched_work(struct wsched *p, int timeout_ms)
     return err;
 }
 
+void work_hand_over(struct wsched *p)
+{
+    if (!p->fiber_count)
+        return;
+    p->is_closing = true;
+    begin(p);
+    fibers_finish(p);
+    end(p);
+}
+
 int wsched_leave(struct wsched *p)
 {
     int err = pool_check(p);

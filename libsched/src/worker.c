@@ -191,7 +191,8 @@ static void blame_kernel(struct wsched *p, struct task *t, const struct wsched_t
 /* The kernel failed, but may be run again: then the task is anybody's. */
 static bool try_again(struct wsched *p, const struct wsched_task *task, uint64_t word)
 {
-    if (!terms_try_again(p, task->index, task->attempt) || !task_again(p, task->index, word))
+    if (!terms_try_again(p, task->index, task->attempt, p->is_closing) ||
+        !task_again(p, task->index, word))
         return false; /* or it was asked to stop meanwhile */
     POINT("worker: failed, pending again, no hint pushed");
     stat_add(&p->seats[p->seat].retried, 1);
@@ -546,7 +547,7 @@ int worker_wait(struct wanted *w, int64_t deadline)
     lend_level(p, w);
     while (!wanted_look(w)) {
         bool blocked = false;
-        if (p->is_guest ? guest_pool_is_over(p) : au32_load_acquire(&p->header->stopping) != 0)
+        if (worker_pool_is_over(p))
             err = -ESHUTDOWN;
         else if (p->depth >= DEPTH_MAX)
             err = -EDEADLK;

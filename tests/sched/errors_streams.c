@@ -2,6 +2,8 @@
 /* errors_streams.c -- the errors of yielding and of taking. */
 #include "errors.h"
 
+#include <sys/resource.h>
+
 static int yields_on(struct wsched_task *task, uint64_t arg)
 {
     int err;
@@ -68,6 +70,21 @@ static int yield_with_jobs(void)
 {
     CHECK_EQ(given_end(given_submit(yields_with_jobs, 0, 4)), 0);
     return given.shared->error;
+}
+static int fills_memory(struct wsched_task *task, uint64_t arg)
+{
+    (void)task;
+    (void)arg;
+    given_limit(RLIMIT_AS); /* stacks are mapped */
+    return 0;
+}
+static int yield_without_stack(void)
+{
+    CHECK_EQ(given_end(given_submit(fills_memory, 0, 0)), 0);
+    struct wsched_future f = endless();
+    int err = given_await_error();
+    wsched_release(given.pool, f);
+    return err;
 }
 static int yield_in_no_stream(void)
 {
@@ -165,6 +182,7 @@ const struct error_row errors_streams[] = {
     { "wsched_yield", EPIPE, yield_for_nobody },
     { "wsched_yield", E2BIG, yield_too_big },
     { "wsched_yield", EPERM, yield_with_jobs },
+    { "wsched_yield", ENOMEM, yield_without_stack },
     { "wsched_yield", EINVAL, yield_in_no_stream },
     { "wsched_yield", ESHUTDOWN, yield_when_closed },
     { "wsched_next", EMSGSIZE, next_too_long },

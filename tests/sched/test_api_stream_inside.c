@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* ---- kernels ------------------------------------------------------------------------------- */
@@ -178,12 +179,22 @@ static int holds(struct wsched_task *task, void *ctx)
     return 0;
 }
 
+/* From now on the worker has no memory for another stack. */
+static int is_full(struct wsched_task *task, void *ctx)
+{
+    const struct rlimit none = { 0, 0 };
+
+    (void)task;
+    (void)ctx;
+    return setrlimit(RLIMIT_AS, &none) ? -errno : 0;
+}
+
 static struct wsched *open_pool(uint32_t workers, uint32_t streams)
 {
     static const struct wsched_kernel own[] = {
-        { "stage", stage, NULL },           { "sums", sums, NULL }, { "waits", waits, NULL },
-        { "calls_back", calls_back, NULL }, { "asks", asks, NULL }, { "deep", deep, NULL },
-        { "holds", holds, NULL },
+        { "stage", stage, NULL },           { "sums", sums, NULL },       { "waits", waits, NULL },
+        { "calls_back", calls_back, NULL }, { "asks", asks, NULL },       { "deep", deep, NULL },
+        { "holds", holds, NULL },           { "is_full", is_full, NULL },
     };
 
     return stream_open(workers, streams, own, sizeof own / sizeof *own);
@@ -326,6 +337,65 @@ static void guests_work(void)
     CHECK_EQ(status, 0);
 }
 
+/* It fails when it is full, and holds up nobody. */
+static void no_memory_for_a_stack(void)
+{
+    struct wsched *pool = open_pool(1, 0);
+    struct wsched_future f = count_to(pool, 20, 2), full, g;
+    long item;
+
+    while (shared->yielded < 2)
+        sched_yield();
+    full = submit(pool, "is_full", NULL, 0, 0);
+    REQUIRE(wsched_wait(pool, &full, 1, 1, -1, NULL) == 1);
+    REQUIRE_OK(wsched_result(pool, full, NULL, 0, NULL));
+    g = count_to(pool, 10, 2);
+    REQUIRE(wsched_wait(pool, &g, 1, 1, -1, NULL) == 1);
+    for (long i = 0; i < 2; i++) {
+        CHECK_EQ(wsched_next(pool, g, &item, sizeof item, NULL, -1), 1);
+        CHECK_EQ(item, i);
+    }
+    CHECK_EQ(wsched_next(pool, g, &item, sizeof item, NULL, -1), 0);
+    CHECK_EQ(wsched_result(pool, g, NULL, 0, NULL), -ENOMEM);
+    expect_numbers(pool, f, 0, 20);
+    wsched_release(pool, f);
+    wsched_release(pool, full);
+    wsched_release(pool, g);
+    close_pool(pool);
+}
+
+/* One that only looks whether there is work does not wait for takers; what it leaves runs elsewhere. */
+static void a_guest_closes(void)
+{
+    struct wsched *pool = open_pool(1, 0), *guest = NULL;
+    struct wsched_future h = submit(pool, "holds", NULL, 0, 0);
+
+    while (!shared->held) /* the crew has enough to do */
+        sched_yield();
+    REQUIRE_OK(stream_join(&guest));
+    struct wsched_future f = count_to(pool, 100, 4), g = count_to(pool, 50, 4);
+    CHECK_EQ(wsched_work(guest, 0), -ETIMEDOUT);
+    CHECK_EQ(shared->yielded, 8);
+    for (long i = 0; i < 4; i++) {
+        long item = -1;
+        CHECK_EQ(wsched_next(pool, f, &item, sizeof item, NULL, -1), 1);
+        CHECK_EQ(item, i);
+    }
+    CHECK_EQ(wsched_work(guest, 0), -ETIMEDOUT); /* goes on */
+    CHECK_EQ(shared->yielded, 12);
+    wsched_close(guest);
+    CHECK_EQ(shared->ended, 2);
+    CHECK_EQ(shared->error, -ESHUTDOWN);
+    shared->go = 1;
+    expect_numbers(pool, f, 4, 100);
+    expect_numbers(pool, g, 0, 50);
+    CHECK_EQ(wsched_wait(pool, &h, 1, 1, -1, NULL), 1);
+    wsched_release(pool, f);
+    wsched_release(pool, g);
+    wsched_release(pool, h);
+    close_pool(pool);
+}
+
 static void *works(void *guest)
 {
     shared->error = wsched_work(guest, -1);
@@ -364,4 +434,5 @@ static void a_guest_leaves(void)
 TESTS("wsched: streams inside kernels", { "chains inside kernels", chains },
       { "kernels that wait", waiting_kernels }, { "deep down on a stack", deep_down },
       { "actors yield and take", actors }, { "circles of waits", circles },
-      { "guests work", guests_work }, { "a guest leaves", a_guest_leaves })
+      { "guests work", guests_work }, { "no memory for a stack", no_memory_for_a_stack },
+      { "a guest leaves", a_guest_leaves }, { "a guest closes", a_guest_closes })
