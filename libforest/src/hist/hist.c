@@ -65,6 +65,14 @@ int hist_scratch_level(struct hist_scratch *s, enum kernels_level level)
 #ifdef HAVE_AVX2
     if (kernels_level_of(level) != KERNELS_PLAIN) /* with AVX-512 it is the best there is, too */
         s->grow_few = hist_few_grow_avx2;
+    s->scan = hist_scan_avx2;
+    s->scan_lanes = 8;
+#endif
+#ifdef HAVE_AVX512
+    if (kernels_level_of(level) == KERNELS_AVX512) {
+        s->scan = hist_scan_avx512;
+        s->scan_lanes = 16;
+    }
 #endif
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hist_few_avx2.c -- see hist_few.h; eight features are searched side by side, one a lane. */
+/* hist_few_avx2.c -- see hist_few.h; features are searched side by side, see hist_scan.h. */
 #include "base/avx2.h"
 
 #ifdef HAVE_AVX2
@@ -9,14 +9,9 @@
 #include "base/byte_lists_avx2.h"
 #include "hist_grower.h"
 
-#define LANES 8u
-#define TIES 32u  /* places whose ties are known at a time */
 #define SLACK 64u /* behind a list, read and overwritten */
 /* A feature's list: of the root, and of up to as many that wait, a chunk behind each of them. */
 #define LIST_BYTES (2 * HIST_FEW_NAMES + BYTE_CHUNK * HIST_FEW_NAMES + SLACK)
-
-/* What a row is worth in the node at hand: target in the lower half, weight in the upper. */
-typedef uint64_t cell;
 
 struct few {
     struct hist_grower *g;
@@ -26,7 +21,7 @@ struct few {
     uint8_t *order;                                     /* a list of ascending names */
     const uint32_t *rows;                               /* by name */
     parcel worth[HIST_FEW_NAMES];                       /* by name */
-    cell cells[HIST_FEW_NAMES];                         /* by name */
+    hist_cell cells[HIST_FEW_NAMES];                    /* by name */
     int32_t all_sum, all_weight;                        /* of the cells */
 };
 
@@ -110,121 +105,14 @@ static bool fill_cells(struct few *t, const struct few_node *node)
     return most != 0;
 }
 
-struct scan {
-    const uint8_t *names[LANES], *codes[LANES]; /* lanes without a feature have that of lane 0 */
-    __m256 sum, weight, scale;                  /* see hist_lanes_search.h */
-};
-
-static inline __m128i cells_of(const cell *cells, const uint8_t *a, const uint8_t *b, uint32_t at)
-{
-    __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)(cells + a[at]));
-    return _mm_insert_epi64(low, (long long)cells[b[at]], 1);
-}
-
-/* What the rows at a place are worth, in the order of lanes 0 1 4 5, 2 3 6 7; of half of them: 0. */
-static inline void cells_at(const cell *cells, const struct scan *c, uint32_t at, bool half,
-                            __m256i *a, __m256i *b)
-{
-    *a = _mm256_zextsi128_si256(cells_of(cells, c->names[0], c->names[1], at));
-    *b = _mm256_zextsi128_si256(cells_of(cells, c->names[2], c->names[3], at));
-    if (half)
-        return;
-    *a = _mm256_inserti128_si256(*a, cells_of(cells, c->names[4], c->names[5], at), 1);
-    *b = _mm256_inserti128_si256(*b, cells_of(cells, c->names[6], c->names[7], at), 1);
-}
-
-/* A bit for each of the places from `at` on whose code is that of the next place. */
-static inline __m256i ties_at(const struct scan *c, uint32_t at)
-{
-    uint32_t ties[LANES];
-    for (uint32_t i = 0; i < LANES; i++) {
-        __m256i here = _mm256_loadu_si256((const __m256i *)(const void *)(c->codes[i] + at));
-        __m256i next = _mm256_loadu_si256((const __m256i *)(const void *)(c->codes[i] + at + 1));
-        ties[i] = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(here, next));
-    }
-    return _mm256_set_epi32((int)ties[7], (int)ties[6], (int)ties[5], (int)ties[4], (int)ties[3],
-                            (int)ties[2], (int)ties[1], (int)ties[0]);
-}
-
-/*
- * Where the order in which cuts are tried is another, the same one is the best unless another is
- * about as good; within NEAR of it, rounding may decide, and among cuts below LEAST, too.
- */
-#define NEAR 0x1p-18f
-#define LEAST 0x1p-60f
-
-/*
- * The best cut of each lane, by its last place on the left, -1: none; `half`: of four lanes. Returns
- * the lanes in doubt.
- */
-static inline __attribute__((always_inline)) uint32_t
-scan_lanes(const struct few *t, const struct scan *c, uint32_t n, bool in_order, bool half,
-           struct hist_lane_cuts *cuts, uint32_t lane)
-{
-    const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1);
-    const __m256 unit = _mm256_mul_ps(c->weight, _mm256_set1_ps(0x1p-31f));
-    const __m256 near_by = _mm256_set1_ps(NEAR), sign = _mm256_set1_ps(-0.0f);
-    __m256 best_top = _mm256_set1_ps(-1.0f), best_bottom = _mm256_set1_ps(1.0f);
-    __m256 near = _mm256_setzero_ps();
-    __m256i a = zero, b = zero, ties = zero, pos = zero, best_pos = _mm256_set1_epi32(-1);
-    for (uint32_t p = 0; p + 1 < n; p++) {
-        __m256i more_a, more_b;
-        if (p % TIES == 0)
-            ties = ties_at(c, p);
-        cells_at(t->cells, c, p, half, &more_a, &more_b);
-        a = _mm256_add_epi32(a, more_a);
-        b = _mm256_add_epi32(b, more_b);
-        __m256 af = _mm256_castsi256_ps(a), bf = _mm256_castsi256_ps(b);
-        __m256 sl = _mm256_cvtepi32_ps(_mm256_castps_si256(_mm256_shuffle_ps(af, bf, 0x88)));
-        __m256 wl = _mm256_cvtepi32_ps(_mm256_castps_si256(_mm256_shuffle_ps(af, bf, 0xdd)));
-        __m256 tie = _mm256_castsi256_ps(_mm256_slli_epi32(ties, 31));
-        ties = _mm256_srli_epi32(ties, 1);
-        wl = _mm256_mul_ps(wl, c->scale);
-        __m256 d = _mm256_sub_ps(_mm256_mul_ps(sl, unit), _mm256_mul_ps(c->sum, wl));
-        __m256 top = _mm256_mul_ps(d, d);
-        __m256 bottom = _mm256_mul_ps(wl, _mm256_sub_ps(c->weight, wl));
-        __m256 here = _mm256_mul_ps(top, best_bottom), best = _mm256_mul_ps(best_top, bottom);
-        __m256 better = _mm256_andnot_ps(tie, _mm256_cmp_ps(here, best, _CMP_GT_OQ));
-        if (!in_order) {
-            __m256 off = _mm256_andnot_ps(sign, _mm256_sub_ps(here, best));
-            __m256 is_near = _mm256_cmp_ps(off, _mm256_mul_ps(here, near_by), _CMP_LE_OQ);
-            near = _mm256_or_ps(_mm256_andnot_ps(better, near), _mm256_andnot_ps(tie, is_near));
-        }
-        best_top = _mm256_blendv_ps(best_top, top, better);
-        best_bottom = _mm256_blendv_ps(best_bottom, bottom, better);
-        best_pos = _mm256_castps_si256(
-            _mm256_blendv_ps(_mm256_castsi256_ps(best_pos), _mm256_castsi256_ps(pos), better));
-        pos = _mm256_add_epi32(pos, one);
-    }
-    _mm256_storeu_ps(cuts->gain_top + lane, best_top);
-    _mm256_storeu_ps(cuts->gain_bottom + lane, best_bottom);
-    store_words((uint32_t *)cuts->code + lane, best_pos);
-    near = _mm256_or_ps(near, _mm256_cmp_ps(best_top, _mm256_set1_ps(LEAST), _CMP_LT_OQ));
-    near = _mm256_andnot_ps(_mm256_castsi256_ps(best_pos), near); /* the sign is set: no cut */
-    return in_order ? 0 : (uint32_t)_mm256_movemask_ps(near);
-}
-
-static __attribute__((noinline)) uint32_t scan(const struct few *t, const struct scan *c,
-                                               uint32_t n, bool in_order, bool half,
-                                               struct hist_lane_cuts *cuts, uint32_t lane)
-{
-    if (in_order)
-        return half ? scan_lanes(t, c, n, true, true, cuts, lane)
-                    : scan_lanes(t, c, n, true, false, cuts, lane);
-    return half ? scan_lanes(t, c, n, false, true, cuts, lane)
-                : scan_lanes(t, c, n, false, false, cuts, lane);
-}
-
 /* The cuts of a feature, tried in the order of rows. */
 static __attribute__((noinline)) void scan_by_rows(const struct few *t, const struct few_node *node,
-                                                   const struct scan *c, uint32_t from,
+                                                   const struct hist_scan *c, uint32_t from,
                                                    struct hist_lane_cuts *cuts, uint32_t lane)
 {
     const uint8_t *names = c->names[from], *codes = c->codes[from], *order = t->order + node->at;
     uint8_t place[HIST_FEW_NAMES]; /* by name: the last of its code */
     float top[HIST_FEW_ROWS], bottom[HIST_FEW_ROWS], best_top = -1.0f, best_bottom = 1.0f;
-    float all_sum = _mm256_cvtss_f32(c->sum), all_weight = _mm256_cvtss_f32(c->weight),
-          scale = _mm256_cvtss_f32(c->scale);
     uint32_t n = rows_of(node), first = 0;
     int32_t sum = 0, weight = 0;
     for (uint32_t p = 0; p < n; p++) {
@@ -232,9 +120,9 @@ static __attribute__((noinline)) void scan_by_rows(const struct few *t, const st
         weight += (int32_t)(t->cells[names[p]] >> 32);
         if (p + 1 < n && codes[p] == codes[p + 1])
             continue;
-        float wl = (float)weight * scale, d = (float)sum * 0x1p-31f * all_weight - all_sum * wl;
+        float wl = (float)weight * c->scale, d = (float)sum * 0x1p-31f * c->weight - c->sum * wl;
         top[p] = d * d;
-        bottom[p] = wl * (all_weight - wl);
+        bottom[p] = wl * (c->weight - wl);
         while (first <= p)
             place[names[first++]] = (uint8_t)p;
     }
@@ -254,22 +142,89 @@ static void search_lanes(const struct few *t, const struct few_node *node, uint3
 {
     struct hist_lane_cuts *cuts = &t->g->cuts[first / HIST_LANES];
     uint32_t n = rows_of(node), lane = first % HIST_LANES;
-    float scale = hist_weight_scale(t->all_weight);
-    struct scan c;
-    for (uint32_t i = 0; i < LANES; i++) {
-        uint32_t feature = first + i < t->features ? first + i : first;
+    struct hist_scan c;
+    c.cells = t->cells;
+    c.n = n;
+    c.lanes = t->features - first < t->g->scratch->scan_lanes ? t->features - first
+                                                              : t->g->scratch->scan_lanes;
+    for (uint32_t i = 0; i < HIST_LANES; i++) {
+        uint32_t feature = i < c.lanes ? first + i : first;
         c.names[i] = t->names[feature] + node->at;
         c.codes[i] = t->codes[feature] + node->at;
     }
-    c.scale = _mm256_set1_ps(scale);
-    c.sum = _mm256_set1_ps((float)t->all_sum * 0x1p-31f);
-    c.weight = _mm256_set1_ps((float)t->all_weight * scale);
-    bool in_order = n > HIST_FEW_ROWS, half = t->features - first <= LANES / 2;
-    uint32_t doubt = scan(t, &c, n, in_order, half, cuts, lane);
+    c.scale = hist_weight_scale(t->all_weight);
+    c.sum = (float)t->all_sum * 0x1p-31f;
+    c.weight = (float)t->all_weight * c.scale;
+    uint32_t doubt = t->g->scratch->scan(&c, n > HIST_FEW_ROWS, cuts, lane);
     for (; doubt; doubt &= doubt - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(doubt);
         scan_by_rows(t, node, &c, i, cuts, lane + i);
     }
+}
+
+/* Cuts of four features. */
+struct four {
+    __m256d top, bottom, feature;
+};
+
+/* Of each two the better one; in their order, or not: then the first of equal ones. */
+static inline struct four better_of(struct four a, struct four b, bool in_order)
+{
+    __m256d here = _mm256_mul_pd(b.top, a.bottom), best = _mm256_mul_pd(a.top, b.bottom);
+    __m256d better = _mm256_cmp_pd(here, best, _CMP_GT_OQ);
+    if (!in_order) {
+        __m256d first = _mm256_cmp_pd(b.feature, a.feature, _CMP_LT_OQ);
+        __m256d equal = _mm256_cmp_pd(here, best, _CMP_EQ_OQ);
+        better = _mm256_or_pd(better, _mm256_and_pd(equal, first));
+    }
+    return (struct four){ _mm256_blendv_pd(a.top, b.top, better),
+                          _mm256_blendv_pd(a.bottom, b.bottom, better),
+                          _mm256_blendv_pd(a.feature, b.feature, better) };
+}
+
+static inline struct four four_at(const struct hist_grower *g, uint32_t feature)
+{
+    const struct hist_lane_cuts *cuts = &g->cuts[feature / HIST_LANES];
+    const __m256d numbers = _mm256_set_pd(3.0, 2.0, 1.0, 0.0);
+    return (struct four){ _mm256_cvtps_pd(_mm_loadu_ps(cuts->gain_top + feature % HIST_LANES)),
+                          _mm256_cvtps_pd(_mm_loadu_ps(cuts->gain_bottom + feature % HIST_LANES)),
+                          _mm256_add_pd(numbers, _mm256_set1_pd((double)feature)) };
+}
+
+/*
+ * The best cut of all features, of equal ones the first. Products of two floats are exact here, so
+ * the order in which they are compared does not matter. A feature without a cut gains -1.
+ */
+static struct hist_cut best_of_all(const struct few *t)
+{
+    struct four best = four_at(t->g, 0);
+    for (uint32_t i = 4; i < t->features; i += 4)
+        best = better_of(best, four_at(t->g, i), true);
+    struct four other = { _mm256_permute4x64_pd(best.top, 0x4e),
+                          _mm256_permute4x64_pd(best.bottom, 0x4e),
+                          _mm256_permute4x64_pd(best.feature, 0x4e) };
+    best = better_of(best, other, false);
+    other = (struct four){ _mm256_permute_pd(best.top, 5), _mm256_permute_pd(best.bottom, 5),
+                           _mm256_permute_pd(best.feature, 5) };
+    best = better_of(best, other, false);
+    return (struct hist_cut){ _mm256_cvtsd_f64(best.top), _mm256_cvtsd_f64(best.bottom),
+                              (uint32_t)_mm256_cvtsd_f64(best.feature), 0 };
+}
+
+/* The best cut of those features that were drawn. */
+static struct hist_cut best_of_drawn(const struct few *t)
+{
+    struct hist_grower *g = t->g;
+    struct hist_cut best = { 0.0, 1.0, 0, 0 };
+    for (uint32_t i = 0, found = 0; i < t->features && found < g->limits->max_features; i++) {
+        uint32_t feature = hist_next_feature(g, i), lane = feature % HIST_LANES;
+        const struct hist_lane_cuts *cuts = &g->cuts[feature / HIST_LANES];
+        double top = (double)cuts->gain_top[lane], bottom = (double)cuts->gain_bottom[lane];
+        found += cuts->code[lane] >= 0;
+        if (cuts->code[lane] >= 0 && cut_is_better(&best, top, bottom))
+            best = (struct hist_cut){ top, bottom, feature, 0 };
+    }
+    return best;
 }
 
 /* As the search of hist_lanes.h does it; the cut's place is the last one on the left. */
@@ -279,20 +234,12 @@ static bool search(struct few *t, const struct few_node *node, struct hist_cut *
     struct hist_grower *g = t->g;
     if (!fill_cells(t, node))
         return false;
-    for (uint32_t first = 0; first < t->features; first += LANES)
+    for (uint32_t first = 0; first < t->features; first += g->scratch->scan_lanes)
         search_lanes(t, node, first);
-    for (uint32_t i = 0, found = 0; i < t->features && found < g->limits->max_features; i++) {
-        uint32_t feature = hist_next_feature(g, i), lane = feature % HIST_LANES;
-        const struct hist_lane_cuts *cuts = &g->cuts[feature / HIST_LANES];
-        double top = (double)cuts->gain_top[lane], bottom = (double)cuts->gain_bottom[lane];
-        found += cuts->code[lane] >= 0;
-        if (cuts->code[lane] >= 0 && cut_is_better(best, top, bottom)) {
-            *best = (struct hist_cut){ top, bottom, feature, 0 };
-            *place = (uint32_t)cuts->code[lane];
-        }
-    }
+    *best = g->limits->max_features == t->features ? best_of_all(t) : best_of_drawn(t);
     if (!(best->gain_top > 0.0))
         return false;
+    *place = (uint32_t)g->cuts[best->feature / HIST_LANES].code[best->feature % HIST_LANES];
     const uint8_t *codes = t->codes[best->feature] + node->at + *place;
     best->code = cut_code(codes[0], codes[1]);
     return true;

@@ -11,6 +11,7 @@
 #include "hist.h"
 #include "hist_few.h"
 #include "hist_lanes.h"
+#include "hist_scan.h"
 
 #define NO_HISTOGRAM UINT32_MAX
 
@@ -19,6 +20,8 @@ struct hist_scratch {
     uint32_t histogram_rows, block_rows;
     hist_lanes_search *search_lanes;
     hist_few_grow *grow_few; /* NULL: there is none */
+    hist_scan_lanes *scan;   /* which it uses, and how many lanes that has */
+    uint32_t scan_lanes;
 };
 
 struct hist_pending {
