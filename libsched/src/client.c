@@ -233,14 +233,20 @@ static bool has_slot(struct wsched *p)
 struct room {
     struct wsched *p;
     const struct wsched_spec *spec;
+    bool has_blocks; /* when it was last looked */
 };
+
+/* Of all it needs. The slot comes last: to take one and give it back tells all who wait, and us. */
+static bool is_there(const struct room *r)
+{
+    return r->has_blocks && streams_have_room(r->p, r->spec->stream) && has_slot(r->p);
+}
 
 static bool has_room(void *arg)
 {
-    struct room *r = arg;
+    const struct room *r = arg;
 
-    return !au64_load_seq_cst(&r->p->header->room_waiters) || /* P3 */
-           (has_slot(r->p) && streams_have_room(r->p, r->spec->stream));
+    return !au64_load_seq_cst(&r->p->header->room_waiters) || is_there(r); /* P3 */
 }
 
 #define LOOK_NS 10000000
@@ -256,14 +262,14 @@ static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
         return worker_help(p) ? 0 : -EAGAIN;
     }
     au64_or_seq_cst(&p->header->room_waiters, park_bit(p)); /* P3 */
-    struct room room = { p, s };
-    bool is_room = deps_have_room(p, s->after, s->after_count);
-    if (is_room && has_slot(p) && streams_have_room(p, s->stream))
+    struct room room = { p, s, deps_have_room(p, s->after, s->after_count) };
+    if (is_there(&room))
         return 0;
     for (uint32_t i = 0; i < p->seat_count; i++) /* they give back what they have in stock */
         if (seat_is_forked(p, i))
             park_wake_seat(p, i);
-    int err = client_sleep(p, has_room, &room, is_room ? INT64_MAX : monotonic_ns() + LOOK_NS);
+    int err =
+        client_sleep(p, has_room, &room, room.has_blocks ? INT64_MAX : monotonic_ns() + LOOK_NS);
     return err == -ETIMEDOUT ? 0 : err;
 }
 

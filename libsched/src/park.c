@@ -496,10 +496,11 @@ void park_forget(struct wsched *p, uint32_t seat)
     }
 }
 
-/* Free slots in stock are no use to us while we sleep. */
+/* Free slots in stock are no use to us while we sleep. Who has none tells nobody: who waits for room
+ * wakes us for them, each time that it has looked in vain. */
 static void give_room(struct wsched *p)
 {
-    if (!au64_load_seq_cst(&p->header->room_waiters)) /* P3 */
+    if (!p->free_count || !au64_load_seq_cst(&p->header->room_waiters)) /* P3 */
         return;
     while (p->free_count)
         task_give(p, p->free_slots[--p->free_count]);
