@@ -248,8 +248,8 @@ static void wait_a_little(struct stack *s, struct job *job, uint32_t word)
 {
     struct wsched *p = s->pool;
     bool may_help = s->helping < HELP_MAX, has_helped = false;
-    bool may_run_tasks =
-        may_help && p->depth < HELP_DEPTH && !(p->current && call_holds(p, p->current));
+    bool may_run_tasks = may_help && p->depth < HELP_DEPTH && !p->is_closing &&
+                         !(p->current && call_holds(p, p->current));
 
     if (job_thief(word) != p->seat && seat_can_run(p, job_thief(word)) &&
         fork_steal(p, job_thief(word)))

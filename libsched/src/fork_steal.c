@@ -277,7 +277,7 @@ bool wsched_fork_cancelled(struct wsched_fork *w)
     uint32_t index;
     uint64_t word;
 
-    if (pool_is_over(p))
+    if (worker_pool_is_over(p))
         return true;
     if (!task || !task->future)
         return false;

@@ -10,7 +10,14 @@
  *             as it stands still. A drop that comes too late, or never, leaves a stale hint.
  *   searching It spins without saying so: nobody is left asleep because a guest searches.
  *   sleeping  On the guest's park word, which the kernel watches for it (guest_sleep()). It is
- * woken if the whole crew is busy. lost      Looking through the table is left to the crew.
+ *             woken if the whole crew is busy.
+ *   lost      Looking through the table is left to the crew.
+ *   closing   Streams that wait for their takers beside the stack (fiber.c) cannot go with the
+ *             guest. Each is entered once more, to find that its pool is over; when its kernel has
+ *             failed for that, which is not charged, its task is PENDING again: T10 of task.c, and a
+ *             hint in our deque. The guest begins nothing new meanwhile. When all have ended somebody
+ *             is woken for them. A death before T10 is that of a guest at work; after it, the sweep
+ *             raises header.lost and wakes all.
  */
 #define _GNU_SOURCE
 #include "fiber.h"
@@ -171,7 +178,8 @@ static void begin(struct wsched *p)
 static void end(struct wsched *p)
 {
     search_end(p);
-    if (deque_size(p, p->seat)) /* what our tasks submitted and did not wait for */
+    /* What our tasks submitted and did not wait for, or what of them runs again. */
+    if (work_is_visible(p) || au32_load_acquire(&p->header->lost))
         park_wake_one(p);
     au32_store_release(&p->seats[p->seat].ready, 0);
     au32_store_release(&p->seats[p->seat].tid, 0);

@@ -188,15 +188,28 @@ static void blame_kernel(struct wsched *p, struct task *t, const struct wsched_t
                                                .actor = (uint8_t)t->place };
 }
 
+/* It says that it was cancelled. That its guest closes is no reason to: others run it. */
+static bool was_cancelled(const struct wsched_task *task)
+{
+    const struct wsched *p = task->pool;
+
+    return wsched_task_cancelled(task) &&
+           (!p->is_closing || au64_load_acquire(&task_at(p, task->index)->word) & WORD_CANCEL);
+}
+
 /* The kernel failed, but may be run again: then the task is anybody's. */
 static bool try_again(struct wsched *p, const struct wsched_task *task, uint64_t word)
 {
+    struct task *t = task_at(p, task->index);
+
+    if (p->is_closing && t->attempts_max > 1 && t->attempts_max < ATTEMPT_LIMIT)
+        t->attempts_max++; /* this one is not charged: as when it stands beside a death (sweep.c) */
     if (!terms_try_again(p, task->index, task->attempt, p->is_closing) ||
         !task_again(p, task->index, word))
         return false; /* or it was asked to stop meanwhile */
     POINT("worker: failed, pending again, no hint pushed");
     stat_add(&p->seats[p->seat].retried, 1);
-    if (!task_at(p, task->index)->place) /* a call is still the first in its mailbox */
+    if (!t->place) /* a call is still the first in its mailbox */
         hint_push(p, task->future);
     return true;
 }
@@ -255,7 +268,7 @@ void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     }
     enum task_state state = !err ? TASK_DONE : TASK_FAILED;
     enum late late = NOT_LATE;
-    if (err == -ECANCELED && wsched_task_cancelled(task)) {
+    if (err == -ECANCELED && was_cancelled(task)) {
         late = terms_are_late(p, task->index, word) ? LATE_STOPPED : NOT_LATE;
         err = late ? -ETIMEDOUT : err;
         state = late ? TASK_FAILED : TASK_CANCELLED;
@@ -342,12 +355,12 @@ bool worker_run(struct wsched *p, uint64_t hint, const struct source *from)
     return is_mine;
 }
 
-/* A task from anywhere, or else a job that somebody spawned. */
+/* A task from anywhere, or else a job that somebody spawned. A guest that closes begins nothing. */
 bool worker_help(struct wsched *p)
 {
     uint64_t hint;
 
-    if (p->depth >= DEPTH_MAX || pool_is_over(p))
+    if (p->depth >= DEPTH_MAX || p->is_closing || pool_is_over(p))
         return false;
     /* After each task, or after some short ones. */
     if (p->fiber_count && p->tick % p->batch == 0 && fiber_resume(p))

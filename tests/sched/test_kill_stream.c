@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams while processes die: a worker, the supervisor, or a guest that takes, killed at every step
- * between two accesses to shared memory; and a storm of kills. After each every item has come once
+ * Streams while processes die: a worker, the supervisor, a guest that takes, or one that closes while
+ * streams of its own wait, killed at every step between two accesses to shared memory; and a storm of
+ * kills. After each every item has come once
  * and in order (but for the one that a dead taker had taken), nothing has leaked, and streams run.
  */
 #include "guests.h"
@@ -14,6 +15,7 @@
 static struct plan {
     struct au32 taken; /* items that the guest has noted */
     struct au32 yielded;
+    struct au32 is_held, may_go; /* the crew's worker */
     struct wsched_future handed;
 } * plan;
 
@@ -77,6 +79,16 @@ static int passes(struct wsched_task *task, void *ctx)
     return err ? err : wsched_task_result(task, &n, sizeof n);
 }
 
+static int holds(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    au32_store_release(&plan->is_held, 1);
+    while (!au32_load_acquire(&plan->may_go))
+        sched_yield();
+    return 0;
+}
+
 static int same(struct wsched_task *task, void *ctx)
 {
     (void)ctx;
@@ -86,7 +98,7 @@ static int same(struct wsched_task *task, void *ctx)
 static int yes;
 static const struct wsched_kernel kernels[] = {
     { "counts", counts, NULL },       { "resumes", counts, &yes }, { "passes", passes, NULL },
-    { "dies_once", dies_once, &yes }, { "same", same, NULL },
+    { "dies_once", dies_once, &yes }, { "same", same, NULL },      { "holds", holds, NULL },
 };
 
 static struct wsched_future submit(struct wsched *pool, const char *kernel, long n, uint32_t stream)
@@ -320,6 +332,59 @@ static void a_taker(void)
     kill_everywhere(kill_taker, KILLER_GUEST, 1);
 }
 
+/* ---- a guest that closes ----------------------------------------------------------------------- */
+
+/* What it began waits for its takers, or for an item of another; the crew ends it. */
+static bool kill_closing(uint32_t k, const void *ctx)
+{
+    const struct run *run = ctx;
+
+    killer_begin(run->victim, k);
+    struct wsched *pool = open_pool(run->workers);
+    struct wsched_future held = submit(pool, "holds", 0, 0);
+
+    while (!au32_load_acquire(&plan->is_held))
+        sched_yield();
+    struct wsched_future a = submit(pool, "counts", 8, 3);
+    struct wsched_future b = submit(pool, "resumes", 8, 1);
+    struct wsched_future c = submit(pool, "passes", 4, 2);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct wsched *guest = NULL;
+        killer_be_guest();
+        CHILD_CHECK(!wsched_join(name, kernels, sizeof kernels / sizeof *kernels, NULL, &guest));
+        CHILD_CHECK(wsched_work(guest, 0) == -ETIMEDOUT);
+        wsched_close(guest);
+        _exit(0);
+    }
+    int how = ended(pid);
+    CHECK(how == 0 || how == -SIGKILL);
+    au32_store_release(&plan->may_go, 1);
+    for (long n = 0; n < 8; n++) {
+        expect_next(pool, a, n);
+        expect_next(pool, b, n);
+    }
+    for (long n = 0; n < 4; n++)
+        expect_next(pool, c, n);
+    expect_end(pool, c, 4);
+    expect_end(pool, b, 8);
+    expect_end(pool, a, 8);
+    CHECK_EQ(kit_wait(pool, held), 0);
+    wsched_release(pool, held);
+    bool killed = killer_end();
+    struct wsched *next = join(name); /* the supervisor looks */
+    wsched_close(next);
+    while (seats_taken(pool))
+        sched_yield();
+    expect_whole(pool);
+    return killed;
+}
+
+static void a_closing_guest(void)
+{
+    kill_everywhere(kill_closing, KILLER_GUEST, 1);
+}
+
 /* ---- a storm ----------------------------------------------------------------------------------- */
 
 #define STREAMS 8
@@ -397,4 +462,5 @@ static void a_storm(void)
 TESTS("wsched: streams while processes die", { "the only worker, at every step", the_worker },
       { "one of two workers, at every step", one_of_two },
       { "the supervisor, at every step", the_supervisor },
-      { "a guest that takes, at every step", a_taker }, { "a storm", a_storm })
+      { "a guest that takes, at every step", a_taker },
+      { "a guest that closes, at every step", a_closing_guest }, { "a storm", a_storm })
