@@ -81,7 +81,8 @@ int call_wait_for_room(struct wsched *p, struct wsched_actor actor)
     if (!err && is_beside)
         fiber_wait(p, room_or_end, &r, INT64_MAX);
     else if (!err)
-        worker_rest(p, !p->is_guest && !p->place && !is_held(p), room_or_end, &r, INT64_MAX);
+        worker_rest(p, !p->is_guest && !p->place && p->depth < DEPTH_MAX && !is_held(p),
+                    room_or_end, &r, INT64_MAX);
     search_end(p);
     circle_leave(p);
     return err;

@@ -264,7 +264,7 @@ int64_t fibers_deadline(const struct wsched *p)
 {
     int64_t first = INT64_MAX;
 
-    for (uint32_t i = 0; p->fiber_count && i < p->streams; i++)
+    for (uint32_t i = 0; p->fiber_count && p->depth < DEPTH_MAX && i < p->streams; i++)
         if (p->fibers[i] && p->fibers[i]->state == FIBER_WAITS && p->fibers[i]->deadline < first)
             first = p->fibers[i]->deadline;
     return first;

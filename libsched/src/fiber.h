@@ -12,7 +12,7 @@ void fiber_wait(struct wsched *p, bool (*may_go_on)(void *), void *arg, int64_t 
 /* Enter one that may go on, again until it ends or waits. False: there is none. */
 bool fiber_resume(struct wsched *p);
 bool fibers_are_ready(const struct wsched *p); /* it would enter one */
-int64_t fibers_deadline(const struct wsched *p);
+int64_t fibers_deadline(const struct wsched *p); /* until which nothing else makes it do so */
 void fibers_finish(struct wsched *p); /* nothing new is run: until all have ended */
 void fibers_free(struct wsched *p);
 
