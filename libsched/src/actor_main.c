@@ -142,7 +142,11 @@ static int construct(struct wsched *p, const struct actor *a)
     p->current = &task;
     POINT("actor: constructor not started");
     if (a->kernel < p->kernel_count)
+        err = fork_enter(p, &task.mark);
+    if (!err)
         err = p->kernels[a->kernel].fn(&task, p->kernels[a->kernel].ctx);
+    if (p->fork && !fork_leave(p, &task.mark) && !err)
+        err = -EPROTO;
     p->current = NULL;
     event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, ticks_now(p), 0,
               task.attempt, a->kernel, p->pid, name);

@@ -80,12 +80,37 @@ static int new_by_task(struct wsched_task *task, void *ctx)
     return err ? err : wsched_task_set_actor_state(task, &c);
 }
 
+static void double_it(struct wsched_fork *w, void *args)
+{
+    (void)w;
+    *(long *)args *= 2;
+}
+
+/* Its jobs are run here or by workers. */
+static int new_by_jobs(struct wsched_task *task, void *ctx)
+{
+    static struct counter c;
+    struct wsched_fork *w = wsched_task_fork(task);
+    long v[100];
+
+    for (long i = 0; i < 100; i++) {
+        v[i] = i;
+        w = wsched_spawn(w, double_it, &v[i], sizeof v[i]);
+    }
+    for (long i = 100; i-- > (ctx ? 1 : 0);) { /* `ctx`: it forgets one */
+        w = wsched_sync(w);
+        c.value += v[i];
+    }
+    return wsched_task_set_actor_state(task, &c);
+}
+
 static void open_pool(uint32_t workers, uint32_t actors)
 {
     static const struct wsched_kernel own[] = {
         { "c_order", counter_order, NULL }, { "caller", caller, NULL },
         { "a_stop", stop_itself, NULL },    { "no_actor", not_in_an_actor, NULL },
-        { "c_by_task", new_by_task, NULL },
+        { "c_by_task", new_by_task, NULL }, { "c_by_jobs", new_by_jobs, NULL },
+        { "c_forgets", new_by_jobs, &pool }, WSCHED_JOB("double_it", double_it),
     };
 
     actor_open(workers, actors, own, sizeof own / sizeof *own);
@@ -125,6 +150,15 @@ static void constructor_waits(void)
     REQUIRE_OK(wsched_submit(pool, &urgent, &f)); /* from here on levels are looked at */
     CHECK_EQ(kit_wait(pool, f), 0);
     CHECK_EQ(counted(call_long(new_actor(NULL, "c_by_task", 0, 0, 0), "c_add", 1), NULL, NULL), 8);
+    kit_close(pool);
+}
+
+static void constructor_spawns(void)
+{
+    open_pool(2, 0);
+    struct wsched_actor a = new_actor(NULL, "c_by_jobs", 0, 0, 0);
+    CHECK_EQ(counted(call_long(a, "c_add", 1), NULL, NULL), 100 * 99 + 1);
+    CHECK_EQ(kit_wait(pool, call_long(new_actor(NULL, "c_forgets", 0, 0, 0), "c_add", 1)), -EPROTO);
     kit_close(pool);
 }
 
@@ -376,6 +410,7 @@ static void what_can_be_seen(void)
 
 TESTS("wsched: actors", { "a state, and calls in order", state_and_order },
       { "a constructor waits for a task", constructor_waits },
+      { "a constructor spawns jobs", constructor_spawns },
       { "many callers, each in its order, through a small mailbox", many_callers },
       { "a mailbox is bounded", bounded }, { "a name is one actor's at a time", names },
       { "wrong arguments", wrong_arguments }, { "ends of all kinds", ends },
