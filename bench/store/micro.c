@@ -75,6 +75,28 @@ static void report(const char *what, const char *unit, double *values)
 
 /* ---- one process, 64 bytes ----------------------------------------------------------------- */
 
+/*
+ * What a get and its release cannot do without, as long as whoever deletes need not interrupt others to
+ * see their pins: one compare-and-swap, which waits for all stores before it, and a store.
+ */
+static void floor_of_get(uint64_t count)
+{
+    static _Alignas(64) struct au64 entry;
+    double floor[ROUNDS];
+
+    for (int r = -1; r < ROUNDS; r++) {
+        int64_t start = monotonic_ns();
+        for (uint64_t i = 0; i < count; i++) {
+            uint64_t none = 0;
+            need(au64_cas_seq_cst(&entry, &none, i + 1) ? 0 : -EAGAIN, "a pin");
+            au64_store_release(&entry, 0);
+        }
+        if (r >= 0)
+            floor[r] = (double)(monotonic_ns() - start) / (double)count;
+    }
+    report("floor of get + release", "ns", floor);
+}
+
 static void small_calls(uint64_t count, size_t size)
 {
     struct objstore *s = open_store(1024 * MIB, OBJSTORE_PREFAULT);
@@ -290,6 +312,7 @@ int main(int argc, char **argv)
     const char *only = argc > 1 ? argv[1] : "small large two";
 
     if (strstr(only, "small")) {
+        floor_of_get(100000);
         small_calls(20000, 64);
         small_calls(100000, 64);
         small_calls(20000, 1024);
