@@ -587,8 +587,10 @@ static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
     bool may_spin = true;
     uint64_t asleep = 0;
 
-    if (!wanted_look(w))
-        stat_add(&p->seats[p->seat].awaited, 1); /* of several threads; but a hint */
+    if (!wanted_look(w)) { /* of several threads; but a hint. Its line is with a worker: not read */
+        stat_add(&p->waits, 1);
+        au64_store_relaxed(&p->seats[p->seat].awaited, au64_load_relaxed(&p->waits));
+    }
     while (!wanted_look(w)) {
         if (may_spin && client_spin(p, w))
             continue;

@@ -44,6 +44,7 @@ struct wsched {
     struct board *boards;     /* the crew's, then the guests' */
     uint64_t queue_head_seen; /* the last look at the head of our own */
     uint64_t queue_tail;      /* what was written to it, published or not; 0: ask the seat */
+    uint64_t queue_published; /* the seat's tail, as we wrote it */
     struct event_record *events;
     struct event_label *event_labels;
     struct actor *actors;
@@ -104,8 +105,9 @@ struct wsched {
     uint32_t spin_rounds, tick, cpus;
     uint32_t lull;    /* pauses before it looks for work: worker.c */
     bool is_fed;      /* by the driver alone: a task came from its queue since it last had none */
-    uint64_t awaited; /* a worker: the driver's seat.awaited when it last had none; a client: its own
+    uint64_t awaited; /* a worker: the driver's seat.awaited when it last had none; a client: `waits`
                        * when it last submitted */
+    struct au64 waits; /* a client: how often it began to wait; what it writes to seat.awaited */
     uint32_t tick_awake; /* when it last slept */
     uint64_t random;
     pid_t pid;
@@ -439,7 +441,7 @@ static inline int task_take(struct wsched *p, uint32_t *index)
  */
 static inline int task_take_alone(struct wsched *p, uint32_t *index)
 {
-    uint64_t awaited = au64_load_relaxed(&p->seats[p->seat].awaited); /* relaxed: a hint */
+    uint64_t awaited = au64_load_relaxed(&p->waits); /* relaxed: a hint */
     uint32_t turn = p->taken_turn++, back = turn * APART_STEP % APART;
 
     if (back < p->free_count && awaited == p->awaited) {

@@ -10,6 +10,10 @@
  * would in the deque. Head and tail only grow (64 bits), so a CAS of head that succeeds proves that
  * nobody popped meanwhile, and the producer does not overwrite what head has not passed.
  *
+ * Who looks at the tail takes its line from the producer, and if it was written since, all of it. So the
+ * producer writes it without reading it first: to read would be to fetch it twice, once to read and
+ * once to write.
+ *
  * A hint that is published alone also stands beside the tail, with its position: who waits for the
  * tail to move has it in the line that it looks at, and need not fetch that of the slot.
  *
@@ -45,7 +49,7 @@ bool queue_push(struct wsched *p, uint64_t hint)
     uint64_t tail = p->queue_tail;
 
     if (!tail) { /* where the seat's process before us ended, if there was one; relaxed: ours */
-        tail = au64_load_relaxed(&s->tail);
+        tail = p->queue_published = au64_load_relaxed(&s->tail);
         au64_store_relaxed(&s->newest_at, UINT64_MAX); /* R3: it may have died just there */
     }
     if (tail - p->queue_head_seen >= p->queue_capacity) {
@@ -65,7 +69,7 @@ bool queue_push(struct wsched *p, uint64_t hint)
 void queue_publish(struct wsched *p)
 {
     struct seat *s = &p->seats[p->seat];
-    uint64_t mine = p->queue_tail, published = au64_load_relaxed(&s->tail); /* relaxed: ours */
+    uint64_t mine = p->queue_tail, published = p->queue_published;
 
     POINT("queue: slots written, tail not");
     if (!mine || mine == published)
@@ -78,6 +82,7 @@ void queue_publish(struct wsched *p)
         POINT("queue: hint beside the tail, tail not written");
     }
     au64_store_release(&s->tail, mine); /* R1, R3 */
+    p->queue_published = mine;
 }
 
 /* The hint at head, after a look at the tail; a CAS of head will say whether it is still there. */
