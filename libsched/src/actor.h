@@ -69,9 +69,10 @@ int call_check(const struct wsched *p, struct wsched_actor actor); /* may it be 
 /* Has the mailbox room, or has the actor ended? Else wait for that. */
 bool call_has_room(struct wsched *p, uint32_t place);
 int call_wait_for_room(struct wsched *p, struct wsched_actor actor);
-/* A call that is PENDING: into its mailbox; then, without the lock, wake its actor. */
+/* A call that is PENDING: into its mailbox; then, without the lock, wake its actor. True:
+ * it slept. */
 void call_push(struct wsched *p, uint32_t index, uint64_t future);
-void call_wake(struct wsched *p, struct wsched_actor actor, const struct wsched_future *futures,
+bool call_wake(struct wsched *p, struct wsched_actor actor, const struct wsched_future *futures,
                size_t n);
 void call_deliver(struct wsched *p, uint32_t index, uint64_t future);
 /* The actor has ended: a call of it that is PENDING fails. */

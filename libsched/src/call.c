@@ -100,29 +100,31 @@ void call_push(struct wsched *p, uint32_t index, uint64_t future)
     POINT("call: in the mailbox, actor not woken");
 }
 
-void call_wake(struct wsched *p, struct wsched_actor actor, const struct wsched_future *futures,
+bool call_wake(struct wsched *p, struct wsched_actor actor, const struct wsched_future *futures,
                size_t n)
 {
     uint32_t place = (uint32_t)actor.v;
 
     if (!place || place > p->actors_max)
-        return;      /* damaged */
-    fence_seq_cst(); /* E1, E2 */
+        return false; /* damaged */
+    fence_seq_cst();  /* E1, E2 */
     uint64_t word = au64_load_acquire(&actor_at(p, place - 1)->word), task;
     if (actor_generation(word) == actor.v >> 32 && actor_state(word) == ACTOR_ALIVE) {
         uint32_t seat = actor_seat(p, place - 1);
         const struct park *park = park_of(p, seat);
-        if (au32_load_seq_cst(&park->word)) /* E2 */
+        bool sleeps = au32_load_seq_cst(&park->word); /* E2 */
+        if (sleeps)
             park_wake_seat(p, seat);
         else if (park_is_here(park))              /* it waits for our CPU */
             au32_store_relaxed(&p->woke_here, 1); /* relaxed: a hint */
-        return;
+        return sleeps;
     }
     for (size_t i = 0; i < n; i++) {
         uint32_t index;
         if (future_look(p, futures[i].v, &index, &task))
             call_fail(p, index, task);
     }
+    return false;
 }
 
 void call_deliver(struct wsched *p, uint32_t index, uint64_t future)
@@ -131,7 +133,7 @@ void call_deliver(struct wsched *p, uint32_t index, uint64_t future)
     struct wsched_actor actor = { (uint64_t)t->place_generation << 32 | t->place };
 
     call_push(p, index, future);
-    call_wake(p, actor, &(struct wsched_future){ future }, 1);
+    (void)call_wake(p, actor, &(struct wsched_future){ future }, 1);
 }
 
 /* ---- failing ------------------------------------------------------------------------------- */

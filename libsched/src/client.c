@@ -25,6 +25,7 @@
 #define CLIENT_SPIN_MAX 1000u /* looks of some 55 ns */
 #define CLIENT_SPIN_MIN 10u
 #define FEW 128u /* of many that are submitted: then a worker is woken, to begin with them */
+#define TRIP_TICKS (1u << 12) /* one or two us: no longer is a task not looked at */
 #define SOON_TICKS (1 << 17) /* some 50 us: about as long as the longest spin */
 
 /* ---- submitting -------------------------------------------------------------------------- */
@@ -273,6 +274,13 @@ static int wait_for_room(struct wsched *p, const struct wsched_spec *s)
     return err == -ETIMEDOUT ? 0 : err;
 }
 
+/* `future`: it may be waited for at once; 0: or none. Relaxed: hints, of several threads. */
+static void alone_note(struct wsched *p, uint64_t future, uint64_t ticks)
+{
+    au64_store_relaxed(&p->alone, future);
+    au64_store_relaxed(&p->alone_since, ticks);
+}
+
 /* Of specs[0 .. n), those up to the first that fails or has dependencies: *done, and the error. */
 static int submit_plain_ones(struct wsched *p, const struct wsched_spec *specs, size_t n,
                              uint64_t ticks, struct wsched_future *out, size_t *done)
@@ -321,8 +329,10 @@ static int submit_calls(struct wsched *p, const struct wsched_spec *specs, size_
     }
     stat_add(&p->seats[p->seat].submitted, i);
     pool_unlock(p);
-    if (i)
-        call_wake(p, specs[0].actor, out, i);
+    if (i) {
+        bool woke = call_wake(p, specs[0].actor, out, i);
+        alone_note(p, woke || i > 1 ? 0 : out[0].v, ticks);
+    }
     *done = i;
     return err;
 }
@@ -414,7 +424,7 @@ int wsched_submit(struct wsched *p, const struct wsched_spec *spec, struct wsche
         uint64_t ticks = ticks_now(p);
         err = submit_only(p, spec, ticks, out);
         if (!err)
-            park_wake_for(p, out->v, 1, ticks, false);
+            alone_note(p, park_wake_for(p, out->v, 1, ticks, false) ? 0 : out->v, ticks);
     }
     if (err != -EAGAIN && err != -ENOBUFS)
         return err;
@@ -582,15 +592,20 @@ static bool client_spin(struct wsched *p, struct wanted *w)
     return false;
 }
 
+/* Of several threads; but a hint. The seat's line is with a worker: not read. */
+static void say_waiting(struct wsched *p)
+{
+    stat_add(&p->waits, 1);
+    au64_store_relaxed(&p->seats[p->seat].awaited, au64_load_relaxed(&p->waits));
+}
+
 static int client_wait(struct wsched *p, struct wanted *w, int64_t deadline)
 {
     bool may_spin = true;
     uint64_t asleep = 0;
 
-    if (!wanted_look(w)) { /* of several threads; but a hint. Its line is with a worker: not read */
-        stat_add(&p->waits, 1);
-        au64_store_relaxed(&p->seats[p->seat].awaited, au64_load_relaxed(&p->waits));
-    }
+    if (!wanted_look(w))
+        say_waiting(p);
     while (!wanted_look(w)) {
         if (may_spin && client_spin(p, w))
             continue;
@@ -625,6 +640,40 @@ int wanted_wait(struct wanted *w, int64_t deadline)
     return err;
 }
 
+/*
+ * A look at a task takes its line from the worker, who waits for it again when he is about to start,
+ * and when he is about to end. So who submits one task and waits for it leaves it alone at first, for
+ * as long as the ones before took, if that was not long.
+ */
+static bool look_later(struct wsched *p, uint64_t future)
+{
+    /* relaxed here and in look_learn(): hints, of several threads */
+    if (!future || au64_load_relaxed(&p->alone) != future || !has_threads(p) || p->cpus < 2 ||
+        au32_load_relaxed(&p->woke_here))
+        return false;
+    say_waiting(p);
+    const uint64_t since = au64_load_relaxed(&p->alone_since);
+    const uint32_t ticks = au32_load_relaxed(&p->first_look);
+    while (ticks_now(p) - since < ticks)
+        cpu_pause();
+    return true;
+}
+
+/* A little earlier the next time, or, if it came soon after the first look, later. */
+static void look_learn(struct wsched *p, bool was_over)
+{
+    uint32_t ticks = au32_load_relaxed(&p->first_look);
+    uint64_t took = was_over ? 0 : ticks_now(p) - au64_load_relaxed(&p->alone_since);
+
+    if (was_over)
+        ticks -= (ticks + 127) / 128;
+    else if (took < TRIP_TICKS && took > ticks)
+        ticks += ((uint32_t)took - ticks) / 8;
+    else
+        return;
+    au32_store_relaxed(&p->first_look, ticks);
+}
+
 int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n, size_t need,
                 int timeout_ms, bool *done)
 {
@@ -635,13 +684,17 @@ int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
         err = -EINVAL;
     if (!err && pool_in_job(p))
         err = -EPERM;
+    const bool is_later = !err && n == 1 && need && timeout_ms && look_later(p, futures[0].v);
     if (!err)
         err = futures_count(p, futures, n, NULL, &count);
     if (err)
         return err;
-    if (count < need)
+    const bool was_over = count >= need;
+    if (!was_over)
         err = futures_wait(p, futures, n, need, timeout_ms);
-    else if (!done)
+    if (is_later)
+        look_learn(p, was_over);
+    if (was_over && !done)
         return (int)count;
     if (err && err != -ETIMEDOUT)
         return err;

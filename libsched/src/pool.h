@@ -83,6 +83,9 @@ struct wsched {
     struct au32 met;          /* the last submission had not; */
     struct au64 submitted;    /* ticks; when it was */
     struct au32 spin;         /* of a waiting client, in pauses */
+    struct au64 alone;        /* the task that was submitted last, if by itself and without a wake; */
+    struct au64 alone_since;  /* ticks; when that was, */
+    struct au32 first_look;   /* and how long after that it is first looked at: client.c */
 
     const struct wsched_kernel *kernels;
     struct wsched_options options;
