@@ -120,6 +120,20 @@ static inline void line_want(const void *address)
 #endif
 }
 
+/*
+ * We have written a line that another CPU is about to read: put it into the cache that all share,
+ * from where it comes in half the time that it takes to come from ours. Other CPUs than Intel's of
+ * late do nothing here.
+ */
+static inline void line_give(const void *address)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__(".byte 0x0f, 0x1c, 0x07" : : "D"(address) : "memory"); /* cldemote (%rdi) */
+#else
+    (void)address;
+#endif
+}
+
 static inline void cpu_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

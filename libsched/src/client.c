@@ -148,6 +148,8 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
     uint64_t future = future_make(index, word_generation(au64_load_relaxed(&t->word)));
     const bool has_terms = t->kernel & KERNEL_TERMS;
     task_publish(p, index, TASK_PENDING);
+    if (only && has_threads(p))
+        line_give(t); /* a worker that searches will want it at once */
     POINT("submit: published, not queued");
     if (s->actor.v)
         call_push(p, index, future);

@@ -237,6 +237,8 @@ void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
     const char *label = task_label(p, t);
     const uint64_t what = event_what(p->pid, task_kernel(t), task->attempt, label);
 
+    /* We had nothing to do, so its submitter may well be waiting for just this one. Relaxed: E1. */
+    const bool is_awaited = !p->last_end && !au64_load_relaxed(&t->parent);
     task->kernel = (uint16_t)task_kernel(t);
     if (task->attempt > 1)
         t->result_size = 0; /* of the attempt before */
@@ -263,6 +265,8 @@ void worker_run_claimed(struct wsched *p, struct wsched_task *task, uint64_t wor
                : p->batch < STEAL_MAX            ? p->batch * 2
                                                  : STEAL_MAX;
     if (!err && !(t->kernel & KERNEL_TERMS) && task_end_alone(p, t, word)) {
+        if (is_awaited)
+            line_give(t);
         stat_add(&s->finished, 1);
         return;
     }
