@@ -128,7 +128,8 @@ static inline void line_want(const void *address)
 static inline void line_give(const void *address)
 {
 #if defined(__x86_64__)
-    __asm__ __volatile__(".byte 0x0f, 0x1c, 0x07" : : "D"(address) : "memory"); /* cldemote (%rdi) */
+    /* cldemote (%rdi) */
+    __asm__ __volatile__(".byte 0x0f, 0x1c, 0x07" : : "D"(address) : "memory");
 #else
     (void)address;
 #endif

@@ -643,9 +643,9 @@ int wanted_wait(struct wanted *w, int64_t deadline)
 }
 
 /*
- * A look at a task takes its line from the worker, who waits for it again when he is about to start,
- * and when he is about to end. So who submits one task and waits for it leaves it alone at first, for
- * as long as the ones before took, if that was not long.
+ * A look at a task takes its line from the worker, who waits for it again when he is about to
+ * start, and when he is about to end. So who submits one task and waits for it leaves it alone at
+ * first, for as long as the ones before took, if that was not long.
  */
 static bool look_later(struct wsched *p, uint64_t future)
 {

@@ -83,7 +83,7 @@ struct wsched {
     struct au32 met;          /* the last submission had not; */
     struct au64 submitted;    /* ticks; when it was */
     struct au32 spin;         /* of a waiting client, in pauses */
-    struct au64 alone;        /* the task that was submitted last, if by itself and without a wake; */
+    struct au64 alone;        /* the task submitted last, if by itself and without a wake; or 0 */
     struct au64 alone_since;  /* ticks; when that was, */
     struct au32 first_look;   /* and how long after that it is first looked at: client.c */
 
@@ -108,8 +108,8 @@ struct wsched {
     uint32_t spin_rounds, tick, cpus;
     uint32_t lull;    /* pauses before it looks for work: worker.c */
     bool is_fed;      /* by the driver alone: a task came from its queue since it last had none */
-    uint64_t awaited; /* a worker: the driver's seat.awaited when it last had none; a client: `waits`
-                       * when it last submitted */
+    uint64_t awaited; /* a worker: the driver's seat.awaited when it last had none; a client:
+                       * `waits` when it last submitted */
     struct au64 waits; /* a client: how often it began to wait; what it writes to seat.awaited */
     uint32_t tick_awake; /* when it last slept */
     uint64_t random;

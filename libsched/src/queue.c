@@ -10,9 +10,9 @@
  * would in the deque. Head and tail only grow (64 bits), so a CAS of head that succeeds proves that
  * nobody popped meanwhile, and the producer does not overwrite what head has not passed.
  *
- * Who looks at the tail takes its line from the producer, and if it was written since, all of it. So the
- * producer writes it without reading it first: to read would be to fetch it twice, once to read and
- * once to write.
+ * Who looks at the tail, after it was written, takes its line from the producer altogether. So the
+ * producer writes it without reading it first: to read would be to fetch it twice, once to read
+ * and once to write.
  *
  * A hint that is published alone also stands beside the tail, with its position: who waits for the
  * tail to move has it in the line that it looks at, and need not fetch that of the slot.
