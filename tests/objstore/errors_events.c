@@ -28,14 +28,6 @@ static int without_memory(void (*prepare)(void), int (*call)(void), void (*clean
     return ERRORS_NOT_HERE; /* a sanitizer ends a program in which malloc() fails */
 }
 #else
-/* All that the limits allow, and what malloc() has kept of each size. */
-static void use_up_memory(void)
-{
-    for (size_t size = 1 << 20; size >= 16; size -= size > 2048 ? size / 2 : 16)
-        while (malloc(size))
-            ;
-}
-
 static int without_memory(void (*prepare)(void), int (*call)(void), void (*clean_up)(void))
 {
     pid_t child = fork();
@@ -48,7 +40,7 @@ static int without_memory(void (*prepare)(void), int (*call)(void), void (*clean
         CHILD_CHECK(getrlimit(RLIMIT_AS, &all) == 0);
         none = (struct rlimit){ 0, all.rlim_max };
         CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
-        use_up_memory();
+        errors_use_up_memory();
         int err = call();
         setrlimit(RLIMIT_AS, &all);
         clean_up();

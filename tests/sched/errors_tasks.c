@@ -237,9 +237,7 @@ static int set_wait_nowhere(void)
 static void no_more_memory(void)
 {
     given_limit(RLIMIT_AS);
-    for (size_t size = 1 << 20; size >= 16; size -= size > 2048 ? size / 2 : 16)
-        while (malloc(size)) /* what it has kept of each size */
-            ;
+    errors_use_up_memory();
 }
 
 /* In a child that is a guest of its own. */

@@ -116,3 +116,12 @@ void errors_check_header(const char *path, const char *prefix,
     }
     CHECK(errors >= at_least);
 }
+
+void errors_use_up_memory(void)
+{
+    void *p;
+
+    for (size_t size = 1 << 20; size >= 16; size -= size > 2048 ? size / 2 : 16)
+        while ((p = malloc(size)) != NULL)
+            __asm__ volatile("" ::"r"(p)); /* used: else a compiler may do without malloc() */
+}

@@ -30,4 +30,7 @@ void errors_provoke(const struct error_row *row);
 void errors_check_header(const char *path, const char *prefix,
                          const struct error_row *const *tables, int at_least);
 
+/* All memory that the limits allow, and what malloc() has kept of each size. */
+void errors_use_up_memory(void);
+
 #endif
