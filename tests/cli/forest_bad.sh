@@ -151,6 +151,18 @@ same "exit code with a full standard output" $? 3
 same "message" "$(cat "$work/stderr")" "forest: cannot write to standard output (No space left on device)"
 "$forest" eval --model "$work/good.forest" --data "$work/good.csv" --target y | true
 same "exit code with a closed pipe" "${PIPESTATUS[0]}" 0
+# Who has seen enough of a file on standard output is no error either.
+for c in "gen --rows 20000" "export --json --model $work/good.forest" "export --c --model $work/good.forest" \
+    "predict --data $work/good.csv --model $work/good.forest"; do
+    # shellcheck disable=SC2086
+    { "$forest" $c -o - 2>"$work/stderr"; echo $? >"$work/code"; } | head -n 1 >"$work/first"
+    same "exit code of $c when its reader goes" "$(cat "$work/code")" 0
+    same "what $c says then" "$(cat "$work/stderr")" ""
+    [ -s "$work/first" ] || fail "$c wrote nothing"
+done
+"$forest" gen --rows 1000 -o - >/dev/full 2>"$work/stderr"
+same "exit code" $? 3
+same "message" "$(cat "$work/stderr")" "forest: standard output: cannot write it (No space left on device)"
 
 # A disk that fills up while we write leaves the old file as it was, and nothing besides.
 if [ "$(id -u)" = 0 ] && mkdir "$work/disk" && mount -t tmpfs -o size=64k none "$work/disk" 2>/dev/null; then

@@ -175,9 +175,59 @@ static void killed_while_writing(void)
     temp_clean();
 }
 
+/* As `tool -o - | head`: whoever read has gone, and nobody is to be told. */
+static void the_reader_of_stdout_goes(void)
+{
+    struct outfile out;
+    int pipes[2], saved = dup(STDOUT_FILENO);
+    REQUIRE(saved >= 0 && pipe(pipes) == 0);
+    fflush(NULL);
+    signal(SIGPIPE, SIG_IGN);
+    close(pipes[0]);
+    dup2(pipes[1], STDOUT_FILENO);
+    int opened = outfile_open(&out, "-", &diag);
+    dup2(saved, STDOUT_FILENO);
+    REQUIRE_OK(opened);
+    fputs("text", out.stream);
+    CHECK_EQ(outfile_flush(&out, &diag), 0);
+    CHECK(ferror(out.stream) != 0);
+    CHECK_EQ(outfile_commit(&out, &diag), 0);
+    /* Another pipe that nobody reads is no standard output. */
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", pipes[1]);
+    int err = outfile_open(&out, path, &diag);
+    if (!err) { /* Linux opens a pipe without readers for writing only in this way */
+        fputs("text", out.stream);
+        CHECK_EQ(outfile_commit(&out, &diag), -EPIPE);
+    }
+    close(pipes[1]);
+    close(saved);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+/* What an opening would say, without a trace. */
+static void probe_changes_nothing(void)
+{
+    char path[400];
+    strcpy(path, temp_file("old", "old", 3));
+    CHECK_EQ(outfile_probe(path, &diag), 0);
+    CHECK(holds(path, "old"));
+    strcpy(path, temp_path("new"));
+    CHECK_EQ(outfile_probe(path, &diag), 0);
+    CHECK_EQ(temp_count(), 1);
+    strcpy(path, temp_path("none/new"));
+    CHECK_EQ(outfile_probe(path, &diag), -ENOENT);
+    CHECK_EQ(outfile_probe("/tmp", &diag), -EISDIR);
+    CHECK_EQ(outfile_probe("/dev/full", &diag), 0);
+    CHECK_EQ(outfile_probe("-", &diag), 0);
+    temp_clean();
+}
+
 TESTS("outfile", { "appears at commit", appears_at_commit },
       { "replaces and keeps the mode", replaces_and_keeps_the_mode },
       { "abort leaves the old file", abort_leaves_the_old_file },
       { "flush tells before commit", flush_tells_before_commit },
       { "follows a link", follows_a_link }, { "full disk", full_disk },
-      { "cannot be opened", cannot_be_opened }, { "killed while writing", killed_while_writing })
+      { "cannot be opened", cannot_be_opened }, { "killed while writing", killed_while_writing },
+      { "the reader of stdout goes", the_reader_of_stdout_goes },
+      { "probe changes nothing", probe_changes_nothing })

@@ -115,6 +115,6 @@ int bars_write_svg(const char *path, const struct bar *bars, uint32_t count, con
         err = outfile_commit(&out, &diag);
     }
     if (err)
-        complain(path, "%s", diag.text);
+        complain(outfile_name(path), "%s", diag.text);
     return err;
 }

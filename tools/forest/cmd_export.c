@@ -90,7 +90,7 @@ int cmd_export(int argc, char **argv)
         return EXIT_CANNOT;
     int err = write_text(&e, &model, &diag);
     if (err)
-        complain(e.out, "%s", diag.text);
+        complain(outfile_name(e.out), "%s", diag.text);
     model_close(&model);
     return err ? EXIT_CANNOT : EXIT_OK;
 }

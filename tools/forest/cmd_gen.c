@@ -99,7 +99,7 @@ static int write_out(const struct gen *g, const double *x, const double *y)
         err = outfile_commit(&out, &diag);
     }
     if (err)
-        complain(g->out, "%s", diag.text);
+        complain(outfile_name(g->out), "%s", diag.text);
     return err;
 }
 

@@ -166,7 +166,7 @@ static int write_answers(const char *path, bool is_json, const struct answers *a
         err = outfile_commit(&out, &diag);
     }
     if (err)
-        complain(path, "%s", diag.text);
+        complain(outfile_name(path), "%s", diag.text);
     return err;
 }
 

@@ -143,7 +143,7 @@ static int open_part(struct outfile *out, const char *path, const struct rows *r
     struct diag diag;
     int err = outfile_open(out, path, &diag);
     if (err) {
-        complain(path, "%s", diag.text);
+        complain(outfile_name(path), "%s", diag.text);
         return err;
     }
     if (r->elements)
@@ -153,7 +153,7 @@ static int open_part(struct outfile *out, const char *path, const struct rows *r
     /* All errors but that of a rename come now, before either file has its name. */
     err = outfile_flush(out, &diag);
     if (err)
-        complain(path, "%s", diag.text);
+        complain(outfile_name(path), "%s", diag.text);
     return err;
 }
 
@@ -162,7 +162,7 @@ static int commit(struct outfile *out, const char *path)
     struct diag diag;
     int err = outfile_commit(out, &diag);
     if (err)
-        complain(path, "%s", diag.text);
+        complain(outfile_name(path), "%s", diag.text);
     return err;
 }
 

@@ -59,7 +59,7 @@ int model_write(const char *path, const void *block, size_t bytes)
         err = outfile_commit(&out, &diag);
     }
     if (err)
-        complain(path, "%s", diag.text);
+        complain(outfile_name(path), "%s", diag.text);
     return err;
 }
 

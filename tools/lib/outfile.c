@@ -127,6 +127,7 @@ static ssize_t write_all(void *cookie, const char *data, size_t size)
 static int open_any(struct outfile *out, const char *path)
 {
     if (!strcmp(path, "-")) {
+        out->is_stdout = true;
         int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
         return fd < 0 ? -errno : fd;
     }
@@ -137,6 +138,27 @@ static int open_any(struct outfile *out, const char *path)
         return open_temp(out);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+const char *outfile_name(const char *path)
+{
+    return strcmp(path, "-") ? path : "standard output";
+}
+
+int outfile_probe(const char *path, struct diag *diag)
+{
+    struct outfile out = { .fd = -1 };
+    int err = strcmp(path, "-") ? prepare(&out, path) : 0;
+    if (!err && out.path) {
+        int fd = open_temp(&out);
+        if (fd >= 0)
+            close(fd);
+        if (fd >= 0 && out.temp)
+            unlink(out.temp);
+        err = fd < 0 ? fd : 0;
+    }
+    release(&out);
+    return err ? diag_set(diag, err, "cannot write it (%s)", strerror(-err)) : 0;
 }
 
 int outfile_open(struct outfile *out, const char *path, struct diag *diag)
@@ -157,17 +179,23 @@ int outfile_open(struct outfile *out, const char *path, struct diag *diag)
     return diag_set(diag, err, "cannot write it (%s)", strerror(-err));
 }
 
+/* Whoever read our standard output and has gone has seen enough. */
+static int write_error(const struct outfile *out, bool is_written)
+{
+    if (out->is_stdout && out->error == -EPIPE)
+        return 0;
+    return out->error ? out->error : is_written ? 0 : -EIO;
+}
+
 int outfile_flush(struct outfile *out, struct diag *diag)
 {
-    bool is_written = fflush(out->stream) == 0;
-    int err = out->error ? out->error : is_written ? 0 : -EIO;
+    int err = write_error(out, fflush(out->stream) == 0);
     return err ? diag_set(diag, err, "cannot write it (%s)", strerror(-err)) : 0;
 }
 
 int outfile_commit(struct outfile *out, struct diag *diag)
 {
-    bool is_written = fclose(out->stream) == 0;
-    int err = out->error ? out->error : is_written ? 0 : -EIO;
+    int err = write_error(out, fclose(out->stream) == 0);
     if (!err && out->path && fchmod(out->fd, (mode_t)out->mode))
         err = -errno;
     if (!err && out->path && !out->temp)

@@ -9,6 +9,7 @@
 #ifndef OUTFILE_H
 #define OUTFILE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "diag.h"
@@ -20,9 +21,13 @@ struct outfile {
     char *path; /* the final name, links resolved; NULL: written directly (a pipe, a device) */
     char *temp; /* the temporary name, or NULL while it has none */
     int mode;
+    bool is_stdout;
 };
 
-/* `path` "-" is standard output. `out` must stay where it is until the end. */
+/*
+ * `path` "-" is standard output, whose reader may go when it has seen enough: that is no error, and
+ * what is written from then on (ferror() tells) is lost. `out` must stay where it is until the end.
+ */
 int outfile_open(struct outfile *out, const char *path, struct diag *diag);
 /*
  * Write the rest, without taking the name yet: for several files that appear together or not at
@@ -33,5 +38,10 @@ int outfile_flush(struct outfile *out, struct diag *diag);
  * over. */
 int outfile_commit(struct outfile *out, struct diag *diag);
 void outfile_abort(struct outfile *out);
+
+/* Could it be opened now? For who would work long before there is something to write. */
+int outfile_probe(const char *path, struct diag *diag);
+/* What messages call it. */
+const char *outfile_name(const char *path);
 
 #endif

@@ -509,6 +509,6 @@ int timeline_write(const struct timeline *t, const char *path, const char *title
         err = outfile_commit(&out, &diag);
     }
     if (err)
-        complain(path, "%s", diag.text);
+        complain(outfile_name(path), "%s", diag.text);
     return err;
 }

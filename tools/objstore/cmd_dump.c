@@ -117,8 +117,8 @@ static int dump(struct dump *d, const char *path, struct objects *list, const ch
         err = outfile_commit(&d->out, &diag);
     }
     objstore_close(d->store);
-    if (err && err != -EPIPE) { /* else whoever read from us has seen enough */
-        complain(strcmp(path, "-") ? path : "standard output", "%s", diag.text);
+    if (err) {
+        complain(outfile_name(path), "%s", diag.text);
         return EXIT_CANNOT;
     }
     return code;

@@ -33,9 +33,9 @@ static int write_out(const char *path, const struct npy_info *npy, const void *d
             fwrite(data, 1, size, out.stream);
         err = outfile_commit(&out, &diag);
     }
-    if (!err || err == -EPIPE) /* whoever read from us has seen enough */
+    if (!err)
         return EXIT_OK;
-    complain(strcmp(path, "-") ? path : "standard output", "%s", diag.text);
+    complain(outfile_name(path), "%s", diag.text);
     return EXIT_CANNOT;
 }
 
