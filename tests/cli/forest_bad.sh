@@ -145,6 +145,9 @@ for c in "train --target y -n 2 -w 1 -q -o" "predict --model $work/good.forest -
     # shellcheck disable=SC2086
     refused 3 "cannot write it (No such file or directory)" ${c%% *} --data "$work/good.csv" ${c#* } "$work/no/such/place"
 done
+# Before the work, not after: here there is not even data.
+refused 3 "$work/no/model: cannot write it (No such file" train --data "$work/none.csv" --target y -o "$work/no/model"
+refused 3 "$work/no/t.svg: cannot write it (No such file" importance --model "$work/none.forest" --svg "$work/no/t.svg"
 refused 3 "/dev/full: cannot write it" split --data "$work/good.csv" --target y --train-out "$out/a" --test-out /dev/full
 "$forest" eval --model "$work/good.forest" --data "$work/good.csv" --target y >/dev/full 2>"$work/stderr"
 same "exit code with a full standard output" $? 3

@@ -99,7 +99,12 @@ same "lines about a full store" "$(wc -l <"$work/stderr")" 1
 [ -s "$work/stdout" ] && fail "a document although it failed"
 refused 3 "cannot make a store of 1.0 TiB" sweep --data "$work/d.csv" --target y --store-size 1T
 refused 2 "--timeline: 't.png' ends in none of" sweep --data "$work/d.csv" --target y --models 1 --timeline t.png
-refused 3 "/dev/full: cannot write it (No space" sweep --data "$work/d.csv" --target y --models 1 --json --timeline /dev/full
+# A timeline that cannot be written is found before the work where it can be, and takes no answer away.
+refused 3 "$work/none/t.svg: cannot write it (No such file" sweep --data "$work/d.csv" --target y --timeline "$work/none/t.svg"
+"$forest" sweep --data "$work/d.csv" --target y --models 1 --json --timeline /dev/full >"$work/json" 2>"$work/stderr"
+same "exit code with a full disk" $? 3
+same "message" "$(cat "$work/stderr")" "forest: /dev/full: cannot write it (No space left on device)"
+[ "$(answers "$work/json" | wc -l)" = 1 ] || fail "no answer beside the timeline that could not be written"
 
 # A file system that is too small for the store.
 if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=256k none "$work/small" 2>/dev/null; then

@@ -17,6 +17,7 @@
 #include "emit.h"
 #include "model.h"
 #include "options.h"
+#include "outfile.h"
 #include "tool.h"
 
 struct importance {
@@ -192,9 +193,14 @@ int cmd_importance(int argc, char **argv)
     struct importance m = { .repeats = 5 };
     struct model model;
     struct dataset data;
+    struct diag diag;
     int code = parse(argc, argv, &m);
     if (code != ARGS_RUN)
         return code;
+    if (m.svg && outfile_probe(m.svg, &diag)) { /* shuffling takes long */
+        complain(m.svg, "%s", diag.text);
+        return EXIT_CANNOT;
+    }
     if (model_open(&model, m.model))
         return EXIT_CANNOT;
     struct dataset_options options = { .target = m.target,

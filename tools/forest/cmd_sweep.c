@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "crew.h"
 #include "interrupt.h"
+#include "outfile.h"
 #include "progress.h"
 #include "sweep.h"
 #include "timeline.h"
@@ -194,7 +195,9 @@ static int run(struct sweep *s)
     }
     if (!err)
         sweep_show_result(s);
-    return !err && s->is_compare ? compare(s) : err;
+    if (!err && s->is_compare)
+        err = compare(s);
+    return err ? err : s->undrawn;
 }
 
 int cmd_sweep(int argc, char **argv)
@@ -213,8 +216,11 @@ int cmd_sweep(int argc, char **argv)
     if (code != ARGS_RUN)
         return code;
     interrupt_watch();
-    int err = make_models(&s);
+    struct diag diag;
+    int err = s.timeline ? outfile_probe(s.timeline, &diag) : 0; /* not after hours */
     if (err)
+        complain(s.timeline, "%s", diag.text);
+    else if ((err = make_models(&s)))
         complain(NULL, "not enough memory");
     else
         err = load(&s);

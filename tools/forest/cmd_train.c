@@ -13,6 +13,7 @@
 #include "interrupt.h"
 #include "model.h"
 #include "options.h"
+#include "outfile.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -253,7 +254,13 @@ static int train(struct train *t, struct dataset *data)
     void *block = NULL;
     size_t bytes = 0;
     double start = now();
-    int err = read_data(t, data);
+    struct diag diag;
+    int err = outfile_probe(t->out, &diag); /* not after hours */
+    if (err) {
+        complain(t->out, "%s", diag.text);
+        return err;
+    }
+    err = read_data(t, data);
     if (err)
         return err;
     struct summary summary = { .rows = data->rows, .features = data->features };

@@ -41,6 +41,7 @@ struct sweep {
     double parallel_seconds, sequential_seconds; /* NaN: was not run */
     struct memory *processes;                    /* with --memory: this one and the workers */
     uint32_t process_count;
+    int undrawn; /* the error for which there is no timeline */
 };
 
 /* Trees that may lie in the store at once, which bounds its size. */

@@ -172,7 +172,7 @@ int sweep_parallel(struct sweep *s)
         if (!err && s->processes)
             s->process_count = memory_of_crew(&f.crew, s->processes, s->workers + 1);
         if (!err && s->timeline)
-            err = draw(s, &f.crew);
+            s->undrawn = draw(s, &f.crew);
         crew_close(&f.crew);
         for (uint32_t i = 0; i < f.count; i++)
             crew_release(&f.crew, &f.models[f.place[i]]);
