@@ -58,6 +58,12 @@ same "leaves and questions" "$(($(grep -c predicts "$work/tree") - $(grep -c '<=
 same "nodes" "$("$forest" info --model "$m" --tree 3 --depth 99 --json | wc -l)" "$(wc -l <"$work/tree")"
 "$forest" info --model "$m" --tree 3 --depth 1 | tail -n 1 | grep -q 'below level 1; --depth' || fail "info --depth"
 
+# The target need not be told again, where the model knows it.
+"$forest" importance --model "$m" --data "$work/test.csv" --permutation --repeats 3 --top 4 --json >"$work/j" || fail "no --target"
+cmp -s "$work/i" "$work/j" || fail "another importance without --target"
+"$forest" info --model "$m" --tree 3 --depth 99 --data "$work/train.csv" >"$work/tree2" || fail "info without --target"
+cmp -s "$work/tree" "$work/tree2" || fail "another tree without --target"
+
 # A sweep of classifiers tells accuracies, from workers as from one process.
 "$forest" sweep --data "$work/c.csv" --target y --task classification --models 3 --start 5 --workers 2 --compare --class-weight balanced >"$work/sweep" || fail sweep
 same "sweep lines" "$(grep -c '^n_estimators=[0-9]*, accuracy=0\.[0-9]*, took' "$work/sweep")" 6

@@ -90,11 +90,10 @@ int cmd_eval(int argc, char **argv)
         return code;
     if (model_open(&model, e.model))
         return EXIT_CANNOT;
-    if (!e.target)
-        e.target = model.columns.target.column;
+    e.target = model_target(&model, e.target);
     if (!e.target) {
         model_close(&model);
-        return args_complain("--target COL is missing: the model does not know it");
+        return EXIT_USAGE;
     }
     struct dataset_options options = { .target = e.target,
                                        .missing_is_nan = e.missing == 1,

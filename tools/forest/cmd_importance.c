@@ -35,7 +35,8 @@ static int parse(int argc, char **argv, struct importance *m)
         { "model", 'm', ARG_TEXT, &m->model, "FILE.forest", "the forest", 0, 0, NULL, true },
         { "data", 0, ARG_TEXT, &m->data, "FILE.csv",
           "the rows to permute; other names for the features", 0, 0, NULL, false },
-        { "target", 0, ARG_TEXT, &m->target, "COL", "the column to predict", 0, 0, NULL, false },
+        { "target", 0, ARG_TEXT, &m->target, "COL", "the column to predict (the model's)", 0, 0, NULL,
+          false },
         { "permutation", 0, ARG_FLAG, &m->permutation, NULL,
           "shuffle features, and see what that costs", 0, 0, NULL, false },
         { "repeats", 0, ARG_U32, &m->repeats, "N", "n_repeats of permutation_importance (5)", 1,
@@ -50,7 +51,7 @@ static int parse(int argc, char **argv, struct importance *m)
         { .kind = ARG_END },
     };
     struct arg_command command = {
-        "--model FILE.forest [--data FILE.csv --target COL [--permutation]] [options]",
+        "--model FILE.forest [--data FILE.csv [--target COL] [--permutation]] [options]",
         "How much each feature matters. By default scikit-learn's feature_importances_: the share\n"
         "of each in what splits take from the impurity; the forest must have been trained with\n"
         "--keep-stats. With --permutation its permutation_importance on the rows of --data: how "
@@ -65,10 +66,8 @@ static int parse(int argc, char **argv, struct importance *m)
         0,
     };
     int code = args_parse(argc, argv, &command);
-    if (code == ARGS_RUN && m->data && !m->target)
-        code = args_complain("--data needs --target, which is no feature");
     if (code == ARGS_RUN && m->permutation && !m->data)
-        code = args_complain("--permutation needs rows: --data and --target");
+        code = args_complain("--permutation needs rows: --data");
     return code;
 }
 
@@ -203,6 +202,10 @@ int cmd_importance(int argc, char **argv)
     }
     if (model_open(&model, m.model))
         return EXIT_CANNOT;
+    if (m.data && !(m.target = model_target(&model, m.target))) {
+        model_close(&model);
+        return EXIT_USAGE;
+    }
     struct dataset_options options = { .target = m.target,
                                        .missing_is_nan = m.missing == 1,
                                        .known = &model.columns };

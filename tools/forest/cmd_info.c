@@ -31,7 +31,7 @@ static int parse(int argc, char **argv, struct info *i)
           false },
         { "data", 0, ARG_TEXT, &i->data, "FILE", "gives the features other names", 0, 0, NULL,
           false },
-        { "target", 0, ARG_TEXT, &i->target, "COL", "the column that is no feature", 0, 0, NULL,
+        { "target", 0, ARG_TEXT, &i->target, "COL", "the column that is no feature (the model's)", 0, 0, NULL,
           false },
         { "json", 0, ARG_FLAG, &i->json, NULL, "JSON; of a tree one object a node", 0, 0, NULL,
           false },
@@ -48,10 +48,7 @@ static int parse(int argc, char **argv, struct info *i)
         0,
         0,
     };
-    int code = args_parse(argc, argv, &command);
-    if (code == ARGS_RUN && i->data && !i->target)
-        code = args_complain("--data needs --target, which is no feature");
-    return code;
+    return args_parse(argc, argv, &command);
 }
 
 static void show_features(struct emit *e, const struct forest_params *p)
@@ -299,6 +296,10 @@ int cmd_info(int argc, char **argv)
         return code;
     if (model_open(&model, i.model))
         return EXIT_CANNOT;
+    if (i.data && i.tree != NO_TREE && !(i.target = model_target(&model, i.target))) {
+        model_close(&model);
+        return EXIT_USAGE;
+    }
     int err = run(&i, &model);
     model_close(&model);
     return err ? EXIT_CANNOT : EXIT_OK;

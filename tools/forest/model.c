@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "args.h"
 #include "outfile.h"
 #include "tool.h"
 
@@ -40,6 +41,14 @@ const char *model_feature(const struct model *model, uint64_t feature, char text
         return model->columns.feature[feature].column;
     snprintf(text, 32, "feature %llu", (unsigned long long)feature);
     return text;
+}
+
+const char *model_target(const struct model *model, const char *given)
+{
+    const char *target = given ? given : model->columns.target.column;
+    if (!target)
+        args_complain("--target COL is missing: the model does not know it");
+    return target;
 }
 
 void model_close(struct model *model)

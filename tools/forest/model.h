@@ -23,6 +23,9 @@ void model_close(struct model *model);
 /* What it calls a feature; without a name "feature N", which is put into `text`. */
 const char *model_feature(const struct model *model, uint64_t feature, char text[32]);
 
+/* The column it predicts: the one that was given, or that it was trained with. Complains of neither. */
+const char *model_target(const struct model *model, const char *given);
+
 /* Write a model, whole or not at all. Complains on stderr. */
 int model_write(const char *path, const void *block, size_t bytes);
 
