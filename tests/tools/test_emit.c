@@ -71,6 +71,27 @@ static void list_with_holes(void)
            "x       2  yy  z\n");
 }
 
+/* Columns are as wide as what is seen, not as its bytes. */
+static void list_in_other_letters(void)
+{
+    static const char *const names[] = { "\xc3\xbcml\xc3\xa4ut", "a", "\xe2\x82\xac\xf0\x9f\x8c\xb2" };
+    struct emit e;
+    open_out(&e, EMIT_TEXT, false);
+    emit_list(&e, NULL);
+    for (int i = 0; i < 3; i++) {
+        emit_row(&e);
+        emit_string(&e, "n", "n", names[i]);
+        emit_int(&e, "i", "i", i);
+        emit_row_end(&e);
+    }
+    emit_list_end(&e);
+    expect("n       i\n"
+           "\xc3\xbcml\xc3\xa4ut  0\n"
+           "a       1\n"
+           "\xe2\x82\xac\xf0\x9f\x8c\xb2      2\n");
+    CHECK_EQ(emit_width("\xff\xc3"), 2);
+}
+
 static void list_as_json(void)
 {
     struct emit e;
@@ -192,7 +213,7 @@ static void progress_line(void)
 }
 
 TESTS("emit", { "list as text", list_as_text }, { "list with holes", list_with_holes },
-      { "list as JSON", list_as_json },
+      { "list in other letters", list_in_other_letters }, { "list as JSON", list_as_json },
       { "record as text", record_as_text }, { "doubles in full", doubles_in_full },
       { "several numbers", several_numbers },
       { "JSON strings", json_strings }, { "shortest doubles", shortest_doubles },

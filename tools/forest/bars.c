@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "emit.h"
 #include "outfile.h"
 #include "tool.h"
 
@@ -40,11 +41,12 @@ void bars_print(FILE *out, const struct bar *bars, uint32_t count, bool spread)
     double most = greatest(bars, count);
     int width = 0;
     for (uint32_t i = 0; i < count; i++) {
-        int length = (int)strlen(bars[i].name);
+        int length = emit_width(bars[i].name);
         width = length > width ? length : width;
     }
     for (uint32_t i = 0; i < count; i++) {
-        fprintf(out, "%-*s  %8.4f", width, bars[i].name, bars[i].value);
+        int pad = width - emit_width(bars[i].name);
+        fprintf(out, "%s%*s  %8.4f", bars[i].name, pad, "", bars[i].value);
         if (spread)
             fprintf(out, " +- %-8.4f", bars[i].deviation);
         fputs("  ", out);

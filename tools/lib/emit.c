@@ -67,6 +67,16 @@ void emit_json_string(FILE *out, const char *text)
     putc('"', out);
 }
 
+int emit_width(const char *text)
+{
+    int width = 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p; width++) {
+        int n = utf8_length(p);
+        p += n ? n : 1;
+    }
+    return width;
+}
+
 /* ---- JSON -------------------------------------------------------------------------- */
 
 static void json_next(struct emit *e, const char *key)
@@ -153,7 +163,7 @@ static const char *cell(const struct emit *e, size_t row, int column)
 /* `owed`: spaces before what comes next in this line, if anything does. */
 static void print_cell(const struct emit *e, const char *text, int width, int column, int *owed)
 {
-    int length = (int)strlen(text), before = e->is_number[column] ? width - length : 0;
+    int length = emit_width(text), before = e->is_number[column] ? width - length : 0;
     if (length) {
         fprintf(e->out, "%*s%s", *owed + before, "", text);
         *owed = -length - before;
@@ -169,10 +179,10 @@ static void table_print(struct emit *e)
 {
     int width[EMIT_COLUMNS_MAX], owed = 0;
     for (int c = 0; c < e->columns; c++) {
-        width[c] = (int)strlen(e->titles[c]);
+        width[c] = emit_width(e->titles[c]);
         for (size_t r = 0; r < e->rows; r++)
-            if ((int)strlen(cell(e, r, c)) > width[c])
-                width[c] = (int)strlen(cell(e, r, c));
+            if (emit_width(cell(e, r, c)) > width[c])
+                width[c] = emit_width(cell(e, r, c));
     }
     for (int c = 0; c < e->columns; c++)
         print_cell(e, e->titles[c], width[c], c, &owed);

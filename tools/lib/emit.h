@@ -65,6 +65,8 @@ void emit_double17(struct emit *e, const char *key, const char *title, double va
 /* Seconds: a number in JSON, in units in text. */
 void emit_duration(struct emit *e, const char *key, const char *title, double seconds);
 
+/* Characters of a text, which bytes that are no UTF-8 are, too: how wide it is on most terminals. */
+int emit_width(const char *text);
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void emit_json_string(FILE *out, const char *text);
 /* The shortest decimal text that strtod() reads back as exactly x. Returns text. */
