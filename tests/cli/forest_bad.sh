@@ -145,6 +145,13 @@ for c in "train --target y -n 2 -w 1 -q -o" "predict --model $work/good.forest -
     # shellcheck disable=SC2086
     refused 3 "cannot write it (No such file or directory)" ${c%% *} --data "$work/good.csv" ${c#* } "$work/no/such/place"
 done
+# Whatever name the rows have, they are not written over by a part of them.
+ln -s good.csv "$work/link.csv"
+for file in "$work/good.csv" "$work/link.csv" "$work/./good.csv"; do
+    refused 2 "--data is one of the files to write" split --data "$work/good.csv" --train-out "$file" --test-out "$out/b"
+    refused 2 "--data is one of the files to write" split --data "$work/good.csv" --train-out "$out/a" --test-out "$file"
+done
+same "lines of the data" "$(wc -l <"$work/good.csv")" 301
 # Before the work, not after: here there is not even data.
 refused 3 "$work/no/model: cannot write it (No such file" train --data "$work/none.csv" --target y -o "$work/no/model"
 refused 3 "$work/no/t.svg: cannot write it (No such file" importance --model "$work/none.forest" --svg "$work/no/t.svg"

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "args.h"
 #include "commands.h"
@@ -19,6 +20,14 @@ struct split {
     uint32_t seed;
     bool json;
 };
+
+/* The same regular file, whatever it is called. */
+static bool is_data(const char *path, const char *data)
+{
+    struct stat a, b;
+    return !stat(path, &a) && !stat(data, &b) && S_ISREG(a.st_mode) && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
 
 static int parse(int argc, char **argv, struct split *s)
 {
@@ -49,9 +58,11 @@ static int parse(int argc, char **argv, struct split *s)
     };
     int code = args_parse(argc, argv, &command);
     if (code == ARGS_RUN && !(s->test_size > 0 && s->test_size < 1))
-        return args_complain("--test-size: %g is not between 0 and 1", s->test_size);
+        return args_complain("--test-size: %g is not above 0 and below 1", s->test_size);
     if (code == ARGS_RUN && !strcmp(s->train_out, s->test_out))
         return args_complain("--train-out and --test-out are the same file");
+    if (code == ARGS_RUN && (is_data(s->train_out, s->data) || is_data(s->test_out, s->data)))
+        return args_complain("--data is one of the files to write: its other rows would be lost");
     if (code == ARGS_RUN && s->json && (!strcmp(s->train_out, "-") || !strcmp(s->test_out, "-")))
         return args_complain("--json and rows cannot both go to standard output");
     return code;

@@ -51,7 +51,7 @@ static int check(struct sweep *s)
 {
     uint64_t last = s->start + (uint64_t)(s->models - 1) * s->step;
     if (!(s->test_size > 0 && s->test_size < 1))
-        return args_complain("--test-size: %g is not between 0 and 1", s->test_size);
+        return args_complain("--test-size: %g is not above 0 and below 1", s->test_size);
     if (last > TREES_MAX)
         return args_complain("the largest model would have %llu trees; %u are too many",
                              (unsigned long long)last, TREES_MAX);

@@ -167,9 +167,9 @@ static int open_store(struct share *s, uint64_t extra_bytes, size_t prepared_siz
     int err = objstore_open(s->where, &options, &s->store, &why);
     if (err) {
         char size[HUMAN_TEXT];
-        complain(s->where ? s->where : "shared memory", "cannot make a store of %s (%s%s%s)",
-                 human_size(options.capacity_bytes, size), objstore_strerror(err),
-                 why.text[0] ? ": " : "", why.text);
+        complain(s->where ? s->where : "shared memory", "cannot make a store of %s (%s)",
+                 human_size(options.capacity_bytes, size),
+                 why.text[0] ? why.text : objstore_strerror(err));
     }
     return err;
 }
