@@ -11,13 +11,16 @@
  * Errors    0, or a negative errno value; a call that fails changes nothing and
  *           leaves its output arguments as they were. objstore_strerror() says
  *           each in words. On a handle that is open for reading only all that
- *           would change, pin or wake anything is -EROFS.
+ *           would change, pin or wake anything is -EROFS; so is opening one otherwise, or
+ *           removing it, on a file system that is mounted so.
  * Threads   One struct objstore serves all threads of one process, unless a
  *           function says otherwise.
  * Fork      A handle belongs to the process that opened it. In a child every call
  *           on it answers -ECHILD; the child opens its own (objstore_open_fd() on
  *           objstore_fd() needs no name) and then objstore_close()s the old one,
  *           which only unmaps.
+ * Signals   A wait goes on when a handler has run: who wants to be able to leave one waits in
+ *           pieces, with a timeout. (objstore_events_next() alone is ended by them.)
  * Crashes   A process may die at any instruction: what it had not sealed is
  *           undone, what it was reading is released, by whoever comes next.
  * Trust     The file's permissions are the only guard. Bytes that another process
@@ -227,7 +230,7 @@ OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_
  * id may stand there twice. While it waits it holds no views, so a deleted object's bytes are not
  * kept from who needs the room. The cost follows n and what becomes sealed: who waits for the i-th
  * is not woken by seals of the rest. On an error views[] is all zero. Errors as objstore_get(), and
- *   -EINVAL  a zero id, no ids, no views, or more than 2^31 - 1 of them
+ *   -EINVAL  a zero id, NULL for ids or views (none of them is no error), or more than 2^31 - 1
  */
 OBJSTORE_CHECKED int objstore_get_many(struct objstore *store, const struct objstore_id *ids,
                                        size_t n, int timeout_ms, struct objstore_view *views);

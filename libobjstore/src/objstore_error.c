@@ -16,7 +16,7 @@ static const struct {
     { ENOSPC, "no room left" },
     { EPROTO, "not a store, or one of another layout version" },
     { EBADMSG, "the store is damaged" },
-    { EROFS, "the store is open for reading only" },
+    { EROFS, "the store is open for reading only, or its file system is mounted so" },
     { EUSERS, "too many processes are attached" },
     { ECHILD, "the handle belongs to the parent process" },
     { ETIMEDOUT, "not in time" },

@@ -77,6 +77,8 @@ int objstore_id_parse(const char *text, struct objstore_id *out)
 {
     struct objstore_id id;
 
+    if (!text || !out)
+        return -EINVAL;
     for (int i = 0; i < 16; i++) {
         int high = digit_value(text[2 * i]);
         int low = high < 0 ? -1 : digit_value(text[2 * i + 1]);

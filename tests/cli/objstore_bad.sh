@@ -159,6 +159,19 @@ else
     echo "no tmpfs can be mounted here: a full disk was tried with /dev/full only"
 fi
 
+# A file system that is mounted for reading only: what reads works, what writes says why not.
+if [ "$(id -u)" = 0 ] && mkdir "$work/fixed" && mount -t tmpfs -o size=4m none "$work/fixed" 2>/dev/null; then
+    "$bin" create --capacity 1MiB "$work/fixed/s" >/dev/null || fail "create"
+    echo text | "$bin" put --name thing "$work/fixed/s" - >/dev/null || fail "put"
+    mount -o remount,ro "$work/fixed"
+    [ "$("$bin" cat "$work/fixed/s" thing)" = text ] || fail "cat on a read-only file system"
+    for c in "rm $work/fixed/s thing" "destroy $work/fixed/s" "put $work/fixed/s $work/good"; do
+        # shellcheck disable=SC2086
+        refused 3 "or its file system is mounted so" $c
+    done
+    umount "$work/fixed"
+fi
+
 # --- files ---
 refused 3 "$work/missing: cannot open this file (No such file or directory); it was to be put into the store $work/good" put "$work/good" "$work/missing"
 refused 3 "$work/folder: cannot read it (Is a directory)" put "$work/good" "$work/folder"

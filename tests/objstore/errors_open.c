@@ -161,6 +161,8 @@ static int parse_nonsense(void)
     CHECK_EQ(objstore_id_parse("00000000000000000000000000000000", &id), -EINVAL);
     CHECK_EQ(objstore_id_parse("0123456789abcdef0123456789ABCDEF0", &id), -EINVAL);
     CHECK_EQ(objstore_id_parse("0123456789abcdef0123456789ABCDE", &id), -EINVAL);
+    CHECK_EQ(objstore_id_parse(NULL, &id), -EINVAL);
+    CHECK_EQ(objstore_id_parse("0123456789abcdef0123456789abcdef", NULL), -EINVAL);
     return objstore_id_parse("0123456789abcdef0123456789ABCDEG", &id);
 }
 
