@@ -10,7 +10,9 @@
  * are used in place. Tree i is the same whoever trains it, whenever.
  *
  * Errors    0, or a negative errno value; a call that fails changes nothing it was
- *           not given to fill. forest_strerror() says each in words.
+ *           not given to fill. forest_strerror() says each in words. A NULL that is not
+ *           said to be allowed is -EINVAL where errors are answered, but handles are
+ *           trusted: they are those of an _open() or _new() call that answered 0.
  * Threads   No hidden state: calls on different outputs may run at once. A
  *           forest_scratch serves one call at a time.
  * Trust     A block from outside is checked once by its _open() call, in time linear
@@ -252,7 +254,8 @@ FOREST_API void forest_scratch_free(struct forest_scratch *scratch); /* NULL is 
 
 /*
  * Train tree number `index` of the forest that `params` describe, a pure function of its
- * arguments. `y` has one target per row, `sample_weight` one weight or is NULL. The tree
+ * arguments. `y` has one target per row, `sample_weight` one weight or is NULL; `params` may be NULL:
+ * all defaults. The tree
  * is a flat block of *bytes bytes, lent by the scratch until its next use.
  *   -EINVAL  bad parameter, index >= n_estimators, a target or weight that is not finite, a
  *            negative weight, or no row of positive weight drawn (scikit-learn predicts NaN then);
@@ -297,7 +300,8 @@ struct forest_executor {
 };
 
 /*
- * Prepare, train and assemble in one call. `executor` may be NULL: one after the other. It is asked
+ * Prepare, train and assemble in one call. `params` may be NULL, as may `executor`: one after the
+ * other. It is asked
  * for the trees; one of several workers, if that pays, for the columns before and the model after
  * them, too.
  * *model is malloc()ed: free() it. Errors are those of the three, and the executor's own.

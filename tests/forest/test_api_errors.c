@@ -155,6 +155,10 @@ static void bad_questions_are_refused(void)
     CHECK_EQ(forest_tree_node(m.forest, 1, count, &node), -ERANGE);
     CHECK_EQ(forest_tree_node(m.forest, 2, 0, &node), -ERANGE);
     CHECK_EQ(forest_tree_node(m.forest, 1, count - 1, &node), 0);
+    CHECK_EQ(forest_tree_node(m.forest, 1, 0, NULL), -EINVAL);
+    CHECK_EQ(forest_tree_nodes(m.forest, 1, NULL), -EINVAL);
+    CHECK_EQ(forest_tree_shares(m.forest, 1, count - 1, NULL), -EINVAL);
+    CHECK_EQ(forest_tree_weights(m.forest, 1, 0, NULL), -EINVAL);
     x.cols = 1;
     CHECK_EQ(forest_predict(m.forest, &x, p), -EINVAL);
     x.cols = 3;

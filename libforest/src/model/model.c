@@ -160,6 +160,8 @@ int forest_tree_nodes(const struct forest *model, uint32_t tree, uint64_t *count
 {
     if (tree >= model->header->trees)
         return -ERANGE;
+    if (!count)
+        return -EINVAL;
     *count = model->trees[tree].nodes;
     return 0;
 }
@@ -179,6 +181,8 @@ int forest_tree_node(const struct forest *model, uint32_t tree, uint64_t node,
 
     if (tree >= model->header->trees || node >= model->trees[tree].nodes)
         return -ERANGE;
+    if (!out)
+        return -EINVAL;
     const struct node *n = &forest_nodes(model, tree)[node];
     bool is_leaf = node_is_leaf(n);
     model_body(model, tree, &body);
@@ -214,7 +218,7 @@ int forest_tree_weights(const struct forest *model, uint32_t tree, uint64_t node
     if (tree >= model->header->trees || node >= model->trees[tree].nodes)
         return -ERANGE;
     model_body(model, tree, &body);
-    if (!body.classes || !(body.flags & HAS_STATS))
+    if (!body.classes || !(body.flags & HAS_STATS) || !out)
         return -EINVAL;
     const double *weights = model_part(model, tree, body.weights);
     memcpy(out, weights + (size_t)node * body.classes, body.classes * sizeof *out);
@@ -229,7 +233,7 @@ int forest_tree_shares(const struct forest *model, uint32_t tree, uint64_t node,
         return -ERANGE;
     const struct node *n = &forest_nodes(model, tree)[node];
     model_body(model, tree, &body);
-    if (!body.classes || !node_is_leaf(n))
+    if (!body.classes || !node_is_leaf(n) || !out)
         return -EINVAL;
     struct shares shares = model_shares(model, tree);
     memset(out, 0, body.classes * sizeof *out);
