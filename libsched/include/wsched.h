@@ -24,7 +24,9 @@
  *           died is replaced. What the dead attempt had submitted is cancelled. When
  *           the driver dies its workers leave by themselves.
  * Signals   Workers ignore SIGINT, so that on Ctrl-C the driver decides. Handlers of
- *           the driver do not act in them, but for those of faults. A worker ends by
+ *           the driver do not act in them, but for those of faults. A wait goes on when a
+ *           handler has run: who wants to be able to leave one waits in pieces, with a
+ *           timeout. A worker ends by
  *           _exit(): kernels flush what they write to stdio streams (with output_fd,
  *           standard output is line-buffered).
  * Policy    A worker that sleeps amid a flow of short tasks does so as SCHED_BATCH, not to
@@ -156,7 +158,7 @@ struct wsched_spec {
     const char *kernel;
     const void *payload; /* copied */
     uint32_t payload_size;
-    int32_t max_retries; /* runs again after a worker's death; 0: 3 times; -1: never; to 249 */
+    int32_t max_retries; /* runs again after a worker's death; 0: 3 times; -1: never; over 249: 249 */
     const struct wsched_future *after; /* starts when these are done; fails when one fails */
     uint32_t after_count;
     uint32_t flags;     /* enum wsched_submit_flag */
