@@ -184,4 +184,12 @@ if [ "$(id -u)" = 0 ] && mkdir "$work/disk" && mount -t tmpfs -o size=64k none "
 else
     echo "no tmpfs of our own here: the part with a small disk is left out"
 fi
+# Few trees leave rows that no tree can judge: the score is scikit-learn's, and so is the warning.
+"$forest" train --data "$work/good.csv" --target y -n 3 --oob -w 1 -o "$out/few.forest" >"$work/stdout" 2>"$work/stderr"
+same "exit code" $? 0
+grep -q "^forest: of 300 rows about 76 were drawn by every tree, and count as 0 in the oob_score" "$work/stderr" || fail "no warning: $(cat "$work/stderr")"
+"$forest" train --data "$work/good.csv" --target y -n 40 --oob -w 1 -o "$out/many.forest" >"$work/stdout" 2>"$work/stderr"
+grep -q "drawn by every tree" "$work/stderr" && fail "a warning of 40 trees"
+"$forest" train --data "$work/good.csv" --target y -n 3 --oob -w 1 -q -o "$out/few.forest" >"$work/stdout" 2>"$work/stderr"
+same "a warning with --quiet" "$(cat "$work/stderr")" ""
 finish

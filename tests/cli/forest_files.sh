@@ -27,9 +27,9 @@ for w in 1 2 3; do
     [[ $(cat "$work/stderr") == "$out/$w.forest: 9 trees on 480 rows of 10 features"* ]] || fail "summary: $(cat "$work/stderr")"
     cmp "$out/1.forest" "$out/$w.forest" || fail "$w workers train another model"
 done
-"$forest" train --data "$out/d.a" --target y -n 9 --seed 3 --oob --json -o "$out/j.forest" >"$work/j" 2>"$work/stderr" || fail "train --json"
+"$forest" train --data "$out/d.a" --target y -n 19 --seed 3 --oob --json -o "$out/j.forest" >"$work/j" 2>"$work/stderr" || fail "train --json"
 same "with --json, standard error" "$(cat "$work/stderr")" ""
-sed 's/"seconds":[0-9.e-]*,"oob_score":0\.[0-9]*}$/.../' "$work/j" | grep -qxF "{\"model\":\"$out/j.forest\",\"rows\":480,\"features\":10,\"n_estimators\":9,\"bytes\":$(stat -c %s "$out/j.forest"),..." || fail "train --json: $(cat "$work/j")"
+sed 's/"seconds":[0-9.e-]*,"oob_score":0\.[0-9]*}$/.../' "$work/j" | grep -qxF "{\"model\":\"$out/j.forest\",\"rows\":480,\"features\":10,\"n_estimators\":19,\"bytes\":$(stat -c %s "$out/j.forest"),..." || fail "train --json: $(cat "$work/j")"
 for mode in hist fast; do
     for w in 1 2 3; do
         "$forest" train --data "$out/d.a" --target y --mode $mode -n 9 --seed 3 -w $w -q -o "$out/$mode.$w" || fail "train --mode $mode -w $w"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,6 +239,23 @@ static void tell_json(const struct train *t, const struct summary *s)
     emit_object_end(&e);
 }
 
+/*
+ * Rows that every tree drew have no prediction and count as 0 in the score, as in scikit-learn, which
+ * warns then, too. How many there are, about: a tree leaves a row out with (1 - 1/rows)^draws.
+ */
+static void warn_of_few_trees(const struct train *t, uint64_t rows)
+{
+    const struct forest_params *p = &t->forest.params;
+    double draws = p->max_samples == 0   ? (double)rows
+                   : p->max_samples <= 1 ? p->max_samples * (double)rows
+                                         : p->max_samples;
+    double drawn = 1 - pow(1 - 1 / (double)rows, draws);
+    double without = (double)rows * pow(drawn, p->n_estimators);
+    if (t->oob && without >= 1)
+        complain(NULL, "of %llu rows about %.0f were drawn by every tree, and count as 0 in the "
+                 "oob_score: it needs more trees", (unsigned long long)rows, without);
+}
+
 static void tell(const struct train *t, const struct summary *s)
 {
     char took[HUMAN_TEXT], size[HUMAN_TEXT];
@@ -275,6 +293,8 @@ static int train(struct train *t, struct dataset *data)
         return err;
     summary.bytes = bytes;
     summary.seconds = now() - start;
+    if (!t->quiet)
+        warn_of_few_trees(t, summary.rows);
     if (t->json)
         tell_json(t, &summary);
     else
