@@ -94,7 +94,7 @@ static int parse(int argc, char **argv, struct sweep *s)
         { "reuse-trees", 0, ARG_FLAG, &s->reuse_trees, NULL,
           "train each tree once for all models that have it", 0, 0, NULL, false },
         { "store", 0, ARG_TEXT, &s->store, "NAME",
-          "put the data into this store; made if there is none", 0, 0, NULL, false },
+          "put the data into this store; if there is none, one for this run", 0, 0, NULL, false },
         { "store-size", 0, ARG_SIZE, &s->store_size, "SIZE",
           "room for trees besides the data (enough)", 1, 0, NULL, false },
         { "timeline", 0, ARG_TEXT, &s->timeline, "FILE",
