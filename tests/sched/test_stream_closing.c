@@ -62,6 +62,32 @@ static int submits(struct wsched_task *task, void *ctx)
     return err;
 }
 
+static struct wsched_actor busy; /* with a full mailbox, until it is let go */
+
+/* Waits for room in a mailbox, then yields. */
+static int calls(struct wsched_task *task, void *ctx)
+{
+    const long count = *(const long *)wsched_task_payload(task, NULL);
+    struct wsched *pool = wsched_task_pool(task);
+    const struct wsched_spec s = { .kernel = "marks" };
+    struct wsched_future f;
+    bool was_cancelled = wsched_fork_cancelled(wsched_task_fork(task));
+    int err = wsched_actor_find(pool, "busy", &busy);
+
+    (void)ctx;
+    if (!err)
+        err = wsched_actor_call(pool, busy, &s, &f);
+    if (err) {
+        shared->error = err;
+        shared->ended += !was_cancelled && wsched_fork_cancelled(wsched_task_fork(task));
+        return err;
+    }
+    wsched_release(pool, f);
+    for (long i = 0; i < count && !err; i++)
+        err = wsched_yield(task, &i, sizeof i);
+    return err;
+}
+
 /* ---- tests --------------------------------------------------------------------------------- */
 
 static struct wsched_future held;
@@ -72,7 +98,8 @@ static struct wsched *open_held(void)
     static const struct wsched_kernel own[] = { { "holds", holds, NULL },
                                                 { "looks", looks, NULL },
                                                 { "marks", marks, NULL },
-                                                { "submits", submits, NULL } };
+                                                { "submits", submits, NULL },
+                                                { "calls", calls, NULL } };
     struct wsched *pool = stream_open(1, 0, own, sizeof own / sizeof *own);
 
     held = submit(pool, "holds", NULL, 0, 0);
@@ -216,7 +243,37 @@ static void nothing_new(void)
     close_pool(pool);
 }
 
+/* It waits beside the stack for room in a mailbox: others go on meanwhile, and it can leave. */
+static void waits_for_room(void)
+{
+    struct wsched *pool = open_held();
+    const struct wsched_actor_spec spec = { .name = "busy", .mailbox_capacity = 1 };
+    const struct wsched_spec call = { .kernel = "holds" };
+    struct wsched_future first;
+
+    REQUIRE_OK(wsched_actor_new(pool, &spec, &busy));
+    REQUIRE_OK(wsched_actor_call(pool, busy, &call, &first));
+    struct wsched_future f = submit_numbers(pool, "calls", 9);
+    struct wsched_future g = submit_numbers(pool, "looks", 9);
+    struct wsched *guest = worked();
+    long item = -1;
+    CHECK_EQ(wsched_next(pool, f, &item, sizeof item, NULL, 0), -ETIMEDOUT);
+    CHECK_EQ(wsched_next(pool, g, &item, sizeof item, NULL, 0), 1);
+    wsched_close(guest);
+    CHECK_EQ(shared->error, -ESHUTDOWN);
+    CHECK_EQ(shared->ended, 2); /* one said that it saw it in its jobs */
+    let_go(pool);
+    expect_numbers(pool, f, 0, 20);
+    expect_numbers(pool, g, 1, 20);
+    CHECK_EQ(kit_wait(pool, first), 0);
+    wsched_release(pool, first);
+    wsched_release(pool, f);
+    wsched_release(pool, g);
+    close_pool(pool);
+}
+
 TESTS("wsched: streams in a guest that closes",
       { "the kernel says it was cancelled", says_it_was_cancelled },
       { "it was cancelled", was_cancelled }, { "again and again", again_and_again },
-      { "all others sleep", all_sleep }, { "nothing new is begun", nothing_new })
+      { "all others sleep", all_sleep }, { "nothing new is begun", nothing_new },
+      { "it waits for room in a mailbox", waits_for_room })
