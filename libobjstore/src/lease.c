@@ -192,6 +192,11 @@ void lease_leave(struct objstore *s)
     (void)fcntl(s->lock_fd, F_OFD_SETLK, &lock);
 }
 
+static uint64_t dead_of(uint64_t word)
+{
+    return word >> 32 << 32 | LEASE_DEAD;
+}
+
 bool lease_has_died(const struct objstore *s, uint32_t lease, uint64_t word)
 {
     struct flock lock = lock_of_lease(s, lease);
@@ -200,7 +205,9 @@ bool lease_has_died(const struct objstore *s, uint32_t lease, uint64_t word)
         return lease_word_state(word) == LEASE_DEAD;
     if (fcntl(s->lock_fd >= 0 ? s->lock_fd : s->fd, F_OFD_GETLK, &lock) || lock.l_type != F_UNLCK)
         return false;
-    return au64_load_acquire(&s->leases[lease].word) == word; /* A2: it did not just leave */
+    POINT("lease: not locked, word not read again");
+    uint64_t now = au64_load_acquire(&s->leases[lease].word); /* A2: it did not just leave */
+    return now == word || now == dead_of(word);               /* A3 */
 }
 
 bool lease_writer_is_dead(const struct objstore *s, uint64_t slot_word)
@@ -241,14 +248,12 @@ void leases_bury(struct objstore *s, struct graves *graves)
         if (lease_word_state(word) == LEASE_FREE || !lease_has_died(s, i, word))
             continue;
         if (lease_word_is_live(word)) {
-            uint64_t dead = word >> 32 << 32 | LEASE_DEAD;
+            uint64_t dead = dead_of(word);
 
-            if (au64_cas_seq_cst(at, &word, dead)) {     /* A3 */
-                au64_add_relaxed(&s->header->deaths, 1); /* relaxed: a statistic */
+            if (au64_cas_seq_cst(at, &word, dead)) /* A3 */
                 POINT("lease: buried, not swept");
-            } else if (word != dead) {
+            else if (word != dead)
                 continue;
-            }
         }
         graves->is_dead[i / 64] |= 1ull << i % 64;
         graves->of[graves->count].lease = i;
@@ -280,8 +285,11 @@ uint32_t leases_free(struct objstore *s, const struct graves *graves)
     for (uint32_t i = 0; i < graves->count; i++) {
         uint64_t word = (uint64_t)graves->of[i].generation << 32 | LEASE_DEAD;
 
-        count += au64_cas_seq_cst(&s->leases[graves->of[i].lease].word, &word, /* A4 */
-                                  word >> 32 << 32 | LEASE_FREE);
+        if (au64_cas_seq_cst(&s->leases[graves->of[i].lease].word, &word, /* A4 */
+                             word >> 32 << 32 | LEASE_FREE)) {
+            au64_add_acq_rel(&s->header->deaths, 1); /* A4: pairs with reap_deaths() */
+            count++;
+        }
         POINT("lease: one of the dead is free");
     }
     return count;

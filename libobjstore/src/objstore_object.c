@@ -124,11 +124,11 @@ static void take_back(struct objstore *s, uint32_t index)
         reclaim(s, NULL, index, RECLAIM_ANYWHERE);
 }
 
-/* One attempt to get a slot, the id and the bytes. On -EEXIST *word says who has the id. */
+/* One attempt to get a slot, the id and the bytes. On -EEXIST *other and *word say who has the id. */
 static int try_begin(struct objstore *s, struct cache *c, struct key key, size_t size,
-                     const struct objstore_meta *meta, uint32_t *index, uint64_t *word)
+                     const struct objstore_meta *meta, uint32_t *index, uint32_t *other,
+                     uint64_t *word)
 {
-    uint32_t other;
     int err = slot_take(s, c, index);
 
     if (err)
@@ -136,7 +136,7 @@ static int try_begin(struct objstore *s, struct cache *c, struct key key, size_t
     err = describe(s, c, *index, key, size, meta);
     POINT("object: described, not entered");
     if (!err)
-        err = index_insert(s, *index, key, &other, word); /* L1 */
+        err = index_insert(s, *index, key, other, word); /* L1 */
     if (err) {
         give_up(s, c, *index, false);
         return err;
@@ -150,6 +150,16 @@ static int try_begin(struct objstore *s, struct cache *c, struct key key, size_t
     return err;
 }
 
+/* Who has the id may be dead, or have given it up; whose sweep it is that frees it does not matter. */
+static bool is_id_free(struct objstore *s, uint32_t other, uint64_t word)
+{
+    if (word_state(word) != SLOT_WRITING)
+        return false;
+    if (lease_writer_is_dead(s, word))
+        reap_dead(s);
+    return au64_load_acquire(&slot_at(s, other)->word) != word; /* T2, T3, T6 */
+}
+
 /* On success the slot is ours, in WRITING, and its bytes are at *at. */
 static int begin(struct objstore *s, struct key key, size_t size, const struct objstore_meta *meta,
                  uint32_t *index, uint64_t *at)
@@ -159,16 +169,16 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
     index_prefetch(s, key);
     for (;;) {
         struct cache *c = cache_take(s);
-        uint64_t word = 0;
-        int err = try_begin(s, c, key, size, meta, index, &word);
+        uint64_t word = 0, deaths = reap_deaths(s);
+        uint32_t other = 0;
+        int err = try_begin(s, c, key, size, meta, index, &other, &word);
 
         cache_give(c);
         if (!err)
             break;
-        /* The dead may have what we want: the id, or the room. */
-        bool may_help = err == -ENOSPC || (err == -EEXIST && word_state(word) == SLOT_WRITING &&
-                                           lease_writer_is_dead(s, word));
-        if (may_help && (reap_dead(s) || reap_left(s)))
+        POINT("object: not to be had, not looked why");
+        if ((err == -EEXIST && is_id_free(s, other, word)) ||
+            (err == -ENOSPC && reap_for_room(s, deaths)))
             continue;
         int64_t freed = err == -ENOSPC ? evict_make_room(s, size) : 0;
         if (freed <= 0)
@@ -427,6 +437,8 @@ static int try_get(struct objstore *s, struct key key, struct objstore_view *vie
     int err;
 
     do {
+        uint64_t deaths = reap_deaths(s);
+
         *word = 0;
         err = index_find(s, key, &index, word);
         if (err)
@@ -436,7 +448,7 @@ static int try_get(struct objstore *s, struct key key, struct objstore_view *vie
         err = word_state(*word) == SLOT_SEALED ? open_view(s, index, *word, view)
                                                : spill_restore(s, index, *word, view);
         if (err == -ENOSPC && /* for a table of views */
-            (reap_left(s) || evict_make_room(s, PAGE_BYTES) > 0))
+            (reap_for_room(s, deaths) || evict_make_room(s, PAGE_BYTES) > 0))
             err = -EAGAIN;
     } while (err == -EAGAIN);
     return err;

@@ -228,7 +228,7 @@ void reap_inherited(struct objstore *s)
     }
     tell_all(s);
     events_forget_dead(s);
-    au64_add_relaxed(&s->header->deaths, 1); /* relaxed: a statistic */
+    au64_add_acq_rel(&s->header->deaths, 1); /* as after A4 */
 }
 
 uint32_t reap_dead(struct objstore *s)
@@ -250,6 +250,17 @@ uint32_t reap_dead(struct objstore *s)
         if (graves.count < GRAVES_MAX)
             return freed;
     }
+}
+
+uint64_t reap_deaths(const struct objstore *s)
+{
+    return au64_load_acquire(&s->header->deaths); /* A4: what that death held is free */
+}
+
+/* Several may sweep at once: who finds nothing left to do must not take that for "no room". */
+bool reap_for_room(struct objstore *s, uint64_t deaths)
+{
+    return reap_dead(s) || reap_left(s) || reap_deaths(s) != deaths;
 }
 
 uint32_t reap_at_open(struct objstore *s)

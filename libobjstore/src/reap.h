@@ -25,7 +25,11 @@ uint32_t reap_left(struct objstore *s);
  * leases and passes came free.
  */
 uint32_t reap_dead(struct objstore *s);
-/* The same if a glance shows that anybody is: it may miss one among many. */
+/* How many deaths were cleaned up after, by anybody: for reap_for_room(), before room is looked for. */
+uint64_t reap_deaths(const struct objstore *s);
+/* There was no room: is there more, by whomever, now that the dead have none? */
+bool reap_for_room(struct objstore *s, uint64_t deaths);
+/* reap_dead() if a glance shows that anybody is: it may miss one among many. */
 uint32_t reap_at_open(struct objstore *s);
 /* The lease was a dead one's: clean up after that one before anything else is done under it. */
 void reap_inherited(struct objstore *s);

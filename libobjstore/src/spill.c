@@ -590,13 +590,14 @@ static bool record_of(const struct objstore *s, uint32_t slot, struct spill_reco
 static int take_memory(struct objstore *s, uint32_t heir, uint64_t size)
 {
     for (;;) {
+        uint64_t deaths = reap_deaths(s);
         struct cache *c = cache_take(s);
         int err = extent_alloc(s, c, heir, size);
 
         cache_give(c);
         if (err != -ENOSPC)
             return err;
-        int64_t freed = reap_dead(s) || reap_left(s) ? 1 : evict_make_room(s, size);
+        int64_t freed = reap_for_room(s, deaths) ? 1 : evict_make_room(s, size);
         if (freed <= 0)
             return freed ? (int)freed : -ENOSPC;
     }
