@@ -622,12 +622,15 @@ static int copy_out(const struct objstore *s, struct key key, void *buf, size_t 
     if (extent_is_spilled(au64_load_relaxed(&slot_at(s, index)->extent)) &&
         (word_state(word) == SLOT_SPILLED || word_state(word) == SLOT_REPLACED))
         return spill_copy_out(s, index, word, buf, cap, size);
-    if (word_state(word) != SLOT_SEALED && word_state(word) != SLOT_REPLACED)
+    if (word_state(word) == SLOT_SPILLED) /* its slot has been given back since, or is damaged */
+        return au64_load_acquire(&slot_at(s, index)->word) != word ? -EAGAIN : -EBADMSG;
+    if (!word_is_readable(word))
         return -ENOENT;
     full = au64_load_relaxed(&slot_at(s, index)->size); /* relaxed: the word is read again */
     bool is_sound = object_place(s, index, full, &at);
     if (is_sound && full && cap)
         memcpy(buf, s->view + at, full < cap ? full : cap);
+    POINT("object: copied out, not looked at again");
     atomic_thread_fence(memory_order_acquire);               /* the bytes before the word */
     if (au64_load_relaxed(&slot_at(s, index)->word) != word) /* relaxed: the fence orders it */
         return -EAGAIN;
@@ -635,6 +638,19 @@ static int copy_out(const struct objstore *s, struct key key, void *buf, size_t 
         return -EBADMSG;
     *size = full;
     return 0;
+}
+
+/* What only went to a file meanwhile, or came back, is there. */
+static int read_unpinned(const struct objstore *s, struct key key, void *buf, size_t cap,
+                         size_t *size)
+{
+    int err = copy_out(s, key, buf, cap, size);
+
+    if (err != -EAGAIN)
+        return err;
+    while (err == -EAGAIN)
+        err = copy_out(s, key, buf, cap, size);
+    return err == -ENOENT ? -EAGAIN : err;
 }
 
 int objstore_read(struct objstore *s, const struct objstore_id *id, void *buf, size_t cap,
@@ -647,8 +663,10 @@ int objstore_read(struct objstore *s, const struct objstore_id *id, void *buf, s
     if (!err && (!size || (cap && !buf)))
         err = -EINVAL;
     if (err || !s->rw)
-        return err ? err : copy_out(s, key, buf, cap, size);
+        return err ? err : read_unpinned(s, key, buf, cap, size);
     err = objstore_get(s, id, 0, &view);
+    if (err == -ENOSPC) /* to bring it back, or to note the view: a copy takes none */
+        return read_unpinned(s, key, buf, cap, size);
     if (err)
         return err;
     if (view.size && cap)
@@ -665,5 +683,5 @@ bool objstore_contains(struct objstore *s, const struct objstore_id *id)
     uint64_t word;
 
     return !check_key(s, id, &key) && !index_find(s, key, &index, &word) &&
-           (word_is_sealed(word) || word_state(word) == SLOT_REPLACED);
+           word_is_readable(word);
 }

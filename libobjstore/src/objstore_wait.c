@@ -39,7 +39,7 @@ static int look_at(struct objstore *s, const struct objstore_id *id, struct look
         return -EINVAL;
     int err = index_find(s, key, &slot, &word);
     POINT("wait: an id looked at");
-    *is_sealed = !err && word_is_sealed(word);
+    *is_sealed = !err && word_is_readable(word);
     if (err == -EBADMSG)
         return err;
     look->sealed += *is_sealed;

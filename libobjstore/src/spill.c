@@ -687,6 +687,7 @@ int spill_copy_out(const struct objstore *s, uint32_t slot, uint64_t word, void 
     }
     if (all != MAP_FAILED)
         munmap(all, whole_pages(full));
+    POINT("spill: copied out, not looked at again");
     if (au64_load_acquire(&slot_at(s, slot)->word) != word) /* M4: it may have been moved */
         return -EAGAIN;
     if (!err)

@@ -188,6 +188,11 @@ static inline bool word_is_sealed(uint64_t word)
 {
     return word_state(word) == SLOT_SEALED || word_state(word) == SLOT_SPILLED;
 }
+/* The same for who may not help a move on: to him an object that changes slots is in its old one. */
+static inline bool word_is_readable(uint64_t word)
+{
+    return word_is_sealed(word) || word_state(word) == SLOT_REPLACED;
+}
 /* Present under its id: being written, or sealed. */
 static inline bool word_is_present(uint64_t word)
 {

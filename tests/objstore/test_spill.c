@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stores that make room by themselves: by spilling to files, or by evicting. */
 #include "help.h"
+#include "point.h"
 #include "spill.h"
 #include "slot.h"
 #include "test.h"
@@ -404,6 +405,119 @@ static void read_only(void)
     CHECK(size == sizeof bytes && help_is_filled(bytes, size, 1));
     objstore_close(reader);
     CHECK_EQ(stats_of(s).objects_spilled, 1);
+    end(s);
+}
+
+static struct objstore *moved_by;
+static bool is_to_go;
+
+/* A read-only handle has copied the object out: it goes to a file, comes back, or is deleted. */
+static void move_it(const char *name)
+{
+    struct objstore_id id = help_id(1);
+
+    if (strcmp(name, "object: copied out, not looked at again") &&
+        strcmp(name, "spill: copied out, not looked at again"))
+        return;
+    test_point = NULL;
+    if (is_to_go) {
+        CHECK_EQ(objstore_delete(moved_by, &id), 0);
+    } else if (name[0] == 'o') {
+        CHECK(objstore_spill(moved_by, 1 << 20) > 0);
+    } else {
+        CHECK(get_one(moved_by, 1, 300000));
+    }
+}
+
+static void read_only_while_it_moves(void)
+{
+    static unsigned char bytes[300000];
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore_id id = help_id(1);
+    struct objstore *reader;
+    size_t size;
+
+    make_dir();
+    struct objstore *s = moved_by = make(1 << 20, 0);
+    CHECK_EQ(put_one(s, 1, sizeof bytes), 0);
+    is_to_go = false;
+    o.flags = OBJSTORE_READ_ONLY;
+    REQUIRE_OK(objstore_open_fd(objstore_fd(s), &o, &reader, NULL));
+    for (int i = 0; i < 4; i++) { /* from memory to a file, and back; twice */
+        memset(bytes, 0, sizeof bytes);
+        test_point = move_it;
+        CHECK_EQ(objstore_read(reader, &id, bytes, sizeof bytes, &size), 0);
+        CHECK(test_point == NULL);
+        CHECK(size == sizeof bytes && help_is_filled(bytes, size, 1));
+    }
+    is_to_go = true;
+    test_point = move_it;
+    CHECK_EQ(objstore_read(reader, &id, bytes, sizeof bytes, &size), -EAGAIN);
+    CHECK_EQ(objstore_read(reader, &id, bytes, sizeof bytes, &size), -ENOENT);
+    objstore_close(reader);
+    end(s);
+}
+
+static void die_between_forms(const char *name)
+{
+    if (!strcmp(name, "replace: replaced, its heir stands by"))
+        raise(SIGKILL);
+}
+
+/* Its mover died, or stopped, in the middle: who may not help it on sees it all the same. */
+static void read_only_between_forms(void)
+{
+    static unsigned char bytes[300000];
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore_id id = help_id(1);
+    struct objstore_info info;
+    struct objstore *reader;
+    bool ready = false;
+    size_t size;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    CHECK_EQ(put_one(s, 1, sizeof bytes), 0);
+    o.flags = OBJSTORE_READ_ONLY;
+    REQUIRE_OK(objstore_open_fd(objstore_fd(s), &o, &reader, NULL));
+    pid_t child = fork();
+    if (child == 0) {
+        struct objstore *mover = help_attach(s);
+
+        test_point = die_between_forms;
+        (void)!objstore_spill(mover, 1 << 20);
+        _exit(1);
+    }
+    CHECK_EQ(help_wait(child), 128 + SIGKILL);
+    CHECK(objstore_contains(reader, &id));
+    CHECK_EQ(objstore_wait(reader, &id, 1, 1, 0, &ready), 1);
+    CHECK(ready);
+    CHECK_EQ(objstore_stat(reader, &id, &info), 0);
+    CHECK_EQ(objstore_read(reader, &id, bytes, sizeof bytes, &size), 0);
+    CHECK(size == sizeof bytes && help_is_filled(bytes, size, 1));
+    objstore_close(reader);
+    CHECK_EQ(objstore_wait(s, &id, 1, 1, 0, &ready), 1);
+    end(s);
+}
+
+/* A copy needs no room, so it is to be had when there is none to bring the object back. */
+static void copies_without_room(void)
+{
+    static unsigned char bytes[900000];
+    struct objstore_id spilled = help_id(1), viewed = help_id(2);
+    struct objstore_view view;
+    size_t size;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    CHECK_EQ(put_one(s, 1, sizeof bytes), 0);
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    CHECK_EQ(put_one(s, 2, sizeof bytes), 0);
+    CHECK_EQ(objstore_get(s, &viewed, 0, &view), 0);
+    CHECK_EQ(objstore_read(s, &spilled, bytes, sizeof bytes, &size), 0);
+    CHECK(size == sizeof bytes && help_is_filled(bytes, size, 1));
+    CHECK_EQ(stats_of(s).objects_spilled, 1);
+    objstore_release(s, &view);
     end(s);
 }
 
@@ -811,6 +925,9 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "and that of a large object before its file goes", hole_of_a_large_object },
       { "nothing of others lies between objects of a file", nothing_of_others_between },
       { "a read-only handle reads what was spilled", read_only },
+      { "a read-only handle reads what moves meanwhile", read_only_while_it_moves },
+      { "a read-only handle sees what a dead one was moving", read_only_between_forms },
+      { "what cannot be brought back can be copied", copies_without_room },
       { "what is viewed stays in memory", what_is_viewed_stays },
       { "a view outlives a move", views_outlive_a_move },
       { "no file outlives its store", no_file_outlives_its_store },
