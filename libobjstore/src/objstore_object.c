@@ -180,7 +180,9 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
         if ((err == -EEXIST && is_id_free(s, other, word)) ||
             (err == -ENOSPC && reap_for_room(s, deaths)))
             continue;
-        int64_t freed = err == -ENOSPC ? evict_make_room(s, size) : 0;
+        /* Nobody has to make way for what would not fit into an empty store. */
+        bool can_fit = err == -ENOSPC && size <= s->geo.capacity_bytes;
+        int64_t freed = can_fit ? evict_make_room(s, size) : 0;
         if (freed <= 0)
             return freed ? (int)freed : err;
     }

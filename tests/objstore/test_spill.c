@@ -521,6 +521,29 @@ static void copies_without_room(void)
     end(s);
 }
 
+/* What would not fit into an empty store makes nobody go. */
+static void too_large_moves_nothing(void)
+{
+    make_dir();
+    for (int cache = 0; cache < 2; cache++) {
+        struct objstore *s = make(1 << 20, cache ? OBJSTORE_CACHE : 0);
+
+        for (uint64_t i = 0; i < 8; i++)
+            CHECK_EQ(put_one(s, i, 100000), 0);
+        CHECK_EQ(put_one(s, 8, (1 << 20) + 1), -ENOSPC);
+        CHECK_EQ(stats_of(s).objects_sealed, 8);
+        CHECK_EQ(put_one(s, 8, 1 << 20), 0);
+        CHECK_EQ(stats_of(s).objects_sealed, 1);
+        if (cache)
+            objstore_close(s);
+        else
+            end(s);
+        if (!cache)
+            make_dir();
+    }
+    rmdir(dir);
+}
+
 /* All is viewed: then full is an error; released, it is not. */
 static void what_is_viewed_stays(void)
 {
@@ -928,6 +951,7 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "a read-only handle reads what moves meanwhile", read_only_while_it_moves },
       { "a read-only handle sees what a dead one was moving", read_only_between_forms },
       { "what cannot be brought back can be copied", copies_without_room },
+      { "what is too large for the store makes nobody go", too_large_moves_nothing },
       { "what is viewed stays in memory", what_is_viewed_stays },
       { "a view outlives a move", views_outlive_a_move },
       { "no file outlives its store", no_file_outlives_its_store },
