@@ -20,6 +20,7 @@
 #include "replace.h"
 #include "slot.h"
 #include "spill_owner.h"
+#include "wait.h"
 
 #include <lz4.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@
 #define FILE_BYTES (16u << 20) /* a file has no more objects once it has so much */
 #define HOLD_FEW 64u           /* objects that can be held whatever the room for pins */
 #define HOLD_MOST (3 * SPILL_BATCH)
+/* How long who finds no room waits for another who brings the same object back. */
+#define PATIENCE_MS 1000u
+#define PATIENCE_RATE (64u << 10) /* bytes in a millisecond */
 #define LZ4_BLOCK (512u << 10)
 #define LZ4_PROBE (64u << 10)
 
@@ -603,8 +607,60 @@ static int take_memory(struct objstore *s, uint32_t heir, uint64_t size)
     }
 }
 
+/* Has somebody else memory for the same object, which he is bringing back? */
+static bool is_coming_back(const struct objstore *s, uint32_t heir)
+{
+    uint32_t slots = slots_in_use(s);
+    uint64_t id[2] = { au64_load_relaxed(&slot_at(s, heir)->id[0]), /* relaxed, both: ours */
+                       au64_load_relaxed(&slot_at(s, heir)->id[1]) };
+
+    for (uint32_t i = 0; i < slots; i++) {
+        const struct slot *slot = slot_at(s, i);
+        uint64_t word = au64_load_acquire(&slot->word); /* M1: the id */
+        uint64_t extent = au64_load_acquire(&slot->extent);
+
+        if (i != heir && word_state(word) == SLOT_STANDBY && extent &&
+            !extent_is_spilled(extent) && au64_load_relaxed(&slot->id[0]) == id[0] &&
+            au64_load_relaxed(&slot->id[1]) == id[1]) /* relaxed, both: as the word is the same */
+            return au64_load_acquire(&slot->word) == word;
+    }
+    return false;
+}
+
+/*
+ * Two want the same object back, and there is room for one: who comes second waits for the first,
+ * who needs the memory as well. That may take as long as a disk does; if he died in between, his
+ * memory is free, and if he stopped, it is taken: -ENOSPC. -EAGAIN: it is back, or gone.
+ */
+static int take_memory_or_wait(struct objstore *s, uint32_t old, uint64_t word, uint32_t heir,
+                               uint64_t size)
+{
+    int64_t until = monotonic_ns() + (int64_t)(PATIENCE_MS + size / PATIENCE_RATE) * NS_PER_MS;
+    struct key key = { { au64_load_relaxed(&slot_at(s, heir)->id[0]), /* relaxed, both: ours */
+                         au64_load_relaxed(&slot_at(s, heir)->id[1]) } };
+    struct au32 *on = NULL;
+
+    for (;;) {
+        uint32_t announced = on ? wait_announce(on) : 0; /* V1 */
+        int err = take_memory(s, heir, size);
+
+        if (err != -ENOSPC)
+            return err;
+        bool may_come = is_coming_back(s, heir);
+        if (au64_load_seq_cst(&slot_at(s, old)->word) != word) /* M4 */
+            return -EAGAIN;
+        if (!may_come || monotonic_ns() >= until)
+            return -ENOSPC;
+        POINT("spill: no room, another brings it back");
+        if (on)
+            (void)wait_sleep(on, announced, wait_slice(until));
+        on = wait_word(s, key);
+    }
+}
+
 /* An heir with the bytes in memory, pinned: *view is of it, but for the pin's word. */
-static int fetch(struct objstore *s, uint32_t slot, struct objstore_view *view, uint32_t *heir)
+static int fetch(struct objstore *s, uint32_t slot, uint64_t old, struct objstore_view *view,
+                 uint32_t *heir)
 {
     struct spill_record r;
     uint64_t size, at = 0, room;
@@ -619,7 +675,7 @@ static int fetch(struct objstore *s, uint32_t slot, struct objstore_view *view, 
     cache_give(c);
     if (err)
         return err;
-    err = take_memory(s, *heir, size);
+    err = take_memory_or_wait(s, slot, old, *heir, size);
     struct extent e = extent_unpack(au64_load_relaxed(&slot_at(s, *heir)->extent)); /* ours */
     if (!err && !extent_place(s, &e, &at, &room))
         err = -EBADMSG;
@@ -651,16 +707,18 @@ int spill_restore(struct objstore *s, uint32_t slot, uint64_t word, struct objst
     int err = pin(s, slot, word, &held);
     if (err)
         return err;
-    err = fetch(s, slot, &got, &heir);
+    err = fetch(s, slot, word, &got, &heir);
     if (!err) {
         err = replace_finish(s, slot, word, heir);
         if (err) {
             unpin(s, got.pin[0], got.pin[1]);
             replace_abandon(s, heir);
         } else {
-            au64_add_relaxed(&s->spill->page->restored, 1); /* relaxed: statistics */
+            au64_add_relaxed(&s->spill->page->restored, 1); /* relaxed, all: pinned; statistics */
             au64_add_relaxed(&s->spill->page->restored_bytes, got.size);
             *view = got;
+            wait_wake(s, (struct key){ { au64_load_relaxed(&slot_at(s, heir)->id[0]),
+                                         au64_load_relaxed(&slot_at(s, heir)->id[1]) } });
         }
     }
     unpin(s, held.ref, held.key);                              /* N2, N3 */

@@ -521,6 +521,80 @@ static void copies_without_room(void)
     end(s);
 }
 
+/* ---- two bring one object back, and there is room for one ------------------------------------ */
+
+static int ready[2], go[2]; /* pipes */
+static int first_gets;      /* the signal that it gives itself on the way, or 0 */
+
+static void first_point(const char *name)
+{
+    char byte = 0;
+
+    if (strcmp(name, "spill: read back, not in its place"))
+        return;
+    test_point = NULL;
+    CHILD_CHECK(write(ready[1], &byte, 1) == 1);
+    CHILD_CHECK(read(go[0], &byte, 1) == 1);
+    if (first_gets)
+        raise(first_gets);
+}
+
+static void second_point(const char *name)
+{
+    if (strcmp(name, "spill: no room, another brings it back"))
+        return;
+    test_point = NULL;
+    CHECK_EQ(write(go[1], "", 1), 1);
+}
+
+/* What the second one's get says. */
+static int get_second(int signal)
+{
+    struct objstore_id id = help_id(1);
+    struct objstore_view view;
+    char byte;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    CHECK_EQ(put_one(s, 1, 700000), 0);
+    CHECK(objstore_spill(s, 1 << 20) > 0);
+    REQUIRE(!pipe(ready) && !pipe(go));
+    first_gets = signal;
+    pid_t child = fork();
+    if (child == 0) {
+        struct objstore *own = help_attach(s);
+
+        test_point = first_point;
+        CHILD_CHECK(objstore_get(own, &id, 0, &view) == 0);
+        CHILD_CHECK(read(go[0], &byte, 1) == 1);
+        objstore_close(own);
+        _exit(0);
+    }
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    test_point = second_point;
+    int err = objstore_get(s, &id, 0, &view);
+    CHECK(test_point == NULL);
+    if (!err) {
+        CHECK(view.size == 700000 && help_is_filled(view.data, view.size, 1));
+        objstore_release(s, &view);
+    }
+    if (signal == SIGSTOP)
+        CHECK_EQ(kill(child, SIGKILL), 0);
+    CHECK_EQ(write(go[1], "", 1), 1);
+    CHECK_EQ(help_wait(child), signal ? 128 + SIGKILL : 0);
+    CHECK(get_one(s, 1, 700000));
+    close(ready[0]), close(ready[1]), close(go[0]), close(go[1]);
+    end(s);
+    return err;
+}
+
+static void room_for_one(void)
+{
+    CHECK_EQ(get_second(0), 0);
+    CHECK_EQ(get_second(SIGKILL), 0);
+    CHECK_EQ(get_second(SIGSTOP), -ENOSPC);
+}
+
 /* What would not fit into an empty store makes nobody go. */
 static void too_large_moves_nothing(void)
 {
@@ -951,6 +1025,7 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "a read-only handle reads what moves meanwhile", read_only_while_it_moves },
       { "a read-only handle sees what a dead one was moving", read_only_between_forms },
       { "what cannot be brought back can be copied", copies_without_room },
+      { "two bring one object back, and there is room for one", room_for_one },
       { "what is too large for the store makes nobody go", too_large_moves_nothing },
       { "what is viewed stays in memory", what_is_viewed_stays },
       { "a view outlives a move", views_outlive_a_move },
