@@ -66,13 +66,20 @@ int spill_attach(struct objstore *s)
 
 void spill_detach(struct objstore *s)
 {
+    bool is_ours = handle_check(s) == 0;
+
     if (!s->spill)
         return;
-    spill_punch_dead(s);
+    /* A child has its parent's rings: what is under way in them, and its answers, are the parent's. */
+    if (is_ours)
+        spill_punch_dead(s);
     io_writer_end(&s->spill->writer);
     io_buffers_end(&s->spill->buffers);
     reader_end(&s->spill->reader);
-    io_drop_end(&s->spill->dropper);
+    if (is_ours)
+        io_drop_end(&s->spill->dropper);
+    else
+        io_drop_leave(&s->spill->dropper);
     if (au32_load_acquire(&s->spill->dir_fd))
         close((int)au32_load_acquire(&s->spill->dir_fd) - 1);
     if (s->spill->owner_fd >= 0)

@@ -194,6 +194,11 @@ bool io_drop_wait(struct io_dropper *d)
 void io_drop_end(struct io_dropper *d)
 {
     (void)io_drop_wait(d);
+    io_drop_leave(d);
+}
+
+void io_drop_leave(struct io_dropper *d)
+{
     if (d->is_up)
         io_uring_queue_exit(&d->ring);
     d->is_up = false;

@@ -103,6 +103,8 @@ void io_drop_hold(struct io_dropper *d, bool hold);
 /* Wait for the room of all that were dropped. False: there were none. */
 bool io_drop_wait(struct io_dropper *d);
 void io_drop_end(struct io_dropper *d);
+/* A child's copy: its parent goes on with the ring, and waits for its answers. */
+void io_drop_leave(struct io_dropper *d);
 
 /* ---- spill_read.c: reading ----------------------------------------------------------------- */
 

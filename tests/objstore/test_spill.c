@@ -408,6 +408,37 @@ static void read_only(void)
     end(s);
 }
 
+/* A child has a copy of the handle, and closes it: what its parent has under way stays its parent's. */
+static void child_closes(void)
+{
+    make_dir();
+    struct objstore *s = make(4 << 20, 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        struct objstore *own = help_attach(s);
+
+        alarm(60); /* if it waits for answers that somebody else took */
+        for (uint64_t i = 0; i < 5; i++)
+            CHILD_CHECK(put_one(own, i, 500000) == 0);
+        CHILD_CHECK(objstore_spill(own, 4 << 20) > 0);
+        for (uint64_t i = 0; i < 5; i++)
+            CHILD_CHECK(get_one(own, i, 500000));
+        pid_t child = fork();
+        if (child == 0) {
+            objstore_close(own);
+            _exit(0);
+        }
+        CHILD_CHECK(help_wait(child) == 0);
+        CHILD_CHECK(objstore_spill(own, 4 << 20) > 0);
+        for (uint64_t i = 0; i < 5; i++)
+            CHILD_CHECK(get_one(own, i, 500000));
+        objstore_close(own);
+        _exit(0);
+    }
+    CHECK_EQ(help_wait(parent), 0);
+    end(s);
+}
+
 static struct objstore *moved_by;
 static bool is_to_go;
 
@@ -1025,6 +1056,7 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "a read-only handle reads what moves meanwhile", read_only_while_it_moves },
       { "a read-only handle sees what a dead one was moving", read_only_between_forms },
       { "what cannot be brought back can be copied", copies_without_room },
+      { "a child closes its copy of a handle", child_closes },
       { "two bring one object back, and there is room for one", room_for_one },
       { "what is too large for the store makes nobody go", too_large_moves_nothing },
       { "what is viewed stays in memory", what_is_viewed_stays },
