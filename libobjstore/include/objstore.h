@@ -471,8 +471,8 @@ OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
  * can make room: whoever needs it moves the coldest of them to files (objects of up to 64 bytes
  * stay; they take no room). They are still sealed: contains, wait and list see them, delete removes
  * them, get brings them back. A get or create may so take as long as a disk does; no lock is held
- * meanwhile, and a process that stops or dies in between holds nobody up. (Who has no room for an
- * object that another is bringing back waits for him, but no longer than a disk would take.) When the disk is full,
+ * meanwhile, and a process that stops or dies in between holds nobody up for longer than that: who
+ * finds no room but what others are moving, or bringing back, waits for them so long. When the disk is full,
  * or cannot be read, the call that needed it fails, nothing has changed, and everything else
  * goes on.
  *

@@ -17,6 +17,10 @@
  * Everything here is advice. Two processes that make room at once may choose the same objects; a
  * mark in the slot, CLAIMED, makes that rare, and the move itself decides (replace.c). The mark
  * of one who died goes with the sweep, that of one who stopped at the hand's next visit.
+ *
+ * One alone may have claimed all that could go. Who finds nothing else waits until the first such
+ * object that it met has gone, or is no longer held, and looks again: as long as a disk may take, as
+ * its claimer may have stopped.
  */
 #include "evict.h"
 #include "alloc.h"
@@ -26,6 +30,7 @@
 #include "reap.h"
 #include "slot.h"
 #include "spill.h"
+#include "wait.h"
 
 #include <stdlib.h>
 
@@ -42,7 +47,8 @@ struct candidate {
 struct queue {
     struct candidate *heap;
     uint32_t count;
-    uint64_t bytes, wanted; /* in units of 64 */
+    uint64_t bytes, wanted;   /* in units of 64 */
+    struct candidate claimed; /* one that somebody else moves; age 0: there was none */
 };
 
 static bool is_older(const struct candidate *a, const struct candidate *b)
@@ -119,6 +125,11 @@ static bool measure(const struct objstore *s, struct candidate *c)
     return true;
 }
 
+static bool is_claimed(const struct objstore *s, const struct candidate *c)
+{
+    return au64_load_relaxed(&slot_at(s, c->slot)->created) & CREATED_CLAIMED; /* advice */
+}
+
 static int by_age(const void *a, const void *b)
 {
     return is_older(a, b) ? -1 : 1;
@@ -133,8 +144,11 @@ static void collect(struct objstore *s, struct queue *q, const struct candidate 
     q->count = 0;
     q->bytes = 0;
     for (uint32_t i = 0; i < slots; i++)
-        if (look(s, i, &c) && is_older(from, &c) && !is_too_young(q, &c) && measure(s, &c))
+        if (look(s, i, &c) && is_older(from, &c) && !is_too_young(q, &c) && measure(s, &c)) {
+            if (!q->claimed.age && is_claimed(s, &c))
+                q->claimed = c;
             push(q, &c);
+        }
     if (q->count > 1)
         qsort(q->heap, q->count, sizeof *q->heap, by_age);
 }
@@ -233,7 +247,8 @@ static uint64_t wanted_for(const struct objstore *s, uint64_t bytes)
     return bytes > ahead ? bytes : ahead;
 }
 
-int64_t evict_make_room(struct objstore *s, uint64_t bytes)
+/* As evict_make_room(); *claimed is one that somebody else was moving, if nothing could go. */
+static int64_t make_room(struct objstore *s, uint64_t bytes, struct candidate *claimed)
 {
     struct spill_page *page = s->spill ? s->spill->page : NULL;
     struct queue q = { .wanted = page ? (wanted_for(s, bytes) + 63) / 64 : 0 };
@@ -262,5 +277,43 @@ int64_t evict_make_room(struct objstore *s, uint64_t bytes)
         au64_store_relaxed(&page->hand_slot, from.slot);
     }
     free(q.heap);
+    *claimed = q.claimed;
     return freed;
+}
+
+int64_t evict_make_room(struct objstore *s, uint64_t bytes)
+{
+    struct candidate claimed;
+
+    return make_room(s, bytes, &claimed);
+}
+
+/* It has gone elsewhere, or nobody holds it, or it is time to give up. */
+static void wait_until_moved(struct objstore *s, const struct candidate *c, int64_t until)
+{
+    struct au32 *on = wait_word_any(s);
+
+    POINT("evict: nothing but what another moves");
+    do {
+        uint32_t announced = wait_announce(on); /* what is sealed meanwhile may make room, too */
+
+        if (au64_load_seq_cst(&slot_at(s, c->slot)->word) != c->word) /* M4 of replace.c */
+            return;
+        (void)wait_sleep(on, announced, wait_slice(until));
+    } while (pins_any(s, c->slot, c->word) && monotonic_ns() < until);
+}
+
+int64_t evict_or_wait(struct objstore *s, uint64_t bytes, int64_t *until)
+{
+    struct candidate claimed = { .age = 0 };
+    int64_t freed = make_room(s, bytes, &claimed);
+
+    if (freed || !claimed.age)
+        return freed;
+    if (!*until)
+        *until = wait_patience(bytes);
+    if (monotonic_ns() >= *until)
+        return 0;
+    wait_until_moved(s, &claimed, *until);
+    return 1;
 }

@@ -11,6 +11,11 @@
  * error that kept it from going.
  */
 int64_t evict_make_room(struct objstore *s, uint64_t bytes);
+/*
+ * The same, but if nothing could go because others are moving it, wait for one of them; then it is
+ * as if something came free. *until: 0 at first; once it is over there is no more waiting.
+ */
+int64_t evict_or_wait(struct objstore *s, uint64_t bytes, int64_t *until);
 /* Somebody got the object of this slot. */
 static inline void evict_note_use(struct objstore *s, struct slot *slot)
 {

@@ -166,6 +166,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
 {
     if (size > CAPACITY_MAX || (meta && !meta_is_valid(meta)))
         return -EINVAL;
+    int64_t until = 0;
     index_prefetch(s, key);
     for (;;) {
         struct cache *c = cache_take(s);
@@ -182,7 +183,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
             continue;
         /* Nobody has to make way for what would not fit into an empty store. */
         bool can_fit = err == -ENOSPC && size <= s->geo.capacity_bytes;
-        int64_t freed = can_fit ? evict_make_room(s, size) : 0;
+        int64_t freed = can_fit ? evict_or_wait(s, size, &until) : 0;
         if (freed <= 0)
             return freed ? (int)freed : err;
     }

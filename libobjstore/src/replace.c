@@ -36,8 +36,9 @@
  * Crashes  Before M4: the old form is untouched, the sweep reclaims the heir (M8) and with it
  *   the bytes in memory or in the file. After M4: any reader of that object, or the sweep, goes on
  *   with M5 and M6. After M6: a DOOMED slot, which the sweep looks at.
- * Stops  Nobody waits, but for who wants the same object back and finds no room for an heir of his
- *   own: he waits for the heir that has its bytes, for a bounded time (spill.c). One who stopped before M4 keeps its heir's bytes and a pin, no more; others
+ * Stops  Nobody waits, but for who finds no room: for the move of what alone could make some
+ *   (evict.c), or for the heir that another has for the same object (spill.c); and that is bounded.
+ *   One who stopped before M4 keeps its heir's bytes and a pin, no more; others
  *   move the same object meanwhile, and the first M4 wins. After M4 others finish.
  *
  * Pins are no obstacle: a view that was taken of the old form stays valid, as after a delete. To

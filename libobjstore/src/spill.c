@@ -31,9 +31,6 @@
 #define FILE_BYTES (16u << 20) /* a file has no more objects once it has so much */
 #define HOLD_FEW 64u           /* objects that can be held whatever the room for pins */
 #define HOLD_MOST (3 * SPILL_BATCH)
-/* How long who finds no room waits for another who brings the same object back. */
-#define PATIENCE_MS 1000u
-#define PATIENCE_RATE (64u << 10) /* bytes in a millisecond */
 #define LZ4_BLOCK (512u << 10)
 #define LZ4_PROBE (64u << 10)
 
@@ -598,7 +595,7 @@ static bool record_of(const struct objstore *s, uint32_t slot, struct spill_reco
 }
 
 /* Memory for an heir of ours; makes room if there is none. */
-static int take_memory(struct objstore *s, uint32_t heir, uint64_t size)
+static int take_memory(struct objstore *s, uint32_t heir, uint64_t size, int64_t *until)
 {
     for (;;) {
         uint64_t deaths = reap_deaths(s);
@@ -608,7 +605,7 @@ static int take_memory(struct objstore *s, uint32_t heir, uint64_t size)
         cache_give(c);
         if (err != -ENOSPC)
             return err;
-        int64_t freed = reap_for_room(s, deaths) ? 1 : evict_make_room(s, size);
+        int64_t freed = reap_for_room(s, deaths) ? 1 : evict_or_wait(s, size, until);
         if (freed <= 0)
             return freed ? (int)freed : -ENOSPC;
     }
@@ -642,14 +639,14 @@ static bool is_coming_back(const struct objstore *s, uint32_t heir)
 static int take_memory_or_wait(struct objstore *s, uint32_t old, uint64_t word, uint32_t heir,
                                uint64_t size)
 {
-    int64_t until = monotonic_ns() + (int64_t)(PATIENCE_MS + size / PATIENCE_RATE) * NS_PER_MS;
+    int64_t until = wait_patience(size);
     struct key key = { { au64_load_relaxed(&slot_at(s, heir)->id[0]), /* relaxed, both: ours */
                          au64_load_relaxed(&slot_at(s, heir)->id[1]) } };
     struct au32 *on = NULL;
 
     for (;;) {
         uint32_t announced = on ? wait_announce(on) : 0; /* V1 */
-        int err = take_memory(s, heir, size);
+        int err = take_memory(s, heir, size, &until);
 
         if (err != -ENOSPC)
             return err;

@@ -37,6 +37,8 @@
 #include "wait.h"
 
 #define SLICE_MS 5
+#define PATIENCE_MS 1000u
+#define PATIENCE_RATE (64u << 10) /* bytes in a millisecond */
 #define SLEEPERS 1u
 #define WAKING 2u
 #define COUNT_ONE 4u
@@ -136,6 +138,11 @@ uint32_t wait_announce(struct au32 *word)
 int wait_sleep(struct au32 *word, uint32_t announced, int64_t deadline_ns)
 {
     return futex_wait(word, announced, deadline_ns);
+}
+
+int64_t wait_patience(uint64_t bytes)
+{
+    return monotonic_ns() + (int64_t)(PATIENCE_MS + bytes / PATIENCE_RATE) * NS_PER_MS;
 }
 
 int64_t wait_slice(int64_t deadline_ns)

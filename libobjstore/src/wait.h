@@ -39,6 +39,11 @@ int wait_sealed(struct objstore *s, struct key key, int64_t deadline_ns);
 /* The same for all of n ids, one after the other: some may be gone again afterwards. */
 int wait_sealed_all(struct objstore *s, const struct objstore_id *ids, size_t n,
                     int64_t deadline_ns);
+/*
+ * When to give up waiting for what somebody else does with a disk and `bytes`: he may have stopped,
+ * and if he did not, even a slow disk will have been through.
+ */
+int64_t wait_patience(uint64_t bytes);
 /* A moment from now at which to see if the one who writes our object has died. */
 int64_t wait_slice(int64_t deadline_ns);
 

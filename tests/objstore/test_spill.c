@@ -556,12 +556,13 @@ static void copies_without_room(void)
 
 static int ready[2], go[2]; /* pipes */
 static int first_gets;      /* the signal that it gives itself on the way, or 0 */
+static const char *first_at, *second_at;
 
 static void first_point(const char *name)
 {
     char byte = 0;
 
-    if (strcmp(name, "spill: read back, not in its place"))
+    if (strcmp(name, first_at))
         return;
     test_point = NULL;
     CHILD_CHECK(write(ready[1], &byte, 1) == 1);
@@ -572,7 +573,7 @@ static void first_point(const char *name)
 
 static void second_point(const char *name)
 {
-    if (strcmp(name, "spill: no room, another brings it back"))
+    if (strcmp(name, second_at))
         return;
     test_point = NULL;
     CHECK_EQ(write(go[1], "", 1), 1);
@@ -591,6 +592,8 @@ static int get_second(int signal)
     CHECK(objstore_spill(s, 1 << 20) > 0);
     REQUIRE(!pipe(ready) && !pipe(go));
     first_gets = signal;
+    first_at = "spill: read back, not in its place";
+    second_at = "spill: no room, another brings it back";
     pid_t child = fork();
     if (child == 0) {
         struct objstore *own = help_attach(s);
@@ -605,6 +608,8 @@ static int get_second(int signal)
     test_point = second_point;
     int err = objstore_get(s, &id, 0, &view);
     CHECK(test_point == NULL);
+    if (test_point) /* it did not wait */
+        second_point(second_at);
     if (!err) {
         CHECK(view.size == 700000 && help_is_filled(view.data, view.size, 1));
         objstore_release(s, &view);
@@ -624,6 +629,53 @@ static void room_for_one(void)
     CHECK_EQ(get_second(0), 0);
     CHECK_EQ(get_second(SIGKILL), 0);
     CHECK_EQ(get_second(SIGSTOP), -ENOSPC);
+}
+
+/* What a put says that needs the room which another one is making, of all that there is. */
+static int put_second(int signal)
+{
+    char byte;
+
+    make_dir();
+    struct objstore *s = make(1 << 20, 0);
+    CHECK_EQ(put_one(s, 1, 400000), 0);
+    CHECK_EQ(put_one(s, 2, 400000), 0);
+    REQUIRE(!pipe(ready) && !pipe(go));
+    first_gets = signal;
+    first_at = "spill: all held";
+    second_at = "evict: nothing but what another moves";
+    pid_t child = fork();
+    if (child == 0) {
+        struct objstore *own = help_attach(s);
+
+        test_point = first_point;
+        CHILD_CHECK(objstore_spill(own, 1 << 20) > 0);
+        CHILD_CHECK(read(go[0], &byte, 1) == 1);
+        objstore_close(own);
+        _exit(0);
+    }
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    test_point = second_point;
+    int err = put_one(s, 3, 500000);
+    CHECK(test_point == NULL);
+    if (test_point) /* it did not wait */
+        second_point(second_at);
+    if (signal == SIGSTOP)
+        CHECK_EQ(kill(child, SIGKILL), 0);
+    CHECK_EQ(write(go[1], "", 1), 1);
+    CHECK_EQ(help_wait(child), signal ? 128 + SIGKILL : 0);
+    CHECK(get_one(s, 1, 400000) && get_one(s, 2, 400000));
+    CHECK(err || get_one(s, 3, 500000));
+    close(ready[0]), close(ready[1]), close(go[0]), close(go[1]);
+    end(s);
+    return err;
+}
+
+static void others_make_room(void)
+{
+    CHECK_EQ(put_second(0), 0);
+    CHECK_EQ(put_second(SIGKILL), 0);
+    CHECK_EQ(put_second(SIGSTOP), -ENOSPC);
 }
 
 /* What would not fit into an empty store makes nobody go. */
@@ -1058,6 +1110,7 @@ TESTS("spill", { "a store takes many times its capacity and gives it back", more
       { "what cannot be brought back can be copied", copies_without_room },
       { "a child closes its copy of a handle", child_closes },
       { "two bring one object back, and there is room for one", room_for_one },
+      { "one makes all the room there is, and another needs some", others_make_room },
       { "what is too large for the store makes nobody go", too_large_moves_nothing },
       { "what is viewed stays in memory", what_is_viewed_stays },
       { "a view outlives a move", views_outlive_a_move },
