@@ -136,7 +136,8 @@ static int load(struct sweep *s)
     uint64_t test_count;
     struct dataset_options options = { .target = s->target,
                                        .missing_is_nan = s->forest.missing == 1,
-                                       .categorical = s->forest.categorical };
+                                       .categorical = s->forest.categorical,
+                                       .may_train = true };
     int err = dataset_read(&data, s->data, &options);
     if (!err && s->forest.params.task == FOREST_CLASSIFICATION) {
         double *labels;

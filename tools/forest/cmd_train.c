@@ -185,7 +185,8 @@ static int read_data(struct train *t, struct dataset *data)
 {
     struct dataset_options options = { .target = t->target,
                                        .missing_is_nan = t->forest.missing == 1,
-                                       .categorical = t->forest.categorical };
+                                       .categorical = t->forest.categorical,
+                                       .may_train = true };
     bool is_class = t->forest.params.task == FOREST_CLASSIFICATION;
     int err = dataset_read(data, t->data, &options);
     for (uint32_t i = 0; !err && !is_class && i < data->words_count; i++)

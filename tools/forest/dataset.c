@@ -13,6 +13,8 @@
 #include "tool.h"
 #include "unpack.h"
 
+#define NUMBERED_CLASSES 100u
+
 /* Element `at` of an array. */
 static double npy_element(const char *elements, const struct npy_info *info, uint64_t at)
 {
@@ -215,6 +217,10 @@ int dataset_read(struct dataset *data, const char *path, const struct dataset_op
                                    .ignored_may_lack = o->may_lack_target,
                                    .words = data->words,
                                    .words_count = data->words_count };
+    if (o->may_train) {
+        options.if_word = "--categorical names the columns of words";
+        options.if_missing = "with --mode hist --missing nan it may be";
+    }
     if (!err)
         err = read_table(&data->csv, path, &options, &diag);
     if (!err)
@@ -262,6 +268,23 @@ int dataset_notes(const struct dataset *data, char **text, size_t *size)
     return err;
 }
 
+/* So many numbers, not all of them whole ones, were measured; scikit-learn refuses even two. */
+static bool are_measured(const struct dataset *data, const double *labels, uint32_t classes,
+                         const char *path)
+{
+    if (classes <= NUMBERED_CLASSES || column_words(data, data->target).count)
+        return false;
+    for (uint32_t i = 0; i < classes; i++)
+        if (labels[i] != floor(labels[i])) {
+            complain(path,
+                     "the target has %u different numbers such as %.6g, which are no classes: "
+                     "--task regression, or --categorical %s if they are",
+                     classes, labels[i], data->csv.names[data->target]);
+            return true;
+        }
+    return false;
+}
+
 int dataset_encode(struct dataset *data, const char *path, double **labels, uint32_t *classes)
 {
     double *y = data->csv.values + (size_t)data->target * data->csv.capacity, *room;
@@ -273,6 +296,8 @@ int dataset_encode(struct dataset *data, const char *path, double **labels, uint
                  FOREST_CLASSES_MAX);
     else if (err)
         complain(path, "cannot number the classes (%s)", forest_strerror(err));
+    else if (are_measured(data, room, *classes, path))
+        err = -EINVAL;
     if (err)
         free(room);
     else

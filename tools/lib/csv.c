@@ -157,10 +157,12 @@ static const char *shown(struct field f, char text[SHOWN_MAX + 4])
     return text;
 }
 
-static int bad_value(struct reader *r, uint64_t line, uint32_t column, const char *what)
+static int bad_value(struct reader *r, uint64_t line, uint32_t column, const char *what,
+                     const char *advice)
 {
-    return diag_set(r->diag, -EINVAL, "line %llu, column '%s': %s", (unsigned long long)line,
-                    r->csv->names[column], what);
+    return diag_set(r->diag, -EINVAL, "line %llu, column '%s': %s%s%s%s", (unsigned long long)line,
+                    r->csv->names[column], what, advice ? " (" : "", advice ? advice : "",
+                    advice ? ")" : "");
 }
 
 /* The text that a field stands for: "" inside of quotes is one. */
@@ -205,7 +207,13 @@ static int convert_word(struct reader *r, struct field f, uint64_t line, uint32_
     snprintf(what, sizeof what,
              err == -ENOENT ? "the model knows no '%s' here" : "too many different words with '%s'",
              shown(f, text));
-    return bad_value(r, line, column, what);
+    return bad_value(r, line, column, what, NULL);
+}
+
+/* A table of one column, whose fields are several. */
+static bool is_parted_otherwise(const struct reader *r, struct field f)
+{
+    return r->csv->cols == 1 && (memchr(f.text, ';', f.size) || memchr(f.text, '\t', f.size));
 }
 
 static int convert(struct reader *r, struct field f, uint64_t line, uint32_t column, double *value)
@@ -217,7 +225,9 @@ static int convert(struct reader *r, struct field f, uint64_t line, uint32_t col
     }
     if (is_missing(f)) {
         *value = NAN;
-        return r->options->missing_is_nan ? 0 : bad_value(r, line, column, "the value is missing");
+        return r->options->missing_is_nan
+                   ? 0
+                   : bad_value(r, line, column, "the value is missing", r->options->if_missing);
     }
     if (r->words && r->words[column])
         return convert_word(r, f, line, column, value);
@@ -228,7 +238,10 @@ static int convert(struct reader *r, struct field f, uint64_t line, uint32_t col
         return 0;
     snprintf(what, sizeof what, "'%s' is %s", shown(f, text),
              kind == NOT_A_NUMBER ? "not a number" : "too large a number");
-    return bad_value(r, line, column, what);
+    return bad_value(r, line, column, what,
+                     kind != NOT_A_NUMBER        ? NULL
+                     : is_parted_otherwise(r, f) ? "fields are parted by commas"
+                                                 : r->options->if_word);
 }
 
 static int ragged(struct reader *r, uint64_t line, uint32_t fields)

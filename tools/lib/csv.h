@@ -33,6 +33,7 @@ struct csv_options {
     uint32_t words_count;
     const char *ignored; /* a column whose values do not matter: 0, whatever it says; or NULL */
     bool ignored_may_lack;
+    const char *if_word, *if_missing; /* what to do about a word, or a missing value; or NULL */
 };
 
 struct csv {
