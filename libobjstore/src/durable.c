@@ -58,6 +58,7 @@
 
 #define LIST_MAGIC 0x636e797374736c6fu
 #define LIST_VERSION 1u
+#define GENERATIONS (1ull << 63) /* no sync comes so far: a file with a higher number is not a list */
 
 struct list_head {
     uint64_t magic;
@@ -271,7 +272,7 @@ static void find_highest(const char *file, uint64_t number, void *ctx)
     uint64_t *highest = ctx;
 
     (void)file;
-    *highest = number > *highest ? number : *highest;
+    *highest = number > *highest && number < GENERATIONS ? number : *highest;
 }
 
 /* A store of the same name, removed by hand, left lists: begin above them. */
@@ -344,6 +345,8 @@ static void try_list(const char *file, uint64_t number, void *ctx)
 {
     struct best *best = ctx;
 
+    if (number >= GENERATIONS)
+        return;
     if (number > best->highest)
         best->highest = number;
     if (best->list && number <= best->list->head.generation)

@@ -178,6 +178,36 @@ static void errors(void)
 }
 
 /* Lists that are damaged, cut off, or another store's are passed over; the last good one counts. */
+/* A file that is no list, with the highest number that there can be: no sync has one above it. */
+static void numbers_that_end(void)
+{
+    struct objstore *s = make_store();
+    struct losses lost = { { 0 }, 0 };
+    uint64_t objects = 0;
+    char stray[120];
+
+    snprintf(stray, sizeof stray, "%s/.store.sync-ffffffffffffffff", folder);
+    int fd = open(stray, O_WRONLY | O_CREAT, 0600);
+    CHECK(fd >= 0);
+    close(fd);
+    alarm(60); /* if it looks for a number without end */
+    for (uint64_t n = 1; n <= 3; n++) {
+        REQUIRE_OK(put_version(s, n, n));
+        REQUIRE_OK(objstore_sync(s, &objects));
+        CHECK_EQ(objects, n);
+    }
+    objstore_close(s);
+    restart(path);
+    REQUIRE_OK(open_again(path, &s));
+    CHECK_EQ(objstore_losses(s, note_loss, &lost), 0);
+    for (uint64_t n = 1; n <= 3; n++)
+        CHECK_EQ(version_of(s, n), n);
+    REQUIRE_OK(objstore_sync(s, &objects));
+    alarm(0);
+    objstore_close(s);
+    remove_all();
+}
+
 static void damaged_lists(void)
 {
     struct objstore *s = make_store();
@@ -537,6 +567,7 @@ static void syncs_at_once(void)
 
 TESTS("durable", { "what was synced is there after a restart", kept_over_a_restart },
       { "what never was is told as lost", never_synced }, { "every documented error", errors },
+      { "a stray file leaves numbers for syncs", numbers_that_end },
       { "damaged lists are passed over", damaged_lists },
       { "power cuts: what was synced is there, and never other bytes", power_cuts },
       { "a sync may be killed at every step", killed_in_sync },
