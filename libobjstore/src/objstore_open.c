@@ -30,6 +30,7 @@
     (OBJSTORE_CREATE | OBJSTORE_EXCLUSIVE | OBJSTORE_READ_ONLY | OBJSTORE_EPHEMERAL | \
      OBJSTORE_PREFAULT | OBJSTORE_HUGE_PAGES | OBJSTORE_CACHE | OBJSTORE_COMPRESS)
 #define OPEN_TRIES 1000
+#define BESIDE_BYTES 23 /* what durable.c adds to a name for the files beside it */
 
 /* ---- mapping ------------------------------------------------------------------------------- */
 
@@ -313,6 +314,10 @@ static int open_new(const struct file_name *name, const struct objstore_options 
         diag_set(diag, "a capacity is between %u bytes and %llu GiB", CAPACITY_MIN,
                  (unsigned long long)(CAPACITY_MAX >> 30));
         return -EINVAL;
+    }
+    if (name && strlen(strrchr(name->path, '/') + 1) > NAME_MAX - BESIDE_BYTES) {
+        diag_set(diag, "a file's name has up to %d bytes here", NAME_MAX - BESIDE_BYTES);
+        return -ENAMETOOLONG;
     }
     if (name)
         err = file_make_dir(name);

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -178,6 +179,33 @@ static void errors(void)
 }
 
 /* Lists that are damaged, cut off, or another store's are passed over; the last good one counts. */
+/* Beside the longest name that a store may have there is room for those of its lists. */
+static void the_longest_name(void)
+{
+    struct objstore_options o = OBJSTORE_OPTIONS_INIT;
+    struct objstore *s = make_store();
+    char longest[sizeof folder + NAME_MAX + 2];
+    uint64_t objects = 0;
+    int n = snprintf(longest, sizeof longest, "%s/", folder);
+
+    objstore_close(s);
+    memset(longest + n, 'x', NAME_MAX - 22);
+    longest[n + NAME_MAX - 22] = 0;
+    o.flags = OBJSTORE_CREATE;
+    o.capacity_bytes = CAPACITY;
+    CHECK_EQ(objstore_open(longest, &o, &s, NULL), -ENAMETOOLONG);
+    longest[n + NAME_MAX - 23] = 0;
+    REQUIRE_OK(objstore_open(longest, &o, &s, NULL));
+    REQUIRE_OK(put_version(s, 1, 1));
+    REQUIRE_OK(objstore_sync(s, &objects));
+    objstore_close(s);
+    restart(longest);
+    REQUIRE_OK(open_again(longest, &s));
+    CHECK_EQ(version_of(s, 1), 1);
+    objstore_close(s);
+    remove_all();
+}
+
 /* A file that is no list, with the highest number that there can be: no sync has one above it. */
 static void numbers_that_end(void)
 {
@@ -567,6 +595,7 @@ static void syncs_at_once(void)
 
 TESTS("durable", { "what was synced is there after a restart", kept_over_a_restart },
       { "what never was is told as lost", never_synced }, { "every documented error", errors },
+      { "the longest name leaves room for others beside it", the_longest_name },
       { "a stray file leaves numbers for syncs", numbers_that_end },
       { "damaged lists are passed over", damaged_lists },
       { "power cuts: what was synced is there, and never other bytes", power_cuts },
