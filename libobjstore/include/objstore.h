@@ -269,7 +269,8 @@ OBJSTORE_CHECKED int objstore_read(struct objstore *store, const struct objstore
 OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstore_id *id);
 /*
  * Wait until `need` of the n ids are sealed, up to `timeout_ms` (-1: for ever). Sets
- * ready[i] for each (ready may be NULL). Returns the number that are sealed (>= need),
+ * ready[i] for each (ready may be NULL: then it looks no further than it must, and tells of no
+ * more than `need`). Returns the number that it found sealed (>= need),
  * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n, a zero id), or -EROFS (not so many
  * are, and a handle for reading only cannot sleep).
  */
