@@ -27,6 +27,10 @@
  *       the lease still DEAD in the generation it buried, after it read the slot's word; and a
  *       slot word that names an owner never recurs (slot.c, T6), so its CAS then fails.
  *
+ * header.deaths is raised after A4 (and A5's take-over): when it is the same as before somebody looked
+ * for room, and nobody is dead, no sweep of another's has given any back since (reap_for_room()). A
+ * death between A4 and that costs one -ENOSPC, at most, of those who looked at that moment.
+ *
  * Crashes  Between lock and A1: the lock goes, FREE stays. After A1: A3 by whoever looks.
  *   Between A3 and A4: the next sweep finds DEAD. After A5: as after A1, or A5 again.
  *
