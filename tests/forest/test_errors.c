@@ -133,6 +133,12 @@ static int split_nothing(void)
     uint64_t test;
     return forest_train_test_split(1, 0.5, 0, order, &test);
 }
+static int friedman_into_nothing(void)
+{
+    double y[5];
+    CHECK_EQ(forest_make_friedman1(5, 5, 0, 0, NULL, y), -EINVAL);
+    return forest_make_friedman1(5, 5, 0, 0, out, NULL);
+}
 static int friedman_of_few(void)
 {
     return forest_make_friedman1(4, 4, 0, 0, out, out);
@@ -529,6 +535,7 @@ static int permute_no_memory(void)
 
 static const struct error_row rows[] = {
     { "forest_train_test_split", EINVAL, split_nothing },
+    { "every call", EINVAL, friedman_into_nothing },
     { "forest_make_friedman1", EINVAL, friedman_of_few },
     { "forest_make_friedman1", ENOMEM, friedman_no_memory },
     { "struct forest_blobs", EINVAL, blobs_of_none },
