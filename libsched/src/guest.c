@@ -15,18 +15,18 @@
  * it is told (J2) and when it starts; so whoever has touched the pool is watched, or will be before
  * the next crew does anything.
  *
- * Owners     A task that a guest submits (not in a kernel) belongs to it: task.owner names its
- * seat, and the generation of the slot. Who leaves or dies takes its futures with it: OWNED(dead)
- * -> GOING, by CAS, then cancelled (but for WSCHED_DETACHED) and released. wsched_adopt() changes
+ * Owners     A task that a guest submits (not in a kernel) belongs to it: task.owner names its seat,
+ *   and the generation of the slot. Who leaves or dies takes its futures with it: OWNED(dead) ->
+ *   GOING, by CAS, then cancelled (but for WSCHED_DETACHED) and released. wsched_adopt() changes
  *   the owner by CAS, not from GOING: so a future is either saved or gone, never both. GOING stays
  *   until the slot is used again, and every sweep finishes what it finds GOING. What died while it
  *   was submitted, not yet registered with all its dependencies, is cancelled in any case: nothing
  *   would ever unblock it, and nobody was told of it.
- * Queues     The hints in the queue and deque of a seat stay there, and are taken from there,
- * whoever sits in it, or nobody; the next guest goes on where they end. Kernels    A guest that
- * brings kernels must bring those of the pool: the same names, in any order, for which of them is
- * the first is an accident of how a program was linked. One that lacked a kernel would take tasks
- * that it cannot run; one with more is of another version.
+ * Queues     The hints in the queue and deque of a seat stay there, and are taken from there, whoever
+ *   sits in it, or nobody; the next guest goes on where they end.
+ * Kernels    A guest that brings kernels must bring those of the pool: the same names, in any order,
+ *   for which of them is the first is an accident of how a program was linked. One that lacked a
+ *   kernel would take tasks that it cannot run; one with more is of another version.
  *
  * Ordering   J5  identity taken, fence -> header.supervisor read, it is told | header.supervisor
  *   written, fence -> identities read. Either the guest sees the new supervisor, or that sees it.
