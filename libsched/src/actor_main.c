@@ -130,26 +130,27 @@ static int construct(struct wsched *p, const struct actor *a)
                                 .index = UINT32_MAX,
                                 .attempt = au32_load_acquire(&a->restarts) + 1,
                                 .started = ticks_now(p),
-                                .kernel = a->kernel };
+                                .kernel =
+                                    a->kernel }; /* read once: it may be damaged at any time */
     char name[NAME_BYTES];
     int err = -EBADMSG;
 
-    if (a->kernel == UINT16_MAX)
+    if (task.kernel == UINT16_MAX)
         return 0;
     actor_name(a, name);
-    event_put(p, p->seat, WSCHED_EVENT_STARTED, task.started, 0, task.attempt, a->kernel, p->pid,
+    event_put(p, p->seat, WSCHED_EVENT_STARTED, task.started, 0, task.attempt, task.kernel, p->pid,
               name);
     p->current = &task;
     POINT("actor: constructor not started");
-    if (a->kernel < p->kernel_count)
+    if (task.kernel < p->kernel_count)
         err = fork_enter(p, &task.mark);
     if (!err)
-        err = p->kernels[a->kernel].fn(&task, p->kernels[a->kernel].ctx);
+        err = p->kernels[task.kernel].fn(&task, p->kernels[task.kernel].ctx);
     if (p->fork && !fork_leave(p, &task.mark) && !err)
         err = -EPROTO;
     p->current = NULL;
     event_put(p, p->seat, err ? WSCHED_EVENT_FAILED : WSCHED_EVENT_FINISHED, ticks_now(p), 0,
-              task.attempt, a->kernel, p->pid, name);
+              task.attempt, task.kernel, p->pid, name);
     POINT("actor: constructor finished, not ready");
     return err > 0 || err < -(int)WORD_ERRNO_MASK ? -EPROTO : err;
 }
