@@ -288,10 +288,7 @@ int64_t evict_make_room(struct objstore *s, uint64_t bytes)
     return make_room(s, bytes, &claimed);
 }
 
-/*
- * It has gone elsewhere, or nobody holds it, or it is time to give up. A claim that its claimer has not
- * taken back, as he died, is nobody's: it goes, or we would wait for it again and again.
- */
+/* It has gone elsewhere, or nobody holds it, or it is time to give up. */
 static void wait_until_moved(struct objstore *s, const struct candidate *c, int64_t until)
 {
     struct au32 *on = wait_word_any(s);
@@ -304,8 +301,6 @@ static void wait_until_moved(struct objstore *s, const struct candidate *c, int6
             return;
         (void)wait_sleep(on, announced, wait_slice(until));
     } while (pins_any(s, c->slot, c->word) && monotonic_ns() < until);
-    if (au64_load_seq_cst(&slot_at(s, c->slot)->word) == c->word)
-        au64_and_acq_rel(&slot_at(s, c->slot)->created, ~CREATED_CLAIMED);
 }
 
 int64_t evict_or_wait(struct objstore *s, uint64_t bytes, int64_t *until)

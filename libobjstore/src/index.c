@@ -355,7 +355,7 @@ int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slo
         if (!err) {
             *slot = q.slot;
             *word = q.word;
-            return -EEXIST;
+            return q.slot == own ? -EBADMSG : -EEXIST; /* nothing leads to it yet */
         }
         if (err != -ENOENT)
             return err;

@@ -161,7 +161,7 @@ index_find_to_pin(const struct objstore *s, const struct objstore_id *id, struct
 
 /*
  * Enter a slot that the caller owns in WRITING and whose id is written. -EEXIST: another is
- * present under that id, and *slot and *word say which.
+ * present under that id, and *slot and *word say which. -EBADMSG: or it is entered already.
  */
 int index_insert(struct objstore *s, uint32_t own, struct key key, uint32_t *slot, uint64_t *word);
 /*

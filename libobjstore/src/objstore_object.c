@@ -160,8 +160,6 @@ static bool is_id_free(struct objstore *s, uint32_t other, uint64_t word)
     return au64_load_acquire(&slot_at(s, other)->word) != word; /* T2, T3, T6 */
 }
 
-#define TRIES 1000u /* an id that is free each time, and never to be had, is damage */
-
 /* On success the slot is ours, in WRITING, and its bytes are at *at. */
 static int begin(struct objstore *s, struct key key, size_t size, const struct objstore_meta *meta,
                  uint32_t *index, uint64_t *at)
@@ -169,7 +167,6 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
     if (size > CAPACITY_MAX || (meta && !meta_is_valid(meta)))
         return -EINVAL;
     int64_t until = 0;
-    uint32_t tries = 0;
     index_prefetch(s, key);
     for (;;) {
         struct cache *c = cache_take(s);
@@ -181,7 +178,7 @@ static int begin(struct objstore *s, struct key key, size_t size, const struct o
         if (!err)
             break;
         POINT("object: not to be had, not looked why");
-        if ((err == -EEXIST && tries++ < TRIES && is_id_free(s, other, word)) ||
+        if ((err == -EEXIST && is_id_free(s, other, word)) ||
             (err == -ENOSPC && reap_for_room(s, deaths)))
             continue;
         /* Nobody has to make way for what would not fit into an empty store. */

@@ -112,6 +112,41 @@ static void extent_changes_under_its_owner(void)
     }
 }
 
+/* As if another process made a bucket lead to the slot that somebody is about to enter. */
+static void forge_chain(const char *point)
+{
+    const struct objstore_id id = help_id(1000);
+
+    if (strcmp(point, "object: described, not entered"))
+        return;
+    for (uint32_t i = 0; i < slots_in_use(forged); i++) {
+        struct slot *slot = slot_at(forged, i);
+
+        if (word_state(au64_load_relaxed(&slot->word)) != SLOT_WRITING)
+            continue;
+        au64_store_relaxed(&slot->next, 0);
+        au64_store_relaxed(&forged->buckets[index_bucket_number(forged, key_of(&id))],
+                           ((uint64_t)i + 1) << 32 | LINK_FLAG);
+    }
+}
+
+static void chain_leads_to_what_is_not_entered(void)
+{
+    struct objstore_id id = help_id(1000);
+    struct objstore_stats stats;
+
+    forged = help_store(CAPACITY);
+    REQUIRE_OK(objstore_put(forged, &id, "x", 1, NULL)); /* its bucket is open */
+    REQUIRE_OK(objstore_delete(forged, &id));
+    test_point = forge_chain;
+    int err = objstore_put(forged, &id, "x", 1, NULL); /* not for ever "there", and free again */
+    test_point = NULL;
+    CHECK_EQ(err, -EBADMSG);
+    CHECK_EQ(objstore_stats(forged, &stats), 0);
+    CHECK_EQ(stats.objects_unsealed, 0);
+    objstore_close(forged);
+}
+
 /* ---- verify says so ------------------------------------------------------------------------ */
 
 static void verify_finds(struct objstore *s, void *at, size_t size, const void *what,
@@ -239,4 +274,5 @@ static void truncated_while_open(void)
 TESTS("damage", { "verify sees each kind of damage and says where", verify_sees_each_kind },
       { "files that were cut off or are of another layout", truncated },
       { "a file that is cut off while it is mapped", truncated_while_open },
-      { "an extent that somebody changes under its owner", extent_changes_under_its_owner })
+      { "an extent that somebody changes under its owner", extent_changes_under_its_owner },
+      { "a chain that leads to what is not entered", chain_leads_to_what_is_not_entered })
