@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stream_kit.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -34,6 +35,17 @@ static int adds_one(struct wsched_task *task, void *ctx)
     return wsched_task_result(task, &x, sizeof x);
 }
 
+/* The crew's worker has enough to do while this runs. */
+static int holds(struct wsched_task *task, void *ctx)
+{
+    (void)task;
+    (void)ctx;
+    shared->held = 1;
+    while (!shared->go)
+        sched_yield();
+    return 0;
+}
+
 static struct wsched_kernel kernels[20];
 static size_t kernel_count;
 
@@ -45,9 +57,10 @@ struct wsched *stream_open(uint32_t workers, uint32_t streams, const struct wsch
 
     kernels[0] = (struct wsched_kernel){ "counts", counts, NULL };
     kernels[1] = (struct wsched_kernel){ "adds_one", adds_one, NULL };
-    kernel_count = count + 2;
+    kernels[2] = (struct wsched_kernel){ "holds", holds, NULL };
+    kernel_count = count + 3;
     REQUIRE(kernel_count <= sizeof kernels / sizeof *kernels);
-    memcpy(kernels + 2, own, count * sizeof *own);
+    memcpy(kernels + 3, own, count * sizeof *own);
     shared = kit_share(sizeof *shared);
     snprintf(name, sizeof name, "test-stream-%d-%d", (int)getpid(), number++);
     o.workers = workers;

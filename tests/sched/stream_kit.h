@@ -22,7 +22,8 @@ struct plan {
     bool resumes;
 };
 
-/* Its kernels are "counts", "adds_one" (to its payload, a long), and the test's own. */
+/* Its kernels are "counts", "adds_one" (to its payload, a long), "holds" (says shared->held, until
+ * shared->go), and the test's own. */
 struct wsched *stream_open(uint32_t workers, uint32_t streams, const struct wsched_kernel *own,
                            size_t count);
 int stream_join(struct wsched **guest); /* wsched_join() with all these kernels */

@@ -169,16 +169,6 @@ static int deep(struct wsched_task *task, void *ctx)
     return wsched_task_result(task, &sum, sizeof sum);
 }
 
-static int holds(struct wsched_task *task, void *ctx)
-{
-    (void)task;
-    (void)ctx;
-    shared->held = 1;
-    while (!shared->go)
-        sched_yield();
-    return 0;
-}
-
 /* From now on the worker has no memory for another stack. */
 static int is_full(struct wsched_task *task, void *ctx)
 {
@@ -192,9 +182,9 @@ static int is_full(struct wsched_task *task, void *ctx)
 static struct wsched *open_pool(uint32_t workers, uint32_t streams)
 {
     static const struct wsched_kernel own[] = {
-        { "stage", stage, NULL },           { "sums", sums, NULL },       { "waits", waits, NULL },
-        { "calls_back", calls_back, NULL }, { "asks", asks, NULL },       { "deep", deep, NULL },
-        { "holds", holds, NULL },           { "is_full", is_full, NULL },
+        { "stage", stage, NULL },           { "sums", sums, NULL }, { "waits", waits, NULL },
+        { "calls_back", calls_back, NULL }, { "asks", asks, NULL }, { "deep", deep, NULL },
+        { "is_full", is_full, NULL },
     };
 
     return stream_open(workers, streams, own, sizeof own / sizeof *own);

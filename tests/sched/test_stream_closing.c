@@ -11,17 +11,6 @@
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
-/* The crew's worker has enough to do while this runs. */
-static int holds(struct wsched_task *task, void *ctx)
-{
-    (void)task;
-    (void)ctx;
-    shared->held = 1;
-    while (!shared->go)
-        sched_yield();
-    return 0;
-}
-
 /* Looks whether it was asked to stop, rather than at the error. */
 static int looks(struct wsched_task *task, void *ctx)
 {
@@ -95,8 +84,7 @@ static struct wsched_future held;
 /* A pool of one worker, which is held. */
 static struct wsched *open_held(void)
 {
-    static const struct wsched_kernel own[] = { { "holds", holds, NULL },
-                                                { "looks", looks, NULL },
+    static const struct wsched_kernel own[] = { { "looks", looks, NULL },
                                                 { "marks", marks, NULL },
                                                 { "submits", submits, NULL },
                                                 { "calls", calls, NULL } };
