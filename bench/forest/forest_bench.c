@@ -270,9 +270,10 @@ static double fit_awake(const struct data *d, uint32_t trees, int threads, uint3
     return fit(d, trees, threads, mode, NULL) * 1e3 / trees;
 }
 
-static double peer_awake(struct peer *peer, const char *what, int trees, int jobs)
+/* Of a second's work a part is enough: `trees_before`. */
+static double peer_awake(struct peer *peer, const char *what, int trees_before, int trees, int jobs)
 {
-    peer_ask(peer, what, what[0] == 'f' ? FEW_TREES : trees, jobs);
+    peer_ask(peer, what, trees_before, jobs);
     return peer_ask(peer, what, trees, jobs) * 1e3;
 }
 
@@ -302,7 +303,7 @@ static void bench_fit(const struct data *d, struct peer *peer, const char *what,
     for (int r = 0; r < rounds; r++) {
         series_add(&c.series[0], fit_awake(d, trees, threads, FOREST_EXACT));
         series_add(&c.series[1], fit_awake(d, trees, threads, FOREST_FAST));
-        series_add(&c.series[2], peer_awake(peer, "fit", (int)trees, threads) / trees);
+        series_add(&c.series[2], peer_awake(peer, "fit", FEW_TREES, (int)trees, threads) / trees);
     }
     comparison_report(&c, out);
 }
@@ -337,8 +338,8 @@ static void bench_predict(const struct data *d, struct peer *peer, int rounds, F
     for (int r = 0; r < rounds; r++) {
         predict(d, &m, p);
         series_add(&c.series[0], predict(d, &m, p) * 1e3);
-        series_add(&c.series[1], peer_awake(peer, "predict", MANY_TREES, 1));
-        series_add(&c.series[2], peer_awake(peer, "predict", MANY_TREES, 2));
+        series_add(&c.series[1], peer_awake(peer, "predict", MANY_TREES, MANY_TREES, 1));
+        series_add(&c.series[2], peer_awake(peer, "predict", MANY_TREES, MANY_TREES, 2));
     }
     comparison_report(&c, out);
     forest_close(m.forest);

@@ -6,6 +6,9 @@
 #include "file.h"
 #include "store.h"
 
+/* What the files beside a store's add to its name. */
+#define DURABLE_NAME_BYTES ((int)sizeof "..sync-0123456789abcdef" - 1)
+
 /* What a recovery could not bring back. */
 struct lost {
     size_t count, room;

@@ -30,7 +30,6 @@
     (OBJSTORE_CREATE | OBJSTORE_EXCLUSIVE | OBJSTORE_READ_ONLY | OBJSTORE_EPHEMERAL | \
      OBJSTORE_PREFAULT | OBJSTORE_HUGE_PAGES | OBJSTORE_CACHE | OBJSTORE_COMPRESS)
 #define OPEN_TRIES 1000
-#define BESIDE_BYTES 23 /* what durable.c adds to a name for the files beside it */
 
 /* ---- mapping ------------------------------------------------------------------------------- */
 
@@ -315,8 +314,8 @@ static int open_new(const struct file_name *name, const struct objstore_options 
                  (unsigned long long)(CAPACITY_MAX >> 30));
         return -EINVAL;
     }
-    if (name && strlen(strrchr(name->path, '/') + 1) > NAME_MAX - BESIDE_BYTES) {
-        diag_set(diag, "a file's name has up to %d bytes here", NAME_MAX - BESIDE_BYTES);
+    if (name && strlen(strrchr(name->path, '/') + 1) > NAME_MAX - DURABLE_NAME_BYTES) {
+        diag_set(diag, "a file's name has up to %d bytes here", NAME_MAX - DURABLE_NAME_BYTES);
         return -ENAMETOOLONG;
     }
     if (name)

@@ -130,8 +130,8 @@ static int construct(struct wsched *p, const struct actor *a)
                                 .index = UINT32_MAX,
                                 .attempt = au32_load_acquire(&a->restarts) + 1,
                                 .started = ticks_now(p),
-                                .kernel =
-                                    a->kernel }; /* read once: it may be damaged at any time */
+                                .kernel = a->kernel };
+    /* From here on task.kernel: the actor's may be damaged after it was looked at. */
     char name[NAME_BYTES];
     int err = -EBADMSG;
 

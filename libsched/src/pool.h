@@ -527,8 +527,7 @@ void terms_over(struct wsched *p, uint32_t index);
 void terms_begin(struct wsched *p, uint32_t index); /* once it is published */
 /* May a PENDING task be started? If it is late it fails. */
 bool terms_may_start(struct wsched *p, uint32_t index, uint64_t word);
-/* After an error of its kernel: is it to run again? */
-/* `any`: whether its submitter wants errors retried or not. */
+/* After an error of its kernel: is it to run again? `any`: whether its submitter wants that or not. */
 bool terms_try_again(const struct wsched *p, uint32_t index, uint32_t attempt, bool any);
 int64_t terms_deadline(const struct wsched *p, uint32_t index);
 /* Its deadline has passed: it fails, or is asked to stop. */

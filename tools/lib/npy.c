@@ -98,7 +98,9 @@ static int take_descr(struct text *t, struct npy_info *info, struct diag *diag)
     bool is_ours = descr[0] == '<' || descr[0] == '=' || (descr[0] == '|' && descr[2] == '1');
     if (!is_ours || (!is_float && !is_integer) || descr[3])
         return diag_set(diag, -EINVAL,
-                        "elements of type '%s'; we take little-endian floats of 4 or 8 bytes, and integers", descr);
+                        "elements of type '%s'; we take little-endian floats of 4 or 8 bytes, and "
+                        "integers",
+                        descr);
     info->kind = descr[1];
     info->itemsize = (uint32_t)(descr[2] - '0');
     return 0;
