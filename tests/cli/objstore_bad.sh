@@ -89,7 +89,8 @@ refused_by_all "$work/bad: *not a*store" "$work/bad"
 patch 8 143
 refused_by_all "$work/bad: *layout*" "$work/bad"
 for at in 12 16 24 32 40 48; do # fingerprint, capacity, size, time, flags, check
-    patch $at 251
+    is=$(od -An -tu1 -j $at -N 1 "$work/good")
+    patch $at "$(printf '%03o' $((is ^ 255)))"
     refused_by_all "$work/bad: " "$work/bad"
 done
 # Bits flipped anywhere in what the store rules itself by: an answer or a refusal, never a crash.
