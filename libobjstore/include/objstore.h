@@ -19,7 +19,7 @@
  *           on it answers -ECHILD; the child opens its own (objstore_open_fd() on
  *           objstore_fd() needs no name) and then objstore_close()s the old one,
  *           which only unmaps.
- * Signals   A wait goes on when a handler has run: who wants to be able to leave one waits in
+ * Signals   No call is for a signal's handler. A wait goes on when a handler has run: who wants to be able to leave one waits in
  *           pieces, with a timeout. (objstore_events_next() alone is ended by them.)
  * Crashes   A process may die at any instruction: what it had not sealed is
  *           undone, what it was reading is released, by whoever comes next.
@@ -209,7 +209,9 @@ OBJSTORE_CHECKED int objstore_put(struct objstore *store, const struct objstore_
                                   const void *data, size_t size, const struct objstore_meta *meta);
 /*
  * Hide a sealed object at once; its bytes are freed with the last view. (If that ends at the very
- * moment, perhaps not until somebody needs the room or asks how much there is.) -ENOENT: not there
+ * moment, perhaps not until somebody needs the room or asks how much there is.) Who frees an object
+ * that was read thousands of times calls membarrier(2), for microseconds; if a sandbox forbids
+ * that, its room waits for somebody who may, or for its readers to close. -ENOENT: not there
  * (an unsealed object is not there for anybody but its creator, who aborts it).
  */
 OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objstore_id *id);

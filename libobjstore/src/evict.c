@@ -120,7 +120,7 @@ static bool measure(const struct objstore *s, struct candidate *c)
     if (!extent_place(s, &e, &at, &room))
         return false;
     c->bytes = 0;
-    if (!(created & (CREATED_USED | CREATED_CLAIMED)) && !pins_any(s, c->slot, c->word))
+    if (!(created & (CREATED_USED | CREATED_CLAIMED)) && !pins_seen(s, c->slot, c->word))
         c->bytes = room / 64 < UINT32_MAX ? (uint32_t)(room / 64) : UINT32_MAX;
     return true;
 }
@@ -300,7 +300,7 @@ static void wait_until_moved(struct objstore *s, const struct candidate *c, int6
         if (au64_load_seq_cst(&slot_at(s, c->slot)->word) != c->word) /* M4 of replace.c */
             return;
         (void)wait_sleep(on, announced, wait_slice(until));
-    } while (pins_any(s, c->slot, c->word) && monotonic_ns() < until);
+    } while (pins_seen(s, c->slot, c->word) && monotonic_ns() < until);
 }
 
 int64_t evict_or_wait(struct objstore *s, uint64_t bytes, int64_t *until)

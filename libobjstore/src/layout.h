@@ -27,7 +27,7 @@
 #include "atomics.h"
 
 #define LAYOUT_MAGIC 0x65726f74736a626fu /* "objstore", little-endian */
-#define LAYOUT_VERSION 5u
+#define LAYOUT_VERSION 6u
 
 #define PAGE_BYTES 4096u
 #define BLOCK_PAGES 4u /* small enough that a block per class costs a small store little */
@@ -116,9 +116,12 @@ struct slot {
     struct au64 size;
     struct au64 extent;  /* where the bytes are; see extent.h */
     struct au64 created; /* CLOCK_REALTIME_COARSE, ns; the lowest bits: CREATED_* */
-    struct au64 pinners; /* bit i: a lease with number i modulo 64 may hold a pin */
+    struct au64 pinners; /* bit i: a lease with number i modulo 63 may hold a pin; PINNERS_HOT */
     unsigned char bytes[INLINE_MAX];
 };
+
+#define PINNERS_LEASES 63u
+#define PINNERS_HOT (1ull << PINNERS_LEASES) /* its pins may be plain stores: pin.c, N4 */
 
 #define CREATED_META 1ull    /* it has metadata */
 #define CREATED_USED 2ull    /* somebody got it since the hand came by: evict.c */

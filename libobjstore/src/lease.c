@@ -122,7 +122,7 @@ static int lease_start(struct objstore *s, uint32_t number, uint64_t word)
     int err;
 
     s->lease = number;
-    s->pin_bit = 1ull << number % 64;
+    s->pin_bit = 1ull << number % PINNERS_LEASES;
     err = pins_prepare(s, number);
     if (err)
         return err;

@@ -10,6 +10,7 @@
 
 #define PIN_VIEWS_MAX 0xfffffu
 #define PIN_GENERATION_MASK 0xfffu
+#define PIN_HEAT 1024u /* pins for one that makes an object hot: they cost what a barrier does */
 
 /* An entry is slot + 1:32 | generation:12 | views:20. Its key is the same with one view. */
 static inline uint64_t pin_key(uint32_t slot, uint64_t word)
@@ -33,17 +34,14 @@ static inline uint32_t pin_set_number(uint32_t level, uint32_t slot)
 }
 _Static_assert(PIN_SETS0 == 64 && PIN_NEAR == 32, "the bits that pin_set_number() takes");
 #define PIN_NEAR_ALL ((1ull << PIN_NEAR) - 1)
-/* This thread's set. Several threads may have the same: that takes time, no more. */
+static inline uint64_t pin_thread(void)
+{
+    return (uintptr_t)__builtin_thread_pointer();
+}
+/* The near set that this thread may have, if another has not. */
 static inline uint32_t pin_near_set(void)
 {
-    uint64_t thread = (uintptr_t)__builtin_thread_pointer();
-
-    return (uint32_t)(thread >> 12) * 0x9e3779b1u >> 27;
-}
-/* The entry of a set that goes by thread; one that is never free as long as N0 is to be done. */
-static inline struct au64 *pin_near_entry(const struct objstore *s, uint32_t set)
-{
-    return (struct au64 *)(uintptr_t)au64_load_acquire(&s->pin_near[set]); /* N0 */
+    return (uint32_t)(pin_thread() >> 12) * 0x9e3779b1u >> 27;
 }
 static inline struct au64 *pin_set(struct au64 *table, uint32_t level, uint32_t slot)
 {
@@ -91,11 +89,30 @@ static inline __attribute__((always_inline)) bool pin_note_near(struct objstore 
                                                                 uint64_t key, struct pinned *held)
 {
     uint32_t set = pin_near_set();
+    struct near *near = &s->pin_near[set];
+    struct au64 *entry = &s->pin_tables[0][set * PIN_WAYS];
+    uint64_t whose = au64_load_relaxed(&near->thread); /* relaxed: ours, if we wrote it */
 
-    *held = (struct pinned){ (uint64_t)set * PIN_WAYS, key };
-    return pin_note_in(s, at, pin_near_entry(s, set), key);
+    *held = (struct pinned){ set * PIN_WAYS, key };
+    if (__builtin_expect(whose != pin_thread(), 0))
+        return false;
+    if ((au64_load_acquire(&at->pinners) & s->pin_hot) == s->pin_hot) { /* N5 */
+        if (__builtin_expect(au64_load_acquire(entry) != 0, 0))         /* N3 */
+            return false;
+        au64_store_release(entry, key);            /* N4 */
+        atomic_signal_fence(memory_order_seq_cst); /* the processor's part is N6's */
+        POINT("pin: entry set quickly, word not looked at again");
+        return true;
+    }
+    if (!pin_note_in(s, at, entry, key))
+        return false;
+    uint32_t pins = au32_load_relaxed(&near->pins) + 1; /* relaxed: this thread's */
+    au32_store_relaxed(&near->pins, pins);              /* relaxed: likewise */
+    if (__builtin_expect(pins % PIN_HEAT == 0, 0))
+        au64_or_seq_cst(&at->pinners, PINNERS_HOT); /* N5 */
+    return true;
 }
-/* For a thread that has a view already. */
+/* For a thread that has a view already, or no near set. */
 static inline __attribute__((always_inline)) bool pin_note_far(struct objstore *s, struct slot *at,
                                                                uint64_t key, struct pinned *held)
 {
@@ -142,9 +159,13 @@ static inline int pin(struct objstore *s, uint32_t slot, uint64_t word, struct p
 bool pins_can_be_many(struct objstore *s, bool may_grow);
 /* Is this a pin of ours? */
 bool pin_is_held(const struct objstore *s, uint64_t ref, uint64_t key);
-/* Does any attached process, or a pass, hold this generation of the slot? The word must be DOOMED.
+/*
+ * Does any attached process, or a pass, hold this generation of the slot? The word must be DOOMED.
+ * True also if this process may not ask (N6).
  */
 bool pins_any(const struct objstore *s, uint32_t slot, uint64_t word);
+/* The same as advice, whatever the word: a pin that has just begun may be missed. */
+bool pins_seen(const struct objstore *s, uint32_t slot, uint64_t word);
 /* How many views of it one lease has. */
 uint32_t pins_held_by(const struct objstore *s, uint32_t lease, uint32_t slot, uint64_t word);
 /* How many views of it are out, over all leases. */

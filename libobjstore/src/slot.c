@@ -32,7 +32,8 @@
  *
  * Ordering
  *   E1  T2 release -> a reader's acquire of the word: it sees every byte the writer wrote.
- *   E2  A pin and T4/T5 are sequentially consistent, both sides (pin.c): the pin is seen by the
+ *   E2  A pin and T4/T5 are sequentially consistent, both sides, or the one who would free has had
+ *       a barrier come to all who may pin otherwise (pin.c, N6): the pin is seen by the
  *       one who would free, or the reader sees DOOMED. A pin's end comes before T5: who frees
  *       has acquired it. That somebody sees both, and frees, may take a look at all slots.
  *   E3  T7 release -> T1 acquire: the next owner finds the slot as it was given back.

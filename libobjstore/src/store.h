@@ -66,6 +66,12 @@ struct left {
     } held[LEFT_MAX];
 };
 
+/* A near set of our lease: pin.c. */
+struct near {
+    _Alignas(CACHE_LINE) struct au64 thread; /* whose it is; 0: nobody's yet */
+    struct au32 pins;                        /* in it, but for quick ones */
+};
+
 /* ---- the handle ------------------------------------------------------------------------------ */
 
 /* What this process may do with a handle; a child of the one who opened it, nothing. */
@@ -83,11 +89,12 @@ struct objstore {
     } known;
     struct au64 *buckets;
     struct slot *slots;
-    uint64_t pin_bit;               /* ours in slot.pinners */
-    struct au64 pin_near[PIN_NEAR]; /* where the threads' entries are; see pin_near_entry() */
-    struct spill *spill;            /* NULL: a store that makes no room by itself */
+    uint64_t pin_bit;    /* ours in slot.pinners */
+    uint64_t pin_hot;    /* bits of slot.pinners with which a pin may be quick: pin.c, N4 */
+    struct spill *spill; /* NULL: a store that makes no room by itself */
     ptrdiff_t view_from_rw; /* from a byte that may be written to the one that may be read */
     struct au64 *pin_tables[PIN_LEVELS]; /* ours; written by au64_* through pin_levels only */
+    struct near pin_near[PIN_NEAR];
 
     unsigned char *rw; /* NULL: a read-only handle */
     const unsigned char *view;
@@ -105,7 +112,6 @@ struct objstore {
     struct au64 *slot_hints, *class_hints, *meta_bits, *block_words;
     struct au32 *page_owners, *cell_owners;
     struct au64 pin_sets;    /* what our lease's `sets` says */
-    struct au64 pin_taken;   /* an entry that is never free */
     struct au32 pin_levels;  /* levels that we have */
     struct au32 pin_growing; /* a thread of ours is adding one */
     struct au32 replacing;   /* a thread of ours uses our lease's `heir` */

@@ -8,14 +8,17 @@
  * The same model with one rule of the protocol left out must break: so it can. MODEL=large walks
  * tens of millions of states more.
  *
- * All of that is sequentially consistent but for the one store that is not: the end of a view (N3)
- * waits in its process's store buffer, from where it goes to memory at any time, and at the latest
- * before the next locked instruction of that process.
+ * All of that is sequentially consistent but for the two stores that are not: the end of a view (N3)
+ * and the quick pin of a hot object (N4) wait in their process's store buffer, from where they go to
+ * memory one by one at any time, and at the latest before the next locked instruction of that
+ * process, or when another's barrier (N5) comes to it.
  */
 #include "explore.h"
 #include "test.h"
 
-enum { PROCESSES = 3, LEASES = 4 };
+#include <string.h>
+
+enum { PROCESSES = 3, LEASES = 4, BUFFER = 6, HOT = 1 << LEASES };
 enum slot_state { FREE, WRITING, SEALED, DOOMED, RECLAIM };
 enum lease_state { L_FREE, L_LIVE, L_DEAD };
 
@@ -31,12 +34,15 @@ enum pc {
     GET_MASK,
     GET_NEAR, /* N0 */
     GET_ENTRY,
+    GET_HEAT,  /* the object is marked as hot */
+    GET_QUICK, /* N4 */
     GET_AGAIN,
     GET_WITHDRAWN, /* entry cleared, word to be read */
     HOLDING,
     RELEASED,
     DELETE_REMOVE,
     SCAN_MASK, /* pins_any() of word `w` */
+    BARRIER,   /* N5, which comes to process number `i` */
     SCAN,      /* at lease number `i`: is there a set to look into? */
     SCAN_SET,
     LEAVE, /* D1 */
@@ -61,7 +67,8 @@ struct process {
     uint8_t pc, lease, i;
     struct word w; /* what it read, or what it made of the slot while it owns it */
     uint8_t is_sweeping, is_needing;
-    uint8_t is_pending;    /* the end of its view is in the store buffer */
+    uint8_t pending; /* stores to its entry in the store buffer, the oldest first */
+    uint8_t buffer[BUFFER];
     uint8_t looked, left;  /* what it read of them */
     uint8_t grave[LEASES]; /* generation + 1 of a DEAD lease it sweeps for, 0: none */
 };
@@ -74,7 +81,7 @@ struct state {
         uint8_t near, pin; /* is the one set announced; generation in its one entry, 0: none */
     } lease[LEASES];
     uint8_t looked, left;
-    uint8_t creates, gets, deletes, deaths, joins, needs; /* of each that may still happen */
+    uint8_t creates, gets, deletes, deaths, joins, needs, heats; /* that may still happen */
     struct process p[PROCESSES];
 };
 
@@ -89,6 +96,8 @@ enum {
     OMIT_COUNT,
     OMIT_READ_COUNT_FIRST,
     OMIT_ANNOUNCE_FIRST,
+    OMIT_BARRIER,
+    OMIT_HEAT, /* a quick pin of what is not marked as hot */
     MISTAKES,
 };
 
@@ -128,12 +137,34 @@ static void end_look(struct process *p)
         p->pc = NEED_DONE;
 }
 
+/* A store to the process's entry that waits in its buffer. */
+static void store_later(struct explorer *e, struct process *p, uint8_t generation)
+{
+    if (p->pending == BUFFER)
+        explore_fail(e, "the model's store buffer is too small");
+    else
+        p->buffer[p->pending++] = generation;
+}
+
+/* The oldest of them goes to memory. */
+static void drain_one(struct state *s, struct process *p)
+{
+    s->lease[p->lease].pin = p->buffer[0];
+    memmove(p->buffer, p->buffer + 1, BUFFER - 1);
+    p->buffer[--p->pending] = 0;
+}
+
 /* What a locked instruction does first. */
 static void drain(struct state *s, struct process *p)
 {
-    if (p->is_pending)
-        s->lease[p->lease].pin = 0;
-    p->is_pending = 0;
+    while (p->pending)
+        drain_one(s, p);
+}
+
+/* Its own stores a process sees. */
+static uint8_t pin_seen_by(const struct state *s, const struct process *p, uint8_t lease)
+{
+    return lease == p->lease && p->pending ? p->buffer[p->pending - 1] : s->lease[lease].pin;
 }
 
 /* reclaim_if_unpinned() with the word as it is now. */
@@ -233,6 +264,11 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
 {
     switch (p->pc) {
     case GET_MASK:
+        if (s->mask >> p->lease & 1 && s->lease[p->lease].near &&
+            (s->mask & HOT || mistake == OMIT_HEAT)) {
+            p->pc = GET_QUICK;
+            break;
+        }
         s->mask |= (uint8_t)(1 << p->lease);
         p->pc = s->lease[p->lease].near || mistake == OMIT_ANNOUNCE_FIRST ? GET_ENTRY : GET_NEAR;
         break;
@@ -246,6 +282,15 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
         s->lease[p->lease].pin = p->w.generation;
         p->pc = mistake == OMIT_SECOND_LOOK ? HOLDING : GET_AGAIN;
         break;
+    case GET_HEAT:
+        drain(s, p);
+        s->mask |= HOT;
+        p->pc = GET_AGAIN;
+        break;
+    case GET_QUICK: /* N4 */
+        store_later(e, p, p->w.generation);
+        p->pc = GET_AGAIN;
+        break;
     case GET_AGAIN:
         if (mistake == OMIT_ANNOUNCE_FIRST && same(s->slot, p->w) && !s->lease[p->lease].near) {
             p->pc = GET_NEAR;
@@ -256,7 +301,7 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
             break;
         }
         p->pc = GET_WITHDRAWN;
-        p->is_pending = 1; /* N3 */
+        store_later(e, p, 0); /* N3 */
         break;
     case HOLDING:
         if (s->slot.generation != p->w.generation ||
@@ -264,7 +309,7 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
             explore_fail(e, "a slot was freed under a pin");
         if (s->bytes != p->w.generation)
             explore_fail(e, "bytes changed under a pin");
-        p->is_pending = 1; /* N3 */
+        store_later(e, p, 0); /* N3 */
         p->pc = RELEASED;
         break;
     default: /* GET_WITHDRAWN, RELEASED */
@@ -275,8 +320,16 @@ static void step_get(struct explorer *e, struct state *s, struct process *p)
 static void step_scan(struct state *s, struct process *p)
 {
     if (p->pc == SCAN_MASK) {
+        bool is_hot = s->mask & HOT && mistake != OMIT_BARRIER;
+
         p->i = 0;
-        p->pc = s->mask && mistake != OMIT_LOOK_AT_PINS ? SCAN : TAKE;
+        p->pc = !s->mask || mistake == OMIT_LOOK_AT_PINS ? TAKE : is_hot ? BARRIER : SCAN;
+    } else if (p->pc == BARRIER) {
+        drain(s, &s->p[p->i]);
+        if (++p->i == PROCESSES) {
+            p->i = 0;
+            p->pc = SCAN;
+        }
     } else if (p->pc == SCAN) {
         if (s->mask >> p->i & 1 && s->lease[p->i].near)
             p->pc = SCAN_SET;
@@ -284,9 +337,8 @@ static void step_scan(struct state *s, struct process *p)
             p->pc = TAKE;
     } else if (p->pc == SCAN_SET) {
         uint8_t l = p->i++;
-        bool is_own = l == p->lease && p->is_pending; /* its own store it sees */
 
-        if (s->lease[l].state == L_LIVE && !is_own && s->lease[l].pin == p->w.generation)
+        if (s->lease[l].state == L_LIVE && pin_seen_by(s, p, l) == p->w.generation)
             p->pc = LEAVE;
         else
             p->pc = p->i == LEASES ? TAKE : SCAN;
@@ -411,7 +463,7 @@ static void check_rest(struct explorer *e, const struct state *s)
     for (int i = 0; i < PROCESSES; i++) {
         bool is_at_rest = s->p[i].pc == OUT || s->p[i].pc == IDLE || s->p[i].pc == HOLDING;
 
-        if ((!is_at_rest && s->p[i].pc < NEED_LEFT) || s->p[i].is_pending)
+        if ((!is_at_rest && s->p[i].pc < NEED_LEFT) || s->p[i].pending)
             return;
         is_held |= s->p[i].pc == HOLDING;
     }
@@ -449,8 +501,8 @@ static void step(struct explorer *e, const void *state)
             emit(e, &next, who, &dead);
             next = *s;
         }
-        if (p->is_pending) {
-            drain(&next, p);
+        if (p->pending) {
+            drain_one(&next, p);
             explore_emit(e, &next);
             next = *s;
         }
@@ -471,6 +523,13 @@ static void step(struct explorer *e, const void *state)
         } else if (p->pc <= CREATE_SEAL) {
             step_create(e, &next, p);
         } else if (p->pc <= RELEASED) {
+            if (p->pc == GET_ENTRY && s->heats && mistake != OMIT_SECOND_LOOK) {
+                next.heats--; /* it may be the one in so many that marks the object */
+                step_get(e, &next, p);
+                p->pc = GET_HEAT;
+                explore_emit(e, &next);
+                next = *s;
+            }
             step_get(e, &next, p);
         } else if (p->pc == DELETE_REMOVE) {
             if (next.slot.generation == p->w.generation &&
@@ -492,19 +551,20 @@ static void step(struct explorer *e, const void *state)
 
 /* How much of what may happen; each is a walk of its own, as all at once is too much. */
 struct budget {
-    uint8_t creates, gets, deletes, deaths, joins, needs;
+    uint8_t creates, gets, deletes, deaths, joins, needs, heats;
+    bool is_hot; /* at first there is an object that all have read often */
 };
 static const struct budget budgets[] = {
-    { 2, 2, 2, 1, 0, 0 }, /* objects that come and go under readers */
-    { 1, 1, 1, 3, 1, 0 }, /* readers, deleters and sweepers die, their numbers are used again */
-    { 1, 0, 1, 2, 2, 0 }, /* sweepers sleep while numbers change hands twice */
-    { 2, 1, 1, 2, 0, 0 },
-    { 2, 2, 2, 0, 0, 2 }, /* the last to leave is not seen, and one or two look */
-    { 1, 2, 1, 1, 0, 2 },
-    { 2, 2, 2, 3, 2, 0 }, /* large: 33 million states and more */
-    { 2, 2, 2, 2, 2, 1 },
+    { 2, 2, 2, 1, 0, 0, 0, 0 }, /* objects that come and go under readers */
+    { 1, 1, 1, 3, 1, 0, 0, 0 }, /* readers, deleters and sweepers die, their numbers are used again */
+    { 1, 0, 1, 2, 2, 0, 0, 0 }, /* sweepers sleep while numbers change hands twice */
+    { 2, 1, 1, 2, 0, 0, 0, 0 }, { 2, 2, 2, 0, 0, 2, 0, 0 }, /* the last to leave is not seen, and one or two look */
+    { 1, 2, 1, 1, 0, 2, 0, 0 }, { 1, 2, 1, 0, 0, 0, 1, 0 }, /* an object becomes hot, */
+    { 1, 2, 2, 0, 0, 1, 0, 1 },                             /* or was: quick pins and barriers */
+    { 0, 2, 1, 1, 0, 0, 0, 1 }, { 2, 2, 2, 3, 2, 0, 0, 0 }, /* large: 33 million states and more */
+    { 2, 2, 2, 2, 2, 1, 0, 0 }, { 1, 3, 2, 1, 1, 1, 1, 0 }, { 1, 3, 2, 1, 1, 1, 0, 1 },
 };
-enum { USUAL = 6, LARGE = 8 };
+enum { USUAL = 9, LARGE = 13 };
 
 static void begin(void *state, size_t n)
 {
@@ -517,12 +577,19 @@ static void begin(void *state, size_t n)
     s->deaths = b->deaths;
     s->joins = b->joins;
     s->needs = b->needs;
+    s->heats = b->heats;
     for (uint8_t i = 0; i < PROCESSES; i++) {
         s->p[i].pc = IDLE;
         s->p[i].lease = i;
         s->lease[i].state = L_LIVE;
         s->lease[i].generation = 1;
         s->lease[i].is_locked = 1;
+        s->lease[i].near = b->is_hot;
+    }
+    if (b->is_hot) {
+        s->slot = make(1, SEALED, 0);
+        s->mask = HOT | ((1 << PROCESSES) - 1);
+        s->is_linked = s->bytes = 1;
     }
 }
 
