@@ -177,14 +177,14 @@ static int bench_put(size_t size, size_t n, struct answer *a)
     return err;
 }
 
-static int get_id(void *h, const struct id *id, bool all)
+static inline int get_id(void *h, const struct id *id, bool all, uint64_t *seen)
 {
     const void *data;
     size_t size;
 
     if (ops.get(h, id, &data, &size))
         return -1;
-    sink += all ? sum(data, size) : *(const unsigned char *)data;
+    *seen += all ? sum(data, size) : *(const unsigned char *)data;
     ops.done(h);
     return 0;
 }
@@ -193,7 +193,11 @@ static int get_one(void *h, uint64_t n, bool all)
 {
     struct id id = id_of(n);
 
-    return get_id(h, &id, all);
+    uint64_t seen = 0;
+    int err = get_id(h, &id, all, &seen);
+
+    sink += seen;
+    return err;
 }
 
 /* Which objects are got, and how: the first few in turn, any, or all in turn and read to the end. */
@@ -218,17 +222,19 @@ static int get_loop(void *h, const struct id *ids, size_t n, size_t calls, bool 
     struct watch watch = watch_start(budget_ns);
     int err = 0;
     size_t at = 0, i = 0;
+    uint64_t seen = 0;
 
     for (; i < calls && !err && !watch_is_over(&watch, i); i++) {
         int64_t before = t ? ticks() : 0;
 
-        err = get_id(h, &ids[at], all);
+        err = get_id(h, &ids[at], all, &seen);
         if (t)
             t[i] = ticks() - before;
         at = at + 1 < n ? at + 1 : 0;
     }
     *seconds = (double)(monotonic_ns() - watch.begin) / 1e9;
     *done = i;
+    sink += seen;
     return err;
 }
 
@@ -258,13 +264,13 @@ static int bench_get(size_t size, size_t n, enum choice choice, struct answer *a
     if (!err)
         err = get_loop(handle, ids, visits, n, all, NULL, &done, &seconds); /* warms up */
     if (!err)
-        err = get_loop(handle, ids, visits, n, all, t, &done, &seconds);
-    if (!err)
-        quantiles(t, done, a);
-    if (!err)
         err = get_loop(handle, ids, visits, SIZE_MAX, all, NULL, &done, &seconds);
     if (!err)
         a->rate = (double)done / seconds;
+    if (!err)
+        err = get_loop(handle, ids, visits, n, all, t, &done, &seconds);
+    if (!err)
+        quantiles(t, done, a);
     free(ids);
     free(t);
     return delete_all(handle, 0, have) | err;
@@ -277,6 +283,7 @@ static int many_loop(const struct id *ids, size_t n, size_t calls, size_t *done,
 {
     struct watch watch = watch_start(budget_ns);
     size_t at = 0, i = 0;
+    uint64_t seen = 0;
     int err = 0;
 
     for (; i < calls && !err && !watch_is_over(&watch, i); i += MANY) {
@@ -284,11 +291,12 @@ static int many_loop(const struct id *ids, size_t n, size_t calls, size_t *done,
             err = ops.look_at_many(handle, &ids[at], MANY, &sink);
         else
             for (size_t j = 0; j < MANY && !err; j++)
-                err = get_id(handle, &ids[at + j], false);
+                err = get_id(handle, &ids[at + j], false, &seen);
         at = at + 2 * MANY <= n ? at + MANY : 0;
     }
     *seconds = (double)(monotonic_ns() - watch.begin) / 1e9;
     *done = i;
+    sink += seen;
     return err;
 }
 
