@@ -179,6 +179,45 @@ static void act_get_release(struct objstore *s)
     objstore_release(s, &b);
     objstore_release(s, &c);
 }
+/* Until one pin in so many has made it hot. */
+static void heat(struct objstore *s, uint64_t number)
+{
+    for (uint32_t i = 0; i <= PIN_HEAT; i++) {
+        struct objstore_view view = get(s, number);
+
+        objstore_release(s, &view);
+    }
+}
+static void prepare_hot(struct objstore *s)
+{
+    keep_some(s);
+    put(s, 2, 500);
+    put(s, 3, 5000);
+    heat(s, 2);
+    heat(s, 3);
+    heat(s, KEEP + 1);
+}
+static void arrive_hot(struct objstore *s)
+{
+    for (int i = 0; i < 2; i++) { /* the first pin of each announces us */
+        struct objstore_view a = get(s, 2), b = get(s, 3), c = get(s, KEEP + 1);
+
+        objstore_release(s, &a);
+        objstore_release(s, &b);
+        objstore_release(s, &c);
+    }
+}
+static void act_hot(struct objstore *s)
+{
+    struct objstore_view kept = get(s, KEEP + 1), a;
+
+    objstore_release(s, &kept);
+    CHILD_CHECK(delete (s, 3) == 0);
+    a = get(s, 2);
+    CHILD_CHECK(delete (s, 2) == 0);
+    CHILD_CHECK(is_right(&a, 2));
+    objstore_release(s, &a);
+}
 static void act_get_many(struct objstore *s)
 {
     struct objstore_id ids[4] = { help_id(KEEP), help_id(KEEP + 1), help_id(KEEP), help_id(77) };
@@ -339,6 +378,7 @@ const struct scene scenes[] = {
     { "get and release", keep_some, NULL, act_get_release, false },
     { "get many, all and none", keep_some, NULL, act_get_many, false },
     { "get, more than a pin table holds", prepare_crowd, arrive_crowd, act_crowd, false },
+    { "get, release and delete, read often", prepare_hot, arrive_hot, act_hot, false },
     { "delete", prepare_delete, NULL, act_delete, false },
     { "delete what is being read, release", prepare_delete, NULL, act_delete_pinned, false },
     { "ask for space, some was left unseen", prepare_left, NULL, act_ask_for_space, false },
