@@ -13,6 +13,7 @@
  *           each in words. On a handle that is open for reading only all that
  *           would change, pin or wake anything is -EROFS; so is opening one otherwise, or
  *           removing it, on a file system that is mounted so.
+ * Timeouts  In milliseconds. 0: do not wait; -1: for ever; what is below that is -EINVAL.
  * Threads   One struct objstore serves all threads of one process, unless a
  *           function says otherwise.
  * Fork      A handle belongs to the process that opened it. In a child every call
@@ -224,6 +225,7 @@ OBJSTORE_CHECKED int objstore_delete(struct objstore *store, const struct objsto
  *   -ENOENT  not there, and timeout_ms is 0     -ETIMEDOUT  not in time
  *   -EROFS   opened with OBJSTORE_READ_ONLY     -ENOSPC     no room to note the view, or for
  *   -EBADMSG its spill file is damaged or gone              what must be brought back
+ *   -EINVAL  the zero id, no view, or a bad timeout
  */
 OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_id *id,
                                   int timeout_ms, struct objstore_view *view);
@@ -232,7 +234,8 @@ OBJSTORE_CHECKED int objstore_get(struct objstore *store, const struct objstore_
  * id may stand there twice. While it waits it holds no views, so a deleted object's bytes are not
  * kept from who needs the room. The cost follows n and what becomes sealed: who waits for the i-th
  * is not woken by seals of the rest. On an error views[] is all zero. Errors as objstore_get(), and
- *   -EINVAL  a zero id, NULL for ids or views (none of them is no error), or more than 2^31 - 1
+ *   -EINVAL  a zero id, NULL for ids or views (none of them is no error), more than 2^31 - 1, or a
+ *            bad timeout
  */
 OBJSTORE_CHECKED int objstore_get_many(struct objstore *store, const struct objstore_id *ids,
                                        size_t n, int timeout_ms, struct objstore_view *views);
@@ -273,8 +276,8 @@ OBJSTORE_API bool objstore_contains(struct objstore *store, const struct objstor
  * Wait until `need` of the n ids are sealed, up to `timeout_ms` (-1: for ever). Sets
  * ready[i] for each (ready may be NULL: then it looks no further than it must, and tells of no
  * more than `need`). Returns the number that it found sealed (>= need),
- * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n, a zero id), or -EROFS (not so many
- * are, and a handle for reading only cannot sleep).
+ * or -ETIMEDOUT (ready is filled then too), -EINVAL (need > n, a zero id, a bad timeout), or -EROFS
+ * (not so many are, and a handle for reading only cannot sleep).
  */
 OBJSTORE_CHECKED int objstore_wait(struct objstore *store, const struct objstore_id *ids, size_t n,
                                    size_t need, int timeout_ms, bool *ready);
@@ -342,7 +345,7 @@ OBJSTORE_CHECKED int objstore_events_open(struct objstore *store, struct objstor
  * of an id you are told of it. Your own seals and deletes are told, too.
  *   -EOVERFLOW  you were too slow (about 8000 events), or a process died attached: some events
  *               are lost. List again, then go on from here.
- *   -ETIMEDOUT  nothing happened in time     -EINVAL  max is 0, or more than 2^31 - 1
+ *   -ETIMEDOUT  nothing happened in time     -EINVAL  max is 0, or more than 2^31 - 1; a bad timeout
  *   -EINTR      nothing yet, but a signal's handler ran meanwhile
  */
 OBJSTORE_CHECKED int objstore_events_next(struct objstore_events *events,

@@ -11,6 +11,7 @@
  *
  * Errors    0, or a negative errno value; a call that fails changes nothing and leaves
  *           its output arguments as they were. wsched_strerror() says each in words.
+ * Timeouts  In milliseconds. 0: do not wait; -1: for ever; what is below that is -EINVAL.
  * Threads   One struct wsched serves all threads of the driver. In a worker only the
  *           thread that runs the kernel may call.
  * Fork      A handle belongs to the process that opened it: in a child every call on
@@ -154,11 +155,12 @@ enum wsched_priority {
 };
 
 #define WSCHED_RETRIES_DEFAULT 3
+#define WSCHED_RETRIES_MAX 249
 struct wsched_spec {
     const char *kernel;
     const void *payload; /* copied */
     uint32_t payload_size;
-    int32_t max_retries; /* runs again after a worker's death; 0: 3 times; -1: never; over 249: 249 */
+    int32_t max_retries; /* runs again after a worker's death; 0: 3 times; -1: never; to WSCHED_RETRIES_MAX */
     const struct wsched_future *after; /* starts when these are done; fails when one fails */
     uint32_t after_count;
     uint32_t flags;     /* enum wsched_submit_flag */
@@ -254,7 +256,7 @@ WSCHED_CHECKED int wsched_adopt(struct wsched *pool, struct wsched_future future
  * runs that is to be stopped by force is only asked to. Streams that it began and that wait for their
  * takers are served to their end before it returns; but with a timeout of 0 they go on in the next call,
  * and wsched_close() has them run elsewhere, as if it had died: their waits answer -ESHUTDOWN.
- *   -EINVAL  not a guest, or one without kernels    -EDEADLK  inside a kernel
+ *   -EINVAL  not a guest, or one without kernels; a bad timeout    -EDEADLK  inside a kernel
  */
 WSCHED_CHECKED int wsched_work(struct wsched *pool, int timeout_ms);
 /* Ask the thread in wsched_work() on this handle, or that comes there next, to return after its
@@ -294,7 +296,7 @@ WSCHED_CHECKED int wsched_submit_many(struct wsched *pool, const struct wsched_s
  * a kernel the waiting worker runs other tasks meanwhile. Each call looks at all n: who takes
  * thousands one after another as they come uses a set, below. Returns how many are done
  * (>= need), or
- *   -ETIMEDOUT  not in time; done is filled    -EINVAL  a future of no task, need > n
+ *   -ETIMEDOUT  not in time; done is filled    -EINVAL  a future of no task, need > n, a bad timeout
  *   -EDEADLK    inside a kernel: for a task that was submitted before this kernel started and
  *               is not over. It might wait for us; name it in `after` instead. Or nested over
  *               1,000 deep.
@@ -317,8 +319,8 @@ WSCHED_CHECKED int wsched_set_add(struct wsched_set *set, const struct wsched_fu
 WSCHED_API size_t wsched_set_size(const struct wsched_set *set);
 /*
  * Take up to `cap` futures out of the set that are done, into out[], waiting as wsched_wait() for
- * the first of them. Returns how many, 0 if the set is empty; or -EINVAL, and what wsched_wait()
- * answers.
+ * the first of them. Returns how many, 0 if the set is empty; or -EINVAL (cap is 0, nowhere to write
+ * to, a bad timeout), and what wsched_wait() answers.
  */
 WSCHED_CHECKED int wsched_set_wait(struct wsched_set *set, int timeout_ms,
                                    struct wsched_future *out, size_t cap);
@@ -412,7 +414,8 @@ WSCHED_API uint64_t wsched_task_resume(struct wsched_task *task);
 /*
  * Take the next item, waiting as wsched_wait() for it: 1, and *size its bytes (may be NULL); or 0:
  * there is none, and it is over: wsched_result() tells how. (buf may be written to in any case.)
- *   -EMSGSIZE  it has more than `cap` bytes, and stays   -EINVAL  no stream   -ETIMEDOUT, -ESHUTDOWN
+ *   -EMSGSIZE  it has more than `cap` bytes, and stays   -EINVAL  no stream, a bad timeout
+ *   -ETIMEDOUT, -ESHUTDOWN
  *   -EDEADLK   inside a kernel: none yet, and submitted before this kernel started; see wsched_wait()
  */
 WSCHED_CHECKED int wsched_next(struct wsched *pool, struct wsched_future stream, void *buf,

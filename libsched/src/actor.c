@@ -138,7 +138,8 @@ static int spec_check(const struct wsched *p, const struct wsched_actor_spec *s,
 {
     const uint32_t known = WSCHED_ACTOR_WITH_CREATOR;
 
-    if (!s || s->max_restarts < -1 || s->mailbox_capacity > MAILBOX_MAX || (s->flags & ~known) ||
+    if (!s || s->max_restarts < -1 || s->max_restarts > RESTARTS_LIMIT ||
+        s->mailbox_capacity > MAILBOX_MAX || (s->flags & ~known) ||
         (s->payload_size && !s->payload) ||
         (s->name && (!s->name[0] || strnlen(s->name, NAME_BYTES) == NAME_BYTES)))
         return -EINVAL;
@@ -191,7 +192,7 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_actor_spe
     au64_store_relaxed(&a->served, 0);
     au64_store_relaxed(&a->ended, 0);
     a->capacity = s->mailbox_capacity ? s->mailbox_capacity : CAPACITY_DEFAULT;
-    a->max_restarts = s->max_restarts > RESTARTS_LIMIT ? RESTARTS_LIMIT : s->max_restarts;
+    a->max_restarts = s->max_restarts;
     a->flags = s->flags;
     a->kernel = (uint16_t)kernel;
     a->payload_size = s->payload_size;

@@ -60,7 +60,7 @@ static int spec_check(struct wsched *p, const struct wsched_spec *s)
         return -EINVAL;
     if (s->payload_size > p->payload_max)
         return -E2BIG;
-    if (s->max_retries < -1)
+    if (s->max_retries < -1 || s->max_retries > WSCHED_RETRIES_MAX)
         return -EINVAL;
     if (spec_is_plain(s))
         return 0;
@@ -107,6 +107,7 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
                         : s->max_retries == -1 ? 1
                                                : (uint32_t)s->max_retries + 1;
 
+    _Static_assert(WSCHED_RETRIES_MAX + 1 <= ATTEMPT_LIMIT, "all attempts fit the word");
     t->place = (uint32_t)s->actor.v; /* call_check() */
     t->place_generation = (uint32_t)(s->actor.v >> 32);
 
@@ -117,7 +118,7 @@ static void fill(struct wsched *p, uint32_t index, const struct wsched_spec *s, 
     t->kernel = (uint16_t)(kernel | (parent && call_holds(p, parent) ? KERNEL_HELD : 0));
     if (!spec_is_plain(s))
         fill_more(p, index, s);
-    t->attempts_max = (uint8_t)(attempts > ATTEMPT_LIMIT ? ATTEMPT_LIMIT : attempts);
+    t->attempts_max = (uint8_t)attempts;
     t->payload_size = s->payload_size;
     t->result_size = 0;
     t->born = ticks;
@@ -682,7 +683,7 @@ int wsched_wait(struct wsched *p, const struct wsched_future *futures, size_t n,
     int err = pool_check_part(p);
     size_t count = 0;
 
-    if (!err && ((n && !futures) || need > n || n > INT32_MAX))
+    if (!err && ((n && !futures) || need > n || n > INT32_MAX || timeout_ms < -1))
         err = -EINVAL;
     if (!err && pool_in_job(p))
         err = -EPERM;

@@ -110,7 +110,7 @@ int wsched_set_wait(struct wsched_set *set, int timeout_ms, struct wsched_future
 {
     int err = set ? pool_check_part(set->pool) : -EINVAL;
 
-    if (!err && (!out || !cap))
+    if (!err && (!out || !cap || timeout_ms < -1))
         err = -EINVAL;
     if (err || set->ready == set->end)
         return err;

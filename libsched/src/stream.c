@@ -270,7 +270,7 @@ int wsched_next(struct wsched *p, struct wsched_future future, void *buf, size_t
     uint32_t index;
     uint64_t word;
 
-    if (!err && cap && !buf)
+    if (!err && ((cap && !buf) || timeout_ms < -1))
         err = -EINVAL;
     if (!err && pool_in_job(p))
         err = -EPERM;

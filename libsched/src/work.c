@@ -194,7 +194,7 @@ int wsched_work(struct wsched *p, int timeout_ms)
 
     if (!err && p->is_guest && p->role == ROLE_WORKER)
         err = -EDEADLK;
-    if (!err && (p->role != ROLE_GUEST || !p->has_kernels))
+    if (!err && (p->role != ROLE_GUEST || !p->has_kernels || timeout_ms < -1))
         err = -EINVAL;
     if (err)
         return err;

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "errors.h"
 
+#include <limits.h>
+
 static struct objstore_view view;
 static void *data;
 
@@ -165,6 +167,34 @@ static int on_read_only(void)
     return same;
 }
 
+/* Every call that takes a timeout, of things that are there. Answers what all of them say. */
+static int before_now(void)
+{
+    const int timeouts[] = { -2, -1000, INT_MIN };
+    struct objstore_events *events = NULL;
+    struct objstore_event event;
+    int same = -EINVAL;
+
+    REQUIRE_OK(objstore_events_open(given.store, &events));
+    for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
+        const int t = timeouts[i];
+        bool ready = false;
+        const int said[] = {
+            objstore_get(given.store, &given.sealed, t, &view),
+            objstore_get_many(given.store, &given.sealed, 1, t, &view),
+            objstore_wait(given.store, &given.sealed, 1, 1, t, &ready),
+            objstore_events_next(events, &event, 1, t),
+        };
+        for (size_t k = 0; k < sizeof said / sizeof *said; k++) {
+            CHECK_EQ(said[k], -EINVAL);
+            same = said[k] == -EINVAL ? same : 0;
+        }
+        CHECK(!ready);
+    }
+    objstore_events_close(events);
+    return same;
+}
+
 const struct error_row errors_look[] = {
     { "objstore_stat", ENOENT, stat_absent },
     { "objstore_stat", EINVAL, stat_nameless },
@@ -177,6 +207,7 @@ const struct error_row errors_look[] = {
     { "objstore_reap", EROFS, reap_read_only },
     { "objstore_verify", EBADMSG, verify_damaged },
     { "every call", EBADMSG, verify_damaged },
+    { "every call", EINVAL, before_now },
     { "every call", ECHILD, in_child },
     { "every call", EROFS, on_read_only },
     { NULL, 0, NULL },

@@ -90,7 +90,8 @@ static int new_too_big(void)
 static int new_bad_value(void)
 {
     CHECK_EQ(make(given.pool, (struct wsched_actor_spec){ .name = "" }), -EINVAL);
-    return make(given.pool, (struct wsched_actor_spec){ .max_restarts = -2 });
+    CHECK_EQ(make(given.pool, (struct wsched_actor_spec){ .max_restarts = -2 }), -EINVAL);
+    return make(given.pool, (struct wsched_actor_spec){ .max_restarts = 251 });
 }
 static int new_when_closed(void)
 {

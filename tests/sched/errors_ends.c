@@ -4,6 +4,7 @@
 #include "errors.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -158,7 +159,39 @@ static int call_in_child(void)
     return given_in_child(calls_on_our_handle);
 }
 
+/* Every call that takes a timeout, of what is over. */
+static int before_now(void)
+{
+    const int timeouts[] = { -2, -1000, INT_MIN };
+    struct wsched_set *set = NULL;
+    struct wsched_future f;
+    char item;
+    int same = -EINVAL;
+
+    REQUIRE_OK(wsched_set_new(given.pool, &set));
+    REQUIRE_OK(wsched_set_add(set, &given.over, 1));
+    for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
+        const int t = timeouts[i];
+        bool done = false;
+        const int said[] = {
+            wsched_wait(given.pool, &given.over, 1, 1, t, &done),
+            wsched_set_wait(set, t, &f, 1),
+            wsched_next(given.pool, given.over, &item, 1, NULL, t),
+            wsched_work(given.guest, t),
+        };
+        for (size_t k = 0; k < sizeof said / sizeof *said; k++) {
+            CHECK_EQ(said[k], -EINVAL);
+            same = said[k] == -EINVAL ? same : 0;
+        }
+        CHECK(!done);
+    }
+    CHECK_EQ(wsched_set_size(set), 1);
+    wsched_set_free(set);
+    return same;
+}
+
 const struct error_row errors_ends[] = {
+    { "every call", EINVAL, before_now },
     { "every call", ECHILD, call_in_child },
     { "every call", ECANCELED, result_cancelled },
     { "wsched_result", EINPROGRESS, result_not_done },

@@ -136,6 +136,7 @@ static int next_late(void)
     struct wsched_future f = behind_another(given.pool, "wait");
     char item[8];
 
+    CHECK_EQ(wsched_next(given.pool, f, item, sizeof item, NULL, -2), -EINVAL);
     CHECK_EQ(wsched_next(given.pool, f, item, sizeof item, NULL, 0), -ETIMEDOUT);
     int err = wsched_next(given.pool, f, item, sizeof item, NULL, 1);
     gate_open();

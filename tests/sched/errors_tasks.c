@@ -40,6 +40,10 @@ static int submit_bad_value(void)
     struct wsched_spec s = kit_spec("add", NULL, 0);
 
     s.max_retries = -2;
+    CHECK_EQ(submit(given.pool, s), -EINVAL);
+    s.max_retries = WSCHED_RETRIES_MAX + 1;
+    CHECK_EQ(submit(given.pool, s), -EINVAL);
+    s.max_retries = INT32_MAX;
     return submit(given.pool, s);
 }
 static int submit_too_much(void)
