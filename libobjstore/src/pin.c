@@ -31,7 +31,8 @@
  *   N3  (slot, 1) of a single view -> 0      likewise, by a store that orders nothing after it
  *   N4  near entry 0 -> (slot, 1)            as N1, by a store that orders nothing after it; only
  *                                            if it saw N5, and its process gets barriers
- *   N5  slot.pinners | PINNERS_HOT           pin_note_near(); a slot's next object is not hot
+ *   N5  slot.pinners | PINNERS_HOT           pin_note_near(), if its process gets barriers; a
+ *                                            slot's next object is not hot
  *   N6  membarrier(2)                        pins_any(), after it saw DOOMED and then N5
  *
  * Invariants

@@ -108,7 +108,7 @@ static inline __attribute__((always_inline)) bool pin_note_near(struct objstore 
         return false;
     uint32_t pins = au32_load_relaxed(&near->pins) + 1; /* relaxed: this thread's */
     au32_store_relaxed(&near->pins, pins);              /* relaxed: likewise */
-    if (__builtin_expect(pins % PIN_HEAT == 0, 0))
+    if (__builtin_expect(pins % PIN_HEAT == 0 && s->pin_hot != UINT64_MAX, 0))
         au64_or_seq_cst(&at->pinners, PINNERS_HOT); /* N5 */
     return true;
 }

@@ -90,7 +90,7 @@ struct objstore {
     struct au64 *buckets;
     struct slot *slots;
     uint64_t pin_bit;    /* ours in slot.pinners */
-    uint64_t pin_hot;    /* bits of slot.pinners with which a pin may be quick: pin.c, N4 */
+    uint64_t pin_hot;    /* bits of slot.pinners with which a pin is quick (N4); all: none ever is */
     struct spill *spill; /* NULL: a store that makes no room by itself */
     ptrdiff_t view_from_rw; /* from a byte that may be written to the one that may be read */
     struct au64 *pin_tables[PIN_LEVELS]; /* ours; written by au64_* through pin_levels only */
