@@ -382,9 +382,9 @@ static bool may_be_on_the_way(const struct objstore *s, uint64_t mask)
 {
     uint32_t used = mask & PINNERS_HOT ? leases_in_use(s) : 0;
 
-    if (used && !__libc_single_threaded)
+    if ((mask & s->pin_hot) == s->pin_hot && !__libc_single_threaded) /* of ours */
         return true;
-    for (uint32_t lease = 0; lease < used; lease++)
+    for (uint32_t lease = 0; lease < used; lease++) /* of others' */
         if (mask >> lease % PINNERS_LEASES & 1 && lease != s->lease &&
             lease_word_is_live(au64_load_seq_cst(&s->leases[lease].word))) /* E2 */
             return true;
