@@ -77,10 +77,10 @@ done
 every_reader "line 302, column 'x2': the value is missing" "$work/missing.csv" numbers
 # What can be done about it.
 printf 'a,b,y\n1,red,3\n4,,6.5\n' >"$work/words.csv"
-refused 3 "'red' is not a number (--categorical names the columns of words)" train --data "$work/words.csv" --target y -o "$out/x"
+refused 3 "'red' is not a number (--categorical names the columns of words, --drop those to leave out)" train --data "$work/words.csv" --target y -o "$out/x"
 refused 3 "the value is missing (with --mode hist --missing nan it may be)" train --data "$work/words.csv" --target y --categorical b -o "$out/x"
-printf 'a;b;y\n1;2;3\n4;5;6\n' >"$work/parted.csv"
-refused 3 "'1;2;3' is not a number (fields are parted by commas)" train --data "$work/parted.csv" --target y -o "$out/x"
+printf 'a;b;y\n1;2,5;3\n4;5;6\n' >"$work/parted.csv"
+refused 3 "'2,5' is not a number (a number has a point, not a comma)" train --data "$work/parted.csv" --target y -o "$out/x"
 { echo a,y; for i in $(seq 101); do echo "$i,$i.5"; done; } >"$work/measured.csv"
 refused 3 "the target has 101 different numbers such as 1.5, which are no classes" train --data "$work/measured.csv" --target y --task classification -o "$out/x"
 every_reader "line 302, column 'x2': '1e39' is too large" "$work/huge.csv" numbers

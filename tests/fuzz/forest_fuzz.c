@@ -294,7 +294,10 @@ static void read_csv(const uint8_t *data, size_t size)
             for (uint32_t j = 0; kind && j < csv.cols; j++)
                 sum += csv_column(&csv, j)[i];
         }
-        (void)!csv_find(&csv, sum > 0 ? csv.names[0] : "y", &column, &diag);
+        if (kind)
+            (void)!csv_drop(&csv, csv.names[csv.cols / 2], &diag);
+        if (csv.cols)
+            (void)!csv_find(&csv, sum > 0 ? csv.names[0] : "y", &column, &diag);
         csv_free(&csv);
     }
 }

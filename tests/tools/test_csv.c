@@ -241,10 +241,57 @@ static void random_bytes(void)
     temp_clean();
 }
 
+/* What parts the fields is told by the first line; a comma comes before all others. */
+static void other_separators(void)
+{
+    static const char separators[] = ";\t|";
+    for (const char *c = separators; *c; c++) {
+        char text[100];
+        snprintf(text, sizeof text, "a%cb%c\"c%cd\"\n1%c%c3\n4 %c\"5\"%c6\n", *c, *c, *c, *c, *c,
+                 *c, *c);
+        REQUIRE_OK(read_text(text, NAN_FOR_MISSING));
+        CHECK_EQ(csv.cols, 3);
+        CHECK_EQ(csv.rows, 2);
+        snprintf(text, sizeof text, "c%cd", *c);
+        CHECK(!strcmp(csv.names[2], text));
+        expect(1, 0, 0), expect(3, 2, 0), expect(4, 0, 1), expect(5, 1, 1), expect(6, 2, 1);
+        CHECK(isnan(csv_column(&csv, 1)[0]));
+        csv_free(&csv);
+    }
+    REQUIRE_OK(read_text("a;b,c\n1,2\n", PLAIN));
+    CHECK_EQ(csv.cols, 2);
+    csv_free(&csv);
+    REQUIRE_OK(read_text("1;2\n3;4\n", PLAIN));
+    CHECK_EQ(csv.cols, 2);
+    CHECK_EQ(csv.rows, 2);
+    csv_free(&csv);
+    CHECK_EQ(read_text("a;b\n1;2,5\n", PLAIN), -EINVAL);
+    CHECK(strstr(diag.text, "a number has a point, not a comma") != NULL);
+    CHECK_EQ(read_text("a;b\n1,2\n", PLAIN), -EINVAL); /* one field */
+}
+
+static void dropped_columns(void)
+{
+    struct csv_options options = { .dropped = "name,z" };
+    REQUIRE_OK(read_text("name,a,z,b\nAnn,1,1e999,2\n\"Bob, jr\",3,,4\n", options));
+    CHECK_EQ(csv.cols, 4);
+    REQUIRE_OK(csv_drop(&csv, "name,z", &diag));
+    CHECK_EQ(csv.cols, 2);
+    CHECK(!strcmp(csv.names[0], "a") && !strcmp(csv.names[1], "b"));
+    expect(1, 0, 0), expect(2, 1, 0), expect(3, 0, 1), expect(4, 1, 1);
+    CHECK_EQ(csv_drop(&csv, "c", &diag), -EINVAL);
+    CHECK_EQ(csv_drop(&csv, "a,b", &diag), -EINVAL);
+    csv_free(&csv);
+    options.dropped = "a,c";
+    CHECK_EQ(read_text("a,b\n1,2\n", options), -EINVAL);
+    CHECK(strstr(diag.text, "no column 'c'; there are: a, b") != NULL);
+}
+
 TESTS("csv", { "plain table", plain_table },
       { "every form of the same table", every_form_of_the_same_table },
       { "quoted names", quoted_names }, { "without header", without_header },
       { "missing values", missing_values }, { "infinities", infinities },
       { "says what is wrong", says_what_is_wrong }, { "limits", limits },
+      { "other separators", other_separators }, { "dropped columns", dropped_columns },
       { "finds columns", finds_columns }, { "rows as they stand", rows_as_they_stand },
       { "random tables", random_tables }, { "random bytes", random_bytes })

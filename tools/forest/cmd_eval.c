@@ -10,7 +10,7 @@
 #include "tool.h"
 
 struct eval {
-    const char *model, *data, *target;
+    const char *model, *data, *target, *drop;
     int missing;
     bool json;
 };
@@ -22,6 +22,7 @@ static int parse(int argc, char **argv, struct eval *e)
         { "data", 0, ARG_TEXT, &e->data, "FILE", "rows with known targets", 0, 0, NULL, true },
         { "target", 0, ARG_TEXT, &e->target, "COL", "the column to predict (the model's)", 0, 0,
           NULL, false },
+        FOREST_DROP(&e->drop),
         { "missing", 0, ARG_CHOICE, &e->missing, "error|nan",
           "missing features are an error, or go right at every split", 0, 0, option_missing,
           false },
@@ -97,6 +98,7 @@ int cmd_eval(int argc, char **argv)
     }
     struct dataset_options options = { .target = e.target,
                                        .missing_is_nan = e.missing == 1,
+                                       .drop = e.drop,
                                        .known = &model.columns };
     int err = dataset_read(&data, e.data, &options);
     if (!err) {

@@ -21,7 +21,7 @@
 #include "tool.h"
 
 struct importance {
-    const char *model, *data, *target, *svg;
+    const char *model, *data, *target, *drop, *svg;
     uint32_t repeats, seed, top;
     int missing;
     bool permutation, json;
@@ -35,8 +35,9 @@ static int parse(int argc, char **argv, struct importance *m)
         { "model", 'm', ARG_TEXT, &m->model, "FILE.forest", "the forest", 0, 0, NULL, true },
         { "data", 0, ARG_TEXT, &m->data, "FILE.csv",
           "the rows to permute; other names for the features", 0, 0, NULL, false },
-        { "target", 0, ARG_TEXT, &m->target, "COL", "the column to predict (the model's)", 0, 0, NULL,
-          false },
+        { "target", 0, ARG_TEXT, &m->target, "COL", "the column to predict (the model's)", 0, 0,
+          NULL, false },
+        FOREST_DROP(&m->drop),
         { "permutation", 0, ARG_FLAG, &m->permutation, NULL,
           "shuffle features, and see what that costs", 0, 0, NULL, false },
         { "repeats", 0, ARG_U32, &m->repeats, "N", "n_repeats of permutation_importance (5)", 1,
@@ -208,6 +209,7 @@ int cmd_importance(int argc, char **argv)
     }
     struct dataset_options options = { .target = m.target,
                                        .missing_is_nan = m.missing == 1,
+                                       .drop = m.drop,
                                        .known = &model.columns };
     int err = m.data ? dataset_read(&data, m.data, &options) : 0;
     if (!err) {

@@ -17,7 +17,7 @@
 #define WORDS_SHOWN 4
 
 struct info {
-    const char *model, *data, *target;
+    const char *model, *data, *target, *drop;
     uint32_t tree, depth;
     bool json;
 };
@@ -33,6 +33,7 @@ static int parse(int argc, char **argv, struct info *i)
           false },
         { "target", 0, ARG_TEXT, &i->target, "COL", "the column that is no feature (the model's)",
           0, 0, NULL, false },
+        FOREST_DROP(&i->drop),
         { "json", 0, ARG_FLAG, &i->json, NULL, "JSON; of a tree one object a node", 0, 0, NULL,
           false },
         { .kind = ARG_END },
@@ -271,6 +272,7 @@ static int run(const struct info *i, const struct model *model)
     struct dataset_options options = { .target = i->target,
                                        .ignores_target = true,
                                        .missing_is_nan = true,
+                                       .drop = i->drop,
                                        .known = &model->columns };
     int err = i->data ? dataset_read(&data, i->data, &options) : 0;
     if (err)

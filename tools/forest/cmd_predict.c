@@ -14,7 +14,7 @@
 #include "tool.h"
 
 struct predict {
-    const char *model, *data, *target, *out;
+    const char *model, *data, *target, *drop, *out;
     int missing;
     bool proba, json;
 };
@@ -26,6 +26,7 @@ static int parse(int argc, char **argv, struct predict *p)
         { "data", 0, ARG_TEXT, &p->data, "FILE", "the rows to predict for", 0, 0, NULL, true },
         { "target", 0, ARG_TEXT, &p->target, "COL",
           "a column that is no feature: ignored (the model's)", 0, 0, NULL, false },
+        FOREST_DROP(&p->drop),
         { "output", 'o', ARG_TEXT, &p->out, "FILE",
           "predictions, .csv or .npy (- for standard output)", 0, 0, NULL, true },
         { "missing", 0, ARG_CHOICE, &p->missing, "error|nan",
@@ -212,6 +213,7 @@ int cmd_predict(int argc, char **argv)
                                        .ignores_target = true,
                                        .may_lack_target = !p.target,
                                        .missing_is_nan = p.missing == 1,
+                                       .drop = p.drop,
                                        .known = &model.columns };
     int err = dataset_read(&data, p.data, &options);
     if (!err) {

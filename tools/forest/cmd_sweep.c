@@ -137,6 +137,7 @@ static int load(struct sweep *s)
     struct dataset_options options = { .target = s->target,
                                        .missing_is_nan = s->forest.missing == 1,
                                        .categorical = s->forest.categorical,
+                                       .drop = s->forest.drop,
                                        .may_train = true };
     int err = dataset_read(&data, s->data, &options);
     if (!err && s->forest.params.task == FOREST_CLASSIFICATION) {

@@ -186,6 +186,7 @@ static int read_data(struct train *t, struct dataset *data)
     struct dataset_options options = { .target = t->target,
                                        .missing_is_nan = t->forest.missing == 1,
                                        .categorical = t->forest.categorical,
+                                       .drop = t->forest.drop,
                                        .may_train = true };
     bool is_class = t->forest.params.task == FOREST_CLASSIFICATION;
     int err = dataset_read(data, t->data, &options);
@@ -253,8 +254,10 @@ static void warn_of_few_trees(const struct train *t, uint64_t rows)
     double drawn = 1 - pow(1 - 1 / (double)rows, draws);
     double without = (double)rows * pow(drawn, p->n_estimators);
     if (t->oob && without >= 1)
-        complain(NULL, "of %llu rows about %.0f were drawn by every tree, and count as 0 in the "
-                 "oob_score: it needs more trees", (unsigned long long)rows, without);
+        complain(NULL,
+                 "of %llu rows about %.0f were drawn by every tree, and count as 0 in the "
+                 "oob_score: it needs more trees",
+                 (unsigned long long)rows, without);
 }
 
 static void tell(const struct train *t, const struct summary *s)

@@ -47,6 +47,15 @@ static int npy_names(struct csv *csv, uint32_t cols, struct diag *diag)
     return csv->cols == cols ? 0 : diag_set(diag, -ENOMEM, "not enough memory");
 }
 
+static bool is_in(const char *name, const char *list)
+{
+    size_t size = strlen(name);
+    for (; list; list = strchr(list, ','), list = list ? list + 1 : NULL)
+        if (!strncmp(list, name, size) && (!list[size] || list[size] == ','))
+            return true;
+    return false;
+}
+
 static int npy_convert(struct csv *csv, const struct npy_info *info, const struct csv_options *o,
                        struct diag *diag)
 {
@@ -55,7 +64,8 @@ static int npy_convert(struct csv *csv, const struct npy_info *info, const struc
         for (uint32_t j = 0; j < csv->cols; j++) {
             uint64_t at = info->fortran_order ? j * csv->rows + row : row * csv->cols + j;
             double x = npy_element(elements, info, at);
-            if (o->ignored && !strcmp(o->ignored, csv->names[j]))
+            if ((o->ignored && !strcmp(o->ignored, csv->names[j])) ||
+                is_in(csv->names[j], o->dropped))
                 x = 0;
             if (isnan(x) ? !o->missing_is_nan : fabs(x) > o->largest)
                 return diag_set(diag, -EINVAL, "row %llu, column '%s': the value is %s",
@@ -215,14 +225,17 @@ int dataset_read(struct dataset *data, const char *path, const struct dataset_op
                                    .largest = (double)FLT_MAX,
                                    .ignored = o->ignores_target ? o->target : NULL,
                                    .ignored_may_lack = o->may_lack_target,
+                                   .dropped = o->drop,
                                    .words = data->words,
                                    .words_count = data->words_count };
     if (o->may_train) {
-        options.if_word = "--categorical names the columns of words";
+        options.if_word = "--categorical names the columns of words, --drop those to leave out";
         options.if_missing = "with --mode hist --missing nan it may be";
     }
     if (!err)
         err = read_table(&data->csv, path, &options, &diag);
+    if (!err && o->drop)
+        err = csv_drop(&data->csv, o->drop, &diag);
     if (!err)
         err = find_columns(data, o, &diag);
     if (err) {

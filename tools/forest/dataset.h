@@ -31,6 +31,7 @@ struct dataset_options {
     bool may_lack_target;    /* it is there if there is a column more than the model's features */
     bool missing_is_nan;     /* missing features become NaN; else they are errors */
     const char *categorical; /* "NAME,NAME": columns whose words are numbered; or NULL */
+    const char *drop;        /* "NAME,NAME": columns that are as if they were not there; or NULL */
     bool may_train;          /* options of training can be given that take what this does not */
     const struct columns *known; /* what the model knows of its table, in place of that; or NULL */
 };

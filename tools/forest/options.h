@@ -18,7 +18,7 @@ struct forest_options {
     /* Texts: a count, a fraction, for max_features also "sqrt", "log2" or "all"; NULL: the default
      */
     const char *max_features, *max_samples, *min_samples_split, *min_samples_leaf;
-    const char *categorical; /* "COL,COL", or NULL */
+    const char *categorical, *drop; /* "COL,COL", or NULL */
     bool no_bootstrap, bootstrap, extra_trees;
     int mode, task, criterion, class_weight, missing;
 };
@@ -49,6 +49,8 @@ extern const char *const option_missing[], *const option_modes[], *const option_
     {                                                             \
         name, 0, ARG_CHOICE, out, value, help, 0, 0, words, false \
     }
+#define FOREST_DROP(out) \
+    FOREST_TEXT("drop", out, "COL,COL", "columns to leave out, as if they were not there")
 #define FOREST_OPTION_ROWS(o)                                                                      \
     FOREST_WORD("mode", &(o)->mode, "exact|hist|fast",                                             \
                 "scikit-learn's trees; from histograms; as good, sooner (exact)", option_modes),   \
@@ -89,6 +91,7 @@ extern const char *const option_missing[], *const option_modes[], *const option_
                     "rare classes weigh more (none)", option_balances),                            \
         FOREST_TEXT("categorical", &(o)->categorical, "COL,COL",                                   \
                     "columns whose words stand for numbers"),                                      \
+        FOREST_DROP(&(o)->drop),                                                                   \
         FOREST_WORD("missing", &(o)->missing, "error|nan",                                         \
                     "missing features: an error, or with --mode hist values of their own",         \
                     option_missing),                                                               \

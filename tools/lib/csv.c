@@ -3,7 +3,7 @@
  * csv.c -- two readers of one grammar.
  *
  * next_field() knows the whole grammar. Rows of plain numbers, which is nearly all there is, go
- * through read_plain_row(), which only accepts number, comma, number, ..., line end; at anything
+ * through read_plain_row(), which only accepts number, separator, number, ..., line end; at anything
  * else the row is read again by read_row(), which finds out what it is.
  */
 #define _GNU_SOURCE
@@ -25,7 +25,8 @@ struct reader {
     struct diag *diag;
     const char *p, *end;
     uint64_t line;        /* of p, from 1 */
-    uint32_t ignored;     /* a column, or UINT32_MAX */
+    char separator;       /* of fields */
+    bool *is_ignored;     /* of each column; NULL: none is */
     struct words **words; /* of each column, or NULL; all NULL: no column has words */
     char *unquoted;       /* room for a word with quotes in it */
 };
@@ -81,15 +82,15 @@ static int next_field(struct reader *r, struct field *f)
                             (unsigned long long)line);
         *f = (struct field){ p + 1, (size_t)(q - p - 1), false, true };
         p = q + 1;
-        if (p < r->end && *p != ',' && !is_line_end(r, p))
+        if (p < r->end && *p != r->separator && !is_line_end(r, p))
             return diag_set(r->diag, -EINVAL, "line %llu: text after a closing quote",
                             (unsigned long long)r->line);
     } else {
-        while (p < r->end && *p != ',' && *p != '\n' && !is_line_end(r, p))
+        while (p < r->end && *p != r->separator && *p != '\n' && !is_line_end(r, p))
             p++;
         *f = (struct field){ r->p, (size_t)(p - r->p), false, false };
     }
-    f->ends_row = p == r->end || *p != ',';
+    f->ends_row = p == r->end || *p != r->separator;
     if (f->ends_row) {
         p = skip_line_end(r, p);
         r->line++;
@@ -210,16 +211,18 @@ static int convert_word(struct reader *r, struct field f, uint64_t line, uint32_
     return bad_value(r, line, column, what, NULL);
 }
 
-/* A table of one column, whose fields are several. */
-static bool is_parted_otherwise(const struct reader *r, struct field f)
+/* Where fields are parted otherwise, as Excel does it in half of Europe. */
+static bool is_with_decimal_comma(const struct reader *r, struct field f)
 {
-    return r->csv->cols == 1 && (memchr(f.text, ';', f.size) || memchr(f.text, '\t', f.size));
+    const char *comma = r->separator == ',' ? NULL : memchr(f.text, ',', f.size);
+
+    return comma && (size_t)(comma + 1 - f.text) < f.size && comma[1] >= '0' && comma[1] <= '9';
 }
 
 static int convert(struct reader *r, struct field f, uint64_t line, uint32_t column, double *value)
 {
     char text[SHOWN_MAX + 4], what[SHOWN_MAX + 64];
-    if (column == r->ignored) {
+    if (r->is_ignored && r->is_ignored[column]) {
         *value = 0;
         return 0;
     }
@@ -239,9 +242,9 @@ static int convert(struct reader *r, struct field f, uint64_t line, uint32_t col
     snprintf(what, sizeof what, "'%s' is %s", shown(f, text),
              kind == NOT_A_NUMBER ? "not a number" : "too large a number");
     return bad_value(r, line, column, what,
-                     kind != NOT_A_NUMBER        ? NULL
-                     : is_parted_otherwise(r, f) ? "fields are parted by commas"
-                                                 : r->options->if_word);
+                     kind != NOT_A_NUMBER          ? NULL
+                     : is_with_decimal_comma(r, f) ? "a number has a point, not a comma"
+                                                   : r->options->if_word);
 }
 
 static int ragged(struct reader *r, uint64_t line, uint32_t fields)
@@ -279,12 +282,13 @@ static inline bool read_plain_row(struct reader *r, uint64_t row)
     struct csv *csv = r->csv;
     const char *p = r->p, *end = r->end;
     double largest = r->options->largest > 0 ? r->options->largest : HUGE_VAL;
+    char separator = r->separator;
     double *out = csv->values + row;
     for (uint32_t column = 0; column < csv->cols; column++, out += csv->capacity) {
         p = number_parse(p, end, out);
         if (!p || p == end || fabs(*out) > largest || isinf(*out))
             return false;
-        if (column + 1 < csv->cols && *p++ != ',')
+        if (column + 1 < csv->cols && *p++ != separator)
             return false;
     }
     if (*p == '\r' && p + 1 < end)
@@ -361,12 +365,56 @@ static int read_header(struct reader *r)
     return 0;
 }
 
+/* The first of a list of names: its size; *rest is what follows, NULL: nothing. */
+static size_t first_name(const char *list, const char **rest)
+{
+    const char *comma = strchr(list, ',');
+
+    *rest = comma ? comma + 1 : NULL;
+    return comma ? (size_t)(comma - list) : strlen(list);
+}
+
+/* Mark the columns of a list. */
+static int mark(const struct csv *csv, const char *list, bool *marks, struct diag *diag)
+{
+    const char *rest;
+    for (; list; list = rest) {
+        char *name = strndup(list, first_name(list, &rest));
+        uint32_t column;
+        int err = name ? csv_find(csv, name, &column, diag)
+                       : diag_set(diag, -ENOMEM, "not enough memory");
+        free(name);
+        if (err)
+            return err;
+        marks[column] = true;
+    }
+    return 0;
+}
+
+static int find_ignored(struct reader *r)
+{
+    const struct csv_options *o = r->options;
+    uint32_t column;
+    if (!o->ignored && !o->dropped)
+        return 0;
+    r->is_ignored = calloc(r->csv->cols, sizeof *r->is_ignored);
+    if (!r->is_ignored)
+        return diag_set(r->diag, -ENOMEM, "not enough memory");
+    int err = mark(r->csv, o->dropped, r->is_ignored, r->diag);
+    if (!err && o->ignored) {
+        err = csv_find(r->csv, o->ignored, &column, r->diag);
+        if (!err)
+            r->is_ignored[column] = true;
+        else if (o->ignored_may_lack)
+            err = 0;
+    }
+    return err;
+}
+
 /* Which columns have words. */
 static int find_words(struct reader *r)
 {
     const struct csv_options *o = r->options;
-    if (o->ignored && csv_find(r->csv, o->ignored, &r->ignored, r->diag) && !o->ignored_may_lack)
-        return -EINVAL;
     if (!o->words_count || o->text_only)
         return 0;
     r->words = calloc(r->csv->cols, sizeof *r->words);
@@ -417,6 +465,23 @@ static int make_room(struct reader *r)
     return csv->starts || csv->values ? 0 : diag_set(r->diag, -ENOMEM, "not enough memory");
 }
 
+/* A comma, unless the first line has none, but others of what is used for it. */
+static void find_separator(struct reader *r)
+{
+    static const char usual[] = ",;\t|";
+    for (const char *c = usual; *c; c++) {
+        struct diag ignored;
+        struct reader trial = *r;
+        struct field f;
+        trial.diag = &ignored;
+        trial.separator = *c;
+        if (!next_field(&trial, &f) && !f.ends_row) {
+            r->separator = *c;
+            return;
+        }
+    }
+}
+
 static int read_all(struct reader *r)
 {
     struct csv *csv = r->csv;
@@ -425,7 +490,10 @@ static int read_all(struct reader *r)
     skip_blank_lines(r);
     if (r->p == r->end)
         return diag_set(r->diag, -EINVAL, "the file is empty");
+    find_separator(r);
     int err = read_header(r);
+    if (!err)
+        err = find_ignored(r);
     if (!err)
         err = find_words(r);
     if (!err)
@@ -460,9 +528,15 @@ int csv_parse(struct csv *csv, struct filemap *map, const struct csv_options *op
     memset(csv, 0, sizeof *csv);
     csv->map = *map;
     *map = (struct filemap){ NULL, 0, false };
-    struct reader r = { csv, options,    diag, csv->map.data, csv->map.data + csv->map.size,
-                        1,   UINT32_MAX, NULL, NULL };
+    struct reader r = { .csv = csv,
+                        .options = options,
+                        .diag = diag,
+                        .p = csv->map.data,
+                        .end = csv->map.data + csv->map.size,
+                        .line = 1,
+                        .separator = ',' };
     int err = read_all(&r);
+    free(r.is_ignored);
     free(r.words);
     free(r.unquoted);
     if (err) {
@@ -505,6 +579,29 @@ int csv_find(const struct csv *csv, const char *name, uint32_t *column, struct d
             (size_t)snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", csv->names[i]);
     return diag_set(diag, -EINVAL, "no column '%s'; there are: %s%s", name, all,
                     used >= sizeof all ? "..." : "");
+}
+
+int csv_drop(struct csv *csv, const char *names, struct diag *diag)
+{
+    bool *is_dropped = calloc(csv->cols, sizeof *is_dropped);
+    int err = is_dropped ? mark(csv, names, is_dropped, diag)
+                         : diag_set(diag, -ENOMEM, "not enough memory");
+    uint32_t kept = 0;
+    for (uint32_t j = 0; !err && j < csv->cols; j++) {
+        if (is_dropped[j]) {
+            free(csv->names[j]);
+            continue;
+        }
+        csv->names[kept] = csv->names[j];
+        if (kept < j)
+            memcpy(csv->values + kept * csv->capacity, csv_column(csv, j),
+                   csv->rows * sizeof *csv->values);
+        kept++;
+    }
+    if (!err)
+        csv->cols = kept;
+    free(is_dropped);
+    return err || kept ? err : diag_set(diag, -EINVAL, "no column is left");
 }
 
 const char *csv_row_text(const struct csv *csv, uint64_t row, size_t *size)

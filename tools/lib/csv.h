@@ -3,8 +3,9 @@
  * csv.h -- a whole CSV file as columns of doubles.
  *
  * RFC 4180: commas, "quoted ""fields""" that may hold commas and line ends, LF or CRLF, a last
- * line with or without its end. Also: a UTF-8 byte order mark and blank lines are skipped, and
- * spaces around a number do not matter.
+ * line with or without its end. Also: if there is no comma in the first line, but semicolons, tabs
+ * or |, the first kind of these parts the fields; a UTF-8 byte order mark and blank lines are
+ * skipped, and spaces around a number do not matter.
  *
  * The first line is a header unless all of its fields are numbers; then the columns are called
  * "0", "1", ... A field that is empty, or NA, N/A, NaN, null, none or ? in any case, is missing.
@@ -31,8 +32,9 @@ struct csv_options {
      * unless the words are fixed; then another word is an error, or missing if that is none. */
     struct words *words;
     uint32_t words_count;
-    const char *ignored; /* a column whose values do not matter: 0, whatever it says; or NULL */
+    const char *ignored; /* a column whose values do not matter, whatever it says; or NULL */
     bool ignored_may_lack;
+    const char *dropped; /* "NAME,NAME": ignored, too, for csv_drop() to take out; or NULL */
     const char *if_word, *if_missing; /* what to do about a word, or a missing value; or NULL */
 };
 
@@ -68,6 +70,9 @@ static inline const double *csv_column(const struct csv *csv, uint32_t column)
 
 /* The column of that name. -EINVAL: none, or two; diag names those there are. */
 int csv_find(const struct csv *csv, const char *name, uint32_t *column, struct diag *diag);
+
+/* Take the columns "NAME,NAME" out of the table. -EINVAL: not there, or nothing would be left. */
+int csv_drop(struct csv *csv, const char *names, struct diag *diag);
 
 /* The text of a row as it stands in the file, without its line end. Needs text_only. */
 const char *csv_row_text(const struct csv *csv, uint64_t row, size_t *size);
