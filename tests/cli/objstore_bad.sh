@@ -112,7 +112,11 @@ for _ in $(seq "${FLIPS:-60}"); do
         "$bin" ${c% OBJECT} "$work/bad" $([ "${c##* }" = OBJECT ] && echo thing) >"$work/out" 2>"$work/err"
         code=$?
         [ $code -le 3 ] || fail "byte $at flipped: objstore $c ends with $code: $(cat "$work/err")"
-        case $code in 0) ;; *) [ "$(wc -l <"$work/err")" -ge 1 ] || fail "byte $at flipped: $c says nothing" ;; esac
+        case $code in 0) ;; *) [ "$(cat "$work/out" "$work/err" | wc -l)" -ge 1 ] || fail "byte $at flipped: $c says nothing" ;; esac
+        case $c in
+        verify) sound=$code ;;
+        doctor) [ $sound = 0 ] || [ $code != 0 ] || fail "byte $at flipped: verify answers $sound, doctor 0" ;;
+        esac
     done
     "$bin" put --name another "$work/bad" "$work/small" >"$work/out" 2>"$work/err" </dev/null
     [ $? -le 3 ] || fail "byte $at flipped: put crashed"

@@ -18,6 +18,10 @@ echo something >&4
 is_attached() { "$bin" leases --json $store | grep -q "\"pid\":$put,\"alive\":true,\"command\":\"objstore\""; }
 until_true is_attached
 run 0 doctor $store # the living are none of its business
+said "all is well in 1 store"
+run 0 doctor --json $store
+said ""
+refused 2 "--repair needs a STORE, or all" doctor --repair
 kill -9 $put
 wait $put 2>/dev/null
 exec 4>&-

@@ -73,6 +73,7 @@ run 1 doctor --json --spill-dir "$work/files"
 run 0 doctor --repair --spill-dir "$work/files"
 [ -z "$(ls -A "$work/files")" ] || fail "left: $(ls -A "$work/files")"
 run 0 doctor --spill-dir "$work/files"
+said "all is well in 0 stores and $work/files"
 refused 3 "No such file or directory" doctor --spill-dir "$work/none"
 
 # --- a cache ---

@@ -101,6 +101,10 @@ look "$pool" running
 run 0 ls
 shows "^$pool +open +2 +1 +1 +7 *$"
 run 0 doctor "$pool"
+shows "^all is well in 1 pool$"
+run 0 doctor --json "$pool"
+[ -s "$work/out" ] && fail "doctor --json: $(cat "$work/out")"
+refused 2 "--repair needs a POOL, or all" doctor --repair
 run 0 ps --json "$driver" # the same by a pid
 
 # --- live: one line a picture; a signal ends it well, and so does a reader that goes away ---

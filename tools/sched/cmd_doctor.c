@@ -17,7 +17,7 @@
 struct doctor {
     struct emit emit;
     bool repair;
-    uint64_t found, left; /* findings; those that are still there */
+    uint64_t looked, found, left; /* at pools; findings; those that are still there */
     int code;
 };
 
@@ -88,6 +88,7 @@ static int examine(const char *where, void *ctx)
     char text[256] = "";
     int err = wsched_look(where, &pool);
 
+    d->looked += err != -ENOENT;
     if (err == -EPROTO)
         return tell_of_layout(d, where);
     if (err == -EBADMSG) {
@@ -130,7 +131,8 @@ int cmd_doctor(int argc, char **argv)
         .usage = "[options] [POOL|all]",
         .text =
             "Say what is wrong with a pool, or with all of yours: dead, damaged, workers that are\n"
-            "stopped or cannot start. Exit code 1: something was found and is still there.\n",
+            "stopped or cannot start. Exit code 1: something was found and is still there.\n"
+            "--repair has to be told where.\n",
         .options = table,
         .words = &where,
         .words_min = 0,
@@ -139,6 +141,8 @@ int cmd_doctor(int argc, char **argv)
     int code = args_parse(argc, argv, &command);
     if (code != ARGS_RUN)
         return code;
+    if (d.repair && !where)
+        return args_complain("--repair needs a POOL, or all");
     struct wsched *pool;
     if (where && strcmp(where, "all") != 0) { /* one that is not there is an error */
         int err = wsched_look(where, &pool);
@@ -155,5 +159,8 @@ int cmd_doctor(int argc, char **argv)
         complain(NULL, "cannot list the pools (%s)", strerror(-err));
         return EXIT_CANNOT;
     }
+    if (!d.code && !d.found && !json)
+        printf("all is well in %llu pool%s\n", (unsigned long long)d.looked,
+               d.looked == 1 ? "" : "s");
     return d.code ? d.code : d.left ? EXIT_ANSWER_NO : EXIT_OK;
 }
