@@ -24,8 +24,8 @@ head -c 100000 /dev/urandom >"$work/thing"
 # --- the command line ---
 refused 2 "too few arguments" create
 refused 2 "is one argument too many" create a b
-for size in 0 12x -1 '' 1.5M 99999999999G; do refused 2 "--capacity" create --capacity "$size" $store; done
-refused 3 "$store: cannot make the store" create --capacity 100T $store
+for size in 12x -1 '' 1.5M; do refused 2 "--capacity: '$size' is not a size such as 64MiB" create --capacity "$size" $store; done
+for size in 0 1 4095 100T 99999999999G; do refused 2 "--capacity: $size is not between 4.0 KiB and 1.0 TiB" create --capacity "$size" $store; done
 for mode in 999 66 06600 rw 0400 0777 -600; do refused 2 "--mode" create --mode=$mode $store; done
 refused 2 "--id" put --id 12 $store "$work/small"
 refused 2 "--id" put --id 00000000000000000000000000000000 $store "$work/small"

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "human.h"
 #include "tool.h"
 
 int args_complain(const char *what, ...)
@@ -65,6 +66,10 @@ static int parse_unsigned(const struct arg_option *o, const char *text, uint64_t
     if (err == -EINVAL || (o->kind != ARG_SIZE && !err && *end))
         return args_complain("--%s: '%s' is not a %s", o->name, text,
                              o->kind == ARG_SIZE ? "size such as 64MiB" : "whole number");
+    char low[HUMAN_TEXT], high[HUMAN_TEXT];
+    if ((err || x < o->min || x > max) && o->kind == ARG_SIZE)
+        return args_complain("--%s: %s is not between %s and %s", o->name, text,
+                             human_size(o->min, low), human_size(max, high));
     if (err || x < o->min || x > max)
         return args_complain("--%s: %s is not between %llu and %llu", o->name, text,
                              (unsigned long long)o->min, (unsigned long long)max);

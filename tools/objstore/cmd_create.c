@@ -54,7 +54,8 @@ int cmd_create(int argc, char **argv)
     options.capacity_bytes = UINT64_C(1) << 30;
     const struct arg_option table[] = {
         { "capacity", 'c', ARG_SIZE, &options.capacity_bytes, "SIZE",
-          "bytes for objects' data; reserved now (default: 1GiB)", .min = 1 },
+          "bytes for objects' data; reserved now (default: 1GiB)", .min = 4096,
+          .max = UINT64_C(1) << 40 },
         OPT_TEXT("mode", 'm', &mode, "MODE", "permissions of the file (default: 0600)"),
         OPT_FLAG("prefault", 'p', &prefault, "touch every page now, not on first use"),
         OPT_FLAG("huge-pages", 'H', &huge, "all the pages of 2 MiB that the kernel can find"),
