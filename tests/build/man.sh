@@ -17,7 +17,7 @@ prototypes_of_header() { # header prefix
         { gsub(/\/\*([^*]|\*+[^*\/])*\*+\//, " "); gsub(/#[^\n]*\n/, " ") }
         match($0, /(^|[ \n])[A-Z]+_(API|CHECKED) /) {
             text = substr($0, RSTART + RLENGTH); gsub(/[ \t\n]+/, " ", text)
-            if (text ~ prefix "_[a-z_]+\\(") print text
+            if (text ~ prefix "_[a-z0-9_]+\\(") print text
         }' "$1" | while IFS= read -r line; do echo "$line" | squeeze; echo; done | grep .
 }
 
