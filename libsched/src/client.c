@@ -26,7 +26,7 @@
 #define CLIENT_SPIN_MIN 10u
 #define FEW 128u /* of many that are submitted: then a worker is woken, to begin with them */
 #define TRIP_TICKS (1u << 12) /* one or two us: no longer is a task not looked at */
-#define SOON_TICKS (1 << 17) /* some 50 us: about as long as the longest spin */
+#define SOON_TICKS (1 << 17)  /* some 50 us: about as long as the longest spin */
 
 /* ---- submitting -------------------------------------------------------------------------- */
 
@@ -168,6 +168,30 @@ static int submit_plain(struct wsched *p, const struct wsched_spec *s, uint32_t 
     return 0;
 }
 
+/* There was no room for its dependencies: give back what was taken. */
+static void submit_undo(struct wsched *p, const struct wsched_spec *s, uint32_t index,
+                        uint32_t generation)
+{
+    pool_lock(p);
+    if (s->stream)
+        stream_free(p, index, generation);
+    task_untake(p, index);
+    pool_unlock(p);
+}
+
+/* What the statistics and the timeline tell of a task with dependencies. */
+static void submit_note(struct wsched *p, const struct wsched_spec *s, uint32_t index,
+                        uint64_t future, uint32_t kernel, uint64_t ticks)
+{
+    pool_lock(p);
+    event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
+              task_label(p, task_at(p, index)));
+    if (spec_has_terms(s))
+        terms_event(p, index, future, kernel, ticks);
+    stat_add(&p->seats[p->seat].submitted, 1);
+    pool_unlock(p);
+}
+
 /* As submit_plain(), for a task with dependencies; takes the lock itself. */
 static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t kernel,
                         uint64_t ticks, struct wsched_future *out)
@@ -189,26 +213,18 @@ static int submit_after(struct wsched *p, const struct wsched_spec *s, uint32_t 
     uint64_t future = future_make(index, generation);
     task_detail(p, t)->cause =
         (struct cause){ .exit_code = -1, .kernel = (uint16_t)kernel, .flags = CAUSE_DEPENDENCY };
-    err = deps_prepare(p, index, generation, s->after_count);
-    pool_lock(p);
-    if (err && s->stream)
-        stream_free(p, index, generation);
-    if (err)
-        task_untake(p, index);
-    else
-        event_put(p, p->seat, WSCHED_EVENT_SUBMITTED, ticks, future, 1, kernel, p->pid,
-                  task_label(p, t));
-    if (!err && spec_has_terms(s))
-        terms_event(p, index, future, kernel, ticks);
-    stat_add(&p->seats[p->seat].submitted, !err);
-    pool_unlock(p);
-    if (err)
+    uint32_t stock;
+    err = deps_prepare(p, index, generation, s->after, s->after_count, &stock);
+    if (err) {
+        submit_undo(p, s, index, generation);
         return err;
+    }
     POINT("submit: dependencies prepared, not published");
     task_publish(p, index, TASK_BLOCKED);
     if (spec_has_terms(s))
         terms_begin(p, index);
-    err = deps_register(p, future, s->after, s->after_count);
+    err = deps_register(p, future, s->after, s->after_count, stock);
+    submit_note(p, s, index, future, kernel, ticks);
     if (err) { /* nobody knows the future: cancelled or not, it goes */
         (void)!task_cancel(p, future);
         task_release(p, &(struct wsched_future){ future }, 1);

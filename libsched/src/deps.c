@@ -5,6 +5,8 @@
  * B has a bit for each of its dependencies that is not over. The first 32 stand in B's line, more
  * in blocks that B owns. A has a bag of entries (B, position of the bit) in blocks that A owns.
  *
+ *   prepare   B's bits, and in B's name all blocks that the entries will need: if there are not so
+ *             many, B was never there.                                    deps_prepare()
  *   register  entry into A's bag, then WAITED into A's word by CAS. If A is over by then, we
  *             clear the bit ourselves.                                    deps_register()
  *   tell      who ended A goes through the bag and clears the bits.      deps_tell()
@@ -16,7 +18,10 @@
  * task that was in the same place fails.
  *
  * Blocks   owner: 0, or the task they belong to, with the seat that allocated them. Whoever
- *   recycles the task frees them. After a death the supervisor frees blocks of the dead seat that
+ *   recycles the task frees them. What was prepared becomes A's with its first entry; what is left
+ *   of it is given back. Only if others fill A's blocks in the meantime it may be too little, and
+ *   then none free: B is cancelled, and its entries are taken out of the bags, where
+ *   others find the place. (The blocks stay A's: others may be about to write to them.) After a death the supervisor frees blocks of the dead seat that
  *   their task does not lead to, and those of slots that it was making or recycling
  *   (deps_sweep()).
  * Ordering
@@ -30,6 +35,8 @@
  * Limits   65,536 dependencies a task; an entry's generation is 28 bits.
  */
 #include "pool.h"
+
+#include <string.h>
 
 #define INLINE_BITS 32u
 #define BLOCK_BITS (BLOCK_WORDS * 32u)
@@ -123,8 +130,7 @@ static uint64_t full_word(uint32_t tag, uint32_t bits)
     return (uint64_t)tag << 32 | (bits >= 32 ? 0xffffffffu : (1u << bits) - 1);
 }
 
-/* Bits for `count` dependencies of a task in MAKING. -ENOBUFS: no block is free. */
-int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count)
+static int prepare_bits(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count)
 {
     struct detail *t = task_detail(p, task_at(p, index));
 
@@ -149,6 +155,123 @@ int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t
     }
     return 0;
 }
+
+/* ---- room -------------------------------------------------------------------------------- */
+
+#define TALLIES 512u /* power of two */
+struct tally {       /* of entries for one task */
+    uint32_t index;  /* + 1; 0: none */
+    uint32_t room;   /* for so many more, in blocks that it has or that are counted */
+};
+
+/* Words that are free where bag_add() looks for them. */
+static uint32_t room_in_bag(const struct wsched *p, uint32_t index, uint32_t generation)
+{
+    uint64_t head = au64_load_acquire(&task_at(p, index)->successors); /* D3 */
+    const struct block *b = head >> 32 == generation ? block_at(p, (uint32_t)head) : NULL;
+    uint32_t room = 0;
+
+    for (uint32_t i = 0; b && i < BLOCK_WORDS; i++)
+        room += !au64_load_relaxed(&b->w[i]); /* relaxed: bag_add() decides */
+    return room;
+}
+
+/*
+ * Blocks that entries at all of these need, or some more: where the tallies of two tasks meet, one
+ * is forgotten, and then has no room for all we know.
+ */
+static uint32_t blocks_for_entries(const struct wsched *p, const struct wsched_future *after,
+                                   uint32_t count)
+{
+    struct tally tally[TALLIES];
+    uint32_t used = 1, want = 0, index;
+    uint64_t word;
+
+    while (used < TALLIES && used < 2 * count)
+        used *= 2;
+    memset(tally, 0, used * sizeof *tally);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!future_look(p, after[i].v, &index, &word) || word_is_over(word))
+            continue;
+        struct tally *t = &tally[index % used];
+        if (t->index != index + 1)
+            *t = (struct tally){ index + 1,
+                                 t->index ? 0 : room_in_bag(p, index, word_generation(word)) };
+        if (!t->room)
+            t->room = BLOCK_WORDS, want++;
+        t->room--;
+    }
+    return want;
+}
+
+static uint32_t blocks_for_bits(uint32_t count)
+{
+    return count > INLINE_BITS ? (count - INLINE_BITS + BLOCK_BITS - 1) / BLOCK_BITS : 0;
+}
+
+static void stock_give(struct wsched *p, uint32_t *stock, uint64_t owner)
+{
+    struct block *b;
+
+    while ((b = block_at(p, *stock)) != NULL && owner == au64_load_relaxed(&b->owner)) {
+        *stock = au32_load_relaxed(&b->next); /* relaxed: ours */
+        block_give(p, b, owner);
+    }
+    *stock = 0;
+}
+
+/* False: there are not so many. */
+static bool stock_take(struct wsched *p, uint32_t *stock, uint32_t want, uint32_t index,
+                       uint32_t generation)
+{
+    *stock = 0;
+    while (want--) {
+        uint32_t link = block_take(p, index, generation);
+        if (!link) {
+            stock_give(p, stock, owner_make(index, generation, p->seat));
+            return false;
+        }
+        au32_store_relaxed(&p->blocks[link - 1].next, *stock); /* relaxed: ours */
+        *stock = link;
+    }
+    return true;
+}
+
+/* A link to an empty block for the bag of task `index`: one that was prepared under the name
+ * `owner`, or any. 0: there is none. */
+static uint32_t stock_block(struct wsched *p, uint32_t *stock, uint64_t owner, uint32_t index,
+                            uint32_t generation)
+{
+    const uint32_t link = *stock;
+    struct block *b = block_at(p, link);
+
+    if (!b)
+        return block_take(p, index, generation);
+    *stock = au32_load_relaxed(&b->next); /* relaxed: ours */
+    bool is_ours = au64_cas_acq_rel(&b->owner, &owner, owner_make(index, generation, p->seat));
+    POINT("deps: block of the stock in another's name, not linked");
+    return is_ours ? link : block_take(p, index, generation); /* no: damaged */
+}
+
+/*
+ * For a task in MAKING: bits for `count` dependencies, and blocks for their entries, of which *stock
+ * becomes a chain. -ENOBUFS: there are not so many.
+ */
+int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation,
+                 const struct wsched_future *after, uint32_t count, uint32_t *stock)
+{
+    int err = prepare_bits(p, index, generation, count);
+
+    *stock = 0;
+    if (!err && !stock_take(p, stock, blocks_for_entries(p, after, count), index, generation)) {
+        chain_free(p, task_detail(p, task_at(p, index))->dep_blocks, index, generation);
+        task_detail(p, task_at(p, index))->dep_blocks = 0;
+        err = -ENOBUFS;
+    }
+    return err;
+}
+
+/* ---- telling ----------------------------------------------------------------------------- */
 
 static void clear_bit(struct au64 *word, uint32_t tag, uint32_t bit)
 {
@@ -233,7 +356,8 @@ static void resolve(struct wsched *p, uint64_t entry, uint32_t culprit, uint64_t
 }
 
 /* Into the bag of task `index`. -ENOBUFS: no block is free; -EINVAL: the task is no more. */
-static int bag_add(struct wsched *p, uint32_t index, uint32_t generation, uint64_t entry)
+static int bag_add(struct wsched *p, uint32_t index, uint32_t generation, uint64_t entry,
+                   uint32_t *stock, uint64_t stock_owner)
 {
     struct task *t = task_at(p, index);
     uint32_t fresh = 0;
@@ -247,7 +371,7 @@ static int bag_add(struct wsched *p, uint32_t index, uint32_t generation, uint64
             if (!au64_load_relaxed(&b->w[i]) && au64_cas_release(&b->w[i], &none, entry)) /* D1 */
                 err = 0;
         }
-        if (err == 1 && !fresh && !(fresh = block_take(p, index, generation)))
+        if (err == 1 && !fresh && !(fresh = stock_block(p, stock, stock_owner, index, generation)))
             err = -ENOBUFS;
         if (err < 1) {
             if (fresh)
@@ -261,17 +385,41 @@ static int bag_add(struct wsched *p, uint32_t index, uint32_t generation, uint64
     }
 }
 
-int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after,
-                  uint32_t count)
+/* Out of the bag of the task that `after` names, if it is there; mostly near its head. */
+static void bag_remove(struct wsched *p, uint64_t after, uint64_t entry)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    uint32_t index;
+    uint64_t word;
+
+    if (!future_look(p, after, &index, &word))
+        return;
+    uint64_t head = au64_load_acquire(&task_at(p, index)->successors); /* D3 */
+    uint32_t link = head >> 32 == word_generation(word) ? (uint32_t)head : 0;
+    struct block *b;
+    for (uint32_t n = 0; n < p->block_count && (b = block_at(p, link)) != NULL; n++) {
+        for (uint32_t i = 0; i < BLOCK_WORDS; i++) {
+            uint64_t seen = entry; /* no other word of the pool is like it */
+            if (au64_load_relaxed(&b->w[i]) == entry && au64_cas_acq_rel(&b->w[i], &seen, 0))
+                return;
+        }
+        link = au32_load_relaxed(&b->next); /* relaxed: D3 */
+    }
+}
+
+/* *done: how many may have an entry. */
+static int register_all(struct wsched *p, uint64_t future, const struct wsched_future *after,
+                        uint32_t count, uint32_t *stock, uint32_t *done)
+{
+    const uint64_t owner = owner_make(future_index(future), future_generation(future), p->seat);
+
+    for (uint32_t i = *done = 0; i < count; *done = ++i) {
         uint64_t entry = entry_make(future, i), word;
         uint32_t index;
         if (!future_look(p, after[i].v, &index, &word))
             return -EINVAL;
         POINT("deps: blocked, not registered with one");
         if (!word_is_over(word)) {
-            int err = bag_add(p, index, word_generation(word), entry);
+            int err = bag_add(p, index, word_generation(word), entry, stock, owner);
             if (err)
                 return err;
             POINT("deps: entry made, task not marked as waited for");
@@ -289,6 +437,19 @@ int deps_register(struct wsched *p, uint64_t future, const struct wsched_future 
             resolve(p, entry, index, word);
     }
     return 0;
+}
+
+/* `stock` as of deps_prepare(). -ENOBUFS, -EINVAL as bag_add(): then no entry is left. */
+int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after,
+                  uint32_t count, uint32_t stock)
+{
+    uint32_t done;
+    int err = register_all(p, future, after, count, &stock, &done);
+
+    stock_give(p, &stock, owner_make(future_index(future), future_generation(future), p->seat));
+    while (err && done--)
+        bag_remove(p, after[done].v, entry_make(future, done));
+    return err;
 }
 
 void deps_tell(struct wsched *p, uint32_t index, uint64_t word)
@@ -369,16 +530,10 @@ uint32_t deps_blocks_free(struct wsched *p)
     return n;
 }
 
-/* Are there enough blocks for a task after these, each of which may need one more? */
+/* Are there enough blocks for a task after these? */
 bool deps_have_room(struct wsched *p, const struct wsched_future *after, uint32_t count)
 {
-    uint32_t further = count > INLINE_BITS ? count - INLINE_BITS : 0;
-    uint32_t want = (further + BLOCK_BITS - 1) / BLOCK_BITS, index;
-    uint64_t word;
-
-    for (uint32_t i = 0; i < count; i++)
-        want += future_look(p, after[i].v, &index, &word) && !word_is_over(word);
-    return deps_blocks_free(p) >= (want < p->block_count ? want : p->block_count);
+    return deps_blocks_free(p) >= blocks_for_bits(count) + blocks_for_entries(p, after, count);
 }
 
 int deps_verify(struct wsched *p, const char **what)

@@ -573,9 +573,10 @@ void level_lend(struct wsched *p, uint64_t future, enum level_name level);
 
 /* ---- deps.c ------------------------------------------------------------------------------ */
 
-int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation, uint32_t count);
+int deps_prepare(struct wsched *p, uint32_t index, uint32_t generation,
+                 const struct wsched_future *after, uint32_t count, uint32_t *stock);
 int deps_register(struct wsched *p, uint64_t future, const struct wsched_future *after,
-                  uint32_t count);
+                  uint32_t count, uint32_t stock);
 bool deps_all_over(struct wsched *p, const struct task *t);
 void deps_tell(struct wsched *p, uint32_t index, uint64_t word);
 void deps_free(struct wsched *p, uint32_t index, uint32_t generation);
