@@ -28,6 +28,9 @@
  *   the order of their mailbox, whatever their level.
  *
  * Ordering  L1 release -> L2 acquire; the rest is the task's own word.
+ * Damage    Until the tail has come to a position its cell holds the hint of its lap, or was passed.
+ *   One at the head that does not is passed over, and header.lost raised, so that whoever sees by the
+ *   ends that there is something to take gets on: in a ring of nothing but damage, to the tail.
  * Limits    A full ring raises header.lost: the task is found in the table. A process would have
  *   to sleep between its look at a cell and its CAS for exactly 2^14 laps to be mistaken.
  */
@@ -89,6 +92,29 @@ static bool ring_push(struct wsched *p, enum level_name level, uint64_t future)
     }
 }
 
+/*
+ * There was nothing to take at `head`. False: nor is there behind it. Else it is to be looked at again,
+ * or is damaged, and passed over.
+ */
+static bool pass_over(struct wsched *p, enum level_name level, uint64_t head)
+{
+    struct level *r = ring_of(p, level);
+    uint64_t lap = lap_of(p, head), n = au64_load_acquire(&r->tail) - head;
+
+    if (n == 0 || n > p->level_capacity + 1) /* as level_size() */
+        return false;
+    uint64_t c = au64_load_acquire(cell_of(p, level, head)); /* after the tail */
+    if ((c >> LAP_SHIFT == lap && (c & HINT_MASK)) || has_passed(c, lap) ||
+        au64_load_acquire(&r->head) != head)
+        return true;
+    au64_cas_acq_rel(cell_of(p, level, head), &c, empty_cell(lap + 1));
+    au64_cas_acq_rel(&r->head, &head, head + 1);
+    au32_store_release(&p->header->lost, 1); /* which we look at next; but not guests */
+    if (p->is_guest)
+        park_wake_one(p);
+    return true;
+}
+
 bool level_pop(struct wsched *p, enum level_name level, uint64_t *future)
 {
     struct level *r = ring_of(p, level);
@@ -100,8 +126,8 @@ bool level_pop(struct wsched *p, enum level_name level, uint64_t *future)
         bool is_popped = false, is_passed = has_passed(c, lap);
         if (c >> LAP_SHIFT == lap && (c & HINT_MASK))
             is_popped = is_passed = au64_cas_acq_rel(cell, &c, empty_cell(lap + 1)); /* L2 */
-        else if (!is_passed && au64_load_acquire(&r->head) == head)
-            return false; /* empty; or damaged */
+        else if (!is_passed && au64_load_acquire(&r->head) == head && !pass_over(p, level, head))
+            return false; /* empty */
         POINT("levels: popped, head not moved");
         if (is_passed)
             au64_cas_acq_rel(&r->head, &head, head + 1); /* L3 */
@@ -128,8 +154,8 @@ bool level_peek(struct wsched *p, enum level_name level, uint64_t *future, uint6
         }
         if (has_passed(c, lap))
             au64_cas_acq_rel(&r->head, &head, head + 1); /* L3 */
-        else if (au64_load_acquire(&r->head) == head)
-            return false; /* empty; or damaged */
+        else if (au64_load_acquire(&r->head) == head && !pass_over(p, level, head))
+            return false; /* empty */
     }
 }
 

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -284,7 +286,83 @@ static void ring_with_deaths(void)
     }
 }
 
+/* ---- damage ------------------------------------------------------------------------------------ */
+
+static void push(uint32_t item)
+{
+    terms_at(ring_pool, item)->level = LEVEL_HIGH;
+    ring_pool->tasks[item].kernel = KERNEL_TERMS;
+    CHECK(level_push(ring_pool, future_make(item, 1)));
+}
+
+/* Whatever stands in the first cell, what is behind it is found, and the table looked at. */
+static void a_cell_is_damaged(void)
+{
+    const uint64_t bad[] = { 0, 5ull << 50, 3ull << 50 | 77, UINT64_MAX };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        uint64_t future = 0;
+        ring_begin();
+        for (uint32_t k = 0; k < 3; k++)
+            push(k);
+        CHECK_EQ(au32_load_relaxed(&ring_pool->header->lost), 0);
+        au64_store_relaxed(&ring_pool->level_cells[ring_pool->level_capacity], bad[i]);
+        CHECK(level_pop(ring_pool, LEVEL_HIGH, &future) && future == future_make(1, 1));
+        CHECK(level_pop(ring_pool, LEVEL_HIGH, &future) && future == future_make(2, 1));
+        CHECK(!level_pop(ring_pool, LEVEL_HIGH, &future));
+        CHECK_EQ(level_size(ring_pool, LEVEL_HIGH), 0);
+        CHECK_EQ(au32_load_relaxed(&ring_pool->header->lost), 1);
+        work(4, 400); /* it goes on */
+        CHECK_EQ(level_size(ring_pool, LEVEL_HIGH), 0);
+        ring_end();
+    }
+}
+
+/* The tail says that there is something, the cells that there is nothing: nobody looks for ever. */
+static void a_tail_is_damaged(void)
+{
+    for (uint64_t by = 1; by <= 70; by++) {
+        uint64_t future, position;
+        ring_begin();
+        au64_store_relaxed(&ring_pool->header->level[1].tail, by);
+        CHECK(by % 2 ? !level_pop(ring_pool, LEVEL_HIGH, &future)
+                     : !level_peek(ring_pool, LEVEL_HIGH, &future, &position));
+        CHECK_EQ(level_size(ring_pool, LEVEL_HIGH), 0);
+        ring_end();
+    }
+}
+
+/* The same in a pool: its worker sleeps, and works. */
+static void damage_costs_no_time(void)
+{
+    struct wsched_future held;
+    struct wsched *pool = open_held(&held);
+    clockid_t clock;
+    struct timespec before, after;
+
+    struct wsched_future first = submit(pool, "note", 1, WSCHED_PRIORITY_HIGH, NULL);
+
+    gate_open();
+    CHECK_EQ(kit_wait(pool, first), 0);
+    REQUIRE(!clock_getcpuclockid(kit_worker_pid(pool, 0), &clock));
+    for (int i = 0; i < 2; i++)
+        au64_add_acq_rel(&pool->header->level[i].tail, 9);
+    struct wsched_future f = submit(pool, "note", 2, WSCHED_PRIORITY_NORMAL, NULL); /* wakes it */
+    CHECK_EQ(kit_wait(pool, f), 0);
+    nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+    REQUIRE(!clock_gettime(clock, &before));
+    nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
+    REQUIRE(!clock_gettime(clock, &after));
+    CHECK((after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec < 20000000);
+    f = submit(pool, "note", 3, WSCHED_PRIORITY_HIGH, NULL);
+    CHECK_EQ(kit_wait(pool, f), 0);
+    CHECK_EQ(kit_wait(pool, held), 0);
+    close_pool(pool);
+}
+
 TESTS("wsched: priorities", { "higher ones start first, in order", higher_ones_first },
       { "nobody starves", nobody_starves }, { "who waits lends its level", waiting_lends },
       { "a ring under three threads", ring_of_threads },
-      { "a ring in which a process dies at every step", ring_with_deaths })
+      { "a ring in which a process dies at every step", ring_with_deaths },
+      { "a cell is damaged", a_cell_is_damaged }, { "a tail is damaged", a_tail_is_damaged },
+      { "damage costs no time", damage_costs_no_time })
