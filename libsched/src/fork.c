@@ -264,7 +264,10 @@ static void wait_a_little(struct stack *s, struct job *job, uint32_t word)
     if (has_helped || !au32_cas_acq_rel(&job->word, &word, word | JOB_WAITED)) /* J4 */
         return;
     POINT("fork: job waited for, about to sleep");
-    worker_rest(p, may_run_tasks, is_settled, job, INT64_MAX);
+    if (!p->is_guest && pool_is_over(p)) /* nothing is begun any more, but the job is to be ended */
+        park_until(p, is_settled, job);
+    else
+        worker_rest(p, may_run_tasks, is_settled, job, INT64_MAX);
 }
 
 /* A guest whose pool is over, with nobody left to sweep it, does without its thief. As F8. */

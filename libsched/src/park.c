@@ -507,6 +507,19 @@ static void give_room(struct wsched *p)
     park_wake_room(p);
 }
 
+void park_until(struct wsched *p, bool (*must_wake)(void *), void *arg)
+{
+    struct park *park = &p->seats[p->seat].park;
+
+    search_end(p);
+    au32_store_release(&park->word, PARKED);
+    fence_seq_cst(); /* P2 */
+    POINT("park: about to sleep while the pool closes");
+    while (!must_wake(arg) && au32_load_acquire(&park->word) == PARKED)
+        (void)futex_wait(&park->word, PARKED, INT64_MAX);
+    au32_store_release(&park->word, 0);
+}
+
 void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                  int64_t deadline)
 {

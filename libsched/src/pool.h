@@ -654,6 +654,9 @@ void park_forget(struct wsched *p, uint32_t seat); /* a dead or stopped worker *
 /* Sleep until woken, `must_wake` says so, or the deadline. */
 void park_worker(struct wsched *p, bool wants_work, bool (*must_wake)(void *), void *arg,
                  int64_t deadline);
+/* The same without work and deadline, also while the pool closes. In a child of the supervisor, which
+ * kills who does not wake in time. */
+void park_until(struct wsched *p, bool (*must_wake)(void *), void *arg);
 
 /* ---- worker.c ---------------------------------------------------------------------------- */
 
