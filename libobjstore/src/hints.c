@@ -5,6 +5,7 @@
  * All accesses are relaxed but for the lock of a private cache: a hint orders nothing.
  */
 #include "hints.h"
+#include "pause.h"
 
 struct hint_map hints_of_slots(const struct objstore *s)
 {
@@ -94,7 +95,7 @@ struct cache *cache_take(struct objstore *s)
         if (!au32_load_relaxed(&c->busy) && !au32_xchg_acq_rel(&c->busy, 1)) /* C1 */
             return c;
         if ((i - thread_number) % CACHES == CACHES - 1)
-            cpu_pause();
+            pause_before((i - thread_number) / CACHES);
     }
 }
 

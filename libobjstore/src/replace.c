@@ -51,6 +51,7 @@
 #include "replace.h"
 #include "alloc.h"
 #include "index.h"
+#include "pause.h"
 #include "reap.h"
 #include "slot.h"
 #include "spill.h"
@@ -142,8 +143,9 @@ int replace_finish(struct objstore *s, uint32_t old, uint64_t word, uint32_t hei
     if (err)
         return err;
     POINT("replace: entered, not in its place");
-    while (au32_xchg_acq_rel(&s->replacing, 1)) /* threads of this process only */
-        cpu_pause();
+    for (uint32_t n = 0; au32_xchg_acq_rel(&s->replacing, 1);
+         n++) /* threads of this process only */
+        pause_before(n);
     au64_add_acq_rel(&s->spill->page->moves, 1);   /* M3: pairs with objstore_list_where() */
     au64_xchg_seq_cst(ours, heir_make(heir, old)); /* M3 */
     POINT("replace: heir named");
