@@ -119,14 +119,15 @@ int64_t objstore_spill(struct objstore *s, uint64_t free_bytes)
         return -EROFS;
     if (!s->spill)
         return -EOPNOTSUPP;
-    for (;;) {
+    for (uint64_t there = 0;;) {
         struct objstore_stats stats;
 
         err = objstore_stats(s, &stats);
         if (err)
             return err;
         uint64_t room = stats.capacity_bytes - stats.used_bytes;
-        if (room >= free_bytes || room >= stats.capacity_bytes)
+        there = there ? there : stats.used_bytes; /* what others put meanwhile is not run after */
+        if (room >= free_bytes || room >= stats.capacity_bytes || (uint64_t)all >= there)
             return all;
         uint64_t missing = free_bytes - room;
         int64_t freed = evict_make_room(s, missing < stats.used_bytes ? missing : stats.used_bytes);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Who has to wait for another thread of its process. */
+/* Who has to wait for another thread of its process, or works beside one that is busy. */
 #define _GNU_SOURCE
 #include "spill_kit.h"
 #include "store.h"
 #include "test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 static struct objstore *s;
@@ -70,4 +71,41 @@ static void waits_asleep(void)
     kit_end(s);
 }
 
-TESTS("threads that wait for each other", { "who waits for its turn sleeps", waits_asleep })
+/* ---- a busy writer --------------------------------------------------------------------------- */
+
+enum { SIZE = 64 << 10, BEFORE = 64, MEANWHILE = 2000 };
+
+static void *goes_on(void *arg)
+{
+    for (uint64_t n = BEFORE; n < BEFORE + MEANWHILE && !au32_load_acquire(&is_over); n++)
+        CHECK_EQ(kit_put(s, n, SIZE), 0);
+    return arg;
+}
+
+/* What was there when it was called is spilled, or evicted; not all that comes. */
+static void spill_ends(void)
+{
+    const uint32_t flags[] = { 0, OBJSTORE_CACHE };
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        const uint64_t capacity = 32 << 20;
+        pthread_t writer;
+
+        kit_make_dir();
+        s = kit_make(capacity, flags[i]);
+        for (uint64_t n = 0; n < BEFORE; n++)
+            CHECK_EQ(kit_put(s, n, SIZE), 0);
+        au32_store_release(&is_over, 0);
+        REQUIRE(!pthread_create(&writer, NULL, goes_on, NULL));
+        while (kit_stats(s).used_bytes < (BEFORE + 32) * SIZE)
+            sched_yield();
+        int64_t freed = objstore_spill(s, capacity);
+        au32_store_release(&is_over, 1);
+        pthread_join(writer, NULL);
+        CHECK(freed > 0 && (uint64_t)freed <= 2 * capacity);
+        kit_end(s);
+    }
+}
+
+TESTS("threads that wait for each other", { "who waits for its turn sleeps", waits_asleep },
+      { "spilling all ends, whoever writes", spill_ends })
