@@ -42,6 +42,8 @@ refused 2 "need a STORE" ls --tag x
 refused 2 "--dtype" ls --dtype complex $store
 refused 2 "--interval" top --interval 0 $store
 refused 2 "--rows" top --rows 0 $store
+refused 2 "--count: 0 is not" top --count 0 $store
+refused 2 "--once and --count exclude each other" top --once -n 2 $store
 refused 2 "--count" events --count 0 $store
 refused 2 "--timeout" events --timeout -1 $store
 refused 2 "name no objects then" dump --name x $store thing

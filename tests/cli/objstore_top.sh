@@ -39,6 +39,17 @@ kill -TERM $top # SIGINT is ignored by what a script puts in the background
 wait $top || fail "an interrupt: exit $?"
 exec 4<&-
 "$bin" top --json --interval 0.05 $store | head -n 2 | wc -l | grep -qx 2 || fail "a reader that goes away"
+# at once, not when the next picture is due
+"$bin" top --json --interval 3600 $store 2>"$work/err" | head -n 1 >"$work/out"
+status=${PIPESTATUS[0]}
+[ "$status" = 0 ] && [ -s "$work/out" ] && [ ! -s "$work/err" ] || fail "a reader that goes away: exit $status: $(cat "$work/err")"
+
+# --- as many pictures as asked for ---
+run 0 top --json --count 3 --interval 0.05 $store
+"$python" -c 'import json, sys; assert [json.loads(line)["objects_sealed"] for line in sys.stdin] == [31] * 3' <"$work/out" || fail "--count 3: $(cat "$work/out")"
+run 0 top -n 2 --interval 0.05 $store # no terminal: one below the other, an empty line between them
+[ "$(head -n 1 "$work/out")" = "$(grep -m 1 '  sealed 31 ' "$work/out")" ] || fail "-n 2: $(cat "$work/out")"
+awk '/  sealed 31 / { n++; if (n == 2 && last != "") exit 1 } { last = $0 } END { if (n != 2) exit 1 }' "$work/out" || fail "-n 2: $(cat "$work/out")"
 if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then # a terminal: the picture is drawn again in the same place
     script -qec "timeout 1 $bin top --interval 0.1 $store 2>/dev/null" /dev/null >"$work/tty" 2>&1 </dev/null
     grep -q $'\033\[H\033\[J'"$store  sealed 31" "$work/tty" || fail "on a terminal: $(head -c 300 "$work/tty")"

@@ -35,6 +35,8 @@ refused 3 "$pool: no such pool" doctor "$pool"
 refused 2 "about tasks: add --tasks" ps --state done "$pool"
 refused 2 "--state" ps --tasks --state confused "$pool"
 refused 2 "--interval: from 0.05 seconds" top --interval 0.01 "$pool"
+refused 2 "--count: 0 is not" top -n 0 "$pool"
+refused 2 "--once and --count exclude each other" top --once --count 2 "$pool"
 
 # --- damaged: what the dead left, changed ---
 start "$pool"

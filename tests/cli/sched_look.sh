@@ -120,6 +120,17 @@ kill -TERM $top
 wait $top || fail "a signal: exit $?"
 exec 4<&-
 "$bin" top --json --interval 0.05 "$pool" | head -n 2 | wc -l | grep -qx 2 || fail "a reader that goes away"
+# at once, not when the next picture is due
+"$bin" top --json --interval 3600 "$pool" 2>"$work/err" | head -n 1 >"$work/out"
+status=${PIPESTATUS[0]}
+[ "$status" = 0 ] && [ -s "$work/out" ] && [ ! -s "$work/err" ] || fail "a reader that goes away: exit $status: $(cat "$work/err")"
+
+# --- as many pictures as asked for ---
+run 0 top --json --count 3 --interval 0.05 "$pool"
+"$python" -c 'import json, sys; assert [json.loads(line)["finished"] for line in sys.stdin] == [6] * 3' <"$work/out" || fail "--count 3: $(cat "$work/out")"
+run 0 top -n 2 --interval 0.05 "$pool" # no terminal: one below the other, an empty line between them
+[ "$(head -n 1 "$work/out")" = "$(grep -m 1 '  finished 6 ' "$work/out")" ] || fail "-n 2: $(cat "$work/out")"
+awk '/  finished 6 / { n++; if (n == 2 && last != "") exit 1 } { last = $0 } END { if (n != 2) exit 1 }' "$work/out" || fail "-n 2: $(cat "$work/out")"
 
 # --- a stopped worker is found by the doctor ---
 worker=$("$bin" ps --json "$pool" | sed -n 's/.*"pid":\([0-9]*\),"state":"running".*/\1/p')

@@ -64,19 +64,30 @@ static int show(bool clears, int (*picture)(FILE *out, void *ctx), void *ctx)
     return code;
 }
 
+/* Until the next picture: true; or false, at once, when a signal comes or nobody reads any more. */
+static bool wait_for_next(double seconds)
+{
+    struct pollfd out = { STDOUT_FILENO, 0, 0 };
+    return !interrupt_pending() && poll(&out, 1, (int)(seconds * 1000)) == 0 &&
+           !interrupt_pending();
+}
+
 int live_run(const struct live *live, int (*picture)(FILE *out, void *ctx), void *ctx)
 {
     if (!(live->interval >= 0.05 && live->interval <= 86400))
         return args_complain("--interval: from 0.05 seconds to a day");
-    if (live->once || (!live->json && isatty(STDOUT_FILENO) != 1))
+    if (live->once && live->count)
+        return args_complain("--once and --count exclude each other");
+    bool is_terminal = isatty(STDOUT_FILENO) == 1;
+    uint32_t count = live->once || (!live->count && !live->json && !is_terminal) ? 1 : live->count;
+    if (count == 1)
         return show(false, picture, ctx);
     interrupt_watch();
-    for (;;) {
-        int code = show(!live->json, picture, ctx);
-        if (code || ferror(stdout))
+    for (uint32_t shown = 1;; shown++) {
+        int code = show(!live->json && is_terminal, picture, ctx);
+        if (code || ferror(stdout) || shown == count || !wait_for_next(live->interval))
             return code;
-        (void)poll(NULL, 0, (int)(live->interval * 1000)); /* a signal ends it, too */
-        if (interrupt_pending())
-            return EXIT_OK;
+        if (!live->json && !is_terminal)
+            putchar('\n'); /* between two pictures in a file */
     }
 }
