@@ -15,9 +15,9 @@
  */
 #define _GNU_SOURCE
 #include "spill_io.h"
+#include "pause.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -234,12 +234,19 @@ static void land(struct io_uring *ring, struct flight *f, bool may_submit)
     }
 }
 
-/* The kernel takes no more of us: wait for what it has, do the rest. */
+/*
+ * The kernel takes no more of us: wait for what it has, do the rest. What it has is waited for as long
+ * as the disk takes, as a plain write is: it reads the objects' bytes, which may be others' as
+ * soon as we let go of them. There is nothing to wait with but time.
+ */
 static void finish_plain(struct io_uring *ring, struct flight *f, struct work *w)
 {
-    while (f->taken) {
+    for (uint32_t n = 0; f->taken; n++) {
+        unsigned before = f->taken;
+
         land(ring, f, false);
-        sched_yield(); /* there is nothing left to wait with; bounded by the disk */
+        n = f->taken < before ? 0 : n;
+        pause_before(n);
     }
     for (unsigned i = 0; i < DEPTH; i++) {
         struct chunk *chunk = &f->chunks[i];
