@@ -205,7 +205,8 @@ OBJSTORE_CHECKED int objstore_seal_size(struct objstore *store, const struct obj
                                         size_t size, const struct objstore_meta *meta);
 /* Give up an object that this handle created and did not seal. -ENOENT: not ours to abort. */
 OBJSTORE_CHECKED int objstore_abort(struct objstore *store, const struct objstore_id *id);
-/* create + copy + seal. */
+/* create + copy + seal. Until it returns no other thread of the process may seal or abort the id:
+ * nothing could tell it from one that was created. */
 OBJSTORE_CHECKED int objstore_put(struct objstore *store, const struct objstore_id *id,
                                   const void *data, size_t size, const struct objstore_meta *meta);
 /*
