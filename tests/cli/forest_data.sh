@@ -32,12 +32,18 @@ def npy(name, descr, fmt, rows, fortran=False):
     head += " " * (63 - (10 + len(head)) % 64) + "\n"
     cells = [x for row in (zip(*rows) if fortran else rows) for x in row]
     with open(sys.argv[1] + "/" + name, "wb") as f:
-        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack("<%d%s" % (len(cells), fmt), *cells))
+        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack("%s%d%s" % (descr[0].replace("|", "<"), len(cells), fmt), *cells))
 rows = [[i, i * i % 7, 100 - i] for i in range(100)]
 for name, descr, fmt in [("f4", "<f4", "f"), ("f8", "<f8", "d"), ("i1", "|i1", "b"), ("u1", "|u1", "B"), ("i2", "<i2", "h"),
-                         ("u4", "<u4", "I"), ("i8", "<i8", "q"), ("u8", "<u8", "Q")]:
+                         ("u4", "<u4", "I"), ("i8", "<i8", "q"), ("u8", "<u8", "Q"), ("f2", "<f2", "e"), ("big-f2", ">f2", "e"),
+                         ("big-f4", ">f4", "f"), ("big-f8", ">f8", "d"), ("big-i2", ">i2", "h"), ("big-u4", ">u4", "I"), ("big-i8", ">i8", "q")]:
     npy("k.%s.npy" % name, descr, fmt, rows)
 npy("k.order.npy", "<f4", "f", rows, True)
+npy("k.big-order.npy", ">i2", "h", rows, True)
+truths = [[i % 2, i // 3 % 2, (i + 1) % 2] for i in range(100)]
+npy("b.b1.npy", "|b1", "?", truths)
+npy("b.f8.npy", "<f8", "d", truths)
+npy("object.npy", "|O", "q", truths)
 negative = [[-x for x in row] for row in rows]
 npy("n.i1.npy", "|i1", "b", negative)
 npy("n.f8.npy", "<f8", "d", negative)
@@ -48,6 +54,9 @@ END
     for k in "$work"/k.*.npy; do
         "${t[@]}" --data "$k" --target 2 -o "$work/n" && cmp "$work/m" "$work/n" || fail "$k"
     done
+    "${t[@]}" --data "$work/b.f8.npy" --target 2 -o "$work/m"
+    "${t[@]}" --data "$work/b.b1.npy" --target 2 -o "$work/n" && cmp "$work/m" "$work/n" || fail booleans
+    refused 3 "object.npy: elements of type '|O', which is Python objects" train --data "$work/object.npy" --target 2 -o "$out/x"
     "${t[@]}" --data "$work/n.f8.npy" --target 2 -o "$work/m"
     "${t[@]}" --data "$work/n.i1.npy" --target 2 -o "$work/n" && cmp "$work/m" "$work/n" || fail "negative integers"
     refused 3 "row 1, column '0': the value is missing" train --data "$work/nan.npy" --target 1 -o "$out/x"
@@ -57,6 +66,8 @@ END
     "$forest" split --data "$work/k.order.npy" --seed 5 --train-out "$work/a.npy" --test-out "$work/b.npy" || fail "split .npy"
     python3 -c 'for i in range(100): print(i, i * i % 7, 100 - i, sep=",")' >"$work/k.csv"
     "$forest" split --data "$work/k.csv" --seed 5 --train-out "$work/a.csv" --test-out "$work/b.csv" || fail "split"
+    "$forest" split --data "$work/k.big-order.npy" --seed 5 --train-out "$work/big.npy" --test-out "$work/rest.npy" || fail "split, big-endian"
+    grep -aq "'<i2', 'fortran_order': False" "$work/big.npy" && tail -c +129 "$work/big.npy" | od -An -v -w6 -td2 | awk -v OFS=, '{ print $1, $2, $3 }' | cmp - "$work/a.csv" || fail "split: big-endian"
     for part in a b; do
         tail -c +129 "$work/$part.npy" | od -An -v -w12 -tf4 | awk -v OFS=, '{ print $1, $2, $3 }' | cmp - "$work/$part.csv" || fail "split: $part"
     done

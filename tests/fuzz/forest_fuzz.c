@@ -312,6 +312,8 @@ static void read_npy(const uint8_t *data, size_t size)
         void *out = room(info.data_size, 1);
         npy_copy(file, &info, out);
         npy_header(&info, header);
+        for (uint64_t i = 0; i < info.data_size / info.itemsize; i++)
+            (void)npy_value(file, &info, i);
         free(out);
     }
     free(file);
@@ -462,6 +464,17 @@ static void add_texts(void)
     static const char fortran[] = "\x93NUMPY\x02\0\x3c\0\0\0{'shape': (2, 2), 'fortran_order': "
                                   "True, 'descr': '|u1'}   \nabcd";
     add_sample(4, fortran, sizeof fortran - 1);
+    static const char *const types[] = { "|b1", "<f2", ">f2", ">f4", ">f8",
+                                         ">i2", ">i8", ">u4", "|O" };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        char odd[96];
+        int n = snprintf(odd, sizeof odd,
+                         "\x93NUMPY\x01%c<%c{'descr': '%s', 'fortran_order': False, 'shape': (%u, 2)}",
+                         0, 0, types[i], 8u / (unsigned)(types[i][2] ? types[i][2] - '0' : 1));
+        memset(odd + n, ' ', 10 + 60 - (size_t)n);
+        memcpy(odd + 70, "\x7c\0\x3f\xf0 and sixteen", 16);
+        add_sample(4, odd, 86);
+    }
 }
 
 /* ---- changes ------------------------------------------------------------------------------ */

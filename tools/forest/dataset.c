@@ -15,25 +15,6 @@
 
 #define NUMBERED_CLASSES 100u
 
-/* Element `at` of an array. */
-static double npy_element(const char *elements, const struct npy_info *info, uint64_t at)
-{
-    union {
-        float f4;
-        double f8;
-        int64_t i;
-        uint64_t u;
-    } v = { .i = 0 };
-    const char *p = elements + at * info->itemsize;
-    memcpy(&v, p, info->itemsize);
-    if (info->kind == 'f')
-        return info->itemsize == 4 ? (double)v.f4 : v.f8;
-    if (info->kind == 'u')
-        return (double)v.u;
-    unsigned unused = 64 - 8 * info->itemsize; /* bits above the sign */
-    return (double)((int64_t)(v.u << unused) >> unused);
-}
-
 static int npy_names(struct csv *csv, uint32_t cols, struct diag *diag)
 {
     csv->names = calloc(cols, sizeof *csv->names);
@@ -59,11 +40,10 @@ static bool is_in(const char *name, const char *list)
 static int npy_convert(struct csv *csv, const struct npy_info *info, const struct csv_options *o,
                        struct diag *diag)
 {
-    const char *elements = csv->map.data + info->data_offset;
     for (uint64_t row = 0; row < csv->rows; row++)
         for (uint32_t j = 0; j < csv->cols; j++) {
             uint64_t at = info->fortran_order ? j * csv->rows + row : row * csv->cols + j;
-            double x = npy_element(elements, info, at);
+            double x = npy_value(csv->map.data, info, at);
             if ((o->ignored && !strcmp(o->ignored, csv->names[j])) ||
                 is_in(csv->names[j], o->dropped))
                 x = 0;

@@ -9,6 +9,7 @@
 #include "npy.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,19 +89,43 @@ static bool take_shape(struct text *t, struct npy_info *info)
     return true;
 }
 
+/* Of a type that we do not take: what it is, if it is one of numpy's. */
+static const char *kind_in_words(const char *descr)
+{
+    switch (descr[0] ? descr[1] : 0) {
+    case 'O':
+        return "Python objects";
+    case 'c':
+        return "complex numbers";
+    case 'S':
+    case 'U':
+        return "text";
+    case 'M':
+    case 'm':
+        return "times";
+    case 'V':
+        return "bytes without a type";
+    default:
+        return "something else";
+    }
+}
+
 static int take_descr(struct text *t, struct npy_info *info, struct diag *diag)
 {
     char descr[16] = "";
     if (!take_string(t, descr, sizeof descr))
         return diag_set(diag, -EINVAL, "a .npy file of records, or with a damaged header");
-    bool is_float = descr[1] == 'f' && (descr[2] == '4' || descr[2] == '8');
-    bool is_integer = (descr[1] == 'i' || descr[1] == 'u') && descr[2] && strchr("1248", descr[2]);
-    bool is_ours = descr[0] == '<' || descr[0] == '=' || (descr[0] == '|' && descr[2] == '1');
-    if (!is_ours || (!is_float && !is_integer) || descr[3])
+    char size = descr[0] && descr[1] ? descr[2] : 0;
+    bool is_float = descr[1] == 'f' && (size == '2' || size == '4' || size == '8');
+    bool is_integer = (descr[1] == 'i' || descr[1] == 'u') && size && strchr("1248", size);
+    bool is_boolean = descr[1] == 'b' && size == '1';
+    bool is_ours = descr[0] && (strchr("<>=", descr[0]) || (descr[0] == '|' && size == '1'));
+    if (!is_ours || (!is_float && !is_integer && !is_boolean) || descr[3])
         return diag_set(diag, -EINVAL,
-                        "elements of type '%s'; we take little-endian floats of 4 or 8 bytes, and "
-                        "integers",
-                        descr);
+                        "elements of type '%s', which is %s; we take integers, floats of 2, 4 or 8 "
+                        "bytes, and booleans",
+                        descr, kind_in_words(descr));
+    info->is_big_endian = descr[0] == '>' && size != '1';
     info->kind = descr[1];
     info->itemsize = (uint32_t)(descr[2] - '0');
     return 0;
@@ -216,12 +241,54 @@ bool npy_is_named(const char *path)
     return length > 4 && !strcmp(path + length - 4, ".npy");
 }
 
-void npy_copy(const void *file, const struct npy_info *info, void *out)
+static void turn_bytes(char *element, uint32_t size)
 {
-    const char *from = (const char *)file + info->data_offset;
-    char *to = out;
-    if (info->data_size == 0)
-        return;
+    for (uint32_t i = 0, j = size - 1; i < j; i++, j--) {
+        char c = element[i];
+        element[i] = element[j];
+        element[j] = c;
+    }
+}
+
+/* Any such number is a double, too. */
+static double half_value(uint64_t bits)
+{
+    uint64_t exponent = bits >> 10 & 0x1f, fraction = bits & 0x3ff;
+    double size = exponent == 0x1f ? (fraction ? (double)NAN : (double)INFINITY)
+                  : exponent       ? ldexp((double)(fraction | 0x400), (int)exponent - 25)
+                                   : ldexp((double)fraction, -24);
+    return bits >> 15 & 1 ? -size : size;
+}
+
+double npy_value(const void *file, const struct npy_info *info, uint64_t at)
+{
+    char bytes[8] = "";
+    union {
+        float f4;
+        double f8;
+        uint64_t u;
+    } v;
+    memcpy(bytes, (const char *)file + info->data_offset + at * info->itemsize, info->itemsize);
+    if (info->is_big_endian)
+        turn_bytes(bytes, info->itemsize);
+    memcpy(&v, bytes, sizeof v);
+    switch (info->kind) {
+    case 'f':
+        return info->itemsize == 8 ? v.f8 : info->itemsize == 4 ? (double)v.f4 : half_value(v.u);
+    case 'b':
+        return v.u != 0;
+    case 'u':
+        return (double)v.u;
+    default: {
+        unsigned unused = 64 - 8 * info->itemsize; /* bits above the sign */
+        return (double)((int64_t)(v.u << unused) >> unused);
+    }
+    }
+}
+
+/* In C order, the bytes of each as they are. */
+static void copy_elements(const char *from, const struct npy_info *info, char *to)
+{
     if (!info->fortran_order || info->ndim < 2) {
         memcpy(to, from, info->data_size);
         return;
@@ -243,4 +310,14 @@ void npy_copy(const void *file, const struct npy_info *info, void *out)
             index[i] = 0;
         }
     }
+}
+
+void npy_copy(const void *file, const struct npy_info *info, void *out)
+{
+    char *to = out;
+    if (info->data_size == 0)
+        return;
+    copy_elements((const char *)file + info->data_offset, info, to);
+    for (size_t at = 0; info->is_big_endian && at < info->data_size; at += info->itemsize)
+        turn_bytes(to + at, info->itemsize);
 }
