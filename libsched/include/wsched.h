@@ -579,8 +579,15 @@ WSCHED_CHECKED int wsched_actors(struct wsched *pool,
 struct wsched_fork; /* opaque: a place on a worker's stack of jobs, where the next one goes */
 typedef void (*wsched_job_fn)(struct wsched_fork *w, void *args);
 
+/* A function of that type and no other, as the `ctx` of a kernel. For the macros below alone. */
+#ifdef __cplusplus
+#define WSCHED_FN_(type, fn) reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(static_cast<type>(fn)))
+#else
+#define WSCHED_FN_(type, fn) (void *)(uintptr_t)(1 ? (fn) : (type)0)
+#endif
+
 #define WSCHED_JOB_MAX 96 /* bytes of arguments of a job that can be stolen */
-#define WSCHED_JOB(name, fn) { name, wsched_run_job, (void *)(uintptr_t)(1 ? (fn) : (wsched_job_fn)0) }
+#define WSCHED_JOB(name, fn) { name, wsched_run_job, WSCHED_FN_(wsched_job_fn, fn) }
 /* The kernel of all jobs; `ctx` is the function. For WSCHED_JOB() alone. */
 WSCHED_CHECKED int wsched_run_job(struct wsched_task *task, void *ctx);
 
@@ -611,7 +618,7 @@ struct wsched_range {
 #define WSCHED_RANGE_MAX 80 /* bytes of arguments, with the range */
 /* Add what was made of another part of the range to *into. */
 typedef void (*wsched_join_fn)(void *into, const void *from);
-#define WSCHED_JOIN(name, fn) { name, wsched_run_join, (void *)(uintptr_t)(1 ? (fn) : (wsched_join_fn)0) }
+#define WSCHED_JOIN(name, fn) { name, wsched_run_join, WSCHED_FN_(wsched_join_fn, fn) }
 WSCHED_CHECKED int wsched_run_join(struct wsched_task *task, void *ctx);
 /*
  * body(w, args) for parts of the range at the head of args, which together are the range: args
