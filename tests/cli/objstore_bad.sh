@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Bad input: one clear line, the documented exit code, nothing lost, nothing left behind.
 . "$(dirname "$0")/objstore.inc"
-readers=(ls stat leases top events dump load "cat OBJECT" "stat OBJECT" "wait OBJECT" "get OBJECT" doctor)
+readers=(ls stat leases top events dump load "cat OBJECT" "stat OBJECT" "wait OBJECT" "get OBJECT")
 
-# refused_by_all TEXT STORE: every command refuses it; verify with 1, the others with 3.
+# refused_by_all TEXT STORE: every command refuses it; verify and doctor with 1, the others with 3.
 refused_by_all() {
     local text=$1 where=$2 c before
     before=$(sha256sum "$where" 2>/dev/null)
@@ -15,6 +15,11 @@ refused_by_all() {
     refused 3 "$text" put "$where" "$work/small"
     refused 3 "$text" rm "$where" thing
     refused 1 "$text" verify "$where"
+    run 1 doctor --repair --json "$where" # which leaves it alone
+    case "$(json left)$(json repaired)$(json problem)" in
+    "damage"false?* | "not a store of this version"false?*) ;;
+    *) fail "doctor of $where: $(cat "$work/out")" ;;
+    esac
     [ "$before" = "$(sha256sum "$where" 2>/dev/null)" ] || fail "$where was changed"
 }
 
@@ -61,6 +66,7 @@ refused 3 "something that is no store has this name" create "$work/small"
 (cd "$work" && : >$store && refused 3 "for the file in this directory write ./$store" ls $store
  exit $failures) || fail "no hint for a file in this directory"
 refused 3 "no such store" verify $store
+refused 3 "no such store" doctor $store
 refused_by_all "$work/small: " "$work/small"
 : >"$work/empty"
 refused_by_all "$work/empty: " "$work/empty"

@@ -18,10 +18,7 @@ echo something >&4
 is_attached() { "$bin" leases --json $store | grep -q "\"pid\":$put,\"alive\":true,\"command\":\"objstore\""; }
 until_true is_attached
 run 0 doctor $store # the living are none of its business
-said "all is well in 1 store"
-run 0 doctor --json $store
-said ""
-refused 2 "--repair needs a STORE, or all" doctor --repair
+said "$store: all is well"
 kill -9 $put
 wait $put 2>/dev/null
 exec 4>&-
@@ -31,8 +28,19 @@ run 1 doctor --json $store
 before=$(cat "$work/out")
 run 1 doctor --json $store # only looking changes nothing
 said "$before"
-run 0 doctor --repair $store
+run 2 doctor --repair # of which store? It says what is wrong, and does nothing
+grep -q "^$store  *dead process  *$put .* no *$" "$work/out" || fail "doctor --repair: $(cat "$work/out")"
+grep -q "^objstore: doctor: nothing was repaired: say which STORE, or --all for all of yours; see " "$work/err" ||
+    fail "doctor --repair: $(cat "$work/err")"
+run 1 doctor --json $store
+said "$before"
+refused 2 "a STORE or --all, not both" doctor --repair --all $store
+run 0 doctor --repair --json $store
+[ "$(json repaired)" = true ] || fail "doctor --repair: $(cat "$work/out")"
 run 0 doctor $store
+said "$store: all is well"
+run 0 doctor --json $store
+said '{"well":true,"stores":1}'
 run 0 leases $store
 said ""
 run 0 stat --json $store
@@ -87,8 +95,8 @@ for i in $(seq 3000); do echo; done | head -c 1 >/dev/null
 set +o pipefail
 
 # --- all stores: of ours there is nothing to tell; others' are their business ---
-"$bin" doctor all >"$work/out" 2>"$work/err"
-grep -q -F "$store" "$work/err" && fail "doctor all: $(cat "$work/err")"
-grep -q -F "$store" "$work/out" && fail "doctor all: $(cat "$work/out")"
+"$bin" doctor --all >"$work/out" 2>"$work/err"
+grep -q -F "$store" "$work/err" && fail "doctor --all: $(cat "$work/err")"
+grep -q -F "$store" "$work/out" && fail "doctor --all: $(cat "$work/out")"
 run 0 destroy $store
 finish

@@ -66,6 +66,7 @@ run 0 destroy $store
 run 0 create --capacity 8M --spill "$work/files" $store
 for i in 1 2 3 4; do run 0 put --name "o$i" $store "$work/in$i"; done
 run 0 doctor --spill-dir "$work/files" $store
+said "$store, $work/files: all is well"
 rm "/dev/shm/objstore-$(id -u)/$store"
 [ -n "$(ls "$work/files")" ] || fail "no spill files"
 run 1 doctor --json --spill-dir "$work/files"
@@ -73,7 +74,7 @@ run 1 doctor --json --spill-dir "$work/files"
 run 0 doctor --repair --spill-dir "$work/files"
 [ -z "$(ls -A "$work/files")" ] || fail "left: $(ls -A "$work/files")"
 run 0 doctor --spill-dir "$work/files"
-said "all is well in 0 stores and $work/files"
+said "$work/files: all is well" # what is named is looked at, and nothing else
 refused 3 "No such file or directory" doctor --spill-dir "$work/none"
 
 # --- a cache ---

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_doctor.c -- damage, and what the dead left: processes that died attached, and ephemeral
- * stores that nobody uses. Looking changes nothing; --repair opens the store as a participant, and
- * the library then cleans up (or, an ephemeral store without users, removes it). With --spill-dir
- * also spill files of stores that are gone.
+ * cmd_doctor.c -- what is wrong with a store, or with all: damage, processes that died attached, and
+ * ephemeral stores that nobody uses. Looking changes nothing; --repair opens the store as a
+ * participant, and the library then cleans up (or, an ephemeral store without users, removes it). A
+ * damaged store is left alone. With --spill-dir also spill files of stores that are gone.
  */
 #include "cmd.h"
 
@@ -18,40 +18,57 @@
 #include "store.h"
 #include "tool.h"
 
+struct finding {
+    const char *left; /* a dead process, if NULL */
+    int32_t pid;
+    uint64_t pins, unsealed, files, bytes;
+};
+
 struct doctor {
     bool repair, json;
     struct emit emit;
-    const char *where; /* the store that is being looked at */
-    uint64_t looked;   /* at so many stores */
-    uint64_t found;    /* in all of them */
-    uint64_t damaged;  /* of what was found, what cannot be repaired */
-    uint64_t alive;    /* processes attached to this store */
+    const char *where;           /* the store that is being looked at */
+    struct objstore_lease *dead; /* those attached to it that died */
+    size_t dead_count, dead_capacity;
+    uint64_t alive;       /* processes attached to it */
+    uint64_t stores;      /* that were looked at */
+    uint64_t found, left; /* in all of them; what is still there */
 };
 
-static void tell(struct doctor *d, const char *what, int32_t pid, uint64_t pins, uint64_t unsealed,
-                 bool can_be_repaired)
+static void tell(struct doctor *d, const struct finding *f, const char *problem, bool repaired)
 {
     d->found++;
-    d->damaged += !can_be_repaired;
+    d->left += !repaired;
     emit_row(&d->emit);
     emit_string(&d->emit, "store", "store", d->where);
-    emit_string(&d->emit, "left", "left", what);
-    emit_int(&d->emit, "pid", "pid", pid);
-    emit_uint(&d->emit, "pins", "pins", pins);
-    emit_uint(&d->emit, "unsealed", "unsealed", unsealed);
-    emit_uint(&d->emit, "files", "files", 0);
-    emit_size(&d->emit, "bytes", "bytes", 0);
-    emit_bool(&d->emit, "repaired", "repaired", d->repair && can_be_repaired);
+    emit_string(&d->emit, "left", "left", f->left ? f->left : "dead process");
+    emit_int(&d->emit, "pid", "pid", f->pid);
+    emit_uint(&d->emit, "pins", "pins", f->pins);
+    emit_uint(&d->emit, "unsealed", "unsealed", f->unsealed);
+    emit_uint(&d->emit, "files", "files", f->files);
+    emit_size(&d->emit, "bytes", "bytes", f->bytes);
+    emit_bool(&d->emit, "repaired", "repaired", repaired);
+    emit_string(&d->emit, problem[0] ? "problem" : NULL, "", problem);
     emit_row_end(&d->emit);
 }
 
+/* Told of only when it is known whether they could be cleaned up after. */
 static int look_at_lease(const struct objstore_lease *lease, void *ctx)
 {
     struct doctor *d = ctx;
-    if (lease->alive)
+    if (lease->alive) {
         d->alive++;
-    else
-        tell(d, "dead process", lease->pid, lease->pins, lease->unsealed, true);
+        return 0;
+    }
+    if (d->dead_count == d->dead_capacity) {
+        size_t capacity = d->dead_capacity ? 2 * d->dead_capacity : 16;
+        struct objstore_lease *dead = realloc(d->dead, capacity * sizeof *dead);
+        if (!dead)
+            return -ENOMEM;
+        d->dead = dead;
+        d->dead_capacity = capacity;
+    }
+    d->dead[d->dead_count++] = *lease;
     return 0;
 }
 
@@ -71,33 +88,59 @@ static int repair(const char *where)
     return err < 0 ? store_cannot(where, "cannot clean up", err) : EXIT_OK;
 }
 
-static int examine(struct doctor *d, const char *where)
+static int tell_of_damage(struct doctor *d, int err, const struct objstore_diag *diag)
+{
+    tell(d,
+         &(struct finding){ .left = err == -EPROTO ? "not a store of this version" : "damage" },
+         store_detail(err, diag), false);
+    return EXIT_OK;
+}
+
+static int tell_of_dead(struct doctor *d, bool is_unused, int code)
+{
+    bool repaired = d->repair && !code;
+    for (size_t i = 0; i < d->dead_count; i++)
+        tell(d,
+             &(struct finding){ .pid = d->dead[i].pid,
+                                .pins = d->dead[i].pins,
+                                .unsealed = d->dead[i].unsealed },
+             "", repaired);
+    if (is_unused)
+        tell(d, &(struct finding){ .left = "store without users" }, "", repaired);
+    return code;
+}
+
+/* `is_named`: it must be there; else it may have gone since it was listed. */
+static int examine(struct doctor *d, const char *where, bool is_named)
 {
     struct objstore *store;
     struct objstore_stats stats;
-    struct objstore_diag damage = { "" };
-    char what[sizeof damage.text + 16];
-    uint64_t before = d->found;
-    int code = store_open(where, OBJSTORE_READ_ONLY, &store);
-    if (code)
-        return code;
+    struct objstore_diag diag = { "" };
+    int err = store_try(where, OBJSTORE_READ_ONLY, &store, &diag);
+    if (err == -ENOENT && !is_named)
+        return EXIT_OK;
     d->where = where;
-    d->alive = 0;
-    d->looked++;
-    if (objstore_verify(store, &damage) == -EBADMSG) {
-        snprintf(what, sizeof what, "damage: %s", damage.text);
-        tell(d, what, 0, 0, 0, false);
-        before = d->found;
-    }
-    int err = objstore_leases(store, look_at_lease, d);
+    d->stores++;
+    if (err == -EPROTO || err == -EBADMSG)
+        return tell_of_damage(d, err, &diag);
+    if (err)
+        return store_complain(where, err, &diag);
+    d->dead_count = d->alive = 0;
+    int unsound = objstore_verify(store, &diag);
+    err = objstore_leases(store, look_at_lease, d);
     if (!err)
         err = objstore_stats(store, &stats);
     objstore_close(store);
+    if (unsound == -EBADMSG) {
+        tell_of_damage(d, unsound, &diag);
+        return err ? EXIT_OK : tell_of_dead(d, false, EXIT_ANSWER_NO);
+    }
+    err = unsound ? unsound : err;
     if (err)
         return store_cannot(where, "cannot look at it", err);
-    if (stats.is_ephemeral && d->alive == 0)
-        tell(d, "store without users", 0, 0, 0, true);
-    return d->repair && d->found > before ? repair(where) : EXIT_OK;
+    bool is_unused = stats.is_ephemeral && d->alive == 0;
+    bool is_repaired = d->repair && (d->dead_count || is_unused);
+    return tell_of_dead(d, is_unused, is_repaired ? repair(where) : EXIT_OK);
 }
 
 static int examine_spill_dir(struct doctor *d, const char *dir)
@@ -108,19 +151,11 @@ static int examine_spill_dir(struct doctor *d, const char *dir)
         complain(dir, "cannot look into it (%s)", strerror(-err));
         return EXIT_CANNOT;
     }
-    if (!gone.stores)
-        return EXIT_OK;
-    d->found++;
-    emit_row(&d->emit);
-    emit_string(&d->emit, "store", "store", dir);
-    emit_string(&d->emit, "left", "left", "spill files");
-    emit_int(&d->emit, "pid", "pid", 0);
-    emit_uint(&d->emit, "pins", "pins", 0);
-    emit_uint(&d->emit, "unsealed", "unsealed", 0);
-    emit_uint(&d->emit, "files", "files", gone.files);
-    emit_size(&d->emit, "bytes", "bytes", gone.bytes);
-    emit_bool(&d->emit, "repaired", "repaired", d->repair);
-    emit_row_end(&d->emit);
+    d->where = dir;
+    if (gone.stores)
+        tell(d,
+             &(struct finding){ .left = "spill files", .files = gone.files, .bytes = gone.bytes },
+             "", d->repair);
     return EXIT_OK;
 }
 
@@ -141,7 +176,7 @@ static int examine_all(struct doctor *d)
         return EXIT_CANNOT;
     }
     for (int i = 0; i < n; i++) {
-        int code = examine(d, entries[i]->d_name);
+        int code = examine(d, entries[i]->d_name, false);
         worst = code > worst ? code : worst;
         free(entries[i]);
     }
@@ -149,25 +184,46 @@ static int examine_all(struct doctor *d)
     return worst;
 }
 
+/* "demo: all is well", "3 stores, /var/spill: all is well" */
+static void say_all_is_well(struct doctor *d, const char *where, bool all, const char *spill_dir)
+{
+    if (d->json) {
+        emit_object(&d->emit, NULL);
+        emit_bool(&d->emit, "well", NULL, true);
+        emit_uint(&d->emit, "stores", NULL, d->stores);
+        emit_object_end(&d->emit);
+        return;
+    }
+    if (all)
+        printf("%llu store%s", (unsigned long long)d->stores, d->stores == 1 ? "" : "s");
+    else if (where)
+        fputs(where, stdout);
+    if (spill_dir)
+        printf("%s%s", all || where ? ", " : "", spill_dir);
+    puts(": all is well");
+}
+
 int cmd_doctor(int argc, char **argv)
 {
     struct doctor d = { 0 };
     const char *where = NULL, *spill_dir = NULL;
+    bool all = false;
     const struct arg_option table[] = {
-        OPT_FLAG("repair", 'r', &d.repair, "remove what was found"),
+        OPT_FLAG("repair", 'r', &d.repair, "remove what the dead left; needs STORE, DIR or --all"),
+        OPT_FLAG("all", 'a', &all, "all of your stores (only to look: by itself)"),
         OPT_TEXT("spill-dir", 's', &spill_dir, "DIR",
-                 "look there for spill files of stores that are gone; without STORE only there"),
+                 "look there for spill files of stores that are gone"),
         OPT_FLAG("json", 'j', &d.json, "one JSON object a line"),
         { .kind = ARG_END },
     };
     struct arg_command command = {
-        .usage = "[options] [STORE|all]",
+        .usage = "[options] [STORE]",
         .text =
-            "Show what the dead left in a store, or in all of your stores in\n"
-            "/dev/shm/objstore-<uid>: processes that died attached, with what they pinned and had\n"
-            "not sealed, and ephemeral stores that nobody uses. All of that is also cleaned up by\n"
-            "whoever opens the store next. Damage, as verify finds it, is shown, too; it stays.\n"
-            "Exit code 1: something was found and is still there. --repair has to be told where.\n",
+            "Say what is wrong with a store, or with all of yours in /dev/shm/objstore-<uid>:\n"
+            "damage, processes that died attached, with what they pinned and had not sealed, and\n"
+            "ephemeral stores that nobody uses. What the dead left is also cleaned up by whoever\n"
+            "opens the store next; damage is not repaired. Exit code 1: something was found and is\n"
+            "still there.\n",
         .options = table,
         .words = &where,
         .words_min = 0,
@@ -176,21 +232,23 @@ int cmd_doctor(int argc, char **argv)
     int code = args_parse(argc, argv, &command);
     if (code != ARGS_RUN)
         return code;
-    if (d.repair && !where && !spill_dir)
-        return args_complain("--repair needs a STORE, or all");
+    if (all && where)
+        return args_complain("a STORE or --all, not both");
+    bool is_unclear = d.repair && !where && !all && !spill_dir;
+    d.repair = d.repair && !is_unclear;
+    all = all || (!where && !spill_dir);
     emit_start(&d.emit, stdout, d.json ? EMIT_JSON : EMIT_TEXT, false);
     emit_list(&d.emit, NULL);
-    if (where && strcmp(where, "all") != 0)
-        code = examine(&d, where);
-    else
-        code = where || !spill_dir ? examine_all(&d) : EXIT_OK;
+    code = all ? examine_all(&d) : where ? examine(&d, where, true) : EXIT_OK;
     if (spill_dir) {
         int spill_code = examine_spill_dir(&d, spill_dir);
         code = spill_code > code ? spill_code : code;
     }
     emit_list_end(&d.emit);
-    if (!code && !d.found && !d.json)
-        printf("all is well in %llu store%s%s%s\n", (unsigned long long)d.looked,
-               d.looked == 1 ? "" : "s", spill_dir ? " and " : "", spill_dir ? spill_dir : "");
-    return code ? code : d.damaged || (d.found && !d.repair) ? EXIT_ANSWER_NO : EXIT_OK;
+    if (!code && !d.found)
+        say_all_is_well(&d, where, all, spill_dir);
+    free(d.dead);
+    if (is_unclear)
+        return args_complain("nothing was repaired: say which STORE, or --all for all of yours");
+    return code ? code : d.left ? EXIT_ANSWER_NO : EXIT_OK;
 }

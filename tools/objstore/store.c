@@ -69,18 +69,22 @@ static int pass_over(const struct objstore_id *id, uint32_t why, void *ctx)
     return 0;
 }
 
-int store_open(const char *where, uint32_t flags, struct objstore **out)
+int store_try(const char *where, uint32_t flags, struct objstore **out, struct objstore_diag *diag)
 {
     struct objstore_options options = OBJSTORE_OPTIONS_INIT;
-    struct objstore_diag diag = { "" };
     options.flags = flags;
-    int err = objstore_open(where, &options, out, &diag);
-    if (err)
-        return store_complain(where, err, &diag);
-    int lost = objstore_losses(*out, pass_over, NULL);
+    int err = objstore_open(where, &options, out, diag);
+    int lost = err ? 0 : objstore_losses(*out, pass_over, NULL);
     if (lost > 0)
         complain(where, "recovered after the machine's restart; %d objects were lost", lost);
-    return EXIT_OK;
+    return err;
+}
+
+int store_open(const char *where, uint32_t flags, struct objstore **out)
+{
+    struct objstore_diag diag = { "" };
+    int err = store_try(where, flags, out, &diag);
+    return err ? store_complain(where, err, &diag) : EXIT_OK;
 }
 
 /* ---- finding an object -------------------------------------------------------------- */

@@ -14,6 +14,8 @@
 
 /* Attach to a store that is there. `flags`: OBJSTORE_READ_ONLY or 0. */
 int store_open(const char *where, uint32_t flags, struct objstore **out);
+/* The same, without a complaint: what objstore_open() returns, and says. */
+int store_try(const char *where, uint32_t flags, struct objstore **out, struct objstore_diag *diag);
 
 /* What objstore_open() said is wrong, without the library's words for the error before it. */
 const char *store_detail(int error, const struct objstore_diag *diag);
