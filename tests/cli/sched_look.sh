@@ -101,10 +101,9 @@ look "$pool" running
 run 0 ls
 shows "^$pool +open +2 +1 +1 +7 *$"
 run 0 doctor "$pool"
-shows "^all is well in 1 pool$"
+[ "$(cat "$work/out")" = "$pool: all is well" ] || fail "doctor: $(cat "$work/out")"
 run 0 doctor --json "$pool"
-[ -s "$work/out" ] && fail "doctor --json: $(cat "$work/out")"
-refused 2 "--repair needs a POOL, or all" doctor --repair
+json "assert rows == [{'well': True, 'pools': 1}], rows"
 run 0 ps --json "$driver" # the same by a pid
 
 # --- live: one line a picture; a signal ends it well, and so does a reader that goes away ---
@@ -150,6 +149,11 @@ run 0 ls --json
 grep -q "{\"pool\":\"$pool\",\"state\":\"dead\",\"workers\":2," "$work/out" || fail "$(cat "$work/out")"
 run 1 doctor "$pool"
 shows "^$pool +all of its processes died +look at it"
+run 2 doctor --repair # of which pool? It says what is wrong, and does nothing
+shows "^$pool +all of its processes died +look at it.* no *$"
+grep -q "^sched: doctor: nothing was repaired: say which POOL, or --all for all of yours; see " "$work/err" || fail "$(cat "$work/err")"
+refused 2 "a POOL or --all, not both" doctor --repair --all "$pool"
+run 1 doctor "$pool"
 run 0 doctor --repair --json "$pool"
 json "assert rows[0]['repaired'] is True and rows[0]['pool'] == '$pool', rows"
 refused 3 "$pool: no such pool; 'sched ls' lists yours" ps "$pool"

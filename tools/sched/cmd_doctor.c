@@ -16,8 +16,9 @@
 
 struct doctor {
     struct emit emit;
-    bool repair;
-    uint64_t looked, found, left; /* at pools; findings; those that are still there */
+    bool repair, json;
+    uint64_t pools;       /* that were looked at */
+    uint64_t found, left; /* findings; those that are still there */
     int code;
 };
 
@@ -88,7 +89,7 @@ static int examine(const char *where, void *ctx)
     char text[256] = "";
     int err = wsched_look(where, &pool);
 
-    d->looked += err != -ENOENT;
+    d->pools += err != -ENOENT;
     if (err == -EPROTO)
         return tell_of_layout(d, where);
     if (err == -EBADMSG) {
@@ -117,18 +118,33 @@ static int examine(const char *where, void *ctx)
     return 0;
 }
 
+static void say_all_is_well(struct doctor *d, const char *where)
+{
+    if (d->json) {
+        emit_object(&d->emit, NULL);
+        emit_bool(&d->emit, "well", NULL, true);
+        emit_uint(&d->emit, "pools", NULL, d->pools);
+        emit_object_end(&d->emit);
+    } else if (where) {
+        printf("%s: all is well\n", where);
+    } else {
+        printf("%llu pool%s: all is well\n", (unsigned long long)d->pools, d->pools == 1 ? "" : "s");
+    }
+}
+
 int cmd_doctor(int argc, char **argv)
 {
     struct doctor d = { .repair = false };
     const char *where = NULL;
-    bool json = false;
+    bool all = false;
     const struct arg_option table[] = {
-        OPT_FLAG("repair", 'r', &d.repair, "remove dead pools"),
-        OPT_FLAG("json", 'j', &json, "one JSON object a line"),
+        OPT_FLAG("repair", 'r', &d.repair, "remove dead pools; needs POOL or --all"),
+        OPT_FLAG("all", 'a', &all, "all of your pools (only to look: by itself)"),
+        OPT_FLAG("json", 'j', &d.json, "one JSON object a line"),
         { .kind = ARG_END },
     };
     struct arg_command command = {
-        .usage = "[options] [POOL|all]",
+        .usage = "[options] [POOL]",
         .text =
             "Say what is wrong with a pool, or with all of yours: dead, damaged, workers that are\n"
             "stopped or cannot start. Exit code 1: something was found and is still there.\n"
@@ -141,26 +157,29 @@ int cmd_doctor(int argc, char **argv)
     int code = args_parse(argc, argv, &command);
     if (code != ARGS_RUN)
         return code;
-    if (d.repair && !where)
-        return args_complain("--repair needs a POOL, or all");
+    if (all && where)
+        return args_complain("a POOL or --all, not both");
     struct wsched *pool;
-    if (where && strcmp(where, "all") != 0) { /* one that is not there is an error */
+    if (where) { /* one that is not there is an error */
         int err = wsched_look(where, &pool);
         if (!err)
             wsched_close(pool);
         else if (err != -EPROTO && err != -EBADMSG)
             return pool_complain(where, err);
     }
-    emit_start(&d.emit, stdout, json ? EMIT_JSON : EMIT_TEXT, false);
+    bool is_unclear = d.repair && !where && !all;
+    d.repair = d.repair && !is_unclear;
+    emit_start(&d.emit, stdout, d.json ? EMIT_JSON : EMIT_TEXT, false);
     emit_list(&d.emit, NULL);
-    int err = where && strcmp(where, "all") != 0 ? examine(where, &d) : pools_visit(examine, &d);
+    int err = where ? examine(where, &d) : pools_visit(examine, &d);
     emit_list_end(&d.emit);
     if (err) {
         complain(NULL, "cannot list the pools (%s)", strerror(-err));
         return EXIT_CANNOT;
     }
-    if (!d.code && !d.found && !json)
-        printf("all is well in %llu pool%s\n", (unsigned long long)d.looked,
-               d.looked == 1 ? "" : "s");
+    if (!d.code && !d.found)
+        say_all_is_well(&d, where);
+    if (is_unclear)
+        return args_complain("nothing was repaired: say which POOL, or --all for all of yours");
     return d.code ? d.code : d.left ? EXIT_ANSWER_NO : EXIT_OK;
 }
