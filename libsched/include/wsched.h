@@ -186,6 +186,8 @@ struct wsched_spec {
  * Make a pool and start its workers, which are forked from here and know `kernels` (kept
  * by pointer: static data). Call it early: a worker inherits the memory of the process
  * as it is now. `opts` may be NULL. The caller owns *out: wsched_close() it.
+ * The first worker is there when this returns, the others come while the caller goes on; one that
+ * cannot be forked is tried again, as if it had died.
  *   -EINVAL  bad option or kernel table    -ENOMEM, -EAGAIN (fork), -EMFILE
  *   -EBADF   output_fd is not open        -EEXIST  a pool of that name lives; or the file is no pool
  *   and, with a name, those of open(2) and link(2); -EPERM: /dev/shm/wsched-<uid> is not ours

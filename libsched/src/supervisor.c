@@ -536,8 +536,10 @@ static void supervisor_child(struct wsched *p, pid_t driver, int report, const p
         }
         err = timer_begin(p, crew->pids);
         POINT("supervisor: swept, no worker forked");
-        for (uint32_t i = 0; i < p->workers && !err; i++)
-            err = worker_fork(p, crew, i);
+        if (!err)
+            err = worker_fork(p, crew, 0);
+        for (uint32_t i = 1; i < p->workers && !err; i++) /* while the driver goes on */
+            crew->due[i] = monotonic_ns();
         if (err)
             kill_workers(p, crew);
     }
