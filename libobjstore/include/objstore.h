@@ -486,8 +486,8 @@ OBJSTORE_CHECKED int objstore_leases(struct objstore *store,
  * A store made with OBJSTORE_CACHE lets the coldest objects go instead: they are deleted.
  *
  * objstore_spill() does that work ahead, until `free_bytes` of the capacity are free, or it has freed
- * as much as was in use when it was called: it does not run after those who write meanwhile. Returns
- * how many bytes it freed: 0 if there was nothing to do, or nothing can go.
+ * twice as much as was in use when it was called: it does not run after those who write meanwhile.
+ * Returns how many bytes it freed: 0 if there was nothing to do, or nothing can go.
  *   -ENOSPC  the disk is full     -EOPNOTSUPP  a store made with neither     -EROFS
  *   and those of open(2) and write(2)
  */

@@ -126,8 +126,8 @@ int64_t objstore_spill(struct objstore *s, uint64_t free_bytes)
         if (err)
             return err;
         uint64_t room = stats.capacity_bytes - stats.used_bytes;
-        there = there ? there : stats.used_bytes; /* what others put meanwhile is not run after */
-        if (room >= free_bytes || room >= stats.capacity_bytes || (uint64_t)all >= there)
+        there = there ? there : stats.used_bytes; /* who writes meanwhile is not run after */
+        if (room >= free_bytes || room >= stats.capacity_bytes || (uint64_t)all / 2 >= there)
             return all;
         uint64_t missing = free_bytes - room;
         int64_t freed = evict_make_room(s, missing < stats.used_bytes ? missing : stats.used_bytes);
