@@ -239,10 +239,10 @@ bench-forest: all $(filter $(O)/bench/forest/%,$(BENCHES)) ## Forests against sc
 	@bench/forest/run.sh $(O) $(DATA)
 
 install: all $(foreach l,$(LIBS_ALL),$(O)/lib/pkgconfig/$(l).pc) ## Install to PREFIX (/usr/local), under DESTDIR
-	@scripts/install $(O) "$(DESTDIR)" "$(BINDIR)" "$(LIBDIR)" "$(INCLUDEDIR)" "$(MANDIR)"
+	@scripts/install $(O) "$(DESTDIR)" "$(BINDIR)" "$(LIBDIR)" "$(INCLUDEDIR)" "$(MANDIR)" "$(COMPLETIONDIR)"
 
 uninstall: ## Take away what install put there
-	@scripts/install --remove $(O) "$(DESTDIR)" "$(BINDIR)" "$(LIBDIR)" "$(INCLUDEDIR)" "$(MANDIR)"
+	@scripts/install --remove $(O) "$(DESTDIR)" "$(BINDIR)" "$(LIBDIR)" "$(INCLUDEDIR)" "$(MANDIR)" "$(COMPLETIONDIR)"
 
 clean: ## Remove build/
 	rm -rf build

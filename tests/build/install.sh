@@ -28,6 +28,11 @@ for pair in libobjstore:objstore libsched:wsched libforest:forest; do
     "$tmp/x"
     readelf -d "$tmp/root/usr/lib/$dir.so" | grep -q "SONAME.*$dir.so.0"
 done
+for tool in forest objstore sched; do # as bash-completion finds them
+    # shellcheck disable=SC2016
+    bash -c '. "$1/usr/share/bash-completion/completions/$2" && complete -p "$2"' - "$tmp/root" $tool | grep -q _objstore_tools ||
+        { echo "no completion of $tool"; exit 1; }
+done
 make -s --no-print-directory uninstall DESTDIR="$tmp/root" PREFIX=/usr
 left=$(find "$tmp/root" ! -type d)
 [ -z "$left" ] || { echo "uninstall left: $left"; exit 1; }
